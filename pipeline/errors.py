@@ -1,0 +1,55 @@
+"""The errors a user may meet, each with the exit code of the command that raised it.
+
+PipelineError
+├── BadParams      3  params.yaml: unknown, missing or out-of-range key
+├── BadInput       3  a file, folder or archive that cannot be used
+├── MarkupChanged  4  a page no longer holds what its parser expects
+├── Refused        5  robots.txt, a training opt-out, terms not accepted, 401/403
+└── Unreachable    6  network or server failure after retries, or a full disk
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Base of every error with a message for the user: what, where, what was expected."""
+
+    exit_code = 3
+
+
+class BadParams(PipelineError):
+    """A parameter file that is not what the stages expect."""
+
+
+class BadInput(PipelineError):
+    """Input data that cannot be used."""
+
+
+class MarkupChanged(PipelineError):
+    """A page without the nodes that its parser requires.
+
+    Args:
+        site: name of the gallery.
+        selector: the CSS selector (or JSON path) that did not match as expected.
+        expected: how many matches the parser needs, as text ("exactly 1", "at least 1").
+        found: how many there were.
+        url: the page.
+    """
+
+    exit_code = 4
+
+    def __init__(self, *, site: str, selector: str, expected: str, found: int, url: str) -> None:
+        super().__init__(f"{site}: markup changed: {selector!r}: expected {expected}, found {found} at {url}")
+        self.site, self.selector, self.expected, self.found, self.url = site, selector, expected, found, url
+
+
+class Refused(PipelineError):
+    """The site, its robots.txt or its opt-out signals say no; nothing works around that."""
+
+    exit_code = 5
+
+
+class Unreachable(PipelineError):
+    """The network, the server or the disk failed, and trying again did not help."""
+
+    exit_code = 6

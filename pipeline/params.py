@@ -1,0 +1,253 @@
+"""params.yaml: the only place where a stage's value lives. Here are the meaning and the bounds, never a default.
+
+A default would be a second place, and one that DVC cannot see. Unknown, missing and out-of-range keys are errors.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.fields import FieldInfo
+from ruamel.yaml import YAML, YAMLError
+
+from pipeline.errors import BadParams
+
+DEFAULT_FILE = Path("params.yaml")
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Weight = Annotated[float, Field(ge=0, le=1e9)]
+Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
+Source = Literal["pixeljoint", "lospec", "pixiehaus"]
+Generator = Literal["resnet", "cell"]
+Canvas = Literal["free", "cell"]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Sample(Section):
+    """The procedural galleries and faces of the default run."""
+
+    revision: str  # digest of what is drawn: a changed drawing is a changed parameter, which DVC sees
+    pixeljoint: Annotated[int, Field(ge=1, le=5000)]  # artworks listed by each sample gallery
+    lospec: Annotated[int, Field(ge=1, le=5000)]
+    pixiehaus: Annotated[int, Field(ge=1, le=5000)]
+    faces: Annotated[int, Field(ge=8, le=20000)]  # smooth anime-like faces
+
+
+class Scrape(Section):
+    """Crawling; applies to the sample and to live sites alike."""
+
+    origin: Literal["sample", "live"]
+    limit: Annotated[int, Field(ge=1)] | None  # artworks per source; null = all
+    contact: str | None  # address or URL in the User-Agent; a live crawl refuses to start without
+    accept_terms: list[Source]  # sites whose terms the user has read and accepted
+    blocked_tags: list[str]  # works with one of these tags are dropped (reason blocklist)
+
+
+class Faces(Section):
+    """The photographs' side of the translation."""
+
+    origin: Literal["sample", "inputs"]
+    limit: Annotated[int, Field(ge=1)] | None
+    max_distance: Annotated[int, Field(ge=0, le=16)]  # bits between 64-bit pHashes of duplicates; 0 = equal hash
+
+
+class Dedup(Section):
+    """Exact duplicates by canonical pixels, near ones by pHash verified on the foreground."""
+
+    max_distance: Annotated[int, Field(ge=0, le=16)]  # bits between 64-bit pHashes of candidates
+    max_difference: Annotated[float, Field(ge=0, le=64)]  # mean absolute difference (0..255) over the foreground
+
+
+class Flatten(Section):
+    """Alpha onto a stated background."""
+
+    backgrounds: Annotated[list[Colour], Field(min_length=1)]  # one is chosen per work, by its id
+    alpha_threshold: Annotated[int, Field(ge=1, le=255)]  # alpha below is background, the rest opaque
+    max_transparent: Share  # works with a larger transparent share are dropped
+
+
+class Grid(Section):
+    """Native cell size."""
+
+    max_cell: Annotated[int, Field(ge=2, le=64)]  # largest upscale factor looked for
+    min_confidence: Share  # comb score below which an upscale is not believed
+
+
+class Resize(Section):
+    """The only place where the wanted grid stands."""
+
+    size: Annotated[int, Field(ge=16, le=1024)]  # pixels a side, out
+    cells: Annotated[int, Field(ge=4, le=256)]  # cells a side; size / cells is the integer factor
+    min_cells: Annotated[int, Field(ge=1, le=256)]  # native works with a shorter longest side are dropped
+    max_aspect: Annotated[float, Field(ge=1, le=16)]  # longer side / shorter side
+    larger: Literal["crop", "tile", "drop"]  # what happens to works with more native pixels than cells
+
+    @model_validator(mode="after")
+    def _size_is_a_multiple(self) -> Resize:
+        if self.size % self.cells:
+            raise ValueError(f"size must be a multiple of cells, got size {self.size} and cells {self.cells}")
+        return self
+
+
+class Split(Section):
+    """Train, val and test, by group (artist, identity, family of duplicates)."""
+
+    val: Annotated[float, Field(ge=0, le=0.5)]  # share of the works
+    test: Annotated[float, Field(ge=0, le=0.5)]
+    licences: list[str]  # keep only works under these; empty = all
+
+
+class Train(Section):
+    """CycleGAN (Zhu et al. 2017, arXiv:1703.10593)."""
+
+    generators: Annotated[list[Generator], Field(min_length=1)]
+    width: Annotated[int, Field(ge=4, le=256)]  # channels after the first convolution (the report: 64)
+    blocks: Annotated[int, Field(ge=1, le=16)]  # residual blocks (the report: 9)
+    images_per_epoch: Annotated[int, Field(ge=1)]  # faces (and as many artworks) seen in an epoch
+    batch_size: Annotated[int, Field(ge=1, le=1024)]
+    lr: Annotated[float, Field(gt=0, le=1)]
+    decay_from: Share  # share of the epochs after which the learning rate falls linearly to 0
+    cycle: Weight
+    identity: Weight
+    colour: Weight  # L1 between the cell means of output and input; `cell` only
+    replay: Annotated[int, Field(ge=0, le=10000)]  # images in each history buffer
+    palette: Annotated[int, Field(ge=2, le=256)]  # colours a picture of the `cell` generator may have
+    ema: Annotated[float, Field(ge=0, lt=1)]  # decay of the averaged generator weights; 0 = the last weights
+    samples: Annotated[int, Field(ge=1, le=64)]  # fixed faces drawn after every epoch
+    threads: Annotated[int, Field(ge=1, le=256)]  # CPU threads: part of the result, since sums are reordered
+    precision: Literal["fp32", "bf16"]
+
+
+class Translate(Section):
+    """Test faces through the trained generators."""
+
+    limit: Annotated[int, Field(ge=1)] | None  # faces; null = all of the test split
+    batch_size: Annotated[int, Field(ge=1, le=1024)]
+
+
+class Style(Section):
+    """Style transfer (Gatys, Ecker, Bethge 2015, arXiv:1508.06576)."""
+
+    features: Annotated[str, Field(pattern=r"^(imagenet|random|.+\.safetensors)$")]
+    canvases: Annotated[list[Canvas], Field(min_length=1)]
+    pairs: Annotated[int, Field(ge=1)]  # test faces, each with one artwork of the test split
+    batch_size: Annotated[int, Field(ge=1, le=256)]  # pairs optimised at once
+    iterations: Annotated[int, Field(ge=1, le=100000)]
+    lr: Annotated[float, Field(gt=0, le=10)]
+    content_weight: Weight
+    style_weight: Weight
+    content_layer: str
+    style_layers: Annotated[list[str], Field(min_length=1)]
+    pooling: Literal["max", "average"]
+    start: Literal["content", "noise"]
+    palette: Annotated[int, Field(ge=2, le=256)] | None  # colours of the cell canvas, read off the artwork; null = free
+
+
+class Evaluate(Section):
+    """Metrics of every method beside the trivial baselines."""
+
+    palette: Annotated[int, Field(ge=2, le=256)]  # colours of the palette baselines
+    fixed_palette: str  # name of a palette shipped with the package, for the fixed-palette baseline
+    patches: Annotated[int, Field(ge=100, le=1000000)]  # native patches a set, sliced Wasserstein
+    projections: Annotated[int, Field(ge=1, le=10000)]
+    show: Annotated[int, Field(ge=1, le=64)]  # faces shown on the report page
+
+
+class Executor(Section):
+    """Where per-image maps run. Not a DVC parameter: results do not depend on it."""
+
+    backend: Literal["loky", "threading", "dask", "ray", "spark"]
+    n_jobs: Annotated[int, Field(ge=1, le=1024)]
+
+
+class Params(Section):
+    """The whole of params.yaml."""
+
+    epochs: Annotated[int, Field(ge=1, le=10000)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
+    sample: Sample
+    scrape: Scrape
+    faces: Faces
+    dedup: Dedup
+    flatten: Flatten
+    grid: Grid
+    resize: Resize
+    split: Split
+    train: Train
+    translate: Translate
+    style: Style
+    evaluate: Evaluate
+    executor: Executor
+
+
+def load(file: Path = DEFAULT_FILE) -> Params:
+    """Read and check a parameter file.
+
+    Raises:
+        BadParams: naming every offending key, its value and what was expected.
+    """
+    try:
+        raw = YAML(typ="safe", pure=True).load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise BadParams(f"{file}: no such parameter file") from error
+    except (OSError, UnicodeDecodeError, YAMLError) as error:
+        raise BadParams(f"{file}: not a YAML file: {' '.join(str(error).split())}") from error
+    try:
+        return Params.model_validate(raw)
+    except ValidationError as error:
+        raise BadParams(f"{file}: " + "; ".join(_explain(item) for item in error.errors())) from error
+
+
+def _explain(item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"] if not str(part).startswith("constrained"))
+    if item["type"] == "missing":
+        return f"{key} is missing"
+    if item["type"] == "extra_forbidden":
+        known = ", ".join(sorted(_section_at(item["loc"][:-1]).model_fields))
+        return f"{key} is unknown (known there: {known})"
+    field = _field_at(item["loc"])
+    expected = _range(field) if field is not None else ""
+    return f"{key or 'the file'}: {expected or item['msg']}, got {item['input']!r}"
+
+
+def _section_at(loc: tuple[Any, ...]) -> type[Section]:
+    model: type[Section] = Params
+    for part in loc:
+        annotation = model.model_fields[part].annotation
+        assert isinstance(annotation, type) and issubclass(annotation, Section)
+        model = annotation
+    return model
+
+
+def _field_at(loc: tuple[Any, ...]) -> FieldInfo | None:
+    model: type[Section] = Params
+    for part in loc:
+        if part not in model.model_fields:
+            return None
+        field = model.model_fields[part]
+        if not (isinstance(field.annotation, type) and issubclass(field.annotation, Section)):
+            return field
+        model = field.annotation
+    return None
+
+
+def _range(field: FieldInfo) -> str:
+    """The bounds of a number as text; empty for anything else (pydantic's own message then serves)."""
+    bounds = {
+        name: getattr(rule, name) for rule in _rules(field) for name in ("ge", "gt", "le", "lt") if hasattr(rule, name)
+    }
+    if not bounds:
+        return ""
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    return "expected a number " + " and ".join(f"{signs[name]} {value}" for name, value in bounds.items())
+
+
+def _rules(field: FieldInfo) -> list[Any]:
+    nested = [rule for part in get_args(field.annotation) for rule in getattr(part, "__metadata__", ())]
+    flat = [inner for rule in nested for inner in (rule.metadata if isinstance(rule, FieldInfo) else [rule])]
+    return [*field.metadata, *flat]
