@@ -6,6 +6,7 @@ Provenance keys are carried from stage to stage, so that each manifest can be re
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -52,7 +53,7 @@ def dump(rows: Iterable[Row]) -> str:
 
 
 def _check(rows: list[Row]) -> None:
-    for before, after in zip(rows, rows[1:], strict=False):
+    for before, after in itertools.pairwise(rows):
         if before["id"] == after["id"]:
             raise AssertionError(f"two rows with id {after['id']}")
     for row in rows:

@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic.fields import FieldInfo
-from ruamel.yaml import YAML, YAMLError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from pipeline.errors import BadParams
 
@@ -219,7 +220,8 @@ def _section_at(loc: tuple[Any, ...]) -> type[Section]:
     model: type[Section] = Params
     for part in loc:
         annotation = model.model_fields[part].annotation
-        assert isinstance(annotation, type) and issubclass(annotation, Section)
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, Section)
         model = annotation
     return model
 
@@ -238,12 +240,10 @@ def _field_at(loc: tuple[Any, ...]) -> FieldInfo | None:
 
 def _range(field: FieldInfo) -> str:
     """The bounds of a number as text; empty for anything else (pydantic's own message then serves)."""
-    bounds = {
-        name: getattr(rule, name) for rule in _rules(field) for name in ("ge", "gt", "le", "lt") if hasattr(rule, name)
-    }
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    bounds = {name: getattr(rule, name) for rule in _rules(field) for name in signs if hasattr(rule, name)}
     if not bounds:
         return ""
-    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
     return "expected a number " + " and ".join(f"{signs[name]} {value}" for name, value in bounds.items())
 
 
