@@ -70,6 +70,7 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: no matter for pixels
             with Image.open(path, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise BadInput(f"{path}: {image.width}x{image.height} pixels, the limit is {MAX_PIXELS}")

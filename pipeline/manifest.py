@@ -21,7 +21,7 @@ Row = dict[str, Any]
 STATUSES = ("kept", "dropped", "failed")
 PROVENANCE = (
     "source", "source_id", "origin", "page_url", "image_url", "title", "artist", "posted", "tags", "licence",
-    "ai_generated", "consent", "sha256", "parent", "identity",
+    "ai_generated", "consent", "sha256", "parent", "identity", "family",
 )  # fmt: skip
 
 

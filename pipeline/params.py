@@ -103,25 +103,40 @@ class Split(Section):
     licences: list[str]  # keep only works under these; empty = all
 
 
+class Resnet(Section):
+    """Losses of the report's system."""
+
+    lr: Annotated[float, Field(gt=0, le=1)]  # Adam
+    cycle: Weight
+    identity: Weight
+
+
+class Cell(Section):
+    """Losses of the system at cell resolution."""
+
+    lr: Annotated[float, Field(gt=0, le=1)]
+    cycle: Weight
+    identity: Weight
+    colour: Weight  # L1 between 4x4-pooled cells of output and input
+    palette: Annotated[int, Field(ge=2, le=256)]  # most colours of a picture
+
+
 class Train(Section):
     """CycleGAN (Zhu et al. 2017, arXiv:1703.10593)."""
 
     generators: Annotated[list[Generator], Field(min_length=1)]
     width: Annotated[int, Field(ge=4, le=256)]  # channels after the first convolution (the report: 64)
-    blocks: Annotated[int, Field(ge=1, le=16)]  # residual blocks (the report: 9)
+    blocks: Annotated[int, Field(ge=1, le=16)]  # residual blocks (the report: 9; the paper at 128 px: 6)
     images_per_epoch: Annotated[int, Field(ge=1)]  # faces (and as many artworks) seen in an epoch
     batch_size: Annotated[int, Field(ge=1, le=1024)]
-    lr: Annotated[float, Field(gt=0, le=1)]
     decay_from: Share  # share of the epochs after which the learning rate falls linearly to 0
-    cycle: Weight
-    identity: Weight
-    colour: Weight  # L1 between the cell means of output and input; `cell` only
     replay: Annotated[int, Field(ge=0, le=10000)]  # images in each history buffer
-    palette: Annotated[int, Field(ge=2, le=256)]  # colours a picture of the `cell` generator may have
     ema: Annotated[float, Field(ge=0, lt=1)]  # decay of the averaged generator weights; 0 = the last weights
     samples: Annotated[int, Field(ge=1, le=64)]  # fixed faces drawn after every epoch
     threads: Annotated[int, Field(ge=1, le=256)]  # CPU threads: part of the result, since sums are reordered
-    precision: Literal["fp32", "bf16"]
+    precision: Literal["auto", "fp32", "bf16"]  # auto: bf16 where the CPU or GPU has it
+    resnet: Resnet
+    cell: Cell
 
 
 class Translate(Section):
@@ -146,6 +161,7 @@ class Style(Section):
     style_layers: Annotated[list[str], Field(min_length=1)]
     pooling: Literal["max", "average"]
     start: Literal["content", "noise"]
+    threads: Annotated[int, Field(ge=1, le=256)]  # CPU threads: part of the result, since sums are reordered
     palette: Annotated[int, Field(ge=2, le=256)] | None  # colours of the cell canvas, read off the artwork; null = free
 
 

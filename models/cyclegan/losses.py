@@ -1,0 +1,113 @@
+"""Losses of Zhu et al. 2017, arXiv:1703.10593.
+
+paper -> here:  G -> a2b   F -> b2a   D_X -> disc_a   D_Y -> disc_b   lambda -> weights.cycle
+
+Departures from the paper: the identity loss (sec. 5.2, there for paintings only) is always on, since it keeps the
+palette; `cell` adds an L1 between low-frequency colours of input and output (as Wu et al. 2022 and Han et al. 2018 do)
+and the commitment of its free colours to the palette (van den Oord et al. 2017).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from models.cyclegan.networks import Painted
+
+
+@dataclass(frozen=True, kw_only=True)
+class Weights:
+    """Factors of the generators' loss."""
+
+    cycle: float  # lambda, eq. 3; the paper: 10
+    identity: float  # sec. 5.2; the paper: 0.5 * lambda
+    colour: float  # L1 of 4x4-pooled cells against the input's; 0 for the report's system
+    palette: float  # |free colours - palette colours|, the commitment loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class System:
+    """Four networks and how the two domains correspond.
+
+    a: faces (N, 3, S, S). b: pixel art, (N, 3, S, S) for `resnet`, the native (N, 3, n, n) for `cell`. All in [-1, 1].
+    """
+
+    a2b: nn.Module
+    b2a: nn.Module
+    disc_a: nn.Module
+    disc_b: nn.Module
+    paint: Callable[[Tensor], Painted]  # a2b with its palette's fidelity
+    to_b: Callable[[Tensor], Tensor]  # a face at the size of domain b (box mean)
+    to_a: Callable[[Tensor], Tensor]  # an artwork at the size of domain a (nearest)
+
+    def nets(self) -> dict[str, nn.Module]:
+        return {"a2b": self.a2b, "b2a": self.b2a, "disc_a": self.disc_a, "disc_b": self.disc_b}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """A total to differentiate, its named parts to look at, and the fakes that a discriminator will see."""
+
+    total: Tensor
+    parts: dict[str, Tensor]
+    fake_a: Tensor
+    fake_b: Tensor
+
+
+def lsgan(logits: Tensor, real: bool) -> Tensor:
+    """Least-squares GAN loss (Mao et al. 2017; paper sec. 4): mean (D - target)^2."""
+    return (logits.float() - float(real)).square().mean()
+
+
+def generator_loss(system: System, a: Tensor, b: Tensor, weights: Weights) -> Loss:
+    """Eq. 3 and the departures above, for one batch of faces `a` and artworks `b`.
+
+    Translation and identity share one pass of each generator: all norms are per picture, so this changes no value.
+    """
+    drawn, unsettled = system.paint(torch.cat([a, system.to_a(b)]))
+    fake_b, same_b = drawn[: len(a)], drawn[len(a) :]
+    painted = system.b2a(torch.cat([b, system.to_b(a)]))
+    fake_a, same_a = painted[: len(b)], painted[len(b) :]
+    parts = {
+        "adversarial_a2b": lsgan(system.disc_b(fake_b), real=True),
+        "adversarial_b2a": lsgan(system.disc_a(fake_a), real=True),
+        "cycle_a": functional.l1_loss(system.b2a(fake_b).float(), a),
+        "cycle_b": functional.l1_loss(system.a2b(fake_a).float(), b),
+        "identity_a": functional.l1_loss(same_a.float(), a),
+        "identity_b": functional.l1_loss(same_b.float(), b),
+        "colour": functional.l1_loss(_low_frequency(fake_b.float()), _low_frequency(system.to_b(a))),
+        "palette": unsettled,
+    }
+    total = (
+        parts["adversarial_a2b"]
+        + parts["adversarial_b2a"]
+        + weights.cycle * (parts["cycle_a"] + parts["cycle_b"])
+        + weights.identity * (parts["identity_a"] + parts["identity_b"])
+        + weights.colour * parts["colour"]
+        + weights.palette * parts["palette"]
+    )
+    return Loss(total=total, parts=parts, fake_a=fake_a, fake_b=fake_b)
+
+
+def _low_frequency(image: Tensor) -> Tensor:
+    return functional.avg_pool2d(image, 4)
+
+
+def discriminator_loss(disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    """Half the LSGAN loss of both sides: the halving slows the discriminator (paper sec. 4, appendix 7.1)."""
+    logits = disc(torch.cat([real, fake]))
+    return 0.5 * (lsgan(logits[: len(real)], real=True) + lsgan(logits[len(real) :], real=False))
+
+
+def parameters_of(*nets: nn.Module) -> list[nn.Parameter]:
+    return [parameter for net in nets for parameter in net.parameters()]
+
+
+def frozen(nets: list[nn.Module], yes: bool) -> None:
+    """Switch off (or on) the gradients of nets that a step only looks through."""
+    for parameter in parameters_of(*nets):
+        parameter.requires_grad_(not yes)

@@ -1,0 +1,237 @@
+"""Generators and discriminators, by explicit numbers.
+
+    paper -> here:  X -> a (faces)   Y -> b (pixel art)   G -> a2b   F -> b2a   D_X -> disc_a   D_Y -> disc_b
+
+Two systems of four networks:
+
+- `resnet`: the students' report, row by row. Both domains are pictures of S x S pixels. Its upscaling half is made of
+  transposed convolutions of kernel 3 and stride 2, the very case of uneven overlap (Odena et al. 2016).
+- `cell`: the art domain lives on its native grid of S/k x S/k cells. The generator has no upscaling half, so every
+  cell has one colour by construction, and a quantiser in the loop gives the whole picture at most K colours.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+def init_weights(module: nn.Module) -> None:
+    """normal(0, 0.02) weights and zero biases, as sec. 7.1's reference code; apply with `net.apply(init_weights)`."""
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+def _normed(convolution: nn.Module, channels: int) -> nn.Sequential:
+    return nn.Sequential(convolution, nn.InstanceNorm2d(channels), nn.ReLU(inplace=True))
+
+
+class ResidualBlock(nn.Module):
+    """(N, C, H, W) -> same: x + conv(relu(conv(x))), reflection padded, instance-normed (paper, appendix 7.2)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            _normed(nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"), channels),
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            nn.InstanceNorm2d(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = x + self.body(x)
+        return result
+
+
+def resnet_generator(channels: int = 3, width: int = 64, blocks: int = 9) -> nn.Sequential:
+    """The report's generator, one child a row of its table: (N, channels, S, S) -> same, in [-1, 1]; S divisible by 4.
+
+    11,378,179 parameters at the defaults.
+    """
+    return nn.Sequential(
+        _normed(nn.Conv2d(channels, width, 7, padding=3, padding_mode="reflect"), width),
+        _normed(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), 2 * width),
+        _normed(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), 4 * width),
+        nn.Sequential(*(ResidualBlock(4 * width) for _ in range(blocks))),
+        _normed(_twice(4 * width, 2 * width), 2 * width),
+        _normed(_twice(2 * width, width), width),
+        nn.Sequential(nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()),
+    )
+
+
+def _twice(before: int, after: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
+
+
+def report_discriminator(channels: int = 3, width: int = 64) -> nn.Sequential:
+    """The report's PatchGAN, one child a row: (N, channels, S, S) -> (N, 1, S/16, S/16) logits.
+
+    One logit sees 94 x 94 pixels. No norm in the first row, as in the paper. 2,764,737 parameters at the defaults.
+    """
+    widths = [channels, width, 2 * width, 4 * width, 8 * width]
+    rows = [
+        _leaky(nn.Conv2d(before, after, 4, stride=2, padding=1), after if before != channels else None)
+        for before, after in itertools.pairwise(widths)
+    ]
+    return nn.Sequential(*rows, nn.ZeroPad2d((1, 0, 1, 0)), nn.Conv2d(8 * width, 1, 4, padding=1))
+
+
+def _leaky(convolution: nn.Module, normed: int | None) -> nn.Sequential:
+    norm = [nn.InstanceNorm2d(normed)] if normed is not None else []
+    return nn.Sequential(convolution, *norm, nn.LeakyReLU(0.2, inplace=True))
+
+
+def patch_discriminator(channels: int, width: int, strides: Sequence[int]) -> nn.Sequential:
+    """4x4 convolutions of the given strides, then a 4x4 head of stride 1: (N, C, H, W) -> (N, 1, H', W') logits.
+
+    One logit sees 13 x 13 pixels for strides (1, 2), 34 x 34 for (2, 2, 1). Spectral norm instead of the paper's
+    instance norm, which would hide how flat a patch is: the very thing that tells pixel art from a photograph.
+    """
+    spectral = nn.utils.parametrizations.spectral_norm
+    rows: list[nn.Module] = []
+    before = channels
+    for index, stride in enumerate(strides):
+        after = width * 2 ** min(index, 2)
+        rows.append(_leaky(spectral(nn.Conv2d(before, after, 4, stride=stride, padding=1)), None))
+        before = after
+    return nn.Sequential(*rows, spectral(nn.Conv2d(before, 1, 4, padding=1)))
+
+
+class Painted(NamedTuple):
+    """What a generator of pixel art drew."""
+
+    picture: Tensor  # (N, 3, n, n) in [-1, 1]
+    unsettled: Tensor  # scalar: mean |free colours - palette colours|, 0 for generators without a palette
+
+
+class CellGenerator(nn.Module):
+    """Faces to native pixel art: (N, 3, S, S) -> (N, 3, S/factor, S/factor) in [-1, 1], at most `palette` colours.
+
+    A shallow path keeps the place of every cell, a deep one at half the grid sees the whole face. Together they say
+    how each cell departs from the mean of its pixels; then the picture is reduced to its own palette (`quantise`),
+    inside the loop: discriminator, cycle and identity see only what a user will see.
+
+    Args:
+        factor: pixels a side of a cell; a power of two.
+        width: channels at full resolution.
+        blocks: residual blocks of the deep path.
+        palette: K, the most colours a picture may have. Not part of the weights: another K may be set at inference.
+    """
+
+    def __init__(self, factor: int = 4, width: int = 64, blocks: int = 6, palette: int = 16) -> None:
+        super().__init__()
+        if factor < 1 or factor & (factor - 1):
+            raise ValueError(f"factor must be a power of two, got {factor}")
+        self.palette = palette
+        widths = _widths(factor, width)
+        shallow = widths[-1]
+        deep = 2 * shallow
+        self.cell_mean = nn.AvgPool2d(factor)
+        self.stem = nn.Sequential(
+            _normed(nn.Conv2d(3, width, 5, padding=2, padding_mode="reflect"), width),
+            *(
+                _normed(nn.Conv2d(before, after, 4, stride=2, padding=1), after)
+                for before, after in itertools.pairwise(widths)
+            ),
+        )
+        self.deep = _deep_path(shallow, deep, blocks)
+        self.join = _normed(nn.Conv2d(shallow + deep, shallow, 3, padding=1, padding_mode="reflect"), shallow)
+        self.departure = nn.Conv2d(shallow, 3, 3, padding=1, padding_mode="reflect")
+
+    def paint(self, x: Tensor) -> Painted:
+        """The picture, and how far its colours are from the free ones."""
+        features = self.stem(x)
+        features = self.join(torch.cat([features, self.deep(features)], dim=1))
+        with torch.autocast(x.device.type, enabled=False):  # colours need all their bits
+            departure = 2 * torch.tanh(self.departure(features.float()))
+            free = (self.cell_mean(x.float()) + departure).clamp(-1.0, 1.0)  # (N, 3, n, n)
+            picture = quantise(free, self.palette)
+            return Painted(picture, (free - picture.detach()).abs().mean())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.paint(x).picture
+
+
+def _widths(factor: int, width: int) -> list[int]:
+    """Channels at full resolution and after every halving: doubled twice at most."""
+    return [width * 2 ** min(step, 2) for step in range(factor.bit_length())]
+
+
+def _deep_path(shallow: int, deep: int, blocks: int) -> nn.Sequential:
+    """(N, shallow, n, n) -> (N, deep, n, n) through half the grid; n even."""
+    return nn.Sequential(
+        _normed(nn.Conv2d(shallow, deep, 3, stride=2, padding=1), deep),
+        *(ResidualBlock(deep) for _ in range(blocks)),
+        nn.Upsample(scale_factor=2, mode="nearest"),
+    )
+
+
+def quantise(free: Tensor, colours: int, rounds: int = 4) -> Tensor:
+    """(N, 3, n, n) -> same, each picture reduced to at most `colours` colours: the means of its own clusters.
+
+    k-means in RGB, started from the cells that are farthest from each other (Gonzalez 1985), so that small accents such
+    as eyes get an entry, and a picture of K colours keeps them: no randomness. The gradient passes straight through (van den Oord et al. 2017,
+    arXiv:1711.00937, sec. 3.2).
+    """
+    with torch.no_grad():
+        cells = free.flatten(2).mT  # (N, n * n, 3)
+        palette = _farthest(cells, colours)  # (N, K, 3)
+        for _ in range(rounds):
+            owner = torch.cdist(cells, palette).argmin(dim=2)  # (N, n * n)
+            mass = torch.zeros(palette.shape[:2], device=free.device).scatter_add_(
+                1, owner, torch.ones_like(cells[..., 0])
+            )
+            total = torch.zeros_like(palette).scatter_add_(1, owner[..., None].expand_as(cells), cells)
+            palette = torch.where(mass[..., None] > 0, total / mass[..., None].clamp_min(1), palette)
+        owner = torch.cdist(cells, palette).argmin(dim=2)
+        chosen = palette.gather(1, owner[..., None].expand(-1, -1, 3)).mT.reshape(free.shape)
+    return free + (chosen - free).detach() if torch.is_grad_enabled() else chosen
+
+
+def _farthest(cells: Tensor, colours: int) -> Tensor:
+    """(N, M, 3) -> (N, K, 3): K times the cell that is farthest from all chosen so far, the first from the mean."""
+    pictures = torch.arange(len(cells), device=cells.device)
+    distance = (cells - cells.mean(dim=1, keepdim=True)).square().sum(dim=2)  # (N, M)
+    chosen = [cells[pictures, distance.argmax(dim=1)]]
+    distance = torch.full_like(distance, torch.inf)
+    for _ in range(colours - 1):
+        distance = torch.minimum(distance, (cells - chosen[-1][:, None]).square().sum(dim=2))
+        chosen.append(cells[pictures, distance.argmax(dim=1)])
+    return torch.stack(chosen, dim=1)
+
+
+class CellInverse(nn.Module):
+    """Native pixel art to faces: (N, 3, n, n) -> (N, 3, n * factor, n * factor) in [-1, 1].
+
+    Reads one pixel a cell. Enlarges by nearest neighbour + convolution, which cannot overlap unevenly.
+    """
+
+    def __init__(self, factor: int = 4, width: int = 64, blocks: int = 6) -> None:
+        super().__init__()
+        widths = _widths(factor, width)[::-1]
+        shallow = widths[0]
+        deep = 2 * shallow
+        self.stem = _normed(nn.Conv2d(3, shallow, 5, padding=2, padding_mode="reflect"), shallow)
+        self.deep = _deep_path(shallow, deep, blocks)
+        self.join = _normed(nn.Conv2d(shallow + deep, shallow, 3, padding=1, padding_mode="reflect"), shallow)
+        self.enlarge = nn.Sequential(
+            *(
+                nn.Sequential(
+                    nn.Upsample(scale_factor=2, mode="nearest"),
+                    _normed(nn.Conv2d(before, after, 3, padding=1, padding_mode="reflect"), after),
+                )
+                for before, after in itertools.pairwise(widths)
+            )
+        )
+        self.head = nn.Sequential(nn.Conv2d(widths[-1], 3, 5, padding=2, padding_mode="reflect"), nn.Tanh())
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.stem(x)
+        features = self.join(torch.cat([features, self.deep(features)], dim=1))
+        picture: Tensor = self.head(self.enlarge(features))
+        return picture

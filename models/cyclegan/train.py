@@ -1,0 +1,215 @@
+"""The training loop: values in, values out. It writes nothing, prints nothing and knows no path.
+
+Everything that a step draws is addressed by (seed, epoch, place) or lives in `Trainer.state_dict`, so that a training
+which is stopped and loaded again goes on bit for bit as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.cyclegan.losses import Loss, System, Weights, discriminator_loss, frozen, generator_loss, parameters_of
+from models.cyclegan.networks import (
+    CellGenerator,
+    CellInverse,
+    Painted,
+    init_weights,
+    patch_discriminator,
+    report_discriminator,
+    resnet_generator,
+)
+from models.cyclegan.replay import Replay
+from models.images import Pixels, to_signed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Numbers of one training."""
+
+    epochs: int
+    images_per_epoch: int  # faces, and as many artworks
+    batch_size: int
+    lr: float  # Adam, betas 0.5 and 0.999 (paper, appendix 7.1: 2e-4)
+    decay_from: float  # share of the epochs after which the rate falls linearly to 0 (the paper: 0.5)
+    replay: int  # images in each history buffer (the paper: 50)
+    ema: float  # decay of the averaged a2b weights; 0 = the last weights (Yazici et al. 2019)
+    weights: Weights
+    bf16: bool  # autocast; norms and losses stay in fp32
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepStats:
+    """What one step did: losses by name, and how far the training is."""
+
+    step: int  # steps done, 1-based
+    epoch: int  # 0-based epoch that the step belongs to
+    epoch_done: bool
+    losses: dict[str, float]
+
+
+class Diverged(RuntimeError):
+    """A loss is NaN or infinite."""
+
+
+def resnet_system(width: int, blocks: int) -> System:
+    """The report's four networks; both domains are S x S pictures."""
+    a2b, b2a = resnet_generator(width=width, blocks=blocks), resnet_generator(width=width, blocks=blocks)
+    disc_a, disc_b = report_discriminator(width=width), report_discriminator(width=width)
+    return _system(
+        a2b,
+        b2a,
+        disc_a,
+        disc_b,
+        paint=lambda a: Painted(a2b(a), torch.zeros(())),
+        to_b=nn.Identity(),
+        to_a=nn.Identity(),
+    )
+
+
+def cell_system(width: int, blocks: int, factor: int, palette: int) -> System:
+    """`CellGenerator`, its inverse, and discriminators with small receptive fields; domain b is native."""
+    a2b = CellGenerator(factor, width, blocks, palette)
+    system = _system(
+        a2b,
+        CellInverse(factor, width, blocks),
+        patch_discriminator(3, 2 * width, strides=(2, 2, 1)),
+        patch_discriminator(3, 2 * width, strides=(1, 2)),
+        paint=a2b.paint,
+        to_b=nn.AvgPool2d(factor),
+        to_a=nn.Upsample(scale_factor=factor, mode="nearest"),
+    )
+    nn.init.zeros_(a2b.departure.weight)  # untrained, it draws the mean of every cell: content is there from the start
+    return system
+
+
+def _system(a2b: nn.Module, b2a: nn.Module, disc_a: nn.Module, disc_b: nn.Module, **domains: Any) -> System:
+    for net in (a2b, b2a, disc_a, disc_b):
+        net.apply(init_weights)
+    return System(a2b=a2b, b2a=b2a, disc_a=disc_a, disc_b=disc_b, **domains)
+
+
+class Trainer:
+    """Optimisers, history buffers and averaged weights around a system.
+
+    Args:
+        system: the networks, already on their device.
+        recipe: the numbers.
+        seed: of sampling, flips and buffers (not of the initial weights).
+    """
+
+    def __init__(self, system: System, recipe: Recipe, seed: int) -> None:
+        self.system, self.recipe, self.seed = system, recipe, seed
+        self.step = 0
+        self.device = next(system.a2b.parameters()).device
+        self.opt_g = _adam(recipe.lr, system.a2b, system.b2a)
+        self.opt_d = _adam(recipe.lr, system.disc_a, system.disc_b)
+        self.replay_a, self.replay_b = Replay(recipe.replay, seed), Replay(recipe.replay, seed + 1)
+        self.average = copy.deepcopy(system.a2b).requires_grad_(False).eval()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return max(1, self.recipe.images_per_epoch // self.recipe.batch_size)
+
+    @property
+    def total_steps(self) -> int:
+        return self.recipe.epochs * self.steps_per_epoch
+
+    def fit(self, faces: Pixels, art: Pixels) -> Iterator[StepStats]:
+        """Train from the current step to the last; yields after every step.
+
+        Args:
+            faces: domain a, uint8 (A, S, S, 3).
+            art: domain b, uint8 (B, S, S, 3), or the native (B, n, n, 3) for `cell`; as many as there are, unpaired.
+
+        Raises:
+            Diverged: a loss is not finite; the state is that of the step before.
+        """
+        while self.step < self.total_steps:
+            epoch, place = divmod(self.step, self.steps_per_epoch)
+            a, b = self._batch(faces, epoch, place, "a"), self._batch(art, epoch, place, "b")
+            losses = self._train_step(a, b)
+            self.step += 1
+            yield StepStats(
+                step=self.step, epoch=epoch, epoch_done=self.step % self.steps_per_epoch == 0, losses=losses
+            )
+
+    def _batch(self, images: Pixels, epoch: int, place: int, domain: str) -> Tensor:
+        """The `place`-th batch of an epoch: images in a fresh order, each mirrored with probability 1/2."""
+        size, wanted = self.recipe.batch_size, self.steps_per_epoch * self.recipe.batch_size
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + 2 * epoch + (domain == "b"))
+        rounds = [torch.randperm(len(images), generator=generator) for _ in range(-(-wanted // len(images)))]
+        mirrored = torch.rand(wanted, generator=generator) < 0.5
+        here = slice(place * size, (place + 1) * size)
+        batch = to_signed(images[torch.cat(rounds)[here].numpy()])
+        return torch.where(mirrored[here, None, None, None], batch.flip(3), batch).to(self.device)
+
+    def _train_step(self, a: Tensor, b: Tensor) -> dict[str, float]:
+        system, recipe = self.system, self.recipe
+        self._set_rate()
+        critics = [system.disc_a, system.disc_b]
+        with torch.autocast(a.device.type, torch.bfloat16, enabled=recipe.bf16):
+            frozen(critics, True)
+            loss: Loss = generator_loss(system, a, b, recipe.weights)
+            frozen(critics, False)
+        _descend(self.opt_g, loss.total)
+        with torch.autocast(a.device.type, torch.bfloat16, enabled=recipe.bf16):
+            disc_a = discriminator_loss(system.disc_a, a, self.replay_a(loss.fake_a.float()))
+            disc_b = discriminator_loss(system.disc_b, b, self.replay_b(loss.fake_b.float()))
+        _descend(self.opt_d, disc_a + disc_b)
+        self._follow()
+        parts = {**loss.parts, "generators": loss.total, "disc_a": disc_a, "disc_b": disc_b}
+        return {name: float(value.detach()) for name, value in parts.items()}
+
+    def _set_rate(self) -> None:
+        start = self.recipe.decay_from * self.total_steps
+        share = (self.total_steps - self.step) / max(1.0, self.total_steps - start)
+        for optimiser in (self.opt_g, self.opt_d):
+            for group in optimiser.param_groups:
+                group["lr"] = self.recipe.lr * min(1.0, share)
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        means: list[Tensor] = list(self.average.parameters())
+        lasts: list[Tensor] = list(self.system.a2b.parameters())
+        torch._foreach_lerp_(means, lasts, 1 - min(self.recipe.ema, self.step / (self.step + 10)))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a training needs to go on: plain tensors, numbers and dicts."""
+        return {
+            "step": self.step,
+            "nets": {name: net.state_dict() for name, net in self.system.nets().items()},
+            "average": self.average.state_dict(),
+            "opt_g": self.opt_g.state_dict(),
+            "opt_d": self.opt_d.state_dict(),
+            "replay_a": self.replay_a.state_dict(),
+            "replay_b": self.replay_b.state_dict(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
+        self.step = state["step"]
+        for name, net in self.system.nets().items():
+            net.load_state_dict(state["nets"][name])
+        self.average.load_state_dict(state["average"])
+        self.opt_g.load_state_dict(state["opt_g"])
+        self.opt_d.load_state_dict(state["opt_d"])
+        self.replay_a.load_state_dict(state["replay_a"])
+        self.replay_b.load_state_dict(state["replay_b"])
+
+
+def _adam(lr: float, *nets: nn.Module) -> torch.optim.Adam:
+    return torch.optim.Adam(parameters_of(*nets), lr=lr, betas=(0.5, 0.999), fused=True)
+
+
+def _descend(optimiser: torch.optim.Optimizer, total: Tensor) -> None:
+    if not bool(torch.isfinite(total)):
+        raise Diverged(f"the loss is {float(total.detach())}")
+    optimiser.zero_grad(set_to_none=True)
+    total.backward()  # type: ignore[no-untyped-call]
+    optimiser.step()

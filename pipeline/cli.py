@@ -1,0 +1,373 @@
+"""The command line. A command binds a stage to its folders and parameters and does nothing else.
+
+Nothing here may affect a result: DVC does not watch this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline import console, layout
+from pipeline.console import Bars, Guarded, Settings, note, result
+from pipeline.runs import recorded
+
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+app = typer.Typer(cls=Guarded, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+sample_app = typer.Typer(no_args_is_help=True, help="The procedural galleries of the default run.")
+app.add_typer(sample_app, name="sample")
+
+
+class Source(StrEnum):
+    pixeljoint = "pixeljoint"
+    lospec = "lospec"
+    pixiehaus = "pixiehaus"
+    all = "all"
+
+
+class Site(StrEnum):
+    pixeljoint = "pixeljoint"
+    lospec = "lospec"
+    pixiehaus = "pixiehaus"
+
+
+class Origin(StrEnum):
+    sample = "sample"
+    live = "live"
+
+
+class Device(StrEnum):
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+class Kind(StrEnum):
+    art = "art"
+    faces = "faces"
+
+
+class Way(StrEnum):
+    cell = "cell"
+    majority = "majority"
+    nearest = "nearest"
+
+
+ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file.")]
+Out = Annotated[Path, typer.Option("--out", help="Output folder.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+PARAMS = Path("params.yaml")
+
+
+def main() -> None:
+    """Entry point of the console script and of `python -m pipeline`."""
+    app(prog_name="facetopix")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"facetopix {version('facetopix')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    show_version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,  # noqa: ARG001
+    device: Annotated[Device, typer.Option(help="Where networks run.")] = Device.auto,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
+    verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Every request and decision.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.")] = False,
+) -> None:
+    """Galleries of pixel art in, a clean documented data set and faces as pixel art out, reproducibly."""
+    console.configure(debug=debug, quiet=quiet, verbose=verbose, device=device.value)
+
+
+@contextmanager
+def _stage(name: str) -> Iterator[Bars]:
+    with recorded(name, layout.STATE), Bars() as bars:
+        yield bars
+
+
+def _load(file: Path) -> Params:
+    from pipeline.params import load
+
+    return load(file)
+
+
+@app.command()
+def scrape(
+    source: Annotated[Source, typer.Option(help="Gallery to crawl.")],
+    origin: Annotated[Origin | None, typer.Option(help="Default: scrape.origin of the parameters.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="Crawl a replica that listens there instead.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="At most this many works of the listing.")] = None,
+    contact: Annotated[str | None, typer.Option(help="Address or URL for the User-Agent; live crawls need it.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="I have read and accept the site's terms.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and the robots verdict only.")] = False,
+    out: Out = layout.RAW,
+    params: ParamsFile = PARAMS,
+    as_json: AsJson = False,
+) -> None:
+    """Crawl a gallery into OUT/<source>/; running it again resumes and refetches nothing."""
+    from pipeline.scrape import command
+
+    values = _load(params)
+    sources = layout.SOURCES if source is Source.all else (source.value,)
+    wanted = command.Wanted(
+        sources=sources,
+        origin=origin.value if origin else None,
+        base_url=base_url,
+        limit=limit,
+        contact=contact,
+        yes=yes,
+    )
+    if dry_run:
+        result(command.plan(wanted, values, layout.STATE), as_json=True)
+        return
+    if hint := command.hint(wanted, values):
+        note(hint)
+    with _stage(f"scrape_{source.value}") as bars:
+        outcome = command.run(wanted, values, out, layout.STATE, bars)
+    result(outcome.summary, as_json)
+    outcome.raise_worst()
+
+
+@app.command()
+def scrape_page(
+    page: Annotated[str, typer.Argument(help="URL or file of one page.")],
+    source: Annotated[Site, typer.Option(help="Whose parser.")],
+    params: ParamsFile = PARAMS,
+) -> None:
+    """Run one page through its parser and print what was found."""
+    from pipeline.scrape import preview
+
+    result(preview.run_page(page, source.value, _load(params).scrape), as_json=True)
+
+
+@sample_app.command()
+def serve(
+    port: Annotated[int, typer.Option(min=0, max=65000, help="Of the first gallery; 0 = free ports.")] = 0,
+    params: ParamsFile = PARAMS,
+) -> None:
+    """Serve the sample galleries on loopback, for a look in a browser; Ctrl-C ends."""
+    from pipeline.sample import site
+
+    site.serve_forever(_load(params).sample, layout.SOURCES, port=port, on_ready=_tell_addresses)
+
+
+def _tell_addresses(addresses: dict[str, str]) -> None:
+    for name, address in addresses.items():
+        typer.echo(f"{name}: {address}")
+
+
+@app.command()
+def add(kind: Kind, paths: Annotated[list[Path], typer.Argument(help="Folders, images, zip or tar archives.")]) -> None:
+    """Bring your own art or faces below inputs/, with their manifest.csv where they have one."""
+    from pipeline.curate import importing
+
+    result(importing.add(kind.value, paths, layout.INPUTS))
+
+
+@app.command()
+def import_art(out: Out = layout.IMPORTED) -> None:
+    """Stage: inputs/art in the layout of a crawled gallery."""
+    from pipeline.curate import importing
+
+    with _stage("import_art"):
+        result(importing.run(layout.INPUT_ART, out))
+
+
+@app.command()
+def faces(out: Out = layout.FACES, params: ParamsFile = PARAMS) -> None:
+    """Stage: the faces, drawn (sample) or read from inputs/faces."""
+    from pipeline.curate import faces as stage
+
+    values = _load(params)
+    with _stage("faces"):
+        result(stage.run(layout.INPUT_FACES, out, values.faces, values.sample, values.resize.size, values.executor))
+
+
+@app.command()
+def dedup(out: Out = layout.DEDUP, params: ParamsFile = PARAMS) -> None:
+    """Stage: one copy of each artwork."""
+    from pipeline.curate import dedup as stage
+
+    values = _load(params)
+    sources = [*(layout.RAW / name for name in layout.SOURCES), layout.IMPORTED]
+    with _stage("dedup"):
+        result(stage.run(sources, out, values.dedup, values.executor))
+
+
+@app.command()
+def flatten(out: Out = layout.FLATTEN, params: ParamsFile = PARAMS) -> None:
+    """Stage: transparency onto a stated background."""
+    from pipeline.curate import flatten as stage
+
+    values = _load(params)
+    with _stage("flatten"):
+        result(stage.run(layout.DEDUP, out, values.flatten, values.executor))
+
+
+@app.command()
+def grid(out: Out = layout.GRID, params: ParamsFile = PARAMS) -> None:
+    """Stage: one pixel per cell."""
+    from pipeline.curate import grid as stage
+
+    values = _load(params)
+    with _stage("grid"):
+        result(stage.run(layout.FLATTEN, out, values.grid, values.executor))
+
+
+@app.command()
+def resize(out: Out = layout.RESIZE, params: ParamsFile = PARAMS) -> None:
+    """Stage: every artwork on the same grid, by integers."""
+    from pipeline.curate import resize as stage
+
+    values = _load(params)
+    with _stage("resize"):
+        result(stage.run(layout.GRID, out, values.resize, values.executor))
+
+
+@app.command()
+def split(out: Out = layout.SPLIT, params: ParamsFile = PARAMS) -> None:
+    """Stage: train, val and test, no hand on two sides."""
+    from pipeline.curate import split as stage
+
+    values = _load(params)
+    with _stage("split"):
+        result(stage.run(layout.RESIZE, layout.FACES, out, values.split, values.seed))
+
+
+@app.command()
+def train(out: Out = layout.CYCLEGAN, params: ParamsFile = PARAMS) -> None:
+    """Stage: the CycleGANs; goes on where a killed run was."""
+    from pipeline.modelling import train_cyclegan as stage
+
+    values = _load(params)
+    with _stage("train") as bars:
+        stage.run(
+            layout.SPLIT, out, layout.TRAIN_PLOTS, layout.TRAIN_METRICS, params=values.train, resize=values.resize,
+            epochs=values.epochs, seed=values.seed, state=layout.STATE, device=Settings.device, progress=bars,
+        )  # fmt: skip
+
+
+@app.command()
+def translate(out: Out = layout.TRANSLATE, params: ParamsFile = PARAMS) -> None:
+    """Stage: the test faces through every trained generator."""
+    from pipeline.modelling import translate as stage
+
+    values = _load(params)
+    with _stage("translate") as bars:
+        stats = stage.run(
+            layout.SPLIT, layout.CYCLEGAN, out, params=values.translate, device=Settings.device, progress=bars
+        )
+    result(stats)
+
+
+@app.command()
+def stylize(out: Out = layout.STYLE, params: ParamsFile = PARAMS) -> None:
+    """Stage: style transfer, as in the report and on the cell canvas."""
+    from pipeline.modelling import stylize as stage
+
+    values = _load(params)
+    with _stage("stylize"):
+        result(
+            stage.run(layout.SPLIT, out, values.style, values.resize, values.seed, values.style.threads, layout.STATE)
+        )
+
+
+@app.command()
+def evaluate(out: Out = layout.BASELINES, params: ParamsFile = PARAMS) -> None:
+    """Stage: every method and the trivial baselines in one table."""
+    from pipeline.evaluate import score as stage
+
+    values = _load(params)
+    with _stage("evaluate"):
+        stage.run(
+            layout.SPLIT, layout.TRANSLATE, layout.STYLE, dst=layout.EVALUATE_METRICS, plots=layout.EVALUATE_PLOTS,
+            pictures=out, params=values.evaluate, resize=values.resize, seed=values.seed,
+        )  # fmt: skip
+
+
+@app.command()
+def report(
+    readme: Annotated[bool, typer.Option("--readme", help="Also write docs/: the README's figures and strip.")] = False,
+    out: Out = layout.REPORTS,
+    params: ParamsFile = PARAMS,
+) -> None:
+    """Stage: the page that a person reads."""
+    from pipeline.evaluate import report as stage
+
+    with _stage("report"):
+        stage.run(Path(), out, _load(params))
+    note(f"open {out / 'index.html'}")
+    if readme:
+        from pipeline.evaluate import readme as figures
+
+        figures.write(Path(), layout.DOCS)
+
+
+@app.command()
+def convert(
+    pictures: Annotated[list[str], typer.Argument(help="Images, folders or glob patterns.")],
+    out: Annotated[Path, typer.Option("--out", help="Output folder.")],
+    method: Annotated[Way, typer.Option(help="How.")] = Way.cell,
+    cells: Annotated[str, typer.Option(help="N (longest side) or WxH.")] = "32",
+    colors: Annotated[int | None, typer.Option(min=1, max=256, help="At most this many colours a picture.")] = None,
+    palette: Annotated[str | None, typer.Option(help="Palette file or name, instead of --colors.")] = None,
+    scale: Annotated[int, typer.Option(min=1, max=64, help="Enlargement of NAME@<scale>x.png.")] = 8,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pictures in, pixel art out: NAME.png with one pixel per cell, and NAME@<scale>x.png."""
+    from pipeline.convert import command
+
+    outcome = command.run(
+        pictures, out, method=method.value, cells=cells, colours=colors, palette=palette, scale=scale, force=force,
+        trained=layout.CYCLEGAN, device=Settings.device,
+    )  # fmt: skip
+    result(outcome if as_json else outcome["counts"], as_json)
+    command.raise_for_failures(outcome)
+
+
+@app.command()
+def inspect(
+    paths: Annotated[list[Path], typer.Argument(help="Images or folders.")],
+    sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet PNG there.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Format, size, frames, alpha, colours, cell and native size of images."""
+    from pipeline import inspect as looking
+
+    found = looking.inspect(paths)
+    if sheet is not None:
+        looking.contact_sheet(paths, sheet)
+    if as_json:
+        result(found, as_json=True)
+        return
+    for image in found["images"]:
+        typer.echo(console.line(image))
+    result(found["counts"])
+
+
+@app.command()
+def clean(yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False) -> None:
+    """Empty .state/: crawls, caches, unfinished trainings. Says first what it would remove."""
+    from pipeline import cleaning
+
+    found = cleaning.contents(layout.STATE)
+    for name, files, size in found:
+        typer.echo(f"{layout.STATE / name}: {files} files, {size / 2**20:.1f} MiB")
+    if found and (yes or typer.confirm("Remove all of this?")):
+        cleaning.empty(layout.STATE)
+
+
+if __name__ == "__main__":
+    main()

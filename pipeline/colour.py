@@ -1,0 +1,66 @@
+"""OKLab (Ottosson 2020): the colour space of every palette and colour metric here. Same distance, same look."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.io import Pixels
+
+Lab = NDArray[np.float64]
+
+LMS_FROM_RGB = np.array([
+    [0.4122214708, 0.5363325363, 0.0514459929],
+    [0.2119034982, 0.6806995451, 0.1073969566],
+    [0.0883024619, 0.2817188376, 0.6299787005],
+])  # fmt: skip
+LAB_FROM_LMS = np.array([
+    [0.2104542553, 0.7936177850, -0.0040720468],
+    [1.9779984951, -2.4285922050, 0.4505937099],
+    [0.0259040371, 0.7827717662, -0.8086757660],
+])  # fmt: skip
+
+
+def to_oklab(rgb: Pixels) -> Lab:
+    """sRGB uint8 (..., 3) -> L in [0, 1], a and b within about [-0.4, 0.4], float64 (..., 3)."""
+    return _dot(np.cbrt(_dot(_linear()[rgb], LMS_FROM_RGB)), LAB_FROM_LMS)
+
+
+def from_oklab(lab: Lab) -> Pixels:
+    """The nearest sRGB uint8 colours; what lies outside sRGB is clipped per channel."""
+    lms = _dot(lab, np.linalg.inv(LAB_FROM_LMS)) ** 3
+    linear = np.clip(_dot(lms, np.linalg.inv(LMS_FROM_RGB)), 0, 1)
+    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return np.round(encoded * 255).astype(np.uint8)
+
+
+def nearest_indices(lab: Lab, palette: Lab) -> NDArray[np.intp]:
+    """(n, 3) against (k, 3) -> (n,): index of the nearest palette colour; the first of equals."""
+    best = np.zeros(len(lab), np.intp)
+    smallest = np.full(len(lab), np.inf)
+    for index, colour in enumerate(palette):  # one pass a colour: memory stays at n, whatever k
+        distance = ((lab - colour) ** 2).sum(axis=1)
+        closer = distance < smallest
+        best[closer], smallest[closer] = index, distance[closer]
+    return best
+
+
+def distinct(rgb: Pixels) -> tuple[Pixels, NDArray[np.intp], NDArray[np.intp]]:
+    """(..., 3) -> the distinct colours (k, 3) in sorted order, each pixel's index (n,), and their counts (k,)."""
+    flat = rgb.reshape(-1, 3).astype(np.uint32)
+    packed = flat[:, 0] << 16 | flat[:, 1] << 8 | flat[:, 2]
+    values, indices, counts = np.unique(packed, return_inverse=True, return_counts=True)
+    colours = np.stack([values >> 16, values >> 8 & 255, values & 255], axis=1).astype(np.uint8)
+    return colours, indices.reshape(-1), counts
+
+
+def _linear() -> Lab:
+    """Linear light of the 256 sRGB levels."""
+    level = np.arange(256) / 255
+    return np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+
+
+def _dot(colours: Lab, matrix: Lab) -> Lab:
+    """(..., 3) times a 3x3 matrix in a fixed order of addition, so that the last bit does not depend on the BLAS."""
+    x, y, z = colours[..., 0], colours[..., 1], colours[..., 2]
+    return np.stack([row[0] * x + row[1] * y + row[2] * z for row in matrix], axis=-1)

@@ -1,0 +1,136 @@
+"""What a person sees: progress and notes on stderr, results on stdout, errors as one line with an exit code."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from typer.core import TyperGroup
+
+from pipeline.errors import PipelineError
+
+EVERY = 5.0  # seconds between plain progress lines
+
+stderr = Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+class Settings:
+    """The global options, as the callback of the command line sets them."""
+
+    debug = False
+    quiet = False
+    device = "auto"
+    again = ""  # the command that resumes an interrupted run
+
+
+class Guarded(TyperGroup):
+    """The commands, with every error as one line on stderr and the exit code of its kind."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PipelineError as error:
+            return _fail(error, str(error), error.exit_code)
+        except KeyboardInterrupt as error:
+            return _fail(error, f"interrupted, state saved; to go on: {Settings.again}", 130)
+        except (typer.Exit, typer.Abort, typer.BadParameter):
+            raise
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                return _fail(error, f"disk full: {error}; free some space and run the same command again", 6)
+            return _fail(error, f"{type(error).__name__}: {error}", 1)
+        except Exception as error:  # the outermost boundary: our bug, told as such
+            if type(error).__module__.startswith(("typer", "click")):
+                raise
+            return _fail(error, f"{type(error).__name__}: {error} (a bug of facetopix; --debug shows where)", 1)
+
+
+def _fail(error: BaseException, message: str, code: int) -> None:
+    if Settings.debug:
+        raise error
+    stderr.print(f"facetopix: {message}", style="bold red", markup=False)
+    raise typer.Exit(code)
+
+
+def note(text: str) -> None:
+    """A line for the person, unless -q."""
+    if not Settings.quiet:
+        stderr.print(text, markup=False)
+
+
+def result(value: Mapping[str, Any], as_json: bool = False) -> None:
+    """The result of a command: JSON, or counts on one line."""
+    if as_json:
+        sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
+        return
+    for name, nested in value.items():
+        if name != "reasons" and isinstance(nested, Mapping) and "error" not in nested and "kept" in nested:
+            note(f"{name}: {_counts(nested)}")
+    if line := _counts(value):
+        note(line)
+
+
+def _counts(value: Mapping[str, Any]) -> str:
+    plain = {key: item for key, item in value.items() if isinstance(item, int | float | str)}
+    reasons = ", ".join(f"{reason} {count}" for reason, count in (value.get("reasons") or {}).items())
+    line = ", ".join(f"{key} {item}" for key, item in plain.items())
+    return line + (f" ({reasons})" if reasons else "")
+
+
+class Bars:
+    """Progress: bars on a terminal, a plain line every few seconds elsewhere. Use as a context."""
+
+    def __init__(self) -> None:
+        self.rich = stderr.is_terminal and not Settings.quiet
+        self.tasks: dict[str, Any] = {}
+        self.told: dict[str, float] = {}
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.progress = Progress(*columns, TextColumn("{task.fields[text]}"), console=stderr, disable=not self.rich)
+
+    def __enter__(self) -> Bars:
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def __call__(self, task: str, done: int, total: int, text: str = "") -> None:
+        if self.rich:
+            if task not in self.tasks:
+                self.tasks[task] = self.progress.add_task(task, total=total, text=text)
+            self.progress.update(self.tasks[task], completed=done, total=total, text=text)
+        elif not Settings.quiet and (done == total or time.monotonic() - self.told.get(task, 0.0) > EVERY):
+            self.told[task] = time.monotonic()
+            note(f"{task}: {done}/{total} {text}".rstrip())
+
+
+def configure(*, debug: bool, quiet: bool, verbose: bool, device: str) -> None:
+    """Apply the global options."""
+    Settings.debug, Settings.quiet, Settings.device = debug, quiet, device
+    Settings.again = " ".join(["facetopix", *sys.argv[1:]])
+    level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
+    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    for chatty in ("httpx", "httpcore", "PIL", "matplotlib", "asyncio", "filelock", "uvicorn", "dvclive"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def line(entry: Mapping[str, Any]) -> str:
+    """One entry of `inspect` on one line."""
+    if "error" in entry:
+        return f"{entry['path']}: {entry['error']}"
+    size = f"{entry['width']}x{entry['height']}"
+    native = f"{entry['native_width']}x{entry['native_height']}" if entry["cell"] is not None else "unknown"
+    alpha = "alpha" if entry["has_alpha"] else "opaque"
+    frames = f" {entry['frames']} frames" if entry["frames"] > 1 else ""
+    return (
+        f"{entry['path']}: {entry['format']} {size}{frames} {alpha} {entry['colors']} colours, "
+        f"cell {entry['cell']}, native {native}, confidence {entry['confidence']}"
+    )

@@ -1,0 +1,83 @@
+"""The trivial ways from a picture to pixel art. Pure functions: uint8 (H, W, 3) and a grid -> uint8 (rows, columns, 3).
+
+Every table and every picture shows them beside the trained models.
+A grid has at most as many rows and columns as the picture has pixels. Where the sizes do not divide, each cell takes
+the pixels that it touches.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.colour import distinct, nearest_indices, to_oklab
+from pipeline.convert import palettes
+from pipeline.io import Pixels
+
+Grid = tuple[int, int]  # rows, columns
+
+
+def nearest(rgb: Pixels, grid: Grid) -> Pixels:
+    """The pixel at the centre of each cell: nearest-neighbour shrinking."""
+    rows, columns = (_centres(length, cells) for length, cells in zip(rgb.shape[:2], grid, strict=True))
+    return rgb[rows][:, columns]
+
+
+def box(rgb: Pixels, grid: Grid) -> Pixels:
+    """The mean colour of each cell, in sRGB levels, rounded."""
+    sums = np.stack([cell_sums(rgb[..., channel], grid) for channel in range(3)], axis=-1)
+    area = cell_sums(np.ones(rgb.shape[:2], np.uint8), grid)[..., None]
+    return ((sums + area // 2) // area).astype(np.uint8)
+
+
+def box_palette(rgb: Pixels, grid: Grid, *, colours: int, seed: int) -> Pixels:
+    """`box`, then at most `colours` colours by k-means over the cells."""
+    native = box(rgb, grid)
+    return palettes.quantise(native, palettes.adaptive_palette(native, colours, seed))
+
+
+def majority(rgb: Pixels, grid: Grid, *, palette: Pixels) -> Pixels:
+    """Quantised to `palette` (k, 3) at full resolution, then each cell's most frequent colour; of equals the first."""
+    own, indices, _ = distinct(rgb)
+    labels = nearest_indices(to_oklab(own), to_oklab(palette))[indices].reshape(rgb.shape[:2])
+    best = np.zeros(grid, np.intp)
+    most = np.zeros(grid, np.int64)
+    for index in range(len(palette)):
+        count = cell_sums(labels == index, grid)
+        best[count > most] = index
+        most = np.maximum(most, count)
+    return palette[best]
+
+
+def majority_palette(rgb: Pixels, grid: Grid, *, colours: int, seed: int) -> Pixels:
+    """`majority` over at most `colours` colours of the picture's own, so no cell is a blend."""
+    return majority(rgb, grid, palette=palettes.adaptive_palette(rgb, colours, seed))
+
+
+def fixed_palette(rgb: Pixels, grid: Grid, *, palette: Pixels) -> Pixels:
+    """`box`, then the nearest colours of `palette` (k, 3)."""
+    return palettes.quantise(box(rgb, grid), palette)
+
+
+def enlarge(native: Pixels, factor: int) -> Pixels:
+    """(rows, columns, C) -> (rows * factor, columns * factor, C): each cell a square."""
+    return native.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def cell_sums(plane: NDArray[np.uint8] | NDArray[np.bool_], grid: Grid) -> NDArray[np.int64]:
+    """Sum of (H, W) over each cell -> (rows, columns)."""
+    integral = np.zeros((plane.shape[0] + 1, plane.shape[1] + 1), np.int64)
+    integral[1:, 1:] = plane.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
+    (top, bottom), (left, right) = (_bounds(n, cells) for n, cells in zip(plane.shape, grid, strict=True))
+    band = integral[bottom] - integral[top]
+    return np.asarray(band[:, right] - band[:, left])
+
+
+def _centres(length: int, cells: int) -> NDArray[np.intp]:
+    return (2 * np.arange(cells) + 1) * length // (2 * cells)
+
+
+def _bounds(length: int, cells: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First pixel, and one past the last, of each cell."""
+    steps = np.arange(cells + 1)
+    return steps[:-1] * length // cells, -(-steps[1:] * length // cells)

@@ -1,0 +1,225 @@
+"""Pictures in, pixel art out: `NAME.png` with one pixel per cell, and `NAME@<scale>x.png`.
+
+A method is any callable from an opaque picture and a grid to a native picture, so a trained generator is one as well.
+"""
+
+from __future__ import annotations
+
+import glob
+import io as streams
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import distance_transform_edt
+
+from pipeline import io
+from pipeline.convert import baselines, palettes
+from pipeline.convert.baselines import Grid
+from pipeline.errors import BadInput
+from pipeline.io import Pixels
+from pipeline.manifest import Row, tally
+
+Method = Callable[[Pixels, Grid], Pixels]  # uint8 (H, W, 3), (rows, columns) -> uint8 (rows, columns, 3)
+Cells = int | Grid  # cells along the longest side, aspect ratio kept; or exactly (rows, columns)
+
+SUFFIXES = (".png", ".gif", ".webp", ".jpg", ".jpeg", ".bmp")
+OPAQUE = 128  # alpha from here on is opaque
+MAX_CELLS = 1024
+MAX_SCALE = 64
+
+
+class Unfit(BadInput):
+    """A readable picture that cannot be converted; `reason` is the word for its row."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+
+
+def trivial_methods(*, colours: int | None, palette: str | None, seed: int) -> Mapping[str, Method]:
+    """`nearest` and `majority`, over at most `colours` colours of the picture's own, or over a given palette.
+
+    Args:
+        colours: size of the palette found in each picture; null leaves `nearest` its colours.
+        palette: name or file of a palette (see `palettes.load`) instead.
+        seed: of k-means.
+
+    Raises:
+        BadInput: both are given, or the palette cannot be used.
+    """
+    if colours is not None and palette is not None:
+        raise BadInput(f"give either a number of colours or a palette, not {colours} and {palette}")
+    if palette is not None:
+        given = palettes.load(palette)
+        return {
+            "majority": partial(baselines.majority, palette=given),
+            "nearest": lambda rgb, grid: palettes.quantise(baselines.nearest(rgb, grid), given),
+        }
+    if colours is None:
+        return {"nearest": baselines.nearest}
+    if not 1 <= colours <= palettes.MAX_COLOURS:
+        raise BadInput(f"colours must be in 1..{palettes.MAX_COLOURS}, got {colours}")
+    return {
+        "majority": partial(baselines.majority_palette, colours=colours, seed=seed),
+        "nearest": partial(_nearest_palette, colours=colours, seed=seed),
+    }
+
+
+def parse_cells(text: str) -> Cells:
+    """`N` (longest side) or `WxH`.
+
+    Raises:
+        BadInput: anything else, or a side outside 1..MAX_CELLS.
+    """
+    sides = text.lower().split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and 1 <= int(side) <= MAX_CELLS for side in sides):
+        raise BadInput(f"cells: expected N or WxH with sides in 1..{MAX_CELLS}, got {text!r}")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[1]), int(sides[0]))
+
+
+def convert(
+    paths: Sequence[Path | str], out: Path, *, method: Method, cells: Cells, scale: int, force: bool
+) -> dict[str, Any]:
+    """Convert pictures, folders (their subfolders are kept) and glob patterns into `out`.
+
+    Returns:
+        `pictures`: a row per input (`path`, `native`, `enlarged`, `columns`, `rows`, `status`, `reason`, `detail`)
+        and `counts`. Reasons: `exists` (dropped: written earlier, no `force`), `not_an_image` (dropped),
+        `unreadable`, `name_clash` (two inputs for one output), `too_small` (fewer pixels than an exact grid asks),
+        `transparent` (no opaque pixel).
+
+    Raises:
+        BadInput: a path that matches nothing, or a scale that cannot be.
+    """
+    if not 1 <= scale <= MAX_SCALE:
+        raise BadInput(f"scale must be in 1..{MAX_SCALE}, got {scale}")
+    taken: set[Path] = set()
+    rows = []
+    for path, folder in _inputs(paths, out):
+        stem = out / folder / path.stem
+        rows.append({"path": str(path), **_one(path, stem, taken, method, cells, scale, force)})
+        taken.add(stem)
+    return {"pictures": rows, "counts": tally(rows)}
+
+
+def raise_for_failures(result: Mapping[str, Any]) -> None:
+    """For the end of the command, once the result is told.
+
+    Raises:
+        BadInput: at least one picture failed.
+    """
+    failures = [row for row in result["pictures"] if row["status"] == "failed"]
+    if failures:
+        listed = "; ".join(f"{row['path']}: {row['detail']}" for row in failures[:3])
+        more = f"; and {len(failures) - 3} more" if len(failures) > 3 else ""
+        raise BadInput(f"{len(failures)} of {len(result['pictures'])} pictures failed: {listed}{more}")
+
+
+def to_native(rgba: Pixels, method: Method, cells: Cells) -> Pixels:
+    """uint8 (H, W, 4) -> (rows, columns, 3), or 4 with hard alpha where the picture has any transparency.
+
+    A cell is transparent when most of it is. Transparent pixels take the colour of the nearest opaque one before the
+    method sees the picture, so that no hidden colour reaches a cell.
+
+    Raises:
+        Unfit: no opaque pixel, or fewer pixels than an exact grid asks for.
+    """
+    grid = grid_for(rgba.shape[0], rgba.shape[1], cells)
+    opaque = rgba[..., 3] >= OPAQUE
+    if opaque.all():
+        return method(np.ascontiguousarray(rgba[..., :3]), grid)
+    if not opaque.any():
+        raise Unfit("transparent", "no opaque pixel")
+    rows, columns = distance_transform_edt(~opaque, return_distances=False, return_indices=True)
+    native = method(np.ascontiguousarray(rgba[rows, columns, :3]), grid)
+    area = baselines.cell_sums(np.ones(opaque.shape, bool), grid)
+    covered = 2 * baselines.cell_sums(opaque, grid) >= area
+    alpha = np.where(covered, 255, 0).astype(np.uint8)[..., None]
+    return np.where(alpha > 0, np.concatenate([native, alpha], axis=-1), 0).astype(np.uint8)
+
+
+def grid_for(height: int, width: int, cells: Cells) -> Grid:
+    """Rows and columns for a picture; a single number is the longest side, and never more cells than pixels.
+
+    Raises:
+        Unfit: an exact grid larger than the picture.
+    """
+    if isinstance(cells, tuple):
+        if cells[0] > height or cells[1] > width:
+            raise Unfit("too_small", f"{width}x{height} pixels cannot fill {cells[1]}x{cells[0]} cells")
+        return cells
+    longest = max(height, width)
+    wanted = min(cells, longest)
+    rows, columns = ((2 * side * wanted + longest) // (2 * longest) for side in (height, width))
+    return max(1, rows), max(1, columns)
+
+
+def _one(
+    path: Path, stem: Path, taken: set[Path], method: Method, cells: Cells, scale: int, force: bool
+) -> dict[str, Any]:
+    native_path, enlarged_path = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}@{scale}x.png")
+    if path.suffix.lower() not in SUFFIXES:
+        return _not_kept("dropped", "not_an_image", f"expected one of {' '.join(SUFFIXES)}")
+    if stem in taken:
+        return _not_kept("failed", "name_clash", f"{native_path} is already the output of another input")
+    existing = [file for file in (native_path, enlarged_path) if file.exists()]
+    if existing and not force:
+        return _not_kept("dropped", "exists", f"{existing[0]} exists")
+    try:
+        rgba = io.read_rgba(path)
+    except BadInput as error:
+        return _not_kept("failed", "unreadable", str(error))
+    try:
+        native = to_native(rgba, method, cells)
+    except Unfit as error:
+        return _not_kept("failed", error.reason, str(error))
+    io.write_atomic(native_path, _png(native))
+    io.write_atomic(enlarged_path, _png(baselines.enlarge(native, scale)))
+    size = {"rows": native.shape[0], "columns": native.shape[1]}
+    return {"native": str(native_path), "enlarged": str(enlarged_path), **size, "status": "kept", "reason": None}
+
+
+def _not_kept(status: str, reason: str, detail: str) -> Row:
+    return {"status": status, "reason": reason, "detail": detail}
+
+
+def _inputs(paths: Sequence[Path | str], out: Path) -> Iterator[tuple[Path, Path]]:
+    """Each file once, with the subfolder that its output goes to; what lies in `out` is no input."""
+    seen: set[Path] = set()
+    for path, folder in (item for given in paths for item in _expand(given)):
+        resolved = path.resolve()
+        if resolved not in seen and not resolved.is_relative_to(out.resolve()):
+            seen.add(resolved)
+            yield path, folder
+
+
+def _expand(given: Path | str) -> Iterator[tuple[Path, Path]]:
+    path = Path(given)
+    if path.is_dir():
+        for file in sorted(path.rglob("*")):
+            inside = file.relative_to(path)
+            if file.is_file() and not any(part.startswith(".") for part in inside.parts):
+                yield file, inside.parent
+    elif path.exists():
+        yield path, Path()
+    else:
+        matches = sorted(glob.glob(str(given), recursive=True))  # noqa: PTH207  (absolute patterns too)
+        if not matches:
+            raise BadInput(f"{given}: no such file or folder")
+        for match in matches:
+            yield from _expand(match)
+
+
+def _nearest_palette(rgb: Pixels, grid: Grid, *, colours: int, seed: int) -> Pixels:
+    native = baselines.nearest(rgb, grid)
+    return palettes.quantise(native, palettes.adaptive_palette(native, colours, seed))
+
+
+def _png(pixels: Pixels) -> bytes:
+    buffer = streams.BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()

@@ -1,0 +1,166 @@
+"""The user's own files: `add` copies them below inputs/, `run` gives inputs/art the layout of a crawled gallery."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline import archives, io, manifest, pictures
+from pipeline.errors import BadInput
+from pipeline.manifest import Row
+
+SOURCE = "inputs"
+MANIFEST = "manifest.csv"  # columns path (relative to its folder) and any of those below
+TEXT_COLUMNS = ("title", "artist", "posted", "licence", "page_url", "image_url", "identity")
+UNKNOWN = dict.fromkeys(("fetched_at", "format", "width", "height", "frames", "has_alpha"))  # what a crawl adds
+
+Notes = dict[str, str]  # one line of a manifest.csv by column
+
+
+def run(src: Path, dst: Path) -> dict[str, Any]:
+    """Every image below `src` -> manifest and images/<sha256>.<ext>, as a scrape stage leaves them.
+
+    Facts come from the nearest manifest.csv in or above the file's folder that lists it. An absent or empty `src`
+    gives no rows. Reasons: not_an_image.
+    """
+    files = pictures.files_below(src) if src.is_dir() else []
+    notes = _notes(src) if files else {}
+    with io.output_dir(dst) as out:
+        (out / "images").mkdir()
+        rows = [_import(path, src, notes.get(path, {}), out / "images") for path in files]
+        return manifest.write(out, rows, inputs=[row["id"] for row in rows])
+
+
+def _import(path: Path, src: Path, notes: Notes, images: Path) -> Row:
+    row = _blank_row(path.relative_to(src).as_posix(), notes)
+    digest = io.sha256(path)
+    facts: dict[str, Any] = {"sha256": digest, "bytes": path.stat().st_size}
+    try:
+        found = pictures.describe(path)
+    except BadInput:
+        return manifest.failed(row, "not_an_image", **UNKNOWN, **facts)
+    facts |= {"format": found.format, "width": found.width, "height": found.height}
+    facts |= {"frames": found.frames, "has_alpha": found.has_alpha}
+    shutil.copyfile(path, images / f"{digest}.{pictures.EXTENSIONS[found.format]}")
+    return manifest.kept(row, **{**UNKNOWN, **facts})
+
+
+def _blank_row(source_id: str, notes: Notes) -> Row:
+    tags = [tag.strip() for tag in notes.get("tags", "").replace(";", ",").split(",") if tag.strip()]
+    known = {column: notes.get(column) or None for column in TEXT_COLUMNS}
+    generated = {"true": True, "1": True, "false": False, "0": False}.get(notes.get("ai_generated", "").lower())
+    return {
+        "id": f"{SOURCE}-{hashlib.sha256(source_id.encode()).hexdigest()[:16]}",
+        "source": SOURCE,
+        "source_id": source_id,
+        "origin": "inputs",
+        **known,
+        "tags": tags,
+        "ai_generated": generated,
+        "consent": None,
+    }
+
+
+def _notes(src: Path) -> dict[Path, Notes]:
+    """File -> its line; outer manifests are read first, so that the nearest one wins."""
+    tables = sorted(src.rglob(MANIFEST), key=lambda path: (len(path.parts), path))
+    return {path: line for table in tables for path, line in _read_table(table)}
+
+
+def _read_table(table: Path) -> Iterator[tuple[Path, Notes]]:
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            if "path" not in (reader.fieldnames or ()):
+                raise BadInput(f"{table}: expected a column named path, found {reader.fieldnames}")
+            for line in reader:
+                yield table.parent / line["path"], {key: value for key, value in line.items() if key and value}
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise BadInput(f"{table}: not a UTF-8 CSV file: {error}") from error
+
+
+def add(kind: Literal["art", "faces"], paths: Sequence[Path], inputs: Path) -> dict[str, Any]:
+    """Copy folders, single images and zip or tar archives to inputs/<kind>/<stem of the path>/.
+
+    All or nothing: on an error nothing is added. Hidden files and links inside folders are left out; files beside the
+    images (manifest.csv, licences) come along.
+
+    Returns:
+        `added`: name -> {files, images}, and `images`, their sum.
+
+    Raises:
+        BadInput: a path that is none of these or holds no image, a name already taken, a hostile archive.
+    """
+    target = inputs / kind
+    names = _names(paths, target)
+    partials = {name: target / f".{name}.partial" for name in names}
+    try:
+        counts = {name: _bring(path, partials[name]) for name, path in names.items()}
+        for name, partial in partials.items():
+            partial.rename(target / name)
+    finally:
+        for partial in partials.values():
+            shutil.rmtree(partial, ignore_errors=True)
+    return {"added": counts, "images": sum(count["images"] for count in counts.values())}
+
+
+def _names(paths: Sequence[Path], target: Path) -> dict[str, Path]:
+    names: dict[str, Path] = {}
+    for path in paths:
+        resolved = path.resolve()
+        if not resolved.exists():
+            raise BadInput(f"{path}: no such file or folder")
+        if target.resolve().is_relative_to(resolved) or resolved.is_relative_to(target.resolve()):
+            raise BadInput(f"{path}: is, holds or lies in {target}, where it would be copied to")
+        name = _stem(resolved)
+        if name in names or (target / name).exists():
+            taken = names.get(name, target / name)
+            raise BadInput(f"{path}: the name {name!r} is already taken by {taken}; rename one of them")
+        names[name] = resolved
+    return names
+
+
+def _stem(path: Path) -> str:
+    name = path.name if path.is_dir() else path.name.split(".tar.")[0] if ".tar." in path.name else path.stem
+    if not (name := name.lstrip(".")):
+        raise BadInput(f"{path}: cannot name a folder after it")
+    return name
+
+
+def _bring(path: Path, partial: Path) -> dict[str, int]:
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    if path.is_dir():
+        _copy_tree(path, partial)
+    elif _is_image(path):
+        shutil.copyfile(path, partial / path.name.lstrip("."))
+    elif archives.is_archive(path):
+        archives.unpack(path, partial)
+    else:
+        raise BadInput(f"{path}: expected a folder, a zip or tar archive, or an image ({'/'.join(io.FORMATS)})")
+    files = [found for found in partial.rglob("*") if found.is_file()]
+    images = sum(_is_image(found) for found in pictures.files_below(partial))
+    if not images:
+        raise BadInput(f"{path}: no {'/'.join(io.FORMATS)} image in it")
+    return {"files": len(files), "images": images}
+
+
+def _copy_tree(folder: Path, partial: Path) -> None:
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if path.is_file() and not path.is_symlink() and not hidden:
+            (partial / relative).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, partial / relative)
+
+
+def _is_image(path: Path) -> bool:
+    try:
+        with io.open_image(path):
+            return True
+    except BadInput:
+        return False

@@ -1,0 +1,124 @@
+"""What makes a picture pixel art, in numbers. No metric here needs a downloaded weight.
+
+Full-resolution metrics take uint8 (H, W, 3) and the wanted cell size; native ones take one pixel per cell.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.colour import distinct, to_oklab
+from pipeline.convert.baselines import nearest
+from pipeline.io import Pixels
+
+Array = NDArray[np.float64]
+
+LUMA = np.array([0.299, 0.587, 0.114])
+DARK = 0.3  # OKLab lightness below which a cell reads as outline
+
+
+def read_native(rgb: Pixels, cells: int) -> Pixels:
+    """(size, size, 3) -> (cells, cells, 3): the pixel at each cell's centre.
+
+    The one rule for all methods. On a picture that is on the grid it is exact; on a full-resolution picture it reads
+    what is there, where a mean would do the pixelation that the method did not.
+    """
+    return nearest(rgb, (cells, cells))
+
+
+def grid_alignment(rgb: Pixels, cell: int) -> float:
+    """1 = every colour edge lies on one grid of this cell size, at any phase; 0 = edges know no grid.
+
+    Per axis (E - 1/p) / (1 - 1/p), where E is the largest share of edge energy at one phase modulo p. Mean of the
+    axes; an axis without an edge counts 1.
+    """
+    return float(np.mean([_alignment(profile, cell) for profile in _edge_profiles(rgb)]))
+
+
+def cell_residual(rgb: Pixels, cell: int) -> float:
+    """Mean variance within the cells over the variance of the picture, at the phase of the strongest edges.
+
+    0 for true art; blind by itself, since smooth pictures reach 0.1. A flat picture has 0.
+    """
+    column, row = (int(np.argmax(_phase_energy(profile, cell))) for profile in _edge_profiles(rgb))
+    whole = rgb[row:, column:].astype(np.float64)
+    rows, columns = whole.shape[0] // cell, whole.shape[1] // cell
+    blocks = whole[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell, 3)
+    total = float(blocks.var(axis=(0, 1, 2, 3)).mean())
+    return float(blocks.var(axis=(1, 3)).mean()) / total if total > 0 else 0.0
+
+
+def comb_db(rgb: Pixels, cell: int) -> float:
+    """Spectral energy at the harmonics of the cell grid against its surroundings, in dB.
+
+    Pixel art enlarged by nearest has zeros exactly there; the periodic tiles of a generator have peaks there. The
+    largest ratio of P(bin) to the mean of P over the ring two and three bins away, over (0, k), (k, 0), (k, k),
+    k = multiples of side / cell up to side / 2; P = squared magnitude of the Fourier transform of luminance in 8-bit
+    levels, plus 1, so that a perfect zero stays finite: true art comes out near -40.
+    """
+    luminance = rgb.astype(np.float64) @ LUMA
+    power = np.abs(np.fft.fft2(luminance)) ** 2 + 1
+    bins = [(a * h, b * w) for a, b in ((0, 1), (1, 0), (1, 1)) for h, w in _harmonics(rgb.shape, cell)]
+    return float(max(10 * np.log10(power[y, x] / _ring_mean(power, y, x)) for y, x in bins))
+
+
+def colours_covering(rgb: Pixels, share: float = 0.99) -> int:
+    """The fewest colours that cover this share of the pixels (n99 at the default)."""
+    counts = np.sort(distinct(rgb)[2])[::-1]
+    return int(np.searchsorted(np.cumsum(counts), share * counts.sum() - 1e-9)) + 1
+
+
+def effective_palette(rgb: Pixels) -> float:
+    """Exponential of the entropy of the 5-bit RGB histogram: the number of colours in use, weighted by use."""
+    counts = distinct((rgb >> 3).astype(np.uint8))[2]
+    share = counts / counts.sum()
+    return float(np.exp(-(share * np.log(share)).sum()))
+
+
+def colours(native: Pixels) -> int:
+    """Distinct colours of a native picture."""
+    return len(distinct(native)[2])
+
+
+def equal_neighbours(native: Pixels) -> float:
+    """Share of horizontally and vertically adjacent cells with the very same colour: flat clusters."""
+    across = (native[:, 1:] == native[:, :-1]).all(axis=-1)
+    down = (native[1:] == native[:-1]).all(axis=-1)
+    return float((across.sum() + down.sum()) / (across.size + down.size))
+
+
+def dark_cells(native: Pixels) -> float:
+    """Share of cells dark enough to be outline."""
+    return float((to_oklab(native)[..., 0] < DARK).mean())
+
+
+def _edge_profiles(rgb: Pixels) -> tuple[Array, Array]:
+    """Edge energy before each column and before each row; index 0 has none."""
+    signed = rgb.astype(np.int16)
+    across = np.abs(np.diff(signed, axis=1)).sum(axis=(0, 2), dtype=np.int64)
+    down = np.abs(np.diff(signed, axis=0)).sum(axis=(1, 2), dtype=np.int64)
+    return np.concatenate([[0.0], across]), np.concatenate([[0.0], down])
+
+
+def _phase_energy(profile: Array, cell: int) -> Array:
+    """Sum of a profile at each phase modulo the cell size -> (cell,)."""
+    return np.asarray(np.bincount(np.arange(len(profile)) % cell, profile, cell), np.float64)
+
+
+def _alignment(profile: Array, cell: int) -> float:
+    total = profile.sum()
+    if total == 0:
+        return 1.0
+    return float((_phase_energy(profile, cell).max() / total - 1 / cell) / (1 - 1 / cell))
+
+
+def _harmonics(shape: tuple[int, ...], cell: int) -> list[tuple[int, int]]:
+    return [(shape[0] * k // cell, shape[1] * k // cell) for k in range(1, cell // 2 + 1)]
+
+
+def _ring_mean(power: Array, y: int, x: int) -> float:
+    """Mean of the bins whose larger offset is two or three; the transform is periodic, so indices wrap."""
+    around = np.arange(-3, 4)
+    window = power[np.ix_((y + around) % power.shape[0], (x + around) % power.shape[1])]
+    return float((window.sum() - window[2:5, 2:5].sum()) / (49 - 9))

@@ -1,0 +1,59 @@
+"""Where the data of a run came from: sources, artists, licences; digests that tell runs apart."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline import io, manifest
+from pipeline.evaluate import funnel
+from pipeline.manifest import Row
+
+
+@dataclass(frozen=True)
+class Origin:
+    """One source's share of the works that reached the split."""
+
+    source: str
+    origin: str
+    works: int
+    artists: int
+    licences: tuple[tuple[str, int], ...]
+    ai_generated: int
+
+
+def origins(rows: Iterable[Row]) -> list[Origin]:
+    """Per source and origin; unknown values are said to be unknown."""
+    groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.get("source") or "unknown", row.get("origin") or "unknown"].append(row)
+    return [_origin(source, origin, group) for (source, origin), group in sorted(groups.items())]
+
+
+def _origin(source: str, origin: str, rows: list[Row]) -> Origin:
+    licences = Counter(row.get("licence") or "unknown" for row in rows)
+    return Origin(
+        source=source,
+        origin=origin,
+        works=len({row.get("parent") or row["id"] for row in rows}),
+        artists=len({row["artist"] for row in rows if row.get("artist")}),
+        licences=tuple(sorted(licences.items(), key=lambda pair: (-pair[1], pair[0]))),
+        ai_generated=sum(bool(row.get("ai_generated")) for row in rows),
+    )
+
+
+def kept_rows(data: Path) -> list[Row]:
+    """Artworks and faces that reached the split: kept rows of `resize` and `faces`."""
+    folders = [data / name for name in ("resize", "faces")]
+    return [row for folder in folders if (folder / "manifest.jsonl").is_file() for row in manifest.read_kept(folder)]
+
+
+def digests(root: Path) -> list[tuple[str, str]]:
+    """sha256 of every manifest, and of the names and bytes of the files in each set and model folder."""
+    manifests = [stage.folder / "manifest.jsonl" for stage in funnel.stages(root / "data")]
+    folders = [*sorted((root / "data/split").glob("*/*")), *sorted((root / "artifacts/cyclegan").glob("*"))]
+    found = [(path.relative_to(root).as_posix(), io.sha256(path)) for path in manifests]
+    found += [(f"{path.relative_to(root).as_posix()}/", io.folder_digest(path)) for path in folders if path.is_dir()]
+    return found

@@ -1,0 +1,99 @@
+"""`facetopix report --readme`: the README's figures and its strip of pictures, made from a finished run."""
+
+from __future__ import annotations
+
+import io as streams
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from pipeline import io, manifest
+from pipeline.errors import BadInput
+from pipeline.evaluate import showcase
+from pipeline.evaluate.report import read_metrics
+
+TILE = 128  # pixels a side of a picture of the strip
+GAP = 8
+LABEL = 22  # height of the line of names
+INK, PAPER = (36, 41, 47), (255, 255, 255)
+
+
+def write(root: Path, docs: Path) -> dict[str, Any]:
+    """Write `docs/results.json` and `docs/strip.png`; returns the results.
+
+    Raises:
+        BadInput: no metrics or no pictures of the strip below `root`.
+    """
+    results = {**read_metrics(root), "hardware": hardware(), "commit": commit(root), "seconds": seconds(root)}
+    io.write_atomic(docs / "strip.png", strip(root))
+    manifest.write_json(docs / "results.json", results)
+    return results
+
+
+def strip(root: Path) -> bytes:
+    """The hero pictures as a PNG: a column per method under its name, a row per face, no smoothing."""
+    methods = [method for method in showcase.methods(root) if method.key in showcase.HERO]
+    faces = showcase.faces(methods, showcase.HERO_FACES) if methods else []
+    if not faces:
+        raise BadInput(f"{root}: no pictures of test faces to make a strip of; run the evaluate stage first")
+    size = len(methods) * (TILE + GAP) - GAP, LABEL + len(faces) * (TILE + GAP) - GAP
+    canvas = Image.new("RGB", size, PAPER)
+    font = ImageFont.load_default(14)
+    for column, method in enumerate(methods):
+        left = column * (TILE + GAP)
+        ImageDraw.Draw(canvas).text((left + TILE // 2, 4), method.name, INK, font, anchor="mt")
+        for row, path in enumerate(showcase.paths(method, faces)):
+            if path is not None:
+                canvas.paste(_tile(path), (left, LABEL + row * (TILE + GAP)))
+    buffer = streams.BytesIO()
+    canvas.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def hardware() -> dict[str, Any]:
+    """CPU model, cores this process may use, memory in GiB, operating system."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory),
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+
+
+def commit(root: Path) -> str | None:
+    """The checked-out commit; null outside a git repository."""
+    done = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def seconds(root: Path) -> dict[str, float]:
+    """Latest duration of each stage, from `.state/runs.jsonl`; empty when there is no such log."""
+    log = root / ".state" / "runs.jsonl"
+    if not log.is_file():
+        return {}
+    runs = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+    return {run["stage"]: round(run["seconds"], 1) for run in runs}
+
+
+def _tile(path: Path) -> Image.Image:
+    """A picture at TILE pixels, by nearest; pictures of other sizes get the largest integer step that fits."""
+    pixels = io.read_rgb(path)
+    side = max(pixels.shape[:2])
+    step, zoom = -(-side // TILE), max(1, TILE // side)
+    small = pixels[step // 2 :: step, step // 2 :: step]
+    return Image.fromarray(np.ascontiguousarray(small.repeat(zoom, axis=0).repeat(zoom, axis=1)))
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(encoding="utf-8").splitlines() if info.is_file() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()

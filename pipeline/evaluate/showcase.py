@@ -1,0 +1,88 @@
+"""Where each method's pictures lie, what the methods are called, and the pictures side by side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.evaluate.thumbnails import Thumbnail, thumbnail
+
+HERO = ("input", "nearest", "box_palette", "style_cell", "cyclegan_resnet", "cyclegan_cell", "real")
+HERO_FACES = 3
+NAMES = {
+    "input": ("input", "The face itself."),
+    "nearest": ("nearest", "Nearest-neighbour shrinking to the grid and back: no learning."),
+    "box_palette": ("box + palette", "Mean colour per cell, then k-means to few colours: no learning."),
+    "majority_palette": ("majority + palette", "Few colours first, then the most frequent of each cell: no learning."),
+    "fixed_palette": ("fixed palette", "Mean colour per cell, then the nearest of a fixed palette: no learning."),
+    "style_free": ("style transfer", "Gatys et al.: every pixel is free."),
+    "style_cell": ("style, cell canvas", "Style transfer whose canvas has one colour per cell."),
+    "cyclegan_resnet": ("CycleGAN resnet", "The usual generator, with transposed convolutions: the baseline to beat."),
+    "cyclegan_cell": ("CycleGAN cell", "Our generator without an upscaling half: one palette colour per cell."),
+    "real": ("real pixel art", "Artworks of the test split, for reference; their distance is half against half."),
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method with pictures on disk, or only with figures (`folder` is then absent)."""
+
+    key: str
+    name: str
+    about: str
+    folder: Path
+
+
+def methods(root: Path) -> list[Method]:
+    """Every method that has a folder of pictures, trivial ones first, real art last."""
+    folders = {"input": root / "data/split/faces/test"}
+    for prefix, parent in (("", "baselines"), ("style_", "style"), ("cyclegan_", "translate")):
+        subfolders = sorted(path for path in (root / "artifacts" / parent).glob("*") if path.is_dir())
+        folders |= {prefix + path.name: path for path in subfolders}
+    folders["real"] = root / "data/split/pixel/test"
+    known = list(NAMES)
+    order = sorted(folders, key=lambda key: (known.index(key) if key in known else known.index("real") - 0.5, key))
+    return [Method(key, *named(key), folders[key]) for key in order if any(folders[key].glob("*.png"))]
+
+
+def named(key: str) -> tuple[str, str]:
+    """What a method is called on the page, and one sentence about it."""
+    if key in NAMES:
+        return NAMES[key]
+    family, _, rest = key.partition("_")
+    return f"{'CycleGAN' if family == 'cyclegan' else family} {rest}", ""
+
+
+def faces(found: list[Method], count: int) -> list[str]:
+    """Ids of test faces to show: those that most methods have drawn, in order of id."""
+    drawn = [{path.stem for path in method.folder.glob("*.png")} for method in found if method.key != "real"]
+    everyone = sorted(set().union(*drawn))
+    return sorted(sorted(everyone, key=lambda key: -sum(key in ids for ids in drawn))[:count])
+
+
+def rows(found: list[Method], ids: list[str], credits: dict[str, str]) -> list[list[Thumbnail | None]]:
+    """One row per face, one picture per method; None where a method did not draw the face.
+
+    Args:
+        found: the columns.
+        ids: test faces.
+        credits: id -> title, artist, licence, for the artworks.
+    """
+    columns = [paths(method, ids) for method in found]
+    return [
+        [_shown(column[index], method, credits) for column, method in zip(columns, found, strict=True)]
+        for index in range(len(ids))
+    ]
+
+
+def paths(method: Method, ids: list[str]) -> list[Path | None]:
+    """A picture per face; of the real artworks, which are nobody's pair, evenly spaced ones."""
+    if method.key == "real":
+        art = sorted(method.folder.glob("*.png"))
+        return [art[index * len(art) // len(ids)] for index in range(len(ids))]
+    files = [method.folder / f"{face}.png" for face in ids]
+    return [file if file.is_file() else None for file in files]
+
+
+def _shown(path: Path | None, method: Method, credits: dict[str, str]) -> Thumbnail | None:
+    return None if path is None else thumbnail(path, f"{method.name}: {credits.get(path.stem, path.stem)}")

@@ -1,0 +1,74 @@
+"""Pictures for the page: small PNGs as data URIs, shown at integer zoom and never smoothed."""
+
+from __future__ import annotations
+
+import base64
+import io as streams
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline import io
+from pipeline.colour import distinct
+from pipeline.io import Pixels
+
+LONGEST = 128  # pixels that a picture may take on the page
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """An embedded picture; width and height are those to show it at, a multiple of its own."""
+
+    uri: str
+    width: int
+    height: int
+    alt: str
+    caption: str = ""
+
+
+def thumbnail(path: Path, alt: str, caption: str = "", longest: int = LONGEST) -> Thumbnail:
+    """The first frame: enlarged by an integer, or every k-th pixel of it, to at most `longest` pixels.
+
+    Raises:
+        BadInput: not a readable image.
+    """
+    rgba = io.read_rgba(path)
+    side = max(rgba.shape[:2])
+    step = -(-side // longest)
+    small = rgba[step // 2 :: step, step // 2 :: step]
+    zoom = max(1, longest // side)
+    return Thumbnail(png_uri(small), small.shape[1] * zoom, small.shape[0] * zoom, alt, caption)
+
+
+def strip(path: Path, alt: str, caption: str = "") -> Thumbnail:
+    """A whole row of pictures at its own size, in at most 256 colours.
+
+    Raises:
+        BadInput: not a readable image.
+    """
+    rgb = io.read_rgba(path)[..., :3]
+    few = Image.fromarray(rgb).quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    return Thumbnail(png_uri(np.array(few.convert("RGB"))), rgb.shape[1], rgb.shape[0], alt, caption)
+
+
+def png_uri(pixels: Pixels) -> str:
+    """uint8 (H, W, 3 or 4) as a lossless `data:` URI; a palette PNG where 256 colours suffice."""
+    buffer = streams.BytesIO()
+    _smallest(pixels).save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _smallest(pixels: Pixels) -> Image.Image:
+    opaque = pixels[..., :3] if pixels.shape[2] == 4 and (pixels[..., 3] == 255).all() else pixels
+    opaque = np.ascontiguousarray(opaque)
+    image = Image.fromarray(opaque)
+    if opaque.shape[2] == 4:
+        return image
+    colours, indices, _ = distinct(opaque)
+    if len(colours) > 256:
+        return image
+    indexed = Image.fromarray(indices.reshape(opaque.shape[:2]).astype(np.uint8)).convert("P")
+    indexed.putpalette(colours.tobytes())
+    return indexed

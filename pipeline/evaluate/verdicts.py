@@ -1,0 +1,98 @@
+"""Figures said in words: what each number means, which targets were met, the result in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.evaluate.showcase import named
+from pipeline.evaluate.targets import Table
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A column of the table: how a value is written and what it means."""
+
+    key: str
+    name: str
+    better: str
+    about: str
+    decimals: int
+    factor: float = 1.0
+
+
+METRICS = (
+    Metric("grid_alignment", "on the grid", "↑", "Share of the colour edges on one grid of cells, above chance.", 2),
+    Metric("comb_db", "tiles, dB", "↓", "Energy at the harmonics of the grid: far below 0 is art, above is tiles.", 1),
+    Metric("cell_residual", "within cells", "↓", "Variance inside the cells over that of the picture.", 3),
+    Metric("colours", "colours", "↓", "Distinct colours at one pixel per cell.", 0),
+    Metric("n99", "n99", "↓", "Colours that cover 99 % of the pixels at full size.", 0),
+    Metric("effective_palette", "effective", "", "Colours weighted by use (exponential of the entropy).", 1),
+    Metric("equal_neighbours", "flat", "→ real", "Share of neighbouring cells with the very same colour.", 2),
+    Metric("dark_cells", "dark", "→ real", "Share of cells dark enough to be outline.", 2),
+    Metric("sliced_wasserstein_3", "3x3 distance", "↓", "Distance of 3x3 patterns from real art, x 1000.", 1, 1000),
+    Metric("sliced_wasserstein_5", "5x5 distance", "↓", "Distance of 5x5 patterns from real art, x 1000.", 1, 1000),
+    Metric("sliced_wasserstein_3_raw", "with colour", "↓", "The 3x3 distance, colours included, x 1000.", 1, 1000),
+    Metric("retrieval", "recognised", "↑", "Share of the pictures whose nearest input is their own.", 2),
+    Metric("spread_ratio", "variety", "↑", "Spread of the outputs over that of the inputs; below 0.3 is collapse.", 2),
+)
+RELATIONS = {">=": "at least", "<": "less than"}
+DASH, MINUS = "\u2013", "\u2212"
+CLAIMS = {
+    "cell_on_grid": "CycleGAN cell draws on the grid",
+    "cell_without_tiles": "CycleGAN cell leaves fewer tiles than CycleGAN resnet",
+    "cell_keeps_content": "CycleGAN cell draws faces that can be matched with their inputs",
+    "cell_nearer_to_art": "CycleGAN cell is nearer to the small patterns of real pixel art than box + palette",
+}
+
+
+def cell_text(metric: Metric, scores: Mapping[str, float]) -> str:
+    """A value as the table shows it; a dash where the metric does not apply."""
+    return written(metric, scores[metric.key]) if metric.key in scores else DASH
+
+
+def written(metric: Metric, value: float) -> str:
+    """A value with the decimals and the factor of its metric, and a true minus sign."""
+    return f"{value * metric.factor:.{metric.decimals}f}".replace("-", MINUS)
+
+
+def verdicts(targets: Mapping[str, Mapping[str, Any]]) -> list[tuple[bool, str]]:
+    """Whether each target was met, and a sentence that says so, in the order of CLAIMS."""
+    order = list(CLAIMS)
+    names = sorted(targets, key=lambda name: (order.index(name) if name in order else len(order), name))
+    return [(bool(targets[name]["met"]), verdict(name, targets[name])) for name in names]
+
+
+def verdict(name: str, target: Mapping[str, Any]) -> str:
+    """One sentence per target, met or missed."""
+    claim = CLAIMS.get(name, f"{named(target['method'])[0]} does not collapse into one picture")
+    metric = next(metric for metric in METRICS if metric.key == target["metric"])
+    outcome = "met" if target["met"] else "MISSED"
+    bound = f"{RELATIONS[target['relation']]} {written(metric, target['bound'])}"
+    rival = f" ({named(target['rival'])[0]})" if target["rival"] else ""
+    return f"{claim}: {outcome}. “{metric.name}” is {written(metric, target['value'])}; wanted: {bound}{rival}."
+
+
+def result(table: Table, targets: Mapping[str, Mapping[str, Any]]) -> str:
+    """The outcome of the run in one sentence."""
+    cell = table.get("cyclegan_cell")
+    if cell is None:
+        return f"{table['input']['n']:.0f} test faces through the trivial baselines; no cell generator was evaluated."
+    met = sum(bool(target["met"]) for target in targets.values())
+    nearer = _compared(cell, table["box_palette"])
+    return (
+        f"On {cell['n']:.0f} unseen faces the cell generator reaches a grid alignment of {cell['grid_alignment']:.2f} "
+        f"with {cell['colours']:.0f} colours a picture, {cell['retrieval']:.0%} are matched with their own input"
+        f"{nearer}; {met} of {len(targets)} targets are met."
+    )
+
+
+def _compared(cell: Mapping[str, float], box: Mapping[str, float]) -> str:
+    key = "sliced_wasserstein_3"
+    if key not in cell:
+        return ""
+    word = "nearer to" if cell[key] < box[key] else "no nearer to"
+    metric = next(metric for metric in METRICS if metric.key == key)
+    ours, theirs = written(metric, cell[key]), written(metric, box[key])
+    return f", and the patterns are {word} real pixel art than those of box + palette ({ours} against {theirs})"

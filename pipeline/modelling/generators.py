@@ -1,0 +1,110 @@
+"""Trained generators on disk: safetensors weights that carry what is needed to build their network again."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from models.cyclegan.losses import System
+from models.cyclegan.networks import CellGenerator, resnet_generator
+from models.cyclegan.train import cell_system, resnet_system
+from pipeline.errors import BadInput, BadParams
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """The numbers of a generator; travels in the header of its weights."""
+
+    generator: str  # resnet | cell
+    width: int
+    blocks: int
+    size: int  # pixels a side of the pictures it was trained on
+    cells: int  # cells a side that it draws
+    palette: int  # most colours of a picture; used by `cell`
+
+    @property
+    def factor(self) -> int:
+        return self.size // self.cells
+
+
+def new_system(shape: Shape) -> System:
+    """Fresh networks, initialised from torch's global generator (the caller seeds it).
+
+    Raises:
+        BadParams: numbers that this generator cannot have.
+    """
+    if shape.generator == "resnet":
+        return resnet_system(shape.width, shape.blocks)
+    _check_factor(shape)
+    return cell_system(shape.width, shape.blocks, shape.factor, shape.palette)
+
+
+def _check_factor(shape: Shape) -> None:
+    if shape.factor & (shape.factor - 1):
+        raise BadParams(
+            "resize.size / resize.cells must be a power of two for the cell generator, "
+            f"got {shape.size} / {shape.cells}"
+        )
+    if shape.cells % 2:
+        raise BadParams(f"resize.cells must be even for the cell generator, got {shape.cells}")
+
+
+def _empty(shape: Shape) -> nn.Module:
+    if shape.generator == "resnet":
+        return resnet_generator(width=shape.width, blocks=shape.blocks)
+    return CellGenerator(shape.factor, shape.width, shape.blocks, shape.palette)
+
+
+def save(path: Path, net: nn.Module, shape: Shape) -> None:
+    """Write the weights with their shape in the header."""
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
+    save_file(weights, path, metadata={name: str(value) for name, value in asdict(shape).items()})
+
+
+def load(path: Path, device: str = "cpu") -> tuple[nn.Module, Shape]:
+    """A trained generator in evaluation mode, and its shape.
+
+    Raises:
+        BadInput: no such file, or not weights of one of our generators.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+        shape = Shape(generator=header["generator"], **{name: int(header[name]) for name in _numbers()})
+        net = _empty(shape)
+        net.load_state_dict(load_file(path))
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: no trained generator there; run `facetopix train` first") from error
+    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        raise BadInput(f"{path}: not the weights of a facetopix generator: {error}") from error
+    return net.eval().to(device), shape
+
+
+def _numbers() -> list[str]:
+    return ["width", "blocks", "size", "cells", "palette"]
+
+
+def pick_device(wanted: str) -> str:
+    """`auto` is a GPU where there is one.
+
+    Raises:
+        BadParams: cuda wanted and none there.
+    """
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise BadParams("--device cuda: no CUDA device is available here; use auto or cpu")
+    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def pick_bf16(precision: str, device: str) -> bool:
+    """Whether to autocast to bf16: `auto` where the hardware has it, since emulation is slower than fp32."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))

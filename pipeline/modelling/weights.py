@@ -1,0 +1,82 @@
+"""Where the features of the style transfer come from: `style.features`."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torchvision.models import VGG19_Weights
+
+from models.styletransfer.vgg import LAYERS, VGG19, random_weights
+from pipeline import seeds
+from pipeline.errors import BadInput, BadParams, Unreachable
+from pipeline.params import Style
+
+
+def features(params: Style, seed: int) -> VGG19:
+    """The network of `params.features`, covering every layer that `params` names.
+
+    Raises:
+        BadParams: a layer that VGG-19 does not have.
+        BadInput: a file that is not VGG-19, or lacks a layer.
+        Unreachable: `imagenet` without a network and without the file.
+    """
+    wanted = [*params.style_layers, params.content_layer]
+    if unknown := [name for name in wanted if name not in LAYERS]:
+        raise BadParams(f"style.content_layer, style.style_layers: {unknown[0]!r} is not one of {', '.join(LAYERS)}")
+    try:
+        network = VGG19(_weights(params.features, seed), average_pooling=params.pooling == "average")
+    except ValueError as error:
+        raise BadInput(f"style.features: {params.features}: not VGG-19 under torchvision's keys: {error}") from error
+    if missing := [name for name in wanted if name not in network.layers]:
+        raise BadInput(
+            f"style.features: {params.features} holds {', '.join(network.layers)}; style.content_layer and "
+            f"style.style_layers also ask for {', '.join(dict.fromkeys(missing))}"
+        )
+    return network
+
+
+def _weights(source: str, seed: int) -> dict[str, Tensor]:
+    if source == "random":
+        return random_weights(torch.Generator().manual_seed(seeds.derive(seed, "style", "features")))
+    if source == "imagenet":
+        return _imagenet()
+    return _from_file(Path(source))
+
+
+def _imagenet() -> dict[str, Tensor]:
+    try:
+        state = VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (OSError, RuntimeError) as error:
+        raise Unreachable(
+            f"style.features: imagenet: torchvision could not fetch its weights ({' '.join(str(error).split())}): "
+            f"place the file at {imagenet_file()}, or set style.features to <path>.safetensors with the keys of "
+            "torchvision's vgg19().features, or to random"
+        ) from error
+    return {key.removeprefix("features."): value for key, value in state.items() if key.startswith("features.")}
+
+
+def imagenet_file() -> Path:
+    """Where torchvision looks for the weights before it downloads them."""
+    name: str = VGG19_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
+    return Path(torch.hub.get_dir()) / "checkpoints" / name
+
+
+def _from_file(path: Path) -> dict[str, Tensor]:
+    try:
+        return dict(load_file(path))
+    except (OSError, SafetensorError) as error:
+        raise BadInput(f"style.features: {path}: not a readable safetensors file: {error}") from error
+
+
+def digest(network: VGG19) -> str:
+    """Hex sha256 of the weights."""
+    found = hashlib.sha256()
+    for name, value in sorted(network.state_dict().items()):
+        found.update(name.encode())
+        found.update(value.contiguous().numpy().tobytes())
+    return found.hexdigest()

@@ -1,0 +1,108 @@
+"""Sprites as integers: canonical form, kinship, foreground, colours. Nothing here creates a colour."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.io import Pixels
+
+Mask = NDArray[np.bool_]
+Packed = NDArray[np.int64]  # one integer per pixel, its channels as bytes, the first the highest
+
+
+def canonical(rgba: Pixels) -> tuple[Pixels, int]:
+    """What stays of a sprite when padding and exact enlargement are undone, and the factor of the enlargement.
+
+    Crops transparent margins, then uniform opaque borders, until neither is left. A one-colour or fully transparent
+    image becomes 1x1.
+    """
+    rgba = rgba.copy()
+    rgba[rgba[..., 3] == 0] = 0
+    while (inner := _crop_once(rgba)).shape != rgba.shape:
+        rgba = inner
+    factor = _exact_factor(rgba)
+    return np.ascontiguousarray(rgba[::factor, ::factor]), factor
+
+
+def _crop_once(rgba: Pixels) -> Pixels:
+    content = rgba[..., 3] > 0
+    corners = rgba[[0, 0, -1, -1], [0, -1, 0, -1]]
+    if content.all() and (corners == corners[0]).all():
+        content = (rgba != corners[0]).any(axis=2)
+    if not content.any():
+        return rgba[:1, :1]
+    rows, columns = np.flatnonzero(content.any(axis=1)), np.flatnonzero(content.any(axis=0))
+    return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def _exact_factor(rgba: Pixels) -> int:
+    rows = np.flatnonzero((rgba[1:] != rgba[:-1]).any(axis=(1, 2))) + 1
+    columns = np.flatnonzero((rgba[:, 1:] != rgba[:, :-1]).any(axis=(0, 2))) + 1
+    return int(np.gcd.reduce([*rgba.shape[:2], *rows, *columns]))
+
+
+def digest(pixels: Pixels | Packed) -> str:
+    """Hex sha256 of shape and values."""
+    return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
+
+
+def kinship(rgba: Pixels) -> str:
+    """The same for a sprite, its mirror image and their recolours: digest of colours numbered by first appearance.
+
+    Of fewer than three colours nothing but the silhouette would be left: then mirror images only.
+    """
+    packed = pack(rgba)
+    numbered = [_numbered(view) if len(np.unique(packed)) > 2 else view for view in (packed, packed[:, ::-1])]
+    return min(digest(view) for view in numbered)
+
+
+def _numbered(packed: Packed) -> Packed:
+    colours, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
+    number = np.empty(len(colours), np.int64)
+    number[np.argsort(first)] = np.arange(1, len(colours) + 1)
+    number[colours == 0] = 0  # transparency is no colour: it does not swap with one
+    return number[inverse].reshape(packed.shape)
+
+
+def pack(pixels: Pixels) -> Packed:
+    """uint8 (H, W, 3 or 4) -> (H, W)."""
+    packed = np.zeros(pixels.shape[:-1], np.int64)
+    for channel in np.moveaxis(pixels, -1, 0):
+        packed = (packed << 8) | channel
+    return packed
+
+
+def colour_count(pixels: Pixels) -> int:
+    return len(np.unique(pack(pixels)))
+
+
+def common_colours(colours: Pixels, count: int) -> Pixels:
+    """The `count` most frequent of uint8 (N, 3) colours, first the most frequent, of equals the darkest."""
+    packed, frequency = np.unique(pack(colours), return_counts=True)
+    best = packed[np.argsort(-frequency, kind="stable")[:count]]
+    return np.stack([best >> 16, (best >> 8) & 255, best & 255], axis=1).astype(np.uint8)
+
+
+def border(rgb: Pixels) -> Pixels:
+    """Pixels of the outermost frame, (N, 3)."""
+    return np.concatenate([rgb[0], rgb[-1], rgb[1:-1, 0], rgb[1:-1, -1]])
+
+
+def outline(solid: Mask) -> Mask:
+    """Solid pixels with a transparent neighbour above, below, left or right; outside the canvas is transparent."""
+    padded = np.pad(solid, 1)
+    inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
+    return solid & ~inside
+
+
+def parse_colour(text: str) -> tuple[int, int, int]:
+    """'#rrggbb' -> (r, g, b)."""
+    return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
+
+
+def format_colour(colour: NDArray[np.uint8] | tuple[int, int, int]) -> str:
+    """(r, g, b) -> '#rrggbb'."""
+    return "#" + "".join(f"{int(value):02x}" for value in colour)

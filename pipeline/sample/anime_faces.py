@@ -1,0 +1,216 @@
+"""Smooth anime-like faces: the figure drawn supersampled, reduced, then shaded softly at the final size."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from pipeline.io import Pixels
+from pipeline.sample.character import Character, draw_character
+from pipeline.sample.features import Pen, draw_brows, draw_eyes, draw_nose_and_mouth
+from pipeline.sample.figure import Figure, build
+from pipeline.sample.geometry import Placement, Shape, points, whole
+from pipeline.sample.ramps import GOLDEN, Colour, Ramp, mix, oklch
+
+SUPERSAMPLE = 2  # at least
+DRAWN = 512  # pixels a side of the drawing, at least
+CLEAR: Colour = (128, 128, 128)  # under the background
+Plane = NDArray[np.float32]  # (size, size), 0..1
+Picture = NDArray[np.float32]  # (size, size, 3), 0..255
+
+SKIN = ("face", "ear", "neck")
+FRONT_HAIR = ("cap", "fringe", "side", "front tail", "front strand")
+REAR_HAIR = ("back", "tail", "strand")
+
+
+def face(rng: np.random.Generator, size: int = 256) -> Pixels:
+    """uint8 (size, size, 3)."""
+    who = draw_character(rng)
+    return draw(who, pose(rng, who), _background(rng, size), size)
+
+
+def pose(rng: np.random.Generator, who: Character) -> Placement:
+    """Head and shoulders, slightly turned, tilted and moved."""
+    tall = who.headwear in ("witch hat", "horns", "cat ears", "tiara", "beret")
+    return Placement(
+        x=rng.uniform(0.465, 0.535),
+        y=rng.uniform(0.45, 0.5) + 0.04 * tall,
+        scale=rng.uniform(0.245, 0.28) - 0.015 * tall,
+        tilt=float(np.clip(rng.normal(0, 0.07), -0.16, 0.16)),
+        turn=rng.uniform(-0.9, 0.9),
+    )
+
+
+def draw(who: Character, place: Placement, background: Picture, size: int) -> Pixels:
+    """The character over a background of the same size."""
+    figure = build(who, place)
+    factor = max(SUPERSAMPLE, DRAWN // size)
+    side = size * factor
+    image, labels = Image.new("RGB", (side, side), CLEAR), Image.new("L", (side, side))
+    _paint(image, labels, figure.below, who, 1)
+    pen = Pen(image, place, side)
+    draw_eyes(pen, who)
+    draw_nose_and_mouth(pen, who)
+    _paint(image, labels, figure.above, who, 1 + len(figure.below))
+    draw_brows(pen, who)
+    coverage = _Coverage(labels, ["", *(shape.part for shape in (*figure.below, *figure.above))], factor)
+    picture = np.asarray(image.reduce(factor), dtype=np.float32).copy()
+    _shade(picture, coverage, figure, who, place)
+    picture += coverage.of("")[..., None] * (background - np.array(CLEAR, dtype=np.float32))
+    return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+def _paint(image: Image.Image, labels: Image.Image, shapes: list[Shape], who: Character, first: int) -> None:
+    side, pen, marker = image.width, ImageDraw.Draw(image), ImageDraw.Draw(labels)
+    for index, shape in enumerate(shapes, first):
+        contour = whole(shape.points, side)
+        fill, ink = _colours(shape.part, who, index)
+        pen.polygon(contour, fill=fill)
+        marker.polygon(contour, fill=index)
+        for line in shape.ink:
+            pen.line(whole(line, side), fill=ink, width=max(1, side // 220), joint="curve")
+            marker.line(whole(line, side), fill=index, width=max(1, side // 220))
+
+
+def _colours(part: str, who: Character, index: int) -> tuple[Colour, Colour]:
+    """Fill and line of a part; neighbouring locks differ slightly."""
+    if part in SKIN:
+        return who.skin.base, mix(who.skin.ink, who.skin.shade, 0.2)
+    if part in REAR_HAIR:
+        return mix(who.hair.shade, who.hair.base, 0.45 if part == "tail" else 0.1), who.hair.ink
+    if part in FRONT_HAIR:
+        return mix(who.hair.base, who.hair.shade, 0.14 * (index % 3)), mix(who.hair.ink, who.hair.shade, 0.3)
+    tones = _ramp_of(part, who)
+    return (tones.light if part == "collar" else tones.base), tones.ink
+
+
+def _ramp_of(part: str, who: Character) -> Ramp:
+    if part in ("clothes", "hat"):
+        return who.clothes
+    return GOLDEN if part == "gold" else who.trim
+
+
+class _Coverage:
+    """Share of each pixel (0..1) that shows given parts; part "" is the background."""
+
+    def __init__(self, labels: Image.Image, parts: list[str], factor: int) -> None:
+        self.labels, self.parts, self.factor = labels, parts, factor
+
+    def of(self, *parts: str) -> Plane:
+        table = [255 * (part in parts) for part in self.parts] + [0] * (256 - len(self.parts))
+        return np.asarray(self.labels.point(table).reduce(self.factor), dtype=np.float32) / np.float32(255)
+
+
+def _shade(picture: Picture, coverage: _Coverage, figure: Figure, who: Character, place: Placement) -> None:
+    """Cast shadows, gradients, blush and gloss, in place."""
+    front, rear, skin = coverage.of(*FRONT_HAIR), coverage.of(*REAR_HAIR), coverage.of("face")
+    head = np.minimum(front + skin, 1)
+    _shade_skin(picture, coverage, front, skin, who, place)
+    _shade_hair(picture, front, rear, head, who, place)
+    _gloss(picture, front, figure, who)
+    size = len(picture)
+    down = _down(size)
+    cloth = coverage.of("clothes", "trim", "collar", "hat")
+    unit = place.scale * size
+    _tint(picture, cloth * (_moved(head, 0.05 * unit, 0.22 * unit) + _ramp_up(down, 0.72, 1.4)), who.clothes, 1.0)
+
+
+def _shade_skin(
+    picture: Picture, coverage: _Coverage, front: Plane, skin: Plane, who: Character, place: Placement
+) -> None:
+    size = len(picture)
+    unit = place.scale * size  # pixels per head unit
+    over = np.minimum(front + coverage.of("hat", "accent", "gold"), 1)
+    side = _down(size).T
+    away = _ramp_up(1 - side if who.left else side, 0.5, 2.0)
+    shadow: Plane = skin * (0.9 * _moved(over, 0.03 * unit, 0.13 * unit) + 0.8 * away**2)
+    shadow += coverage.of("neck") * 1.1 * _moved(skin, 0.04 * unit, 0.34 * unit)
+    _tint(picture, shadow, who.skin, 1.0)
+    _blush(picture, skin, who, place)
+
+
+def _shade_hair(picture: Picture, front: Plane, rear: Plane, head: Plane, who: Character, place: Placement) -> None:
+    size = len(picture)
+    unit, low = place.scale * size, _down(size)
+    way = 0.1 if who.left else -0.1
+    edge = 1 - _moved(front, way * unit, -0.1 * unit)
+    shadow = front * (0.8 * _ramp_up(low, place.y, 2.2) + 0.6 * edge)
+    shadow += rear * (0.5 * _ramp_up(low, place.y, 1.5) + 0.6 * _moved(head, 0, 0.12 * unit))
+    _tint(picture, shadow, who.hair, 1.0)
+
+
+def _down(size: int) -> Plane:
+    """(size, 1): 0 at the top, 1 at the bottom."""
+    ramp: Plane = np.linspace(0, 1, size, dtype=np.float32)[:, None]
+    return ramp
+
+
+def _ramp_up(values: Plane, start: float, slope: float) -> Plane:
+    ramped: Plane = np.clip((values - start) * slope, 0, 1)
+    return ramped
+
+
+def _tint(picture: Picture, mask: Plane, tones: Ramp, strength: float) -> None:
+    """Multiply towards shade / base where the mask is 1: lines darken with their surface."""
+    ratio = (np.array(tones.shade, dtype=np.float32) + 8) / (np.array(tones.base, dtype=np.float32) + 8)
+    picture *= 1 - (strength * mask)[..., None] * np.maximum(1 - ratio, 0)
+
+
+def _moved(mask: Plane, right: float, down: float) -> Plane:
+    """The mask moved by whole pixels; what comes in is 0."""
+    dx, dy = round(right), round(down)
+    height, width = mask.shape
+    moved = np.zeros_like(mask)
+    target = (slice(max(dy, 0), height + min(dy, 0)), slice(max(dx, 0), width + min(dx, 0)))
+    origin = (slice(max(-dy, 0), height + min(-dy, 0)), slice(max(-dx, 0), width + min(-dx, 0)))
+    moved[target] = mask[origin]
+    return moved
+
+
+def _blush(picture: Picture, skin: Plane, who: Character, place: Placement) -> None:
+    size = len(skin)
+    grid = (np.arange(size, dtype=np.float32) + 0.5) / size
+    wide, high = 0.24 * place.scale, 0.13 * place.scale
+    glow = np.zeros_like(skin)
+    for side in (-1, 1):
+        x, y = place.head(points((side * 0.6, 0.66)))[0]
+        glow += np.exp(-(((grid - y) / high) ** 2))[:, None] * np.exp(-(((grid - x) / wide) ** 2))[None, :]
+    picture[..., 1:] *= (1 - (0.15 if who.blush else 0.05) * glow * skin)[..., None]
+
+
+def _gloss(picture: Picture, front: Plane, figure: Figure, who: Character) -> None:
+    size = len(picture)
+    image = Image.new("L", (size, size))
+    ImageDraw.Draw(image).polygon(whole(figure.shine, size), fill=255)
+    soft = np.asarray(image.filter(ImageFilter.GaussianBlur(size / 170)), dtype=np.float32) / 255
+    light = np.array(mix(who.hair.light, (255, 255, 255), 0.45), dtype=np.float32)
+    picture += (soft * front * 0.62)[..., None] * (light - picture)
+
+
+def _background(rng: np.random.Generator, size: int) -> Picture:
+    """Flat, a gradient, or a gradient with soft discs."""
+    hue, lightness = rng.uniform(0, 360), rng.uniform(0.55, 0.97)
+    first = oklch(lightness, rng.uniform(0, 0.07), hue)
+    second = oklch(min(0.98, lightness + rng.uniform(-0.15, 0.12)), rng.uniform(0, 0.08), hue + rng.uniform(-60, 60))
+    kind, angle = rng.random(), rng.uniform(0, math.tau)
+    if kind < 0.3:
+        second = first
+    grid = np.linspace(-0.7, 0.7, 64)
+    share = np.clip(0.5 + grid[None, :] * math.cos(angle) + grid[:, None] * math.sin(angle), 0, 1)[..., None]
+    blend = np.rint(np.array(first) * (1 - share) + np.array(second) * share).astype(np.uint8)
+    small = Image.fromarray(blend)
+    if kind > 0.6:
+        _discs(rng, small, first)
+        small = small.filter(ImageFilter.GaussianBlur(1.6))
+    return np.asarray(small.resize((size, size), Image.Resampling.BICUBIC), dtype=np.float32)
+
+
+def _discs(rng: np.random.Generator, small: Image.Image, near: Colour) -> None:
+    pen = ImageDraw.Draw(small)
+    for _ in range(int(rng.integers(3, 9))):
+        x, y, radius = (int(v) for v in rng.integers((-4, -4, 4), (68, 68, 16)))
+        red, green, blue = (int(v) for v in np.clip(np.array(near) + rng.integers(-30, 31, 3), 0, 255))
+        pen.ellipse((x - radius, y - radius, x + radius, y + radius), fill=(red, green, blue))

@@ -1,0 +1,134 @@
+"""Pictures made cell by cell: shapes reduced to a map of parts by majority, neighbourhoods, stamps, few colours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw
+
+from pipeline.io import Pixels
+from pipeline.sample.geometry import Points, Shape, whole
+
+Map = NDArray[np.int64]  # (cells, cells)
+Mask = NDArray[np.bool_]  # (cells, cells)
+
+EMPTY = 0  # the material of nothing
+INK, SHADE, BASE, LIGHT = range(4)  # tones
+
+
+@dataclass
+class Canvas:
+    """One picture in the making: which shape, which material and which tone each cell has."""
+
+    shape: Map  # index of the shape, later ones in front; 0 = nothing
+    material: Map
+    tone: Map
+    parts: list[str]  # part of each shape index
+
+    def of(self, *parts: str) -> Mask:
+        """Cells that show one of `parts`."""
+        return self._lookup(parts)[self.shape]
+
+    def beside(self, *parts: str) -> Mask:
+        """Cells with a neighbour that shows one of `parts`."""
+        mask = np.pad(self.of(*parts), 1)
+        return mask[:-2, 1:-1] | mask[2:, 1:-1] | mask[1:-1, :-2] | mask[1:-1, 2:]
+
+    def _lookup(self, parts: Sequence[str]) -> Mask:
+        return np.array([part in parts for part in self.parts])
+
+
+def reduced(shapes: Sequence[Shape], cells: int, material_of: Mapping[str, int]) -> Canvas:
+    """Majority per cell: first of the materials, then of the shapes of the winning material."""
+    factor = 6 if cells <= 40 else 4
+    image = Image.new("L", (cells * factor,) * 2)
+    pen = ImageDraw.Draw(image)
+    for index, shape in enumerate(shapes, 1):
+        pen.polygon(whole(shape.points, cells * factor), fill=index)
+    parts = ["", *(shape.part for shape in shapes)]
+    material = np.array([EMPTY, *(material_of[shape.part] for shape in shapes)])
+    votes = _votes(np.asarray(image), cells, factor, len(parts))
+    groups = votes @ (material[:, None] == np.arange(material.max() + 1)).astype(np.int64)
+    winner = groups.argmax(axis=1)
+    chosen = np.where(material == winner[:, None], votes, -1).argmax(axis=1)
+    grid = (cells, cells)
+    canvas = Canvas(chosen.reshape(grid), winner.reshape(grid), np.full(grid, BASE), parts)
+    _without_orphans(canvas)
+    return canvas
+
+
+def _votes(labels: Pixels, cells: int, factor: int, kinds: int) -> Map:
+    """(cells * factor) squared labels -> (cells * cells, kinds) counts."""
+    along = np.arange(cells * factor) // factor
+    cell = along[:, None] * cells + along[None, :]
+    return np.bincount((cell * kinds + labels).ravel(), minlength=cells * cells * kinds).reshape(-1, kinds)
+
+
+def neighbours(values: Map, outside: int = 0) -> tuple[Map, Map, Map, Map]:
+    """Value above, below, to the left and to the right of each cell."""
+    padded = np.pad(values, 1, constant_values=outside)
+    return padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
+
+
+def _without_orphans(canvas: Canvas) -> None:
+    """A cell whose material none of its neighbours has takes the shape above it (below it, at the top)."""
+    lonely = np.all([side != canvas.material for side in neighbours(canvas.material, -1)], axis=0)
+    for row, column in np.argwhere(lonely):
+        donor = row - 1 if row else row + 1
+        canvas.material[row, column] = canvas.material[donor, column]
+        canvas.shape[row, column] = canvas.shape[donor, column]
+
+
+def inside(contour: Points, cells: int) -> Mask:
+    """Cells at least half inside a contour (frame coordinates)."""
+    image = Image.new("L", (cells * 4,) * 2)
+    ImageDraw.Draw(image).polygon(whole(contour, cells * 4), fill=1)
+    covered: Mask = np.asarray(image).reshape(cells, 4, cells, 4).sum(axis=(1, 3)) >= 8
+    return covered
+
+
+def drawn(lines: Sequence[Points], cells: int) -> Mask:
+    """Cells under one-cell-wide polylines (frame coordinates)."""
+    image = Image.new("L", (cells, cells))
+    for line in lines:
+        ImageDraw.Draw(image).line(whole(line, cells), fill=1)
+    return np.asarray(image) > 0
+
+
+def smeared(mask: Mask, down: int) -> Mask:
+    """The mask and its copies 1..`down` cells lower: what it shades when the light comes from above."""
+    out = mask.copy()
+    for step in range(1, down + 1):
+        out[step:] |= mask[:-step]
+    return out
+
+
+def dithered(size: tuple[int, int], first: tuple[int, int, int], second: tuple[int, int, int], level: float) -> Pixels:
+    """uint8 (height, width, 3): `first` above, `second` below, ordered 2 x 2 dither around height * level."""
+    height, width = size
+    order = np.array([[0.0, 0.5], [0.75, 0.25]])
+    row, column = np.indices(size)
+    depth = (row - level * height) / (0.35 * height) + 0.5
+    lower = depth > order[row % 2, column % 2] * 0.9 + 0.05
+    return np.where(lower[..., None], np.array(second), np.array(first)).astype(np.uint8).reshape(height, width, 3)
+
+
+def fewer_colours(pixels: Pixels, limit: int) -> Pixels:
+    """At most `limit` colours: the rarest joins its nearest until they fit. RGBA, alpha 0 counts as no colour."""
+    out = pixels.copy()
+    solid = out[..., 3] > 0
+    colours, inverse, counts = np.unique(out[solid][:, :3], axis=0, return_inverse=True, return_counts=True)
+    target = np.arange(len(colours))
+    alive = list(range(len(colours)))
+    while len(alive) > limit:
+        rare = min(alive, key=lambda index: (counts[index], index))
+        alive.remove(rare)
+        gaps = np.abs(colours[alive].astype(np.int64) - colours[rare]).sum(axis=1)
+        heir = alive[int(gaps.argmin())]
+        counts[heir] += counts[rare]
+        target[target == rare] = heir
+    out[solid, :3] = colours[target[inverse.ravel()]]
+    return out

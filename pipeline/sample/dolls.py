@@ -1,0 +1,99 @@
+"""Sprites and items from shapes in the unit square: reduced to cells, lit from the upper left, outlined, dotted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.io import Pixels
+from pipeline.sample.cells import INK, LIGHT, SHADE, Canvas, Map, Mask, fewer_colours, neighbours, reduced
+from pipeline.sample.geometry import Points, Shape, plain
+from pipeline.sample.ramps import Colour, Ramp
+
+MOST_COLOURS = 16
+DOTS: dict[str, Colour] = {"K": (30, 22, 38), "W": (250, 250, 252), "R": (214, 60, 70), "Y": (250, 214, 90)}
+
+Dot = tuple[float, float, tuple[str, ...]]  # centre (unit square) and rows of letters of DOTS; "." = nothing
+
+
+@dataclass(frozen=True)
+class Doll:
+    """Shapes (part = material, rearmost first), a ramp for each material, and hand-set pixels."""
+
+    shapes: list[Shape]
+    ramps: dict[str, Ramp]
+    dots: Sequence[Dot]
+
+
+def render(doll: Doll, cells: int) -> Pixels:
+    """uint8 (cells, cells, 4), alpha 0 or 255, at most 16 colours."""
+    names = sorted(doll.ramps)
+    canvas = reduced(doll.shapes, cells, {name: index for index, name in enumerate(names, 1)})
+    _light(canvas, 1 if cells < 40 else 2)
+    _outline(canvas)
+    table = np.zeros((len(names) + 1, 4, 3), dtype=np.uint8)
+    for index, name in enumerate(names, 1):
+        tones = doll.ramps[name]
+        table[index] = (tones.ink, tones.shade, tones.base, tones.light)
+    rgb = table[canvas.material, canvas.tone]
+    for dot in doll.dots:
+        _set_dot(rgb, dot, cells)
+    alpha = np.where(canvas.material == 0, 0, 255).astype(np.uint8)
+    return fewer_colours(np.dstack([rgb * (alpha[..., None] > 0), alpha]), MOST_COLOURS)
+
+
+def _light(canvas: Canvas, depth: int) -> None:
+    """Rims of each shape: light at the upper left, shade at the lower right (twice as deep below)."""
+    shape, solid = canvas.shape, canvas.shape > 0
+    away = np.zeros_like(solid)
+    for dy, dx in ((0, depth), (depth, 0), (2 * depth, 0), (depth, depth)):
+        away |= _differs(shape, dy, dx)
+    canvas.tone[solid & away] = SHADE
+    towards = _differs(shape, -depth, 0) & _differs(shape, 0, -depth)
+    towards |= _differs(shape, -depth, -depth) & ~away
+    canvas.tone[solid & towards] = LIGHT
+    behind = np.max(neighbours(shape), axis=0) > shape
+    canvas.tone[solid & behind & (canvas.tone != LIGHT)] = SHADE
+
+
+def _differs(shape: Map, dy: int, dx: int) -> Mask:
+    """Cells whose shape is another one `dy` cells lower and `dx` cells further right."""
+    height, width = shape.shape
+    padded = np.pad(shape, ((max(-dy, 0), max(dy, 0)), (max(-dx, 0), max(dx, 0))))
+    moved = padded[max(dy, 0) : max(dy, 0) + height, max(dx, 0) : max(dx, 0) + width]
+    return np.not_equal(moved, shape)
+
+
+def _outline(canvas: Canvas) -> None:
+    around = np.max(neighbours(canvas.material), axis=0)
+    contour = (canvas.material == 0) & (around != 0)
+    canvas.material[contour] = around[contour]
+    canvas.tone[contour] = INK
+
+
+def _set_dot(rgb: Pixels, dot: Dot, cells: int) -> None:
+    x, y, rows = dot
+    factor = 1 if cells < 40 else 2
+    rows = tuple("".join(letter * factor for letter in row) for row in rows for _ in range(factor))
+    top, left = round(y * cells - len(rows) / 2 - 1e-6), round(x * cells - len(rows[0]) / 2 - 1e-6)
+    for dy, row in enumerate(rows):
+        for dx, letter in enumerate(row):
+            if letter != "." and 0 <= top + dy < cells and 0 <= left + dx < cells:
+                rgb[top + dy, left + dx] = DOTS[letter]
+
+
+def both(shape: Shape) -> list[Shape]:
+    """The shape and its mirror image in the unit square."""
+    return [shape, plain(shape.part, flipped(shape.points))]
+
+
+def flipped(contour: Points) -> Points:
+    other: Points = contour[::-1] * np.array([-1.0, 1.0]) + np.array([1.0, 0.0])
+    return other
+
+
+def closed(right: Points) -> Points:
+    """A contour symmetric about x = 0.5 from its right half, top to bottom."""
+    return np.concatenate([right, flipped(right)])

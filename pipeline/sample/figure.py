@@ -1,0 +1,79 @@
+"""A character as a stack of shapes in frame coordinates (square of side 1), rearmost first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.sample import hair, headwear, wardrobe
+from pipeline.sample.character import Character
+from pipeline.sample.fringe import fringe
+from pipeline.sample.geometry import (
+    Placement,
+    Points,
+    Shape,
+    bezier,
+    blob,
+    ellipse,
+    mirrored,
+    outlined,
+    points,
+    smooth,
+    symmetric,
+)
+
+EYE_X, EYE_Y = 0.46, 0.3  # centre of an eye, head units
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a renderer needs: shapes below and above the features, and the light on the hair."""
+
+    below: list[Shape]
+    above: list[Shape]
+    shine: Points
+
+
+def build(who: Character, place: Placement) -> Figure:
+    """The stack; eyes, nose and mouth belong between `below` and `above`."""
+    back = hair.behind(who)
+    hanging = [shape for shape in back if shape.part.startswith("front")]
+    rear = [shape for shape in back if not shape.part.startswith("front")]
+    hat = headwear.worn(who)
+    below = [
+        *_placed(rear, place.head),
+        *_placed([_neck(), *wardrobe.outfit(who)], place.body),
+        *_placed(wardrobe.neckwear(who), place.body),
+        *_placed([*_ears(who), _face(who)], place.head),
+    ]
+    over = [*hair.cap(who), *hair.beside(who), *fringe(who)]
+    above = _placed([*hanging, *over, *headwear.on_face(who), *hat], place.head)
+    return Figure(below, above, place.head(hair.shine(who)))
+
+
+def _placed(shapes: list[Shape], put: Callable[[Points], Points]) -> list[Shape]:
+    return [Shape(s.part, put(s.points), tuple(put(line) for line in s.ink)) for s in shapes]
+
+
+def _face(who: Character) -> Shape:
+    cheek, jaw = 0.83 - 0.09 * who.jaw, 0.5 - 0.12 * who.jaw
+    right = points(
+        (0, -1.1), (0.62, -0.98), (0.95, -0.5), (0.99, 0.0), (0.95, 0.38), (cheek, 0.72), (jaw, 0.98), (0.13, 1.15)
+    )
+    contour = smooth(np.concatenate([right, mirrored(right[1:])]))
+    return outlined("face", contour)
+
+
+def _ears(who: Character) -> list[Shape]:
+    if who.elf_ears:
+        ear = blob((0.86, 0.0), (1.2, -0.05), (1.62, -0.3), (1.35, 0.2), (0.95, 0.46))
+    else:
+        ear = ellipse(1.0, 0.26, 0.15, 0.26)
+    return [outlined("ear", ear), outlined("ear", mirrored(ear))]
+
+
+def _neck() -> Shape:
+    right = np.concatenate([points((0.32, 0.7)), bezier((0.32, 1.2), (0.33, 1.44), (0.6, 1.58)), points((0.6, 2.4))])
+    return Shape("neck", symmetric(right), (right[1:6], mirrored(right[1:6])))

@@ -1,0 +1,99 @@
+"""Answers judged without a client: status, Retry-After, size, encoding."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from pipeline.scrape.gallery import Rejected
+
+RETRYABLE = frozenset({408, 429, 500, 502, 503, 504})
+MISSING = frozenset({404, 410})
+MAX_RETRY_AFTER = 900.0  # seconds; a host that wants more is left alone
+
+
+class Again(Rejected):
+    """Rejected for now: asking once more, `wait` seconds later at the earliest, may help."""
+
+    def __init__(self, reason: str, detail: str, wait: float = 0.0) -> None:
+        super().__init__(reason, detail)
+        self.wait = wait
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A whole answer; header names in lower case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page that may be used."""
+
+    url: str  # final address
+    text: str
+
+
+def check(answer: Answer) -> None:
+    """Raises Rejected unless the answer is a success."""
+    if answer.status in MISSING:
+        raise Rejected("not_found", f"{answer.url} answers {answer.status}")
+    if not 200 <= answer.status < 300:
+        raise Rejected("server", f"{answer.url} answers {answer.status}")
+
+
+def retry_after(value: str, now: datetime) -> float:
+    """Seconds that a Retry-After header asks for, as a number or as an HTTP date; 0 where it says nothing."""
+    value = value.strip()
+    if value.isdecimal():
+        return float(value)
+    try:
+        date = parsedate_to_datetime(value)
+    except ValueError:
+        return 0.0
+    date = date if date.tzinfo else date.replace(tzinfo=UTC)
+    return max(0.0, (date - now).total_seconds())
+
+
+async def read(chunks: AsyncIterator[bytes], headers: Mapping[str, str], limit: int) -> bytes:
+    """The whole body, inflated; never more than `limit` bytes, before or after inflating.
+
+    Raises:
+        Rejected: too_large; server for an encoding that was not asked for.
+        Again: truncated, fewer bytes than the answer announced.
+    """
+    announced = headers.get("content-length", "")
+    if announced.isdecimal() and int(announced) > limit:
+        raise Rejected("too_large", f"{announced} bytes announced, the limit is {limit}")
+    body = bytearray()
+    async for chunk in chunks:
+        body += chunk
+        if len(body) > limit:
+            raise Rejected("too_large", f"more than {limit} bytes")
+    if announced.isdecimal() and len(body) != int(announced):
+        raise Again("truncated", f"{len(body)} of {announced} bytes arrived")
+    return _inflate(bytes(body), headers.get("content-encoding", "identity").strip().lower(), limit)
+
+
+def _inflate(body: bytes, encoding: str, limit: int) -> bytes:
+    if encoding in ("identity", ""):
+        return body
+    if encoding not in ("gzip", "deflate"):
+        raise Rejected("server", f"content encoding {encoding!r} was not asked for")
+    inflater = zlib.decompressobj(wbits=47 if encoding == "gzip" else 15)
+    try:
+        text = inflater.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise Again("truncated", f"{encoding} body: {error}") from error
+    if len(text) > limit:
+        raise Rejected("too_large", f"more than {limit} bytes once inflated")
+    if not inflater.eof:
+        raise Again("truncated", f"{encoding} body without its end")
+    return text

@@ -1,0 +1,108 @@
+"""What a gallery is to the crawler: it describes requests and reads pages. It never sends, waits or stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.errors import PipelineError
+
+# reason -> status of the row that carries it; a closed list
+REASONS = {
+    "noai": "dropped",  # a training opt-out covers it
+    "robots": "dropped",  # robots.txt disallows it
+    "off_host": "dropped",  # the address leads away from the hosts of the source
+    "blocklist": "dropped",  # a blocked tag
+    "too_large": "dropped",  # more bytes, pixels or frames than any gallery work has
+    "gone": "failed",  # the site says that the work was removed
+    "not_found": "failed",  # 404, 410
+    "not_an_image": "failed",  # bytes of another kind at the image address
+    "truncated": "failed",  # an image that does not decode to its end
+    "markup": "failed",  # its page lacks what the parser requires
+    "server": "failed",  # an error status after retries
+    "network": "failed",  # no answer after retries
+}
+
+
+class Rejected(PipelineError):
+    """One page or image that does not become a kept row; `reason` is a key of REASONS."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason, self.detail = reason, detail
+
+
+@dataclass(frozen=True)
+class Request:
+    """A listing request, as a description."""
+
+    url: str
+    method: str = "GET"
+    form: tuple[tuple[str, str], ...] = ()  # sent form-urlencoded
+    cookies: tuple[tuple[str, str], ...] = ()  # sent unless the site itself has set one of that name
+
+
+@dataclass(frozen=True)
+class Artwork:
+    """What a page tells about one work; None where it does not say."""
+
+    image_url: str  # absolute, of the full image
+    title: str | None = None
+    artist: str | None = None
+    posted: str | None = None  # ISO 8601 where the site's format is known, else the site's text
+    tags: tuple[str, ...] | None = None
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class Gone:
+    """A page that says that its work was removed."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """One entry of a listing."""
+
+    source_id: str  # the site's stable identity of the work
+    page_url: str
+    artwork: Artwork | None = None  # None: open `page_url` to learn it
+    title: str | None = None  # as the listing gives it
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One page of a listing."""
+
+    items: tuple[Found, ...]  # in the order of the page
+    next: Request | None  # None: the site says that this was the last page
+    pages: int | None = None  # page count that the page states
+    heading: str | None = None
+
+
+class Gallery(Protocol):
+    """One site's addresses and markup. Both parsers raise MarkupChanged.
+
+    `origin` (scheme and host) is a value, so that one parser serves the live site, the sample and any replica.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def origin(self) -> str: ...
+    @property
+    def hosts(self) -> frozenset[str]:
+        """Every host of the live site that a crawl may ask."""
+
+    @property
+    def delay(self) -> float:
+        """Seconds between two requests to one live host."""
+
+    @property
+    def terms(self) -> str:
+        """The page with the live site's terms."""
+
+    @property
+    def ai_generated(self) -> bool | None: ...
+    def start(self) -> Request: ...
+    def parse_listing(self, text: str, url: str, request: Request) -> Listing: ...
+    def parse_artwork(self, text: str, url: str) -> Artwork | Gone: ...

@@ -1,0 +1,113 @@
+"""HTML with cardinality: every selector says how many matches it expects, and a surprise is a MarkupChanged."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urljoin
+
+from selectolax.lexbor import LexborHTMLParser, LexborNode
+
+from pipeline.errors import MarkupChanged
+
+META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
+HEADER_CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
+LATIN = ("iso-8859-1", "iso8859-1", "latin-1", "latin1", "ascii", "us-ascii")  # windows-1252 on the web (WHATWG)
+STRAY = {0xDC00 + byte: bytes([byte]).decode("windows-1252", "replace") for byte in range(0x80, 0x100)}
+
+
+def decode(data: bytes, content_type: str = "") -> str:
+    """Text of a page: by the declared charset when the bytes agree with it, else UTF-8, stray bytes as windows-1252."""
+    declared = HEADER_CHARSET.search(content_type)
+    meta = META_CHARSET.search(data[:2048])
+    charset = declared[1] if declared else meta[1].decode("ascii") if meta else ""
+    charset = "windows-1252" if charset.lower() in LATIN else charset
+    if charset and charset.lower() not in ("utf-8", "utf8"):
+        try:
+            return data.decode(charset)
+        except (LookupError, UnicodeDecodeError):
+            pass
+    return data.decode("utf-8-sig", "surrogateescape").translate(STRAY)
+
+
+def clean(text: str) -> str:
+    """Runs of white space as one space, none at the ends."""
+    return " ".join(text.split())
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A node of a page, with what an error message and a link need to know about that page."""
+
+    node: LexborNode
+    site: str
+    url: str  # final address of the page: links are resolved against it
+
+    def all(self, css: str) -> list[Scope]:
+        return [Scope(node, self.site, self.url) for node in self.node.css(css)]
+
+    def some(self, css: str, at_least: int = 1) -> list[Scope]:
+        found = self.all(css)
+        if len(found) < at_least:
+            raise self._changed(css, f"at least {at_least}", len(found))
+        return found
+
+    def one(self, css: str) -> Scope:
+        found = self.all(css)
+        if len(found) != 1:
+            raise self._changed(css, "exactly 1", len(found))
+        return found[0]
+
+    def maybe(self, css: str) -> Scope | None:
+        found = self.all(css)
+        if len(found) > 1:
+            raise self._changed(css, "at most 1", len(found))
+        return found[0] if found else None
+
+    def text(self) -> str:
+        return clean(self.node.text())
+
+    def own_text(self) -> str:
+        """Text outside the child elements."""
+        return clean(self.node.text(deep=False))
+
+    def get(self, attribute: str) -> str | None:
+        return self.node.attributes.get(attribute)
+
+    def need(self, attribute: str) -> str:
+        """An attribute that must be there and not empty."""
+        value = (self.get(attribute) or "").strip()
+        if not value:
+            raise self._changed(f"{self.node.tag}[{attribute}]", "exactly 1", 0)
+        return value
+
+    def link(self, attribute: str) -> str:
+        """An attribute as an absolute address."""
+        return resolve(self.url, self.need(attribute))
+
+    def _changed(self, css: str, expected: str, found: int) -> MarkupChanged:
+        return MarkupChanged(site=self.site, selector=css, expected=expected, found=found, url=self.url)
+
+
+def parse(text: str, *, site: str, url: str) -> Scope:
+    """The root element of a page."""
+    root = LexborHTMLParser(text).root
+    if root is None:
+        raise MarkupChanged(site=site, selector="html", expected="exactly 1", found=0, url=url)
+    return Scope(root, site, url)
+
+
+def resolve(base: str, link: str) -> str:
+    """Absolute address of a link in any of its forms; the link as it stands when it is none."""
+    try:
+        return urljoin(base, link.strip())
+    except ValueError:
+        return link
+
+
+def robots_meta(text: str) -> list[str]:
+    """Contents of `<meta name="robots">` and of metas for our own agent."""
+    root = LexborHTMLParser(text).root
+    metas = root.css("meta[name][content]") if root is not None else []
+    named = ((meta.attributes.get("name") or "", meta.attributes.get("content") or "") for meta in metas)
+    return [content for name, content in named if name.strip().lower() in ("robots", "facetopix")]

@@ -1,0 +1,120 @@
+"""Looking before crawling: what a crawl would do, and what a parser finds on one page."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from pipeline.errors import BadInput, MarkupChanged, Refused, Unreachable
+from pipeline.params import Sample, Scrape
+from pipeline.sample import site
+from pipeline.scrape import html, origins
+from pipeline.scrape.crawl import fetcher, origin_of
+from pipeline.scrape.gallery import Gallery, Gone, Rejected, Request
+from pipeline.scrape.origins import Origin
+from pipeline.scrape.store import Store
+
+
+def plan(
+    source: str,
+    params: Scrape,
+    sample: Sample,
+    *,
+    state: Path = Path(".state"),
+    base_url: str | None = None,
+    origin: str | None = None,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """What a crawl with these arguments would do. Asks for robots.txt and for nothing else.
+
+    Raises:
+        Refused: a live crawl without contact or accepted terms.
+        Unreachable: the host does not answer.
+    """
+
+    async def look() -> dict[str, Any]:
+        wants_sample = base_url is None and (origin or params.origin) == "sample"
+        async with site.running(sample, [source] if wants_sample else []) as ports:
+            at = origin_of(source, params, sample, base_url, origin, ports)
+            return {**await _robots(at), **_describe(at, state), "limit": limit or params.limit}
+
+    return asyncio.run(look())
+
+
+def _describe(origin: Origin, state: Path) -> dict[str, Any]:
+    start = origin.gallery.start()
+    folder = state / "crawl" / origin.gallery.name / origin.key
+    return {
+        "source": origin.gallery.name,
+        "origin": origin.name,
+        "start": {"method": start.method, "url": start.url, "form": dict(start.form)},
+        "hosts": sorted(origin.access.hosts),
+        "seconds_between_requests": origin.access.delay,
+        "user_agent": origin.user_agent,
+        "terms": origin.gallery.terms,
+        "state": str(folder),
+        "settled_before": len(Store(folder).works),
+    }
+
+
+async def _robots(origin: Origin) -> dict[str, Any]:
+    url = origin.gallery.start().url
+    async with fetcher(origin) as client:
+        try:
+            rules = await client.rules(url)
+        except Rejected as error:
+            raise Unreachable(f"{origin.gallery.name}: robots.txt: {error.detail}") from error
+    verdict = "noai" if rules.opts_out(url) else "allowed" if rules.allows(url) else "disallowed"
+    return {"robots": {"verdict": verdict, "crawl_delay": rules.delay}}
+
+
+def run_page(target: str, source: str, params: Scrape) -> dict[str, Any]:
+    """What a source's parsers find on one page: at an address, or in a file as saved.
+
+    Raises:
+        BadInput: no such file.
+        MarkupChanged: neither a listing nor an artwork page of that source.
+        Refused, Unreachable: the page may not or cannot be had.
+    """
+    if urlsplit(target).scheme in ("http", "https"):
+        parts = urlsplit(target)
+        base = f"{parts.scheme}://{parts.netloc}"
+        live = parts.hostname in origins.gallery(source).hosts
+        at = origins.live(source, params) if live else origins.replica(source, base, params)
+        url, text = asyncio.run(_fetch(at, _request(at.gallery, target)))
+        return _parse(at.gallery, text, url)
+    path = Path(target)
+    if not path.is_file():
+        raise BadInput(f"{target}: neither an http address nor a file")
+    gallery = origins.gallery(source)
+    return _parse(gallery, html.decode(path.read_bytes()), gallery.start().url)
+
+
+def _request(gallery: Gallery, url: str) -> Request:
+    """A listing address is asked as the gallery asks it, by POST where need be."""
+    start = gallery.start()
+    return start if url == start.url else Request(url)
+
+
+async def _fetch(origin: Origin, request: Request) -> tuple[str, str]:
+    async with fetcher(origin) as client:
+        try:
+            page = await client.page(request)
+        except Rejected as error:
+            kind = Refused if error.reason in ("noai", "robots", "off_host") else Unreachable
+            raise kind(f"{origin.gallery.name}: {error}") from error
+    return page.url, page.text
+
+
+def _parse(gallery: Gallery, text: str, url: str) -> dict[str, Any]:
+    """As an artwork page, else as a listing; the error is the listing's, which says more."""
+    try:
+        artwork = gallery.parse_artwork(text, url)
+    except MarkupChanged:
+        listing = gallery.parse_listing(text, url, gallery.start())
+        return {"page": "listing", "url": url, **asdict(listing)}
+    found = {"gone": True} if isinstance(artwork, Gone) else asdict(artwork)
+    return {"page": "artwork", "url": url, **found}

@@ -1,0 +1,102 @@
+"""What bytes are, by the bytes alone: names, addresses and MIME types lie."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from pipeline.io import FORMATS, MAX_PIXELS
+from pipeline.scrape.gallery import Rejected
+
+MAX_FRAMES = 1024
+MAGIC = (
+    (b"\x89PNG\r\n\x1a\n", "png"),
+    (b"GIF87a", "gif"),
+    (b"GIF89a", "gif"),
+    (b"\xff\xd8\xff", "jpeg"),
+    (b"BM", "bmp"),
+)
+EXTENSIONS = {"png": "png", "gif": "gif", "jpeg": "jpg", "bmp": "bmp", "webp": "webp"}
+UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """An image that decodes to its end."""
+
+    format: str  # png, gif, jpeg, bmp, webp
+    width: int
+    height: int
+    frames: int
+    has_alpha: bool  # some pixel of some frame is not opaque
+
+    @property
+    def extension(self) -> str:
+        return EXTENSIONS[self.format]
+
+
+def identify(data: bytes) -> Facts:
+    """Decode every frame.
+
+    Raises:
+        Rejected: not_an_image, truncated (cut or damaged), too_large (pixels or frames).
+    """
+    kind = _kind(data)
+    if not _ends_as_it_should(kind, data):
+        raise Rejected("truncated", f"a {kind} file without its end, {len(data)} bytes")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of bombs and odd metadata; both are judged here
+            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+                return _decode(kind, image)
+    except Image.DecompressionBombError as error:
+        raise Rejected("too_large", str(error)) from error
+    except UNREADABLE as error:
+        raise Rejected("truncated", f"a {kind} file that does not decode: {error}") from error
+
+
+def _kind(data: bytes) -> str:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return "webp"
+    for magic, kind in MAGIC:
+        if data.startswith(magic):
+            return kind
+    if not data:
+        raise Rejected("truncated", "an empty answer")
+    raise Rejected("not_an_image", f"bytes begin with {data[:12]!r}")
+
+
+def _ends_as_it_should(kind: str, data: bytes) -> bool:
+    """A file that lost only its last chunk or whole frames decodes in silence: look at its end."""
+    if kind == "png":
+        return b"IEND\xaeB`\x82" in data[-64:]
+    if kind == "gif":
+        return data.rstrip(b"\x00").endswith(b"\x3b")
+    if kind == "webp":
+        return len(data) >= int.from_bytes(data[4:8], "little") + 8
+    return True
+
+
+def _decode(kind: str, image: Image.Image) -> Facts:
+    if image.width * image.height > MAX_PIXELS:
+        raise Rejected("too_large", f"{image.width}x{image.height} pixels, the limit is {MAX_PIXELS}")
+    frames = int(getattr(image, "n_frames", 1)) if kind in ("gif", "webp", "png") else 1
+    if frames > MAX_FRAMES:
+        raise Rejected("too_large", f"{frames} frames, the limit is {MAX_FRAMES}")
+    has_alpha = False
+    for number in range(frames):
+        image.seek(number)
+        image.load()
+        has_alpha = has_alpha or _transparent(image)
+    return Facts(kind, image.width, image.height, frames, has_alpha)
+
+
+def _transparent(image: Image.Image) -> bool:
+    if not image.has_transparency_data:
+        return False
+    return bool((np.asarray(image.convert("RGBA"))[..., 3] != 255).any())

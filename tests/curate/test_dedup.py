@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from sprites import FOE, HERO, SERIAL, art, encoded, load, noise_art, raw_folder, rows_of, scaled
+
+from pipeline import manifest, pixels, similarity
+from pipeline.curate import dedup
+from pipeline.errors import BadInput
+from pipeline.params import Dedup, Executor
+
+PARAMS = Dedup(max_distance=10, max_difference=8.0)
+
+
+def deduplicate(tmp_path, works, **facts):
+    src = raw_folder(tmp_path / "raw" / "gallery", works, **facts)
+    stats = dedup.run([src], tmp_path / "dedup", PARAMS, SERIAL)
+    return stats, rows_of(tmp_path / "dedup")
+
+
+def decisions(tmp_path):
+    return [json.loads(line) for line in (tmp_path / "dedup" / "decisions.jsonl").read_text().splitlines()]
+
+
+def big_face(shift: int = 0) -> np.ndarray:
+    """40x40 with alpha, flat areas, eyes; `shift` moves the mouth: another expression."""
+    y, x = np.mgrid[:40, :40] - 19.5
+    rgba = np.zeros((40, 40, 4), np.uint8)
+    rgba[x**2 + y**2 < 330] = (40, 26, 50, 255)
+    rgba[x**2 + (y - 2) ** 2 < 220] = (236, 188, 150, 255)
+    rgba[(abs(abs(x) - 6) < 2) & (abs(y) < 2)] = (30, 60, 150, 255)
+    rgba[(abs(x) < 5) & (abs(y - 8 - shift) < 1)] = (150, 40, 50, 255)
+    rgba[(x + 2 * y < -22) & (rgba[..., 3] > 0)] = (120, 60, 160, 255)
+    rgba[(x - 3) ** 2 + (y - 13) ** 2 < 6] = (90, 190, 90, 255)
+    return rgba
+
+
+def pad(rgba: np.ndarray, left: int, top: int) -> np.ndarray:
+    return np.pad(rgba, ((top, 3), (left, 2), (0, 0)))
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        scaled(art(HERO), 3),
+        pad(scaled(art(HERO), 4), 7, 7),
+    ],
+    ids=["enlarged", "both"],
+)
+def test_padded_and_enlarged_copies_are_duplicates_of_the_native(tmp_path, copy) -> None:
+    stats, rows = deduplicate(tmp_path, {"g-b": encoded(art(HERO)), "g-a": encoded(copy), "g-c": encoded(art(FOE))})
+    assert (rows["g-a"]["status"], rows["g-a"]["reason"]) == ("dropped", "duplicate")
+    assert rows["g-a"]["in_favour_of"] == "g-b"
+    assert stats["kept"] == 2
+    assert decisions(tmp_path) == [
+        {"kept": "g-b", "dropped": "g-a", "in_favour_of": "g-b", "tier": "exact", "distance": 0.0}
+    ]
+
+
+def test_padding_makes_no_other_work(tmp_path) -> None:
+    _, rows = deduplicate(tmp_path, {"g-1": encoded(art(HERO)), "g-2": encoded(pad(art(HERO), 5, 1))})
+    assert (rows["g-2"]["reason"], rows["g-2"]["in_favour_of"]) == ("duplicate", "g-1")
+
+
+def test_hidden_colour_under_alpha_0_is_no_difference_and_is_gone_from_the_output(tmp_path) -> None:
+    hidden = art(HERO).copy()
+    hidden[hidden[..., 3] == 0, :3] = (255, 0, 255)
+    _, rows = deduplicate(tmp_path, {"g-1": encoded(hidden), "g-2": encoded(art(HERO))})
+    assert rows["g-2"]["reason"] == "duplicate"
+    np.testing.assert_array_equal(load(tmp_path / "dedup", "g-1"), art(HERO))
+
+
+def test_of_equal_copies_the_smallest_id_stays(tmp_path) -> None:
+    _, rows = deduplicate(tmp_path, {name: encoded(noise_art(1)) for name in ("g-3", "g-1", "g-2")})
+    assert [name for name, row in rows.items() if row["status"] == "kept"] == ["g-1"]
+
+
+def test_a_jpeg_copy_is_dropped_in_favour_of_the_lossless_work(tmp_path) -> None:
+    jpeg = encoded(np.array(similarity.on_ground(scaled(big_face(), 4), 255)), "JPEG", quality=90)
+    _, rows = deduplicate(tmp_path, {"g-a": jpeg, "g-b": encoded(big_face())})
+    assert (rows["g-a"]["reason"], rows["g-a"]["in_favour_of"]) == ("near_duplicate", "g-b")
+    assert [line["tier"] for line in decisions(tmp_path)] == ["near"]
+
+
+def test_a_jpeg_of_another_expression_is_not_a_copy(tmp_path) -> None:
+    jpeg = encoded(np.array(similarity.on_ground(scaled(big_face(3), 4), 255)), "JPEG", quality=90)
+    _, rows = deduplicate(tmp_path, {"g-a": jpeg, "g-b": encoded(big_face())})
+    assert {row["status"] for row in rows.values()} == {"kept"}
+    assert rows["g-a"]["family"] == rows["g-b"]["family"] == "g-a"
+    assert [(line["tier"], line["dropped"]) for line in decisions(tmp_path)] == [("alternate", None)]
+
+
+def test_two_edited_pixels_make_a_near_duplicate_more_make_an_alternate(tmp_path) -> None:
+    edited, edited_more = big_face(), big_face()
+    edited[20, 20:22] = (255, 255, 255, 255)
+    edited_more[20, 18:23] = (255, 255, 255, 255)
+    works = {"g-1": encoded(big_face()), "g-2": encoded(edited), "g-3": encoded(edited_more)}
+    _, rows = deduplicate(tmp_path, works)
+    assert rows["g-2"]["reason"] == "near_duplicate"
+    assert rows["g-3"]["status"] == "kept"
+    assert rows["g-1"]["family"] == rows["g-3"]["family"] == "g-1"
+
+
+def test_mirror_images_and_recolours_stay_as_one_family(tmp_path) -> None:
+    recoloured = art(HERO.replace("R", "G").replace("S", "W"))
+    works = {"g-hero": art(HERO), "g-mirror": art(HERO)[:, ::-1], "g-recolour": recoloured, "g-foe": art(FOE)}
+    stats, rows = deduplicate(tmp_path, {name: encoded(rgba) for name, rgba in works.items()})
+    assert stats["kept"] == 4
+    assert {name: row["family"] for name, row in rows.items()} == {
+        "g-foe": None, "g-hero": "g-hero", "g-mirror": "g-hero", "g-recolour": "g-hero"
+    }  # fmt: skip
+    assert stats["families"] == 1
+
+
+def test_blank_and_unreadable_files_become_rows(tmp_path) -> None:
+    works = {
+        "g-blank": encoded(np.zeros((9, 9, 4), np.uint8)),
+        "g-plain": encoded(scaled(art("R"), 8)),
+        "g-broken": encoded(art(HERO))[:60],
+        "g-good": encoded(art(HERO)),
+    }
+    stats, rows = deduplicate(tmp_path, works)
+    assert {name: row["reason"] for name, row in rows.items()} == {
+        "g-blank": "blank", "g-plain": "blank", "g-broken": "unreadable", "g-good": None
+    }  # fmt: skip
+    assert rows["g-broken"]["status"] == "failed"
+    assert stats["inputs"] == 4
+    assert [path.name for path in (tmp_path / "dedup" / "images").iterdir()] == ["g-good.png"]
+
+
+def test_pictures_too_simple_to_identify_a_work_are_compared_pixel_by_pixel(tmp_path) -> None:
+    works = {"g-1": art("RG/GR"), "g-2": scaled(art("RG/GR"), 8), "g-3": art("RG/GR")}
+    _, rows = deduplicate(tmp_path, {name: encoded(rgba) for name, rgba in works.items()})
+    assert {name: row["reason"] for name, row in rows.items()} == {"g-1": None, "g-2": None, "g-3": "duplicate"}
+
+
+def test_only_the_first_frame_of_an_animation_is_taken_and_the_row_says_so(tmp_path) -> None:
+    buffer = io.BytesIO()
+    frames = [Image.fromarray(scaled(art(text), 2)) for text in (HERO, FOE)]
+    frames[0].save(buffer, "PNG", save_all=True, append_images=frames[1:])
+    _, rows = deduplicate(tmp_path, {"g-anim": buffer.getvalue()})
+    assert (rows["g-anim"]["frames"], rows["g-anim"]["frame"]) == (2, 0)
+    np.testing.assert_array_equal(load(tmp_path / "dedup", "g-anim"), scaled(art(HERO), 2))
+
+
+def test_rows_that_the_source_did_not_keep_are_no_inputs(tmp_path) -> None:
+    src = raw_folder(tmp_path / "raw", {"g-1": encoded(art(HERO))})
+    manifest.write(src, [*manifest.read(src), manifest.failed({"id": "g-2"}, "gone")], inputs=["g-1", "g-2"])
+    assert dedup.run([src], tmp_path / "dedup", PARAMS, SERIAL)["inputs"] == 1
+
+
+def test_sources_are_pooled_and_ids_must_differ(tmp_path) -> None:
+    one = raw_folder(tmp_path / "raw" / "one", {"a-1": encoded(art(HERO))})
+    other = raw_folder(tmp_path / "raw" / "other", {"b-1": encoded(scaled(art(HERO), 2)), "b-2": encoded(art(FOE))})
+    stats = dedup.run([one, other], tmp_path / "dedup", PARAMS, SERIAL)
+    assert (stats["inputs"], stats["kept"], stats["reasons"]) == (3, 2, {"duplicate": 1})
+    with pytest.raises(BadInput, match="two works with id a-1"):
+        dedup.run([one, one], tmp_path / "again", PARAMS, SERIAL)
+
+
+def test_an_image_file_that_is_gone_is_a_clear_error(tmp_path) -> None:
+    src = raw_folder(tmp_path / "raw", {"a-1": encoded(art(HERO))})
+    next((src / "images").iterdir()).unlink()
+    with pytest.raises(BadInput, match="no image file for 1 kept works, first a-1"):
+        dedup.run([src], tmp_path / "dedup", PARAMS, SERIAL)
+
+
+def test_two_workers_give_the_same_bytes_as_one(tmp_path) -> None:
+    works = {f"g-{seed:03}": encoded(noise_art(seed % 150, 8, 8)) for seed in range(250)}
+    src = raw_folder(tmp_path / "raw", works)
+    dedup.run([src], tmp_path / "one", PARAMS, SERIAL)
+    dedup.run([src], tmp_path / "two", PARAMS, Executor(backend="loky", n_jobs=2))
+    names = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
+    assert len(names) == 3 + 150
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize("max_distance", [0, 4, 6, 10])
+def test_pairs_within_agrees_with_brute_force(max_distance: int) -> None:
+    rng = np.random.default_rng(max_distance)
+    hashes = rng.integers(0, 2**64, 300, dtype=np.uint64)
+    flips = rng.integers(0, 64, (150, 8))
+    for index, bits in enumerate(flips):
+        hashes[index + 150] = hashes[index]
+        for bit in bits[: index % 9]:
+            hashes[index + 150] ^= np.uint64(1) << np.uint64(bit)
+    hashes = np.unique(hashes)
+    brute = [
+        (one, other)
+        for one in range(len(hashes))
+        for other in range(one + 1, len(hashes))
+        if int(hashes[one] ^ hashes[other]).bit_count() <= max_distance
+    ]
+    assert [tuple(pair) for pair in similarity.pairs_within(hashes, max_distance).tolist()] == brute
+    assert brute or max_distance == 0
+
+
+def test_blank_hashes_match_nothing() -> None:
+    almost_white = np.full((16, 16, 4), 255, np.uint8)
+    other = almost_white.copy()
+    assert len(similarity.candidates([similarity.look(almost_white), similarity.look(other)], 10)) == 0
+
+
+def test_equal_hashes_are_all_paired() -> None:
+    looks = [similarity.look(big_face())] * 4
+    pairs = similarity.candidates(looks, 0)
+    assert pairs.tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
+
+
+def test_kinship_does_not_confuse_different_sprites() -> None:
+    assert pixels.kinship(art(HERO)) != pixels.kinship(art(FOE))
+    assert pixels.kinship(art("RG/GR")) != pixels.kinship(art("RB/BR"))
+
+
+@pytest.mark.shared
+def test_distinct_real_tiles_are_hardly_ever_dropped(shared_files, tmp_path) -> None:
+    works = {f"t-{number:04}": data for number, data in enumerate(shared_files("pixel_tiles", 500).values())}
+    stats, rows = deduplicate(tmp_path, works)
+    lost = [row for row in rows.values() if row["reason"] in ("duplicate", "near_duplicate")]
+    assert stats["inputs"] == len(works) >= 450
+    assert len(lost) <= 0.004 * len(works)
+
+
+@pytest.mark.shared
+def test_real_faces_keep_their_expressions_as_one_family(shared_files, tmp_path) -> None:
+    works = {
+        name.replace("/", "-"): data for name, data in shared_files("pixel_faces", 968).items() if "cabbit" in name
+    }
+    works = dict(list(works.items())[:80])
+    stats, _rows = deduplicate(tmp_path, works)
+    assert stats["kept"] >= 0.99 * len(works)
+    assert stats["families"] >= 5
+
+
+@pytest.mark.shared
+def test_every_real_odd_file_decodes_or_says_why(shared_files, tmp_path) -> None:
+    works = {name.replace("/", "-"): data for name, data in shared_files("decoders", 100).items()}
+    stats, _rows = deduplicate(tmp_path, works)
+    assert stats["inputs"] == 100
+    assert set(stats["reasons"]) <= {"blank", "duplicate", "near_duplicate"}
+    assert stats["kept"] >= 90

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from sprites import load, noise_art, stage_folder
+
+from pipeline import manifest
+from pipeline.curate import split
+from pipeline.errors import BadInput
+from pipeline.params import Split
+
+PARAMS = Split(val=0.1, test=0.2, licences=[])
+
+
+def works(prefix: str, count: int) -> dict[str, np.ndarray]:
+    start = sum(map(ord, prefix)) * 1000
+    return {f"{prefix}-{number:03}": noise_art(start + number)[..., :3] for number in range(count)}
+
+
+def run(tmp_path, pixel, faces, params=PARAMS, pixel_facts=None, faces_facts=None, seed=7):
+    pixel_dir = stage_folder(tmp_path / "resize", pixel, **keyed(pixel_facts))
+    faces_dir = stage_folder(tmp_path / "faces", faces, **keyed(faces_facts))
+    stats = split.run(pixel_dir, faces_dir, tmp_path / "split", params, seed)
+    return stats, {row["id"]: row for row in manifest.read(tmp_path / "split")}
+
+
+def keyed(facts):
+    return {name.replace("-", "_"): value for name, value in (facts or {}).items()}
+
+
+def test_shares_are_met_and_every_work_is_a_file_of_its_split(tmp_path) -> None:
+    stats, rows = run(tmp_path, works("p", 60), works("f", 30))
+    assert stats["works"] == {"pixel": {"train": 42, "val": 6, "test": 12}, "faces": {"train": 21, "val": 3, "test": 6}}
+    for name, row in rows.items():
+        path = tmp_path / "split" / row["domain"] / row["split"] / f"{name}.png"
+        assert path.is_file()
+    assert len(list((tmp_path / "split").rglob("*.png"))) == 90
+    np.testing.assert_array_equal(load(tmp_path / "resize", "p-003"), works("p", 4)["p-003"])
+
+
+def test_an_artist_stands_in_one_split_only(tmp_path) -> None:
+    facts = {f"p-{number:03}": {"artist": f"artist {number % 9}"} for number in range(60)}
+    stats, rows = run(tmp_path, works("p", 60), works("f", 6), pixel_facts=facts)
+    splits = {(row["artist"], row["split"]) for row in rows.values() if row["artist"]}
+    assert len(splits) == 9
+    assert sum(stats["artists"]["pixel"].values()) == 9
+    assert all(stats["works"]["pixel"].values())
+
+
+def test_one_name_in_two_galleries_is_two_artists(tmp_path) -> None:
+    facts = {f"p-{number:03}": {"artist": "anna", "source": f"g{number}"} for number in range(10)}
+    stats, _ = run(tmp_path, works("p", 10), works("f", 6), pixel_facts=facts)
+    assert stats["works"]["pixel"] == {"train": 7, "val": 1, "test": 2}
+
+
+def test_families_identities_and_tiles_stay_together(tmp_path) -> None:
+    facts = {
+        f"p-{n:03}": {key: f"{key} {n // 3}"}
+        for n in range(45)
+        for key in [("family", "identity", "parent")[n // 3 % 3]]
+    }
+    _, rows = run(tmp_path, works("p", 45), works("f", 6), pixel_facts=facts)
+    for start in range(0, 45, 3):
+        assert len({rows[f"p-{start + offset:03}"]["split"] for offset in range(3)}) == 1
+    assert len({row["split"] for row in rows.values()}) == 3
+
+
+def test_groups_join_through_a_common_member() -> None:
+    addresses = {"a": [("artist", "x")], "b": [("artist", "x"), ("family", "f")], "c": [("family", "f")], "d": [("k",)]}
+    assert split.group_by_address(addresses) == [["a", "b", "c"], ["d"]]
+
+
+def test_equal_pixels_stand_in_one_split(tmp_path) -> None:
+    same = {f"p-{number:03}": noise_art(1)[..., :3] for number in range(12)}
+    _, rows = run(tmp_path, {**same, **works("q", 20)}, works("f", 6))
+    assert len({rows[name]["split"] for name in same}) == 1
+
+
+def test_faces_are_grouped_by_identity_before_artist(tmp_path) -> None:
+    facts = {f"f-{n:03}": {"artist": "one photographer", "identity": f"person {n // 2}"} for n in range(40)}
+    stats, rows = run(tmp_path, works("p", 9), works("f", 40), faces_facts=facts)
+    assert stats["works"]["faces"] == {"train": 28, "val": 4, "test": 8}
+    assert all(rows[f"f-{n:03}"]["split"] == rows[f"f-{n + 1:03}"]["split"] for n in range(0, 40, 2))
+
+
+def test_faces_without_identity_are_grouped_by_artist(tmp_path) -> None:
+    facts = {f"f-{n:03}": {"artist": f"painter {n // 5}"} for n in range(40)}
+    _, rows = run(tmp_path, works("p", 9), works("f", 40), faces_facts=facts)
+    assert all(len({rows[f"f-{n + k:03}"]["split"] for k in range(5)}) == 1 for n in range(0, 40, 5))
+
+
+def test_three_groups_fill_three_splits(tmp_path) -> None:
+    facts = {f"p-{n:03}": {"artist": "prolific" if n < 18 else f"artist {n}"} for n in range(20)}
+    stats, _ = run(tmp_path, works("p", 20), works("f", 3), pixel_facts=facts)
+    assert stats["works"]["pixel"] == {"train": 18, "val": 1, "test": 1}
+    assert stats["works"]["faces"] == {"train": 1, "val": 1, "test": 1}
+
+
+def test_a_share_of_nothing_gets_nothing(tmp_path) -> None:
+    stats, _ = run(tmp_path, works("p", 10), works("f", 10), params=PARAMS.model_copy(update={"val": 0.0}))
+    assert stats["works"]["pixel"] == {"train": 8, "val": 0, "test": 2}
+    assert (tmp_path / "split" / "pixel" / "val").is_dir()
+
+
+def test_an_empty_domain_is_no_error(tmp_path) -> None:
+    stats, _ = run(tmp_path, {}, works("f", 10))
+    assert stats["works"]["pixel"] == {"train": 0, "val": 0, "test": 0}
+
+
+def test_the_seed_decides_and_only_the_seed(tmp_path) -> None:
+    splits = []
+    for number, seed in enumerate((7, 7, 8)):
+        _, rows = run(tmp_path / str(number), works("p", 40), works("f", 20), seed=seed)
+        splits.append({name: row["split"] for name, row in rows.items()})
+    assert splits[0] == splits[1] != splits[2]
+
+
+def test_more_faces_do_not_reshuffle_the_pixel_domain(tmp_path) -> None:
+    _, few = run(tmp_path / "few", works("p", 40), works("f", 20))
+    _, many = run(tmp_path / "many", works("p", 40), works("f", 30))
+    assert {n: r["split"] for n, r in few.items() if n[0] == "p"} == {
+        n: r["split"] for n, r in many.items() if n[0] == "p"
+    }
+
+
+def test_works_under_other_licences_are_dropped(tmp_path) -> None:
+    facts = {f"p-{n:03}": {"licence": "CC0-1.0" if n % 2 else "CC-BY-4.0"} for n in range(20)}
+    faces = {f"f-{n:03}": {"licence": "CC0-1.0"} for n in range(6)}
+    params = PARAMS.model_copy(update={"licences": ["CC0-1.0"]})
+    stats, rows = run(tmp_path, works("p", 20), works("f", 6), params=params, pixel_facts=facts, faces_facts=faces)
+    assert stats["reasons"] == {"licence": 10}
+    assert (rows["p-000"]["reason"], rows["p-000"]["split"]) == ("licence", None)
+    assert len(list((tmp_path / "split" / "pixel").rglob("*.png"))) == 10
+
+
+def test_an_id_in_both_domains_is_refused(tmp_path) -> None:
+    with pytest.raises(BadInput, match="1 ids are in the pixel and in the faces domain, first p-000"):
+        run(tmp_path, works("p", 5), works("p", 1))
+
+
+def test_the_leak_check_names_both_works() -> None:
+    addresses = {"a": [("artist", "g", "ann")], "b": [("artist", "g", "ann")]}
+    split.check_leaks(addresses, {"a": "train", "b": "train"})
+    with pytest.raises(BadInput, match=r"leak: b \(test\) and a \(train\) share artist g ann"):
+        split.check_leaks(addresses, {"a": "train", "b": "test"})
+
+
+def test_equal_sized_groups_are_dealt_at_random_not_by_name() -> None:
+    grouped = [[f"w{number:02}"] for number in range(50)]
+    assigned = split.assign(grouped, {"train": 0.5, "val": 0.0, "test": 0.5}, 7, "pixel")
+    assert Counter(assigned.values()) == {"train": 25, "test": 25}
+    halves = Counter(assigned[f"w{number:02}"] for number in range(25))
+    assert 5 <= halves["train"] <= 20

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from finished_run import evaluate
+
+from pipeline import io
+from pipeline.convert import baselines
+from pipeline.errors import BadInput
+from pipeline.evaluate.targets import targets
+
+METHODS = {
+    "input", "nearest", "box_palette", "majority_palette", "fixed_palette", "style_free", "style_cell",
+    "cyclegan_resnet", "cyclegan_cell", "real",
+}  # fmt: skip
+
+
+@pytest.fixture
+def scores(untouched_run):
+    return json.loads((untouched_run / "metrics/evaluate.json").read_text())
+
+
+def test_every_method_has_a_row_and_says_how_many_pictures_it_rests_on(scores):
+    table = scores["methods"]
+    assert set(table) == METHODS
+    assert {name: row["n"] for name, row in table.items()} == dict.fromkeys(METHODS, 8) | {
+        "style_free": 2, "style_cell": 2, "real": 11,
+    }  # fmt: skip
+
+
+def test_the_reference_rows_are_what_they_must_be(scores):
+    table = scores["methods"]
+    assert table["input"]["retrieval"] == table["input"]["spread_ratio"] == 1
+    assert table["real"]["grid_alignment"] == 1
+    assert table["real"]["sliced_wasserstein_3"] < table["box_palette"]["sliced_wasserstein_3"]
+    assert "retrieval" not in table["real"]
+    assert table["cyclegan_resnet"]["comb_db"] > 30
+    assert table["cyclegan_cell"]["comb_db"] < -30
+    assert table["box_palette"]["colours"] <= 16
+
+
+def test_the_baselines_are_drawn_as_the_table_measured_them(untouched_run, smooth):
+    folder = untouched_run / "artifacts/baselines"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        ["nearest", "box_palette", "majority_palette", "fixed_palette"]
+    )
+    drawn = io.read_rgb(folder / "nearest/faces-03.png")
+    assert (drawn == baselines.enlarge(baselines.nearest(smooth[3], (32, 32)), 4)).all()
+
+
+def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(finished_run):
+    def digests():
+        folders = ("metrics", "plots/evaluate", "artifacts/baselines")
+        return [io.folder_digest(finished_run / folder) for folder in folders]
+
+    before = digests()
+    evaluate(finished_run)
+    assert digests() == before
+    evaluate(finished_run, seed=8)
+    assert digests()[0] != before[0]
+
+
+def test_the_table_for_plots_holds_the_same_figures(untouched_run, scores):
+    with (untouched_run / "plots/evaluate/methods.csv").open() as file:
+        rows = {row["method"]: row for row in csv.DictReader(file)}
+    assert set(rows) == METHODS
+    assert float(rows["cyclegan_cell"]["comb_db"]) == scores["methods"]["cyclegan_cell"]["comb_db"]
+    assert rows["real"]["retrieval"] == ""
+
+
+def test_without_trained_pictures_the_baselines_are_still_measured(finished_run):
+    shutil.rmtree(finished_run / "artifacts/translate")
+    shutil.rmtree(finished_run / "artifacts/style")
+    result = evaluate(finished_run)
+    assert set(result["methods"]) == {name for name in METHODS if not name.startswith(("style", "cyclegan"))}
+    assert result["targets"] == {}
+
+
+def test_a_generator_that_drew_some_of_the_faces_is_measured_on_those(finished_run):
+    (finished_run / "artifacts/translate/cell/faces-00.png").unlink()
+    scores = evaluate(finished_run)["methods"]["cyclegan_cell"]
+    assert scores["n"] == 7
+    assert scores["retrieval"] == 1
+
+
+def test_a_collapsed_generator_misses_its_target(finished_run, smooth):
+    for path in (finished_run / "artifacts/translate/cell").glob("*.png"):
+        io.write_png(path, baselines.enlarge(baselines.nearest(smooth[0], (32, 32)), 4))
+    goals = evaluate(finished_run)["targets"]
+    assert goals["cell_not_collapsed"]["value"] == 0
+    assert not goals["cell_not_collapsed"]["met"]
+    assert not goals["cell_keeps_content"]["met"]
+    assert goals["resnet_not_collapsed"]["met"]
+
+
+@pytest.mark.parametrize(
+    ("file", "size", "complaint"),
+    [
+        ("artifacts/translate/cell/stranger.png", 128, "expected the id of a test face"),
+        ("artifacts/translate/cell/faces-00.png", 64, "expected 128x128, got 64x64"),
+        ("data/split/pixel/test/small.png", 64, "expected 128x128, got 64x64"),
+    ],
+)
+def test_pictures_that_cannot_be_compared_are_refused(finished_run, file, size, complaint):
+    io.write_png(finished_run / file, np.zeros((size, size, 3), np.uint8))
+    with pytest.raises(BadInput, match=complaint):
+        evaluate(finished_run)
+
+
+def test_a_split_without_test_faces_is_refused(finished_run):
+    shutil.rmtree(finished_run / "data/split/faces")
+    with pytest.raises(BadInput, match="at least one picture"):
+        evaluate(finished_run)
+
+
+CELL = {"grid_alignment": 0.95, "comb_db": -30.0, "spread_ratio": 0.3, "retrieval": 0.9, "sliced_wasserstein_3": 0.01}
+TABLE = {
+    "box_palette": CELL | {"sliced_wasserstein_3": 0.02},
+    "cyclegan_resnet": CELL | {"comb_db": 12.0},
+    "cyclegan_cell": CELL,
+}
+
+
+def test_all_targets_are_met_at_their_bounds():
+    goals = targets(TABLE)
+    assert len(goals) == 6
+    assert all(goal["met"] for goal in goals.values())
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "missed"),
+    [
+        ("grid_alignment", 0.9499, "cell_on_grid"),
+        ("comb_db", 12.0, "cell_without_tiles"),
+        ("spread_ratio", 0.2999, "cell_not_collapsed"),
+        ("retrieval", 0.8999, "cell_keeps_content"),
+        ("sliced_wasserstein_3", 0.02, "cell_nearer_to_art"),
+    ],
+)
+def test_each_target_is_missed_just_beyond_its_bound(metric, value, missed):
+    goals = targets(TABLE | {"cyclegan_cell": CELL | {metric: value}})
+    assert [name for name, goal in goals.items() if not goal["met"]] == [missed]

@@ -1,0 +1,318 @@
+"""The stylize stage, its features and its palettes."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from models.styletransfer.vgg import LAYERS, random_weights
+from pipeline import io, manifest
+from pipeline.errors import BadInput, BadParams, Unreachable
+from pipeline.modelling import stylize, weights
+from pipeline.modelling.palette import read_palette
+from pipeline.params import Resize, Style
+
+RESIZE = Resize(size=32, cells=8, min_cells=1, max_aspect=2.0, larger="crop")
+STYLE = Style(
+    features="random",
+    canvases=["free", "cell"],
+    pairs=3,
+    batch_size=2,
+    iterations=6,
+    lr=0.05,
+    content_weight=1.0,
+    style_weight=1e4,
+    content_layer="conv2_2",
+    style_layers=["conv1_1", "conv2_1"],
+    pooling="average",
+    start="content",
+    threads=1,
+    palette=4,
+)
+REAL = Path(os.environ.get("FACETOPIX_SHARED", "../shared")) / "weights"
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    """Five noisy faces and two artworks of 8 x 8 cells in nine colours."""
+    random = np.random.default_rng(0)
+    for n in range(5):
+        io.write_png(tmp_path / f"split/faces/test/face{n}.png", random.integers(0, 256, (32, 32, 3), np.uint8))
+    for n in range(2):
+        colours = random.integers(0, 256, (9, 3), np.uint8)
+        cells = colours[random.integers(0, 9, (8, 8))]
+        io.write_png(tmp_path / f"split/pixel/test/art{n}.png", cells.repeat(4, 0).repeat(4, 1))
+    return tmp_path / "split"
+
+
+def run(split: Path, name: str = "out", params: Style = STYLE, seed: int = 7, threads: int = 1) -> Path:
+    dst = split.parent / name
+    stylize.run(split, dst, params, RESIZE, seed, threads, split.parent / "state")
+    return dst
+
+
+def changed(**values: object) -> Style:
+    return STYLE.model_copy(update=values)
+
+
+def tiny_file(path: Path, layers: int = 5) -> str:
+    save_file(random_weights(torch.Generator().manual_seed(3), (4, 4, 6, 6, 8)[:layers]), path)
+    return str(path)
+
+
+def test_each_face_has_a_row_and_a_picture_on_each_canvas(split):
+    out = run(split)
+    rows = manifest.read_kept(out)
+    assert len(rows) == 6
+    for row in rows:
+        assert row["id"] == f"{row['face']}-{row['canvas']}"
+        assert row["artwork"] in {"art0", "art1"}
+        assert io.read_rgb(out / row["canvas"] / f"{row['face']}.png").shape == (32, 32, 3)
+    assert sum(1 for _ in out.rglob("*.png")) == 6
+    assert json.loads((out / "stats.json").read_text())["kept"] == 6
+
+
+def test_cell_pictures_hold_one_colour_per_cell_and_only_few_of_the_artworks(split):
+    out = run(split)
+    for row in manifest.read_kept(out):
+        picture = io.read_rgb(out / row["canvas"] / f"{row['face']}.png")
+        found = {tuple(colour) for colour in picture.reshape(-1, 3).tolist()}
+        on_grid = np.array_equal(picture, picture[::4, ::4].repeat(4, 0).repeat(4, 1))
+        artwork = io.read_rgb(split / "pixel/test" / f"{row['artwork']}.png")
+        of_artwork = found <= {tuple(colour) for colour in artwork.reshape(-1, 3).tolist()}
+        assert (on_grid, of_artwork, len(found) <= 4) == ((True,) * 3 if row["canvas"] == "cell" else (False,) * 3)
+
+
+def test_without_a_palette_the_cell_canvas_keeps_the_grid_and_mixes_colours(split):
+    out = run(split, params=changed(palette=None, canvases=["cell"]))
+    picture = io.read_rgb(out / "cell" / f"{manifest.read_kept(out)[0]['face']}.png")
+    assert np.array_equal(picture, picture[::4, ::4].repeat(4, 0).repeat(4, 1))
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 9
+
+
+def test_the_curves_start_and_end_at_the_losses_of_the_rows(split):
+    out = run(split)
+    with (out / "losses.csv").open() as file:
+        curve = [row for row in csv.DictReader(file) if row["canvas"] == "free"]
+    rows = [row for row in manifest.read_kept(out) if row["canvas"] == "free"]
+    assert [int(row["iteration"]) for row in curve] == list(range(7))
+    assert float(curve[0]["style"]) == pytest.approx(np.mean([row["style_start"] for row in rows]), rel=1e-4)
+    assert float(curve[-1]["content"]) == pytest.approx(np.mean([row["content_end"] for row in rows]), rel=1e-4)
+    assert all(row["style_end"] < row["style_start"] for row in rows)
+
+
+def test_twice_the_same_bytes_and_another_seed_other_bytes(split):
+    first, again, other = run(split, "a"), run(split, "b"), run(split, "c", seed=8)
+    assert io.folder_digest(first) == io.folder_digest(again)
+    assert io.folder_digest(first) != io.folder_digest(other)
+
+
+def test_noise_starts_from_the_seed_and_not_from_the_content(split):
+    noisy, again = (run(split, name, changed(start="noise")) for name in "ab")
+    assert io.folder_digest(noisy) == io.folder_digest(again)
+    assert all(row["content_start"] > 0.01 for row in manifest.read_kept(noisy))
+
+
+def test_more_pairs_leave_the_earlier_ones_as_they_were(split):
+    few = stylize.choose_pairs(split, 2, 32, 7)
+    many = stylize.choose_pairs(split, 5, 32, 7)
+    assert [(pair.face, pair.artwork) for pair in many[:2]] == [(pair.face, pair.artwork) for pair in few]
+    assert len({pair.face for pair in many}) == 5
+    assert {pair.artwork for pair in many} == {"art0", "art1"}
+
+
+def test_fewer_faces_than_pairs_are_all_taken(split):
+    assert len(stylize.choose_pairs(split, 99, 32, 7)) == 5
+
+
+def test_an_empty_test_split_is_bad_input(split):
+    for file in (split / "pixel/test").iterdir():
+        file.unlink()
+    with pytest.raises(BadInput, match=r"pixel/test: expected at least 1 PNG, found none"):
+        run(split)
+
+
+def test_a_picture_of_another_size_is_bad_input(split):
+    io.write_png(split / "faces/test/face0.png", np.zeros((16, 24, 3), np.uint8))
+    with pytest.raises(BadInput, match=r"face0\.png: expected 32x32, got 24x16"):
+        stylize.choose_pairs(split, 5, 32, 7)
+
+
+def test_a_pair_that_diverges_is_a_failed_row_without_a_picture(split, tmp_path):
+    broken = random_weights(torch.Generator(), (4, 4, 6, 6, 8))
+    broken["0.bias"][0] = torch.nan
+    save_file(broken, tmp_path / "nan.safetensors")
+    out = run(split, params=changed(features=str(tmp_path / "nan.safetensors")))
+    rows = manifest.read(out)
+    assert {(row["status"], row["reason"]) for row in rows} == {("failed", "diverged")}
+    assert not list(out.rglob("*.png"))
+
+
+def test_the_threads_of_the_process_are_restored(split):
+    before = torch.get_num_threads()
+    run(split, threads=before + 1)
+    assert torch.get_num_threads() == before
+
+
+def test_success_removes_the_state(split):
+    run(split)
+    assert not list((split.parent / "state/style").iterdir())
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from pipeline.modelling import stylize
+from pipeline.params import Resize, Style
+root = Path(sys.argv[1])
+stylize.run(root / "split", root / "out", Style.model_validate_json(sys.argv[2]),
+            Resize.model_validate_json(sys.argv[3]), 7, 1, root / "state")
+"""
+
+
+def killed_after_a_batch(root: Path, params: Style) -> Path:
+    """The state of a run that got SIGKILL as soon as its first batch was on disk."""
+    arguments = [str(root), params.model_dump_json(), RESIZE.model_dump_json()]
+    process = subprocess.Popen([sys.executable, "-c", KILLED, *arguments])
+    deadline = time.monotonic() + 60
+    while not (saved := sorted(root.glob("state/style/*/*.npz"))):
+        assert process.poll() is None, "the run ended before it could be killed"
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (root / "out").exists()
+    return saved[0]
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(split):
+    params = changed(iterations=60, batch_size=1)
+    saved = killed_after_a_batch(split.parent, params)
+    out = run(split, params=params)
+    assert not saved.exists()
+    assert io.folder_digest(out) == io.folder_digest(run(split, "uninterrupted", params))
+
+
+def test_finished_batches_are_not_done_again(split):
+    params = changed(iterations=60, batch_size=1)
+    saved = killed_after_a_batch(split.parent, params)
+    with np.load(saved) as batch:
+        marked = {**batch, "style": np.full_like(batch["style"], 123.0)}
+    np.savez(saved, **marked)
+    out = run(split, params=params)
+    assert [row["id"] for row in manifest.read_kept(out) if row["style_end"] == 123] != []
+
+
+def test_state_of_other_parameters_is_not_used(split):
+    saved = killed_after_a_batch(split.parent, changed(iterations=60, batch_size=1))
+    np.savez(saved, pixels=0, style=0, content=0)
+    run(split, params=changed(iterations=61, batch_size=1))
+    assert saved.exists()
+
+
+def test_weights_of_a_file_serve_whatever_their_width(split, tmp_path):
+    out = run(split, params=changed(features=tiny_file(tmp_path / "tiny.safetensors")))
+    assert len(manifest.read_kept(out)) == 6
+
+
+def test_a_layer_that_the_file_lacks_is_named_with_those_it_holds(tmp_path):
+    features = tiny_file(tmp_path / "tiny.safetensors", layers=2)
+    with pytest.raises(BadInput, match=r"holds conv1_1, conv1_2; .* also ask for conv2_1, conv2_2$"):
+        weights.features(changed(features=features), 7)
+
+
+def test_a_layer_that_vgg19_does_not_have_is_a_bad_parameter():
+    with pytest.raises(BadParams, match="'conv6_1' is not one of conv1_1, "):
+        weights.features(changed(style_layers=["conv1_1", "conv6_1"]), 7)
+
+
+def test_a_file_that_is_no_vgg_says_what_it_holds(tmp_path):
+    save_file({"conv11.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(BadInput, match=r"not VGG-19 under torchvision's keys: .* got conv11\.weight"):
+        weights.features(changed(features=str(tmp_path / "other.safetensors")), 7)
+
+
+@pytest.mark.parametrize("content", [None, b"not safetensors"])
+def test_an_unreadable_file_is_bad_input(tmp_path, content):
+    path = tmp_path / "broken.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"broken\.safetensors: not a readable safetensors file"):
+        weights.features(changed(features=str(path)), 7)
+
+
+@pytest.fixture
+def hub(tmp_path: Path):
+    """An empty folder in the place of torch's cache of downloads."""
+    before = torch.hub.get_dir()
+    torch.hub.set_dir(str(tmp_path / "hub"))
+    yield tmp_path / "hub"
+    torch.hub.set_dir(before)
+
+
+def test_offline_imagenet_names_the_file_to_place_and_the_parameter_to_set(hub):
+    with pytest.raises(Unreachable) as caught:
+        weights.features(changed(features="imagenet"), 7)
+    assert str(hub / "checkpoints" / "vgg19-dcbb9e9d.pth") in str(caught.value)
+    assert "set style.features to <path>.safetensors" in str(caught.value)
+
+
+def test_a_file_placed_there_is_used(hub):
+    """The file is a small stand-in: torchvision's own cannot be fetched here, so only the way is tested."""
+    state = {f"features.{key}": value for key, value in random_weights(torch.Generator(), (4, 4, 6, 6, 8)).items()}
+    (hub / "checkpoints").mkdir(parents=True)
+    torch.save({**state, "classifier.0.weight": torch.zeros(2)}, weights.imagenet_file())
+    assert weights.features(changed(features="imagenet"), 7).layers == tuple(LAYERS)[:5]
+
+
+def test_the_digest_of_features_follows_their_weights():
+    one, same, other = (weights.digest(weights.features(STYLE, seed)) for seed in (7, 7, 8))
+    assert one == same != other
+
+
+@pytest.mark.shared
+@pytest.mark.skipif(not REAL.is_dir(), reason="no shared data")
+def test_trained_first_layers_move_both_canvases(split):
+    file = REAL / "vgg19_normalised_conv1_1-conv3_1.fp16.safetensors"
+    layers = ["conv1_1", "conv2_1", "conv3_1"]
+    out = run(split, params=changed(features=str(file), style_layers=layers, content_layer="conv3_1", style_weight=1e3))
+    assert all(row["style_end"] < row["style_start"] for row in manifest.read_kept(out))
+
+
+def art(text: str) -> np.ndarray:
+    """Letters of a picture, rows split by /, as greys."""
+    return np.array([[[20 * (ord(letter) - 64)] * 3 for letter in row] for row in text.split("/")], np.uint8)
+
+
+def greys(palette: np.ndarray) -> str:
+    return "".join(chr(value // 20 + 64) for value in palette[:, 0].tolist())
+
+
+def test_few_colours_are_all_kept_commonest_first():
+    assert greys(read_palette(art("ABB/BCC"), 3)) == "BCA"
+
+
+def test_many_colours_become_the_nearest_that_occur():
+    assert greys(read_palette(art("AAAAB/JJJJK"), 2)) == "AJ"
+
+
+def test_a_small_accent_far_from_all_others_survives():
+    assert "L" in greys(read_palette(art("AAAAAA/BBBBBB/CCCCCL"), 2))
+
+
+def test_a_palette_never_holds_a_colour_that_the_artwork_lacks():
+    artwork = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    palette = read_palette(artwork, 8)
+    assert 2 <= len(palette) <= 8
+    assert {tuple(c) for c in palette.tolist()} <= {tuple(c) for c in artwork.reshape(-1, 3).tolist()}

@@ -1,0 +1,261 @@
+"""Networks, losses, replay and training of models.cyclegan: what their docstrings claim."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+import torch
+from models.cyclegan.losses import Weights, discriminator_loss, generator_loss, lsgan
+from models.cyclegan.networks import (
+    CellGenerator,
+    CellInverse,
+    patch_discriminator,
+    quantise,
+    report_discriminator,
+    resnet_generator,
+)
+from models.cyclegan.replay import Replay
+from models.cyclegan.train import Diverged, Recipe, Trainer, cell_system, resnet_system
+from torch import nn
+
+WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, palette=1.0)
+SIZE, FACTOR = 32, 2
+
+
+def recipe(**changes: object) -> Recipe:
+    values = {
+        "epochs": 2, "images_per_epoch": 4, "batch_size": 2, "lr": 2e-4, "decay_from": 0.5, "replay": 3, "ema": 0.9,
+        "weights": WEIGHTS, "bf16": False,
+    }  # fmt: skip
+    return Recipe(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def new_trainer(kind: str, **changes: object) -> Trainer:
+    torch.manual_seed(3)
+    system = resnet_system(4, 1) if kind == "resnet" else cell_system(4, 1, FACTOR, 4)
+    return Trainer(system, recipe(**changes), seed=5)
+
+
+def pictures(kind: str, count: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    faces = rng.integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
+    side = SIZE if kind == "resnet" else SIZE // FACTOR
+    return faces, rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+def count(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+def test_the_generator_has_the_reports_table() -> None:
+    """Every row: name of the operation in the report, and the shape it gives."""
+    table = [
+        ("conv 7x7", (64, 128, 128)),
+        ("conv stride 2", (128, 64, 64)),
+        ("conv stride 2", (256, 32, 32)),
+        ("9 residual blocks", (256, 32, 32)),
+        ("upscaling conv", (128, 64, 64)),
+        ("upscaling conv", (64, 128, 128)),
+        ("conv 7x7 + tanh", (3, 128, 128)),
+    ]
+    net, x = resnet_generator(), torch.zeros(1, 3, 128, 128)
+    assert len(net) == len(table)
+    assert len(net[3]) == 9
+    with torch.no_grad():
+        for row, (name, shape) in zip(net, table, strict=True):
+            x = row(x)
+            assert tuple(x.shape[1:]) == shape, name
+    assert count(net) == 11_378_179
+
+
+def test_the_discriminator_has_the_reports_table() -> None:
+    shapes = [(64, 64, 64), (128, 32, 32), (256, 16, 16), (512, 8, 8), (512, 9, 9), (1, 8, 8)]
+    net, x = report_discriminator(), torch.zeros(1, 3, 128, 128)
+    with torch.no_grad():
+        for row, shape in zip(net, shapes, strict=True):
+            x = row(x)
+            assert tuple(x.shape[1:]) == shape
+    assert count(net) == 2_764_737
+
+
+def footprint(net: nn.Module, size: int) -> tuple[int, int]:
+    """Rows and columns of the input that one logit depends on; instance norms, which see everything, are taken out."""
+    net = copy.deepcopy(net)
+    for parent in list(net.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, nn.InstanceNorm2d):
+                setattr(parent, name, nn.Identity())
+    x = torch.randn(1, 3, size, size, requires_grad=True)
+    logits = net(x)
+    logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
+    seen = x.grad.abs().sum(dim=(0, 1)) > 0  # type: ignore[union-attr]
+    return int(seen.any(1).sum()), int(seen.any(0).sum())
+
+
+@pytest.mark.parametrize(
+    ("net", "pixels"),
+    [
+        (report_discriminator(width=4), 94),
+        (patch_discriminator(3, 4, strides=(2, 2, 1)), 34),
+        (patch_discriminator(3, 4, strides=(1, 2)), 13),
+    ],
+)
+def test_one_logit_sees_as_many_pixels_as_the_docstring_says(net: nn.Module, pixels: int) -> None:
+    torch.manual_seed(0)
+    assert footprint(net, 192) == (pixels, pixels)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 4, 8])
+def test_the_cell_generator_draws_one_pixel_per_cell_and_its_inverse_enlarges_by_the_same(factor: int) -> None:
+    net, inverse = CellGenerator(factor, 4, 1, 5), CellInverse(factor, 4, 1)
+    with torch.no_grad():
+        drawn = net(torch.rand(2, 3, 32, 32) * 2 - 1)
+        assert drawn.shape == (2, 3, 32 // factor, 32 // factor)
+        assert inverse(drawn).shape == (2, 3, 32, 32)
+
+
+def test_a_factor_that_is_no_power_of_two_is_refused() -> None:
+    with pytest.raises(ValueError, match="power of two, got 3"):
+        CellGenerator(3)
+
+
+@pytest.mark.parametrize("colours", [2, 5, 16])
+def test_a_quantised_picture_has_at_most_k_colours_and_keeps_a_picture_that_has_no_more(colours: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        noise = quantise(torch.rand(2, 3, 12, 12, generator=generator), colours)
+        assert all(len(picture.flatten(1).T.unique(dim=0)) <= colours for picture in noise)
+        few = torch.rand(3, colours, generator=generator)[:, torch.randint(colours, (12, 12), generator=generator)][None]
+        assert torch.allclose(quantise(few, colours), few, atol=1e-6)
+
+
+def test_the_quantiser_passes_gradients_straight_through() -> None:
+    free = torch.rand(1, 3, 6, 6, requires_grad=True)
+    quantise(free, 3).sum().backward()
+    assert torch.equal(free.grad, torch.ones_like(free))
+
+
+def test_an_untrained_cell_system_draws_the_mean_of_each_cell() -> None:
+    """The network learns how to depart from a plain reduction; it does not have to learn the content first."""
+    net = cell_system(width=4, blocks=1, factor=4, palette=16).a2b
+    faces = torch.rand(1, 3, 16, 16) * 2 - 1
+    with torch.no_grad():
+        assert torch.allclose(net(faces), nn.functional.avg_pool2d(faces, 4), atol=1e-6)
+
+
+def test_lsgan_is_the_squared_distance_to_the_label() -> None:
+    logits = torch.tensor([0.5, 2.0])
+    assert float(lsgan(logits, real=True)) == pytest.approx((0.25 + 1.0) / 2)
+    assert float(lsgan(logits, real=False)) == pytest.approx((0.25 + 4.0) / 2)
+
+
+@pytest.mark.parametrize("kind", ["resnet", "cell"])
+def test_the_generator_loss_is_eq_3_written_out(kind: str) -> None:
+    system = new_trainer(kind).system
+    faces, art = (torch.rand(2, 3, side, side) * 2 - 1 for side in (SIZE, SIZE if kind == "resnet" else SIZE // FACTOR))
+    with torch.no_grad():
+        loss = generator_loss(system, faces, art, WEIGHTS)
+        fake_b, fake_a = system.a2b(faces), system.b2a(art)
+        written_out = (
+            (system.disc_b(fake_b) - 1).square().mean()
+            + (system.disc_a(fake_a) - 1).square().mean()
+            + 10 * ((system.b2a(fake_b) - faces).abs().mean() + (system.a2b(fake_a) - art).abs().mean())
+            + 5 * (system.b2a(system.to_b(faces)) - faces).abs().mean()
+            + 5 * (system.a2b(system.to_a(art)) - art).abs().mean()
+            + 2 * loss.parts["colour"]
+            + 1 * loss.parts["palette"]
+        )
+    assert float(loss.total) == pytest.approx(float(written_out), rel=2e-3)
+
+
+def test_the_discriminator_loss_is_half_of_both_sides() -> None:
+    disc = nn.Conv2d(3, 1, 1)
+    real, fake = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    with torch.no_grad():
+        both = (disc(real) - 1).square().mean() + disc(fake).square().mean()
+        assert float(discriminator_loss(disc, real, fake)) == pytest.approx(float(both) / 2, rel=1e-5)
+
+
+def test_a_full_replay_returns_old_images_about_half_of_the_time() -> None:
+    replay = Replay(10, seed=0)
+    answers = [float(replay(torch.full((1, 1, 1, 1), float(step)))) for step in range(1010)]
+    assert answers[:10] == list(range(10))
+    old = sum(answer != step for step, answer in enumerate(answers) if step >= 10)
+    assert 420 < old < 580
+    assert len(replay.images) == 10
+
+
+def test_an_empty_replay_returns_what_it_is_given() -> None:
+    image = torch.rand(3, 3, 2, 2)
+    assert torch.equal(Replay(0, seed=0)(image), image)
+
+
+@pytest.mark.parametrize("kind", ["resnet", "cell"])
+def test_two_steps_reach_every_parameter(kind: str) -> None:
+    trainer = new_trainer(kind)
+    before = copy.deepcopy(trainer.state_dict()["nets"])
+    steps = trainer.fit(*pictures(kind))
+    next(steps), next(steps)  # the first moves the zero weights that the others' gradients pass
+    for name, net in trainer.system.nets().items():
+        for key, parameter in net.named_parameters():
+            assert parameter.requires_grad
+            still = torch.equal(parameter, before[name][key])
+            # A bias before an instance norm has no effect, hence no gradient but rounding.
+            assert not still or key.endswith("bias"), (name, key)
+
+
+@pytest.mark.parametrize("kind", ["resnet", "cell"])
+def test_a_training_that_was_stopped_and_loaded_goes_on_bit_for_bit(kind: str) -> None:
+    undisturbed = new_trainer(kind, epochs=3)
+    for _ in undisturbed.fit(*pictures(kind)):
+        pass
+    first = new_trainer(kind, epochs=3)
+    steps = first.fit(*pictures(kind))
+    for _ in range(3):
+        next(steps)
+    second = new_trainer(kind, epochs=3)
+    second.load_state_dict(copy.deepcopy(first.state_dict()))
+    for _ in second.fit(*pictures(kind)):
+        pass
+    expected, got = undisturbed.state_dict(), second.state_dict()
+    assert got["step"] == expected["step"] == 6
+    for name in expected["nets"]:
+        for key, value in expected["nets"][name].items():
+            assert torch.equal(got["nets"][name][key], value), (name, key)
+    for key, value in expected["average"].items():
+        assert torch.equal(got["average"][key], value), key
+
+
+def test_the_rate_is_constant_and_then_falls_linearly_to_zero() -> None:
+    trainer = new_trainer("cell", epochs=4, images_per_epoch=2, batch_size=1, decay_from=0.5)
+    rates = []
+    for _ in trainer.fit(*pictures("cell")):
+        rates.append(trainer.opt_g.param_groups[0]["lr"] / 2e-4)
+    assert rates == pytest.approx([1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+
+
+def test_training_overfits_one_pair() -> None:
+    ramp = np.linspace(0, 255, SIZE, dtype=np.uint8)
+    faces = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None], np.uint8(90)), axis=-1)[None]
+    art = np.ascontiguousarray(faces[:, ::FACTOR, ::FACTOR])
+    trainer = new_trainer("cell", epochs=60, images_per_epoch=1, batch_size=1, lr=2e-3, decay_from=1.0)
+    cycle = [stats.losses["cycle_a"] for stats in trainer.fit(faces, art)]
+    assert np.mean(cycle[-5:]) < 0.6 * np.mean(cycle[:5])
+
+
+def test_a_loss_that_is_not_finite_stops_the_training() -> None:
+    trainer = new_trainer("cell")
+    with torch.no_grad():
+        next(trainer.system.a2b.parameters()).fill_(torch.nan)
+    with pytest.raises(Diverged, match="nan"):
+        next(trainer.fit(*pictures("cell")))
+
+
+def test_mirrored_batches_differ_between_epochs_and_not_between_runs() -> None:
+    trainer = new_trainer("cell")
+    faces, _ = pictures("cell")
+    first, again = trainer._batch(faces, 0, 0, "a"), trainer._batch(faces, 0, 0, "a")
+    assert torch.equal(first, again)
+    assert not torch.equal(first, trainer._batch(faces, 1, 0, "a"))

@@ -1,0 +1,367 @@
+"""The polite client. Time is the subject here: transport and clock are recorded ones."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import itertools
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import httpx
+import pytest
+
+from pipeline.errors import Refused, Unreachable
+from pipeline.scrape import fetch
+from pipeline.scrape.fetch import Cookies, Fetcher
+from pipeline.scrape.gallery import Rejected, Request
+from pipeline.scrape.pace import Access
+
+URL = "https://site.test/page"
+NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
+ACCESS = Access(frozenset({"site.test", "cdn.test"}), https=True, delay=0.0, backoff=0.5)
+Answer = httpx.Response | Exception
+
+
+class Recorded:
+    """A site that answers from a list, robots.txt apart, and a clock that only sleeping moves."""
+
+    def __init__(self, answers: Iterable[Answer], robots: Answer | Callable[[], Answer], access: Access) -> None:
+        self.answers, self.robots = list(answers), robots
+        self.asked: list[httpx.Request] = []
+        self.naps: list[float] = []
+        self.clock = 0.0
+        self.fetcher = Fetcher(
+            access,
+            user_agent="facetopix/1 (+me@site.test)",
+            transport=httpx.MockTransport(self.answer),
+            sleep=self.sleep,
+            monotonic=lambda: self.clock,
+            now=lambda: NOW + timedelta(seconds=self.clock),
+        )
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        if request.url.path == "/robots.txt":
+            found = self.robots() if callable(self.robots) else self.robots
+        else:
+            found = self.answers.pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return streamed(found)
+
+    async def sleep(self, seconds: float) -> None:
+        self.naps.append(seconds)
+        self.clock += seconds
+
+    @property
+    def paths(self) -> list[str]:
+        return [request.url.path for request in self.asked]
+
+    def page(self, request: Request | None = None, cookies: Cookies | None = None) -> str:
+        return asyncio.run(self.fetcher.page(request or Request(URL), cookies)).text
+
+    def image(self, url: str = "https://site.test/a.png") -> bytes:
+        return asyncio.run(self.fetcher.image(url, bytes))[0]
+
+
+def streamed(response: httpx.Response) -> httpx.Response:
+    """The same answer as it comes off a wire, not read yet."""
+    try:
+        stream = httpx.ByteStream(response.content)
+    except httpx.ResponseNotRead:
+        return response
+    return httpx.Response(response.status_code, headers=response.headers, stream=stream)
+
+
+def site(*answers: Answer, robots: Answer | Callable[[], Answer] | None = None, access: Access = ACCESS) -> Recorded:
+    return Recorded(answers, httpx.Response(404) if robots is None else robots, access)
+
+
+def ok(text: str = "fine", **headers: str) -> httpx.Response:
+    return httpx.Response(200, text=text, headers={name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def test_robots_is_asked_before_anything_else_and_once() -> None:
+    recorded = site(ok(), ok())
+
+    async def twice() -> None:
+        await asyncio.gather(recorded.fetcher.page(Request(URL)), recorded.fetcher.page(Request(URL)))
+
+    asyncio.run(twice())
+    assert recorded.paths == ["/robots.txt", "/page", "/page"]
+
+
+def test_user_agent_is_honest_on_every_request() -> None:
+    recorded = site(ok())
+    recorded.page()
+    assert {request.headers["user-agent"] for request in recorded.asked} == {"facetopix/1 (+me@site.test)"}
+
+
+def test_disallowed_page_is_not_asked_for() -> None:
+    recorded = site(robots=ok("User-agent: *\nDisallow: /page"))
+    with pytest.raises(Rejected, match="robots"):
+        recorded.page()
+    assert recorded.paths == ["/robots.txt"]
+
+
+@pytest.mark.parametrize("status", [404, 410, 403, 401])
+def test_robots_that_does_not_exist_allows(status: int) -> None:
+    assert site(ok(), robots=httpx.Response(status)).page() == "fine"
+
+
+@pytest.mark.parametrize("status", [500, 503, 501])
+def test_robots_that_fails_disallows_everything(status: int) -> None:
+    recorded = site(robots=lambda: httpx.Response(status))
+    with pytest.raises(Rejected, match="robots"):
+        recorded.page()
+    assert set(recorded.paths) == {"/robots.txt"}
+
+
+def test_robots_of_a_dead_host_is_a_network_failure_and_nothing_else_is_asked() -> None:
+    recorded = site(robots=httpx.ConnectError("refused"))
+    with pytest.raises(Rejected) as caught:
+        recorded.page()
+    assert caught.value.reason == "network"
+    assert set(recorded.paths) == {"/robots.txt"}
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_passing_failures_are_asked_again(status: int) -> None:
+    recorded = site(httpx.Response(status), httpx.ReadTimeout("slow"), ok())
+    assert recorded.page() == "fine"
+    assert 0.5 <= recorded.naps[0] <= 1.0
+    assert 1.0 <= recorded.naps[1] <= 1.5
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [(404, "not_found"), (410, "not_found"), (400, "server"), (501, "server")]
+)
+def test_permanent_failures_are_not_asked_again(status: int, reason: str) -> None:
+    recorded = site(httpx.Response(status))
+    with pytest.raises(Rejected) as caught:
+        recorded.page()
+    assert caught.value.reason == reason
+    assert recorded.naps == []
+
+
+def test_retries_end() -> None:
+    recorded = site(*[httpx.Response(503)] * fetch.ATTEMPTS)
+    with pytest.raises(Rejected, match="server"):
+        recorded.page()
+    assert recorded.answers == []
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_forbidden_ends_the_crawl_at_once(status: int) -> None:
+    recorded = site(httpx.Response(status, text="<html>challenge</html>"))
+    with pytest.raises(Refused, match=str(status)):
+        recorded.page()
+    assert recorded.naps == []
+
+
+@pytest.mark.parametrize("value", ["7", format_datetime(NOW + timedelta(seconds=7), usegmt=True)])
+@pytest.mark.parametrize("status", [429, 503])
+def test_retry_after_is_obeyed_as_seconds_and_as_a_date(value: str, status: int) -> None:
+    recorded = site(httpx.Response(status, headers={"retry-after": value}), ok())
+    assert recorded.page() == "fine"
+    assert 7.0 in recorded.naps
+
+
+def test_retry_after_parks_the_host_for_every_request() -> None:
+    recorded = site(*[httpx.Response(503, headers={"retry-after": "30"})] * fetch.ATTEMPTS, ok())
+    with pytest.raises(Rejected):
+        recorded.page()
+    left = recorded.clock
+    assert recorded.image() == b"fine"
+    assert recorded.clock - left == pytest.approx(30)
+
+
+def test_a_host_that_asks_for_hours_is_left_alone() -> None:
+    recorded = site(httpx.Response(429, headers={"retry-after": "86400"}))
+    with pytest.raises(Unreachable, match="86400"):
+        recorded.page()
+    assert recorded.naps == []
+
+
+@pytest.mark.parametrize("value", ["soon", "", "-3", "Mon, 99 Foo 2025"])
+def test_senseless_retry_after_leaves_the_ordinary_backoff(value: str) -> None:
+    recorded = site(httpx.Response(429, headers={"retry-after": value}), ok())
+    assert recorded.page() == "fine"
+    assert max(recorded.naps) <= 1.0
+
+
+def four_at_once(access: Access, seconds: float) -> tuple[list[float], int]:
+    """Start times of four requests made at once (and of robots.txt), and how many were in flight together."""
+    starts: list[float] = []
+    in_flight = most = 0
+
+    async def slow(request: httpx.Request) -> httpx.Response:
+        nonlocal in_flight, most
+        in_flight += 1
+        most = max(most, in_flight)
+        starts.append(time.monotonic())
+        await asyncio.sleep(seconds)
+        in_flight -= 1
+        return streamed(httpx.Response(404 if request.url.path == "/robots.txt" else 200, text="x"))
+
+    async def four() -> None:
+        async with Fetcher(access, user_agent="facetopix/1", transport=httpx.MockTransport(slow)) as client:
+            await asyncio.gather(*(client.page(Request(URL)) for _ in range(4)))
+
+    asyncio.run(four())
+    return starts, most
+
+
+def test_requests_to_one_host_are_spaced() -> None:
+    starts, _ = four_at_once(Access(ACCESS.hosts, https=True, delay=0.08, backoff=0.1), seconds=0.0)
+    assert len(starts) == 5
+    assert min(later - earlier for earlier, later in itertools.pairwise(starts)) > 0.07
+
+
+def test_requests_to_one_host_never_overlap() -> None:
+    assert four_at_once(ACCESS, seconds=0.02)[1] == 1
+
+
+def test_crawl_delay_spaces_the_first_page_too() -> None:
+    recorded = site(ok(), robots=ok("User-agent: *\nCrawl-delay: 0.2"))
+    began = time.monotonic()
+    recorded.page()
+    assert time.monotonic() - began > 0.19
+
+
+@pytest.mark.parametrize("name", ["X-Robots-Tag", "x-robots-tag"])
+def test_opted_out_image_is_refused_before_its_body_is_read(name: str) -> None:
+    class Unread(httpx.AsyncByteStream):
+        async def __aiter__(self):  # type: ignore[no-untyped-def]
+            raise AssertionError("the body was read")
+            yield b""
+
+    recorded = site(httpx.Response(200, headers={name: "NoAI, noindex"}, stream=Unread()))
+    with pytest.raises(Rejected, match="noai"):
+        recorded.image()
+
+
+@pytest.mark.parametrize("content", ["noai", "index, NOIMAGEAI", "noml"])
+def test_page_that_opts_out_in_a_meta_is_refused(content: str) -> None:
+    recorded = site(ok(f"<html><head><META NAME='Robots' content='{content}'></head></html>"))
+    with pytest.raises(Rejected, match="noai"):
+        recorded.page()
+
+
+def test_robots_that_opts_out_of_training_is_a_refusal() -> None:
+    recorded = site(robots=ok("User-agent: *\nContent-Signal: ai-train=no\nAllow: /"))
+    with pytest.raises(Rejected, match="noai"):
+        recorded.page()
+    assert recorded.paths == ["/robots.txt"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://elsewhere.test/a", "ftp://site.test/a", "https://user:pass@site.test/a", "https://[bad/a", "nothing"],
+)
+def test_addresses_off_the_allowed_hosts_are_never_asked(url: str) -> None:
+    recorded = site()
+    with pytest.raises(Rejected, match="off_host"):
+        recorded.image(url)
+    assert recorded.asked == []
+
+
+def test_redirect_off_the_allowed_hosts_is_not_followed() -> None:
+    recorded = site(httpx.Response(302, headers={"location": "https://elsewhere.test/a.png"}))
+    with pytest.raises(Rejected, match="off_host"):
+        recorded.image()
+    assert all(request.url.host == "site.test" for request in recorded.asked)
+
+
+def test_redirect_to_another_allowed_host_meets_that_hosts_robots() -> None:
+    recorded = site(httpx.Response(301, headers={"location": "//cdn.test/b.png"}), ok("image"))
+    assert recorded.image() == b"image"
+    assert [str(request.url) for request in recorded.asked][2:] == [
+        "https://cdn.test/robots.txt",
+        "https://cdn.test/b.png",
+    ]
+
+
+def test_endless_redirects_end() -> None:
+    recorded = site(*[httpx.Response(302, headers={"location": "/page"})] * 6)
+    with pytest.raises(Rejected, match="server"):
+        recorded.page()
+
+
+@pytest.mark.parametrize(("status", "method"), [(301, "POST"), (308, "POST"), (303, "GET")])
+def test_post_keeps_its_form_through_a_moved_address(status: int, method: str) -> None:
+    recorded = site(httpx.Response(status, headers={"location": "/gallery2"}), ok())
+    recorded.page(Request("https://site.test/gallery", method="POST", form=(("skip", "32"),)))
+    last = recorded.asked[-1]
+    assert (last.url.path, last.method) == ("/gallery2", method)
+    assert last.content == (b"skip=32" if method == "POST" else b"")
+
+
+def test_http_addresses_are_asked_by_https() -> None:
+    recorded = site(ok("image"))
+    recorded.image("http://site.test/a.png")
+    assert {request.url.scheme for request in recorded.asked} == {"https"}
+
+
+def test_cookies_stay_with_the_listing_and_survive_a_restart() -> None:
+    recorded = site(ok(set_cookie="v=av=&ob=date&pg=1; path=/"), ok(), ok(), ok())
+    jar = Cookies()
+    recorded.page(cookies=jar)
+    recorded.page()
+    restarted = Cookies(jar.dump())
+    recorded.page(Request(URL, cookies=(("v", "mine"), ("w", "1"))), restarted)
+    sent = [request.headers.get("cookie") for request in recorded.asked if request.url.path == "/page"]
+    assert sent[:2] == [None, None]
+    assert sorted(str(sent[2]).split("; ")) == ["v=av=&ob=date&pg=1", "w=1"]
+
+
+def test_cookie_of_a_request_serves_where_the_site_set_none() -> None:
+    recorded = site(ok())
+    recorded.page(Request(URL, cookies=(("v", "ob=date&pg=2"),)), Cookies())
+    assert recorded.asked[-1].headers["cookie"] == "v=ob=date&pg=2"
+
+
+def test_images_are_asked_for_without_compression() -> None:
+    recorded = site(ok("image"))
+    recorded.image()
+    assert recorded.asked[-1].headers["accept-encoding"] == "identity"
+
+
+def test_compressed_pages_are_inflated() -> None:
+    body = gzip.compress(b"fine")
+    assert (
+        site(httpx.Response(200, stream=httpx.ByteStream(body), headers={"content-encoding": "gzip"})).page() == "fine"
+    )
+
+
+def test_compression_bomb_is_refused() -> None:
+    body = gzip.compress(b"\x00" * (fetch.PAGE_BYTES + 1))
+    recorded = site(httpx.Response(200, stream=httpx.ByteStream(body), headers={"content-encoding": "gzip"}))
+    with pytest.raises(Rejected, match="too_large"):
+        recorded.page()
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-length": str(fetch.IMAGE_BYTES + 1)}])
+def test_body_over_the_cap_is_refused(headers: dict[str, str]) -> None:
+    stream = httpx.ByteStream(b"x" * (fetch.IMAGE_BYTES + 1))
+    with pytest.raises(Rejected, match="too_large"):
+        site(httpx.Response(200, stream=stream, headers=headers)).image()
+
+
+def test_body_shorter_than_announced_is_asked_for_again() -> None:
+    short = httpx.Response(200, stream=httpx.ByteStream(b"ima"), headers={"content-length": "5"})
+    assert site(short, ok("image")).image() == b"image"
+
+
+def test_image_that_decodes_as_truncated_is_asked_for_again() -> None:
+    recorded = site(ok("half"), ok("whole"))
+
+    def decode(data: bytes) -> int:
+        if data == b"half":
+            raise Rejected("truncated", "half")
+        return len(data)
+
+    assert asyncio.run(recorded.fetcher.image("https://site.test/a.png", decode)) == (b"whole", 5)
