@@ -254,7 +254,8 @@ def train(out: Out = layout.CYCLEGAN, params: ParamsFile = PARAMS) -> None:
     with _stage("train") as bars:
         stage.run(
             layout.SPLIT, out, layout.TRAIN_PLOTS, layout.TRAIN_METRICS, params=values.train, resize=values.resize,
-            epochs=values.epochs, seed=values.seed, state=layout.STATE, device=Settings.device, progress=bars,
+            epochs=values.epochs, seed=values.seed, executor=values.executor, state=layout.STATE,
+            device=Settings.device, progress=bars,
         )  # fmt: skip
 
 

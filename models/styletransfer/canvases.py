@@ -105,7 +105,8 @@ def _padded(palettes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 def _one_hot(scores: Tensor) -> Tensor:
     """1 at the largest of dim 1, else 0."""
-    return functional.one_hot(scores.argmax(dim=1), scores.shape[1]).movedim(-1, 1).to(scores.dtype)
+    chosen: Tensor = functional.one_hot(scores.argmax(dim=1), scores.shape[1])  # (N, n, n, K)
+    return chosen.movedim(-1, 1).to(scores.dtype)
 
 
 def enlarge(cells: Tensor, cell: int) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from filelock import FileLock
 from safetensors.torch import save_file
 
 from models.styletransfer.vgg import LAYERS, random_weights
@@ -43,17 +45,21 @@ STYLE = Style(
 REAL = Path(os.environ.get("FACETOPIX_SHARED", "../shared")) / "weights"
 
 
-@pytest.fixture
-def split(tmp_path: Path) -> Path:
+def draw_split(folder: Path) -> Path:
     """Five noisy faces and two artworks of 8 x 8 cells in nine colours."""
     random = np.random.default_rng(0)
     for n in range(5):
-        io.write_png(tmp_path / f"split/faces/test/face{n}.png", random.integers(0, 256, (32, 32, 3), np.uint8))
+        io.write_png(folder / f"faces/test/face{n}.png", random.integers(0, 256, (32, 32, 3), np.uint8))
     for n in range(2):
         colours = random.integers(0, 256, (9, 3), np.uint8)
         cells = colours[random.integers(0, 9, (8, 8))]
-        io.write_png(tmp_path / f"split/pixel/test/art{n}.png", cells.repeat(4, 0).repeat(4, 1))
-    return tmp_path / "split"
+        io.write_png(folder / f"pixel/test/art{n}.png", cells.repeat(4, 0).repeat(4, 1))
+    return folder
+
+
+@pytest.fixture
+def split(tmp_path: Path) -> Path:
+    return draw_split(tmp_path / "split")
 
 
 def run(split: Path, name: str = "out", params: Style = STYLE, seed: int = 7, threads: int = 1) -> Path:
@@ -161,7 +167,7 @@ def test_a_pair_that_diverges_is_a_failed_row_without_a_picture(split, tmp_path)
 
 def test_the_threads_of_the_process_are_restored(split):
     before = torch.get_num_threads()
-    run(split, threads=before + 1)
+    run(split, params=changed(iterations=1, pairs=1), threads=before + 1)
     assert torch.get_num_threads() == before
 
 
@@ -181,44 +187,64 @@ stylize.run(root / "split", root / "out", Style.model_validate_json(sys.argv[2])
 """
 
 
-def killed_after_a_batch(root: Path, params: Style) -> Path:
-    """The state of a run that got SIGKILL as soon as its first batch was on disk."""
-    arguments = [str(root), params.model_dump_json(), RESIZE.model_dump_json()]
+LONG = changed(iterations=25, batch_size=1)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a run left that got SIGKILL as soon as its first batch was on disk."""
+    root = tmp_path_factory.mktemp("killed")
+    draw_split(root / "split")
+    arguments = [str(root), LONG.model_dump_json(), RESIZE.model_dump_json()]
     process = subprocess.Popen([sys.executable, "-c", KILLED, *arguments])
-    deadline = time.monotonic() + 60
-    while not (saved := sorted(root.glob("state/style/*/*.npz"))):
+    deadline = time.monotonic() + 120
+    while not list(root.glob("state/style/*/*.npz")):
         assert process.poll() is None, "the run ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not (root / "out").exists()
-    return saved[0]
+    return root
 
 
-def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(split):
-    params = changed(iterations=60, batch_size=1)
-    saved = killed_after_a_batch(split.parent, params)
-    out = run(split, params=params)
+@pytest.fixture
+def interrupted(killed: Path, tmp_path: Path) -> Path:
+    """A copy of it: results depend on no path."""
+    shutil.copytree(killed, tmp_path / "killed")
+    return tmp_path / "killed"
+
+
+def saved_batch(root: Path) -> Path:
+    return min(root.glob("state/style/*/*.npz"))
+
+
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(interrupted, split):
+    saved = saved_batch(interrupted)
+    out = run(interrupted / "split", params=LONG)
     assert not saved.exists()
-    assert io.folder_digest(out) == io.folder_digest(run(split, "uninterrupted", params))
+    assert io.folder_digest(out) == io.folder_digest(run(split, "uninterrupted", LONG))
 
 
-def test_finished_batches_are_not_done_again(split):
-    params = changed(iterations=60, batch_size=1)
-    saved = killed_after_a_batch(split.parent, params)
+def test_finished_batches_are_not_done_again(interrupted):
+    saved = saved_batch(interrupted)
     with np.load(saved) as batch:
         marked = {**batch, "style": np.full_like(batch["style"], 123.0)}
     np.savez(saved, **marked)
-    out = run(split, params=params)
-    assert [row["id"] for row in manifest.read_kept(out) if row["style_end"] == 123] != []
+    rows = manifest.read_kept(run(interrupted / "split", params=LONG))
+    assert 1 <= sum(row["style_end"] == 123 for row in rows) < len(rows)
 
 
-def test_state_of_other_parameters_is_not_used(split):
-    saved = killed_after_a_batch(split.parent, changed(iterations=60, batch_size=1))
+def test_state_of_other_parameters_is_not_used(interrupted):
+    saved = saved_batch(interrupted)
     np.savez(saved, pixels=0, style=0, content=0)
-    run(split, params=changed(iterations=61, batch_size=1))
+    run(interrupted / "split", params=LONG.model_copy(update={"iterations": 3}))
     assert saved.exists()
+
+
+def test_two_runs_of_the_same_do_not_share_the_state(interrupted):
+    with FileLock(saved_batch(interrupted).parent / "lock"), pytest.raises(BadInput, match="another stylize run"):
+        run(interrupted / "split", params=LONG)
 
 
 def test_weights_of_a_file_serve_whatever_their_width(split, tmp_path):

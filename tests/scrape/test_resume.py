@@ -18,7 +18,7 @@ from pipeline.params import Sample, Scrape
 from pipeline.sample import site
 from pipeline.sample.faults import Faults, Hit
 from pipeline.scrape import crawl
-from pipeline.scrape.store import locked
+from pipeline.scrape.store import Store, locked
 
 CRAWL = """
 import json, sys
@@ -82,8 +82,11 @@ def test_torn_last_line_costs_one_work(small: Sample, scrape: Scrape, tmp_path: 
     before = io.folder_digest(tmp_path / "out")
     journal = folder / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-40])
-    stats = crawl.run("pixiehaus", tmp_path / "out", scrape, small, state=tmp_path / "state", limit=12)
-    assert stats["new"] == 1
+    assert len(Store(folder).works) == 11
+    runs = [
+        crawl.run("pixiehaus", tmp_path / "out", scrape, small, state=tmp_path / "state", limit=12) for _ in range(2)
+    ]
+    assert [stats["new"] for stats in runs] == [1, 0]
     assert io.folder_digest(tmp_path / "out") == before
 
 

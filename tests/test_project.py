@@ -1,0 +1,154 @@
+"""Rules about the project itself: what is wired, what is imported, what is committed."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline import layout
+from pipeline.params import Params
+from ruamel.yaml import YAML
+from wiring import ROOT, import_closure
+
+GRAPH: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES: dict[str, Any] = GRAPH["stages"]
+MODULES = {
+    "import_art": "pipeline/curate/importing.py",
+    "faces": "pipeline/curate/faces.py",
+    "dedup": "pipeline/curate/dedup.py",
+    "flatten": "pipeline/curate/flatten.py",
+    "grid": "pipeline/curate/grid.py",
+    "resize": "pipeline/curate/resize.py",
+    "split": "pipeline/curate/split.py",
+    "train": "pipeline/modelling/train_cyclegan.py",
+    "translate": "pipeline/modelling/translate.py",
+    "stylize": "pipeline/modelling/stylize.py",
+    "evaluate": "pipeline/evaluate/score.py",
+    "report": "pipeline/evaluate/report.py",
+}
+CRAWLS = ["scrape_pixeljoint", "scrape_lospec", "scrape_pixiehaus"]
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True, text=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def code_of(stage: str) -> set[str]:
+    return {dep for dep in STAGES[stage].get("deps", []) if dep.endswith(".py")}
+
+
+def outputs_of(stage: str) -> list[str]:
+    listed = STAGES[stage]["outs"] + [next(iter(metric)) for metric in STAGES[stage].get("metrics", [])]
+    return [str(out) for out in listed]
+
+
+def test_the_graph_has_exactly_the_stages_of_the_contract() -> None:
+    assert list(STAGES) == [*CRAWLS, *MODULES]
+
+
+@pytest.mark.parametrize("stage", MODULES)
+def test_a_stage_declares_exactly_the_modules_it_imports(stage: str) -> None:
+    """DVC does not follow imports: an undeclared helper would make stale data look fresh."""
+    assert code_of(stage) == {path.as_posix() for path in import_closure(Path(MODULES[stage]))}
+
+
+@pytest.mark.parametrize("stage", CRAWLS)
+def test_a_crawl_declares_no_code(stage: str) -> None:
+    """A fix of a parser must not crawl a site again."""
+    assert not STAGES[stage].get("deps")
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_runs_its_command_and_names_real_parameters(stage: str) -> None:
+    assert re.fullmatch(r"python -m pipeline [a-z-]+( --source [a-z]+)?", STAGES[stage]["cmd"])
+    for name in STAGES[stage].get("params", []):
+        section, _, key = name.partition(".")
+        field = Params.model_fields[section]
+        assert not key or key in field.annotation.model_fields, name  # type: ignore[union-attr]
+        assert section != "executor"
+
+
+def test_no_output_is_persistent_and_metrics_are_the_only_uncached_ones() -> None:
+    assert all(isinstance(out, str) for stage in STAGES.values() for out in stage["outs"])
+    for stage in STAGES.values():
+        for metric in stage.get("metrics", []):
+            assert list(metric.values()) == [{"cache": False}]
+
+
+def test_the_graph_and_the_code_name_the_same_places() -> None:
+    expected = {
+        "import_art": [layout.IMPORTED], "faces": [layout.FACES], "dedup": [layout.DEDUP], "flatten": [layout.FLATTEN],
+        "grid": [layout.GRID], "resize": [layout.RESIZE], "split": [layout.SPLIT],
+        "train": [layout.CYCLEGAN, layout.TRAIN_PLOTS, layout.TRAIN_METRICS], "translate": [layout.TRANSLATE],
+        "stylize": [layout.STYLE],
+        "evaluate": [layout.BASELINES, layout.EVALUATE_PLOTS, layout.EVALUATE_METRICS], "report": [layout.REPORTS],
+        **{f"scrape_{source}": [layout.RAW / source] for source in layout.SOURCES},
+    }  # fmt: skip
+    assert {stage: outputs_of(stage) for stage in STAGES} == {
+        stage: [path.as_posix() for path in paths] for stage, paths in expected.items()
+    }
+
+
+def test_data_files_of_the_package_that_a_stage_reads_are_declared() -> None:
+    shipped = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline/convert/shipped").glob("*.hex")}
+    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline/evaluate/templates").iterdir()}
+    assert shipped <= set(STAGES["evaluate"]["deps"])
+    assert templates <= set(STAGES["report"]["deps"])
+
+
+def test_every_output_is_ignored_by_git_but_for_the_metrics() -> None:
+    """DVC writes no .gitignore of its own where one root file covers its outputs."""
+    for stage in STAGES:
+        for out in outputs_of(stage):
+            ignored = subprocess.run(["git", "check-ignore", "-q", out + "/x"], cwd=ROOT, check=False).returncode == 0
+            assert ignored != out.startswith("metrics/"), out
+
+
+def test_only_one_file_talks_http() -> None:
+    users = {
+        path.relative_to(ROOT).as_posix()
+        for path in sorted((ROOT / "pipeline").rglob("*.py"))
+        if re.search(r"^\s*(import|from) (httpx|tenacity)\b", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert users == {"pipeline/scrape/fetch.py"}
+
+
+def test_models_import_nothing_of_the_pipeline_and_no_stage_imports_the_command_line() -> None:
+    for path in sorted(ROOT.glob("models/**/*.py")) + sorted(ROOT.glob("pipeline/**/*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                assert not (path.is_relative_to(ROOT / "models") and name.startswith("pipeline")), path
+                assert not name.startswith("pipeline.cli") or path.name == "__main__.py", path
+
+
+def test_direct_dependencies_are_pinned_exactly_and_the_others_by_constraints() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    direct = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9a-z.]+", pin) for pin in direct), direct
+    constraints = project["tool"]["uv"]["constraint-dependencies"]
+    assert len(constraints) > 50
+    assert all("==" in pin for pin in constraints)
+
+
+def test_nothing_committed_names_a_registry_or_this_machine() -> None:
+    forbidden = re.compile(r"py" + r"pi\.org|pythonhosted|/wor" + r"k/(main|shared)|/simple\b")
+    for path in tracked():
+        if path.suffix in {".png", ".gif", ".webp", ".jpg"}:
+            continue
+        text = path.read_text(encoding="utf-8", errors="replace")
+        assert not forbidden.search(text), path
+    assert ROOT / "uv.lock" not in tracked()
+
+
+def test_only_tests_and_benchmarks_know_of_the_shared_data() -> None:
+    for path in tracked():
+        if path.is_relative_to(ROOT / "pipeline") or path.is_relative_to(ROOT / "models"):
+            assert "shared/" not in path.read_text(encoding="utf-8", errors="replace"), path
