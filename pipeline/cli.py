@@ -312,7 +312,7 @@ def report(
     if readme:
         from pipeline.evaluate import readme as figures
 
-        figures.write(Path(), layout.DOCS)
+        figures.update(Path("README.md"), figures.write(Path(), layout.DOCS))
 
 
 @app.command()

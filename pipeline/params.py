@@ -23,6 +23,7 @@ Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 Source = Literal["pixeljoint", "lospec", "pixiehaus"]
 Generator = Literal["resnet", "cell"]
 Canvas = Literal["free", "cell"]
+Precision = Literal["auto", "fp32", "bf16"]  # auto: bf16 where the CPU or GPU has it
 
 
 class Section(BaseModel):
@@ -134,7 +135,7 @@ class Train(Section):
     ema: Annotated[float, Field(ge=0, lt=1)]  # decay of the averaged generator weights; 0 = the last weights
     samples: Annotated[int, Field(ge=1, le=64)]  # fixed faces drawn after every epoch
     threads: Annotated[int, Field(ge=1, le=256)]  # CPU threads: part of the result, since sums are reordered
-    precision: Literal["auto", "fp32", "bf16"]  # auto: bf16 where the CPU or GPU has it
+    precision: Precision
     resnet: Resnet
     cell: Cell
 
@@ -161,6 +162,7 @@ class Style(Section):
     style_layers: Annotated[list[str], Field(min_length=1)]
     pooling: Literal["max", "average"]
     start: Literal["content", "noise"]
+    precision: Precision
     threads: Annotated[int, Field(ge=1, le=256)]  # CPU threads: part of the result, since sums are reordered
     palette: Annotated[int, Field(ge=2, le=256)] | None  # colours of the cell canvas, read off the artwork; null = free
 

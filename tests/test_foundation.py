@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+
 from pipeline import io, manifest, seeds
 from pipeline.errors import BadInput
 from pipeline.executor import parallel_map
@@ -120,7 +121,9 @@ def test_transparency_is_not_silently_opaque(tmp_path: Path) -> None:
 
 
 @given(st.integers(0, 2**31), st.integers(1, 6), st.integers(1, 6))
-def test_png_round_trips_are_exact(tmp_path_factory: pytest.TempPathFactory, seed: int, height: int, width: int) -> None:
+def test_png_round_trips_are_exact(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, height: int, width: int
+) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     path = tmp_path_factory.mktemp("png") / "x.png"
     io.write_png(path, pixels)

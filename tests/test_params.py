@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
+
 from pipeline.errors import BadParams
 from pipeline.params import Params, load
-from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 

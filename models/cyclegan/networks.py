@@ -175,8 +175,8 @@ def quantise(free: Tensor, colours: int, rounds: int = 4) -> Tensor:
     """(N, 3, n, n) -> same, each picture reduced to at most `colours` colours: the means of its own clusters.
 
     k-means in RGB, started from the cells that are farthest from each other (Gonzalez 1985), so that small accents such
-    as eyes get an entry, and a picture of K colours keeps them: no randomness. The gradient passes straight through (van den Oord et al. 2017,
-    arXiv:1711.00937, sec. 3.2).
+    as eyes get an entry, and a picture of K colours keeps them: no randomness. The gradient passes straight through
+    (van den Oord et al. 2017, arXiv:1711.00937, sec. 3.2).
     """
     with torch.no_grad():
         cells = free.flatten(2).mT  # (N, n * n, 3)

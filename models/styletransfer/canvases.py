@@ -71,7 +71,8 @@ class PaletteCanvas:
 
     def __init__(self, cells: Tensor, palettes: Sequence[Tensor], *, cell: int) -> None:
         self.palettes, absent = _padded(palettes)  # (N, K, 3), (N, K)
-        distance = (cells.unsqueeze(1) - self.palettes[..., None, None]).norm(dim=2)  # (N, K, n, n)
+        difference = cells.unsqueeze(1) - self.palettes[..., None, None]  # (N, K, 3, n, n)
+        distance: Tensor = torch.linalg.vector_norm(difference, dim=2)  # (N, K, n, n)
         self.absent = absent[..., None, None]  # (N, K, 1, 1)
         self.leaf = (-self.NEARNESS / self.GAIN * distance).requires_grad_()
         self.cell = cell
@@ -105,8 +106,7 @@ def _padded(palettes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
 
 def _one_hot(scores: Tensor) -> Tensor:
     """1 at the largest of dim 1, else 0."""
-    chosen: Tensor = functional.one_hot(scores.argmax(dim=1), scores.shape[1])  # (N, n, n, K)
-    return chosen.movedim(-1, 1).to(scores.dtype)
+    return functional.one_hot(scores.argmax(dim=1), scores.shape[1]).movedim(-1, 1).to(scores.dtype)
 
 
 def enlarge(cells: Tensor, cell: int) -> Tensor:

@@ -16,7 +16,7 @@ def gram(features: Tensor) -> Tensor:
     """(N, C, H, W) -> (N, C, C): inner products of channels over positions (eq. 3)."""
     _, c, h, w = features.shape
     flat = features.float().flatten(2)  # (N, C, H * W); float32 also under bf16
-    return flat @ flat.mT / (h * w)  # the paper divides later, and by other powers (eq. 4); so the report
+    return flat @ flat.mT / (c * h * w)  # the paper divides later, and by other powers (eq. 4); so the report
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:

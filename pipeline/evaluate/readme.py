@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io as streams
 import json
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +17,21 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline import io, manifest
 from pipeline.errors import BadInput
-from pipeline.evaluate import showcase
+from pipeline.evaluate import funnel, showcase, verdicts
 from pipeline.evaluate.report import read_metrics
 
 TILE = 128  # pixels a side of a picture of the strip
 GAP = 8
 LABEL = 22  # height of the line of names
+COLUMNS = (
+    "grid_alignment",
+    "comb_db",
+    "colours",
+    "equal_neighbours",
+    "sliced_wasserstein_3",
+    "retrieval",
+    "spread_ratio",
+)
 INK, PAPER = (36, 41, 47), (255, 255, 255)
 
 
@@ -30,10 +41,57 @@ def write(root: Path, docs: Path) -> dict[str, Any]:
     Raises:
         BadInput: no metrics or no pictures of the strip below `root`.
     """
-    results = {**read_metrics(root), "hardware": hardware(), "commit": commit(root), "seconds": seconds(root)}
+    stages = [funnel.count(stage) for stage in funnel.stages(root / "data")]
+    counts = [{**dataclasses.asdict(stage), "reasons": dict(stage.reasons)} for stage in stages]
+    results = {
+        **read_metrics(root),
+        "hardware": hardware(),
+        "commit": commit(root),
+        "seconds": seconds(root),
+        "funnel": counts,
+    }
     io.write_atomic(docs / "strip.png", strip(root))
     manifest.write_json(docs / "results.json", results)
     return results
+
+
+def update(file: Path, results: Mapping[str, Any]) -> None:
+    """Put the tables of `results` between the marks of a Markdown file; the rest of the file stays.
+
+    Raises:
+        BadInput: no such marks.
+    """
+    text = file.read_text(encoding="utf-8")
+    for mark, content in (("methods", methods_table(results)), ("funnel", funnel_table(results))):
+        start, end = f"<!-- {mark}: written by `facetopix report --readme` -->", f"<!-- end of {mark} -->"
+        if start not in text or end not in text:
+            raise BadInput(f"{file}: expected the marks {start!r} and {end!r}")
+        before, _, rest = text.partition(start)
+        text = f"{before}{start}\n{content}\n{end}{rest.partition(end)[2]}"
+    io.write_atomic(file, text.encode())
+
+
+def methods_table(results: Mapping[str, Any]) -> str:
+    """The figures of every method as a Markdown table, in the order of the page."""
+    metrics = [metric for metric in verdicts.METRICS if metric.key in COLUMNS]
+    head = "| method | " + " | ".join(f"{metric.name} {metric.better}".strip() for metric in metrics) + " |"
+    rows = [head, "|---" * (len(metrics) + 1) + "|"]
+    for key in showcase.NAMES:
+        if key in results["methods"]:
+            scores = results["methods"][key]
+            cells = " | ".join(verdicts.cell_text(metric, scores) for metric in metrics)
+            rows.append(f"| {showcase.NAMES[key][0]} | {cells} |")
+    return "\n".join(rows)
+
+
+def funnel_table(results: Mapping[str, Any]) -> str:
+    """What every stage was given, kept, dropped and could not process, as a Markdown table."""
+    rows = ["| stage | in | kept | dropped | failed | reasons |", "|---|---|---|---|---|---|"]
+    for stage in results["funnel"]:
+        reasons = ", ".join(f"{reason} {count}" for reason, count in stage["reasons"].items())
+        counts = " | ".join(str(stage[key]) for key in ("name", "inputs", "kept", "dropped", "failed"))
+        rows.append(f"| {counts} | {reasons} |")
+    return "\n".join(rows)
 
 
 def strip(root: Path) -> bytes:

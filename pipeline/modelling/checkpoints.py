@@ -17,6 +17,8 @@ from filelock import FileLock, Timeout
 
 from pipeline.errors import BadInput
 
+PATIENCE = 30.0
+
 
 def fingerprint(facts: Mapping[str, Any], code: list[Path]) -> str:
     """First 16 hex digits of a digest over facts, source files and the versions of what computes."""
@@ -38,8 +40,11 @@ class Checkpoint:
         return self.folder / "checkpoint.pt"
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, patience: float = PATIENCE) -> Iterator[None]:
         """Nobody else may train the same thing at the same time.
+
+        Args:
+            patience: seconds to wait for a process that is about to end, such as one whose parent was killed.
 
         Raises:
             BadInput: another process holds the lock.
@@ -47,7 +52,7 @@ class Checkpoint:
         self.samples.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.folder.with_suffix(".lock"))
         try:
-            with lock.acquire(timeout=0):
+            with lock.acquire(timeout=patience):
                 yield
         except Timeout as error:
             raise BadInput(f"{self.folder}: another process is training this very thing; wait for it to end") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from models.cyclegan.losses import System
 from models.cyclegan.networks import CellGenerator, resnet_generator
 from models.cyclegan.train import cell_system, resnet_system
 from pipeline.errors import BadInput, BadParams
+
+HEADER = "facetopix"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +64,9 @@ def _empty(shape: Shape) -> nn.Module:
 
 
 def save(path: Path, net: nn.Module, shape: Shape) -> None:
-    """Write the weights with their shape in the header."""
+    """Write the weights with their shape in the header: one entry, since safetensors writes several in any order."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
-    save_file(weights, path, metadata={name: str(value) for name, value in asdict(shape).items()})
+    save_file(weights, path, metadata={HEADER: json.dumps(asdict(shape), sort_keys=True)})
 
 
 def load(path: Path, device: str = "cpu") -> tuple[nn.Module, Shape]:
@@ -75,18 +78,14 @@ def load(path: Path, device: str = "cpu") -> tuple[nn.Module, Shape]:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
-        shape = Shape(generator=header["generator"], **{name: int(header[name]) for name in _numbers()})
+        shape = Shape(**json.loads(header[HEADER]))
         net = _empty(shape)
         net.load_state_dict(load_file(path))
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no trained generator there; run `facetopix train` first") from error
-    except (SafetensorError, KeyError, ValueError, RuntimeError) as error:
+    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise BadInput(f"{path}: not the weights of a facetopix generator: {error}") from error
     return net.eval().to(device), shape
-
-
-def _numbers() -> list[str]:
-    return ["width", "blocks", "size", "cells", "palette"]
 
 
 def pick_device(wanted: str) -> str:

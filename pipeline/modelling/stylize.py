@@ -33,6 +33,7 @@ from pipeline.errors import BadInput
 from pipeline.io import Pixels
 from pipeline.manifest import Row
 from pipeline.modelling import palette, weights
+from pipeline.modelling.generators import pick_bf16
 from pipeline.params import Resize, Style
 
 
@@ -175,6 +176,7 @@ def _stylize(transfer: Transfer, batch: Sequence[Pair]) -> Stylized:
         ),
         iterations=params.iterations,
         lr=params.lr,
+        bf16=pick_bf16(params.precision, "cpu"),
         report=curve.append,
     )
     return Stylized(

@@ -129,7 +129,9 @@ class Told(NamedTuple):
 def _there(job: Job, told: Any) -> None:
     try:
         training = Training(job)
-        result = training.run(lambda *state: told.put((job.generator, Told(*state))))
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        result = training.run(lambda *state: told.put((job.generator, Told(*state))), parent.is_alive)
         told.put((job.generator, (result, training.checkpoint)))
     except PipelineError as error:
         told.put((job.generator, error))

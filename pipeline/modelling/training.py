@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -99,12 +98,16 @@ class Training:
         self.checkpoint = Checkpoint(job.state / "train" / fingerprint(self.facts, CODE))
         self.log: list[dict[str, float]] = []
         self.pending: list[dict[str, float]] = []
-        self.parent = os.getppid()
 
-    def run(self, tell: Tell) -> dict[str, Any]:
+    def run(self, tell: Tell, wanted: Callable[[], bool] = lambda: True) -> dict[str, Any]:
         """Train from the last saved state to the end; returns the last point of the curves.
 
+        Args:
+            tell: called after every step.
+            wanted: asked after every step whether anybody still waits for the result.
+
         Raises:
+            Orphaned: nobody does; the state is saved.
             BadInput: no pictures, a diverged loss, or another process at the same training.
         """
         torch.set_num_threads(self.job.params.threads)
@@ -112,7 +115,7 @@ class Training:
         with self.checkpoint.locked():
             trainer = self._trainer()
             self._resume(trainer)
-            self._train(trainer, tell)
+            self._train(trainer, tell, wanted)
             self._write(trainer)
         _draw_curves(self.job.curves, self.log)
         return self.log[-1] | {"steps": trainer.step, "parameters": _count(trainer.system.a2b)}
@@ -136,7 +139,7 @@ class Training:
     def _save(self, trainer: Trainer) -> None:
         self.checkpoint.save({"trainer": trainer.state_dict(), "log": self.log, "pending": self.pending})
 
-    def _train(self, trainer: Trainer, tell: Tell) -> None:
+    def _train(self, trainer: Trainer, tell: Tell, wanted: Callable[[], bool]) -> None:
         saved_at = time.monotonic()
         try:
             for stats in trainer.fit(self.faces, self.art):
@@ -145,13 +148,11 @@ class Training:
                 if stats.epoch_done or time.monotonic() - saved_at > SAVE_EVERY:
                     self._save(trainer)
                     saved_at = time.monotonic()
-                if os.getppid() != self.parent:
+                if not wanted():
+                    self._save(trainer)
                     raise Orphaned
         except Diverged as error:
             raise BadInput(f"{self.shape.generator}: {error} at step {trainer.step}; lower train.lr") from error
-        except Orphaned:
-            self._save(trainer)
-            raise
 
     def _record(self, stats: StepStats, trainer: Trainer) -> None:
         self.pending.append(stats.losses)

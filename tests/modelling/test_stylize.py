@@ -39,6 +39,7 @@ STYLE = Style(
     style_layers=["conv1_1", "conv2_1"],
     pooling="average",
     start="content",
+    precision="fp32",
     threads=1,
     palette=4,
 )
@@ -124,10 +125,17 @@ def test_twice_the_same_bytes_and_another_seed_other_bytes(split):
     assert io.folder_digest(first) != io.folder_digest(other)
 
 
-def test_noise_starts_from_the_seed_and_not_from_the_content(split):
-    noisy, again = (run(split, name, changed(start="noise")) for name in "ab")
-    assert io.folder_digest(noisy) == io.folder_digest(again)
-    assert all(row["content_start"] > 0.01 for row in manifest.read_kept(noisy))
+def test_each_face_starts_from_noise_of_its_own_whatever_the_batch(split):
+    standing = {"start": "noise", "canvases": ["free"], "iterations": 1, "lr": 1e-6}
+    out, alone, other = (
+        run(split, name, changed(batch_size=size, **standing), seed)
+        for name, size, seed in (("out", 2, 7), ("alone", 1, 7), ("other", 2, 8))
+    )
+    pictures = [path.read_bytes() for path in sorted((out / "free").iterdir())]
+    assert len(set(pictures)) == 3
+    assert [path.read_bytes() for path in sorted((alone / "free").iterdir())] == pictures
+    assert not {path.read_bytes() for path in (other / "free").iterdir()} & set(pictures)
+    assert all(row["content_start"] > 0.01 for row in manifest.read_kept(out))
 
 
 def test_more_pairs_leave_the_earlier_ones_as_they_were(split):

@@ -7,6 +7,8 @@ import copy
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from models.cyclegan.losses import Weights, discriminator_loss, generator_loss, lsgan
 from models.cyclegan.networks import (
     CellGenerator,
@@ -18,7 +20,6 @@ from models.cyclegan.networks import (
 )
 from models.cyclegan.replay import Replay
 from models.cyclegan.train import Diverged, Recipe, Trainer, cell_system, resnet_system
-from torch import nn
 
 WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, palette=1.0)
 SIZE, FACTOR = 32, 2
@@ -127,7 +128,9 @@ def test_a_quantised_picture_has_at_most_k_colours_and_keeps_a_picture_that_has_
     with torch.no_grad():
         noise = quantise(torch.rand(2, 3, 12, 12, generator=generator), colours)
         assert all(len(picture.flatten(1).T.unique(dim=0)) <= colours for picture in noise)
-        few = torch.rand(3, colours, generator=generator)[:, torch.randint(colours, (12, 12), generator=generator)][None]
+        few = torch.rand(3, colours, generator=generator)[:, torch.randint(colours, (12, 12), generator=generator)][
+            None
+        ]
         assert torch.allclose(quantise(few, colours), few, atol=1e-6)
 
 
