@@ -106,15 +106,23 @@ def run(
 def choose_pairs(split: Path, wanted: int, size: int, seed: int) -> list[Pair]:
     """The first `wanted` test faces after a seeded shuffle (all, when there are fewer), each with one test artwork.
 
-    Artworks come in a shuffled order of their own, again from the start when there are fewer than faces.
+    Artworks come in a shuffled order of their own, again from the start when there are fewer than faces. The flatter
+    half of them is left out: a small item on an empty background has no style to give but its background.
 
     Raises:
         BadInput: no test face or no test artwork, or one that is not `size` x `size`.
     """
     faces = _shuffled(split / "faces" / "test", seed, "faces")[:wanted]
-    artworks = itertools.cycle(_shuffled(split / "pixel" / "test", seed, "artworks"))
-    chosen = zip(faces, artworks, strict=False)
-    return [Pair(face.stem, art.stem, _read(face, size), _read(art, size)) for face, art in chosen]
+    artworks = {path: _read(path, size) for path in _shuffled(split / "pixel" / "test", seed, "artworks")}
+    middle = np.median([_busyness(pixels) for pixels in artworks.values()])
+    busy = [(path, pixels) for path, pixels in artworks.items() if _busyness(pixels) >= middle]
+    chosen = zip(faces, itertools.cycle(busy), strict=False)
+    return [Pair(face.stem, art.stem, _read(face, size), pixels) for face, (art, pixels) in chosen]
+
+
+def _busyness(pixels: Pixels) -> float:
+    """Share of the horizontal neighbours that differ."""
+    return float((pixels[:, 1:] != pixels[:, :-1]).any(axis=2).mean())
 
 
 def _shuffled(folder: Path, seed: int, name: str) -> list[Path]:

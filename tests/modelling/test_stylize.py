@@ -47,7 +47,7 @@ REAL = Path(os.environ.get("FACETOPIX_SHARED", "../shared")) / "weights"
 
 
 def draw_split(folder: Path) -> Path:
-    """Five noisy faces and two artworks of 8 x 8 cells in nine colours."""
+    """Five noisy faces, two artworks of 8 x 8 cells in nine colours, and two that are all background but for a cell."""
     random = np.random.default_rng(0)
     for n in range(5):
         io.write_png(folder / f"faces/test/face{n}.png", random.integers(0, 256, (32, 32, 3), np.uint8))
@@ -55,6 +55,9 @@ def draw_split(folder: Path) -> Path:
         colours = random.integers(0, 256, (9, 3), np.uint8)
         cells = colours[random.integers(0, 9, (8, 8))]
         io.write_png(folder / f"pixel/test/art{n}.png", cells.repeat(4, 0).repeat(4, 1))
+        empty = np.full((32, 32, 3), 255, np.uint8)
+        empty[8:12, 8:12] = colours[0]
+        io.write_png(folder / f"pixel/test/empty{n}.png", empty)
     return folder
 
 
@@ -143,7 +146,10 @@ def test_more_pairs_leave_the_earlier_ones_as_they_were(split):
     many = stylize.choose_pairs(split, 5, 32, 7)
     assert [(pair.face, pair.artwork) for pair in many[:2]] == [(pair.face, pair.artwork) for pair in few]
     assert len({pair.face for pair in many}) == 5
-    assert {pair.artwork for pair in many} == {"art0", "art1"}
+
+
+def test_artworks_that_are_mostly_background_give_no_style(split):
+    assert {pair.artwork for pair in stylize.choose_pairs(split, 5, 32, 7)} == {"art0", "art1"}
 
 
 def test_fewer_faces_than_pairs_are_all_taken(split):

@@ -1,0 +1,196 @@
+"""The command line through its three doors: exit codes, one line per error, JSON alone on stdout."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.io import write_png
+from pipeline.params import Sample
+from pipeline.sample import site
+
+ROOT = Path(__file__).parents[1]
+BIN = Path(sys.executable).parent
+COMMANDS = [
+    "scrape", "scrape-page", "add", "import-art", "faces", "dedup", "flatten", "grid", "resize", "split", "train",
+    "translate", "stylize", "evaluate", "report", "convert", "inspect", "clean",
+]  # fmt: skip
+SAMPLE = Sample(revision="x", pixeljoint=6, lospec=6, pixiehaus=6, faces=8)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    shutil.copy(ROOT / "tests" / "params.yaml", tmp_path / "params.yaml")
+    return tmp_path
+
+
+def facetopix(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return run(home, str(BIN / "facetopix"), *arguments)
+
+
+def run(home: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def test_every_command_has_help() -> None:
+    done = facetopix(ROOT, "--help")
+    assert done.returncode == 0
+    listed = re.findall(r"^\W*([a-z]+(?:-[a-z]+)*)\s{2,}[A-Z]", done.stdout, re.MULTILINE)
+    assert set(COMMANDS) <= set(listed)
+
+
+def test_help_does_not_load_torch() -> None:
+    code = "import sys, pipeline.cli; sys.exit('torch' in sys.modules or 'imagehash' in sys.modules)"
+    assert run(ROOT, sys.executable, "-c", code).returncode == 0
+
+
+def test_three_doors_lead_to_the_same_commands(home: Path) -> None:
+    for door in (
+        [str(BIN / "facetopix")],
+        [sys.executable, "-m", "pipeline"],
+        [str(BIN / "typer"), "pipeline.cli", "run"],
+    ):
+        done = run(home, *door, "inspect", "nothing.png")
+        assert done.returncode == 3, done.stderr
+        assert "nothing.png: no such file or folder" in done.stderr
+
+
+def test_a_wrong_parameter_stops_every_stage_with_code_3_and_one_line(home: Path) -> None:
+    text = (home / "params.yaml").read_text(encoding="utf-8")
+    (home / "params.yaml").write_text(text.replace("max_cell: 16", "max_cell: 100"), encoding="utf-8")
+    for command in ("scrape --source lospec", "grid", "train", "report"):
+        done = facetopix(home, *command.split())
+        assert done.returncode == 3
+        assert done.stderr.strip() == (
+            "facetopix: params.yaml: grid.max_cell: expected a number >= 2 and <= 64, got 100"
+        )
+    assert not (home / "data").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["scrape", "--source", "nope"], ["scrape"], ["dance"], ["grid", "--speed", "9"], ["convert", "x.png"],
+    ],
+)  # fmt: skip
+def test_wrong_usage_is_code_2(home: Path, arguments: list[str]) -> None:
+    done = facetopix(home, *arguments)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_a_stage_without_its_input_names_what_to_run(home: Path) -> None:
+    done = facetopix(home, "flatten")
+    assert done.returncode == 3
+    assert "data/dedup/manifest.jsonl: no manifest; run the stage that makes data/dedup first" in done.stderr
+
+
+def test_a_bug_is_code_1_in_one_line_and_a_traceback_with_debug(home: Path) -> None:
+    (home / "data").write_text("a file where a folder is made")
+    quiet, loud = facetopix(home, "import-art"), facetopix(home, "--debug", "import-art")
+    assert quiet.returncode == 1
+    assert len(quiet.stderr.strip().splitlines()) == 1
+    assert "Traceback" in loud.stderr
+
+
+def test_a_live_crawl_without_contact_is_refused_and_names_the_terms(home: Path) -> None:
+    done = facetopix(home, "scrape", "--source", "lospec", "--origin", "live")
+    assert done.returncode == 5
+    assert "--contact" in done.stderr
+    assert "terms" in done.stderr
+    assert not (home / "data").exists()
+
+
+def test_the_sample_is_crawled_and_said_to_be_the_sample(home: Path) -> None:
+    done = facetopix(home, "scrape", "--source", "lospec", "--limit", "5", "--json")
+    assert done.returncode == 0, done.stderr
+    stats = json.loads(done.stdout)
+    assert stats["kept"] + stats["dropped"] + stats["failed"] == stats["inputs"] == 5
+    assert "procedural sample" in done.stderr
+    again = json.loads(facetopix(home, "scrape", "--source", "lospec", "--limit", "5", "--json").stdout)
+    assert again["new"] == 0
+
+
+def test_a_replica_on_another_port_is_crawled_through_its_base_url(home: Path) -> None:
+    with site.serve(SAMPLE, ["lospec"]) as addresses:
+        done = facetopix(
+            home, "scrape", "--source", "lospec", "--base-url", addresses["lospec"], "--out", "replica", "--json"
+        )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["inputs"] == 6
+    row = json.loads((home / "replica/lospec/manifest.jsonl").read_text(encoding="utf-8").splitlines()[0])
+    assert row["page_url"].startswith(addresses["lospec"])
+
+
+def test_a_dry_run_plans_and_fetches_nothing(home: Path) -> None:
+    done = facetopix(home, "scrape", "--source", "pixiehaus", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["robots"]["verdict"] == "allowed"
+    assert not (home / "data").exists()
+
+
+def test_one_page_through_its_parser(home: Path) -> None:
+    page = next((ROOT / "tests/golden/pixeljoint").glob("*/page.*"))
+    done = facetopix(home, "scrape-page", str(page), "--source", "pixeljoint")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)
+
+
+def test_inspect_tells_the_native_size(home: Path) -> None:
+    native = np.random.default_rng(0).integers(0, 256, (12, 10, 3), dtype=np.uint8)
+    write_png(home / "art" / "a.png", native.repeat(4, 0).repeat(4, 1))
+    (home / "art" / "b.png").write_bytes(b"broken")
+    done = facetopix(home, "inspect", "art", "--json", "--sheet", "sheet.png")
+    found = json.loads(done.stdout)
+    assert found["images"][0]["cell"] == 4
+    assert (found["images"][0]["native_width"], found["images"][0]["native_height"]) == (10, 12)
+    assert "error" in found["images"][1]
+    assert (home / "sheet.png").is_file()
+    assert "native 10x12" in facetopix(home, "inspect", "art").stdout
+
+
+def test_convert_writes_a_native_and_an_enlarged_picture_and_overwrites_nothing(home: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
+    write_png(home / "faces" / "deep" / "a.png", picture)
+    wanted = ["convert", "faces", "--out", "out", "--method", "majority", "--cells", "16", "--colors", "4"]
+    assert facetopix(home, *wanted).returncode == 0
+    assert (home / "out/deep/a.png").is_file()
+    assert (home / "out/deep/a@8x.png").is_file()
+    again = json.loads(facetopix(home, *wanted, "--json").stdout)
+    assert again["counts"]["reasons"] == {"exists": 1}
+
+
+def test_convert_without_a_trained_generator_says_what_to_run(home: Path) -> None:
+    write_png(home / "a.png", np.zeros((32, 32, 3), np.uint8))
+    done = facetopix(home, "convert", "a.png", "--out", "out")
+    assert done.returncode == 3
+    assert "run `facetopix train` first" in done.stderr
+
+
+def test_own_art_goes_in_and_comes_out_with_its_licence(home: Path) -> None:
+    write_png(home / "mine" / "cat.png", np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8))
+    (home / "mine" / "manifest.csv").write_text("path,licence,artist\ncat.png,CC0-1.0,Ann\n", encoding="utf-8")
+    assert facetopix(home, "add", "art", "mine").returncode == 0
+    assert facetopix(home, "import-art").returncode == 0
+    row = json.loads((home / "data/raw/inputs/manifest.jsonl").read_text(encoding="utf-8"))
+    assert (row["licence"], row["artist"], row["status"]) == ("CC0-1.0", "Ann", "kept")
+
+
+def test_clean_says_what_it_removes(home: Path) -> None:
+    facetopix(home, "import-art")
+    done = facetopix(home, "clean", "--yes")
+    assert ".state/runs.jsonl: 1 files" in done.stdout
+    assert not list((home / ".state").iterdir())
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert re.fullmatch(r"facetopix \d+\.\d+\.\d+\n", facetopix(ROOT, "--version").stdout)
