@@ -14,6 +14,8 @@ from wiring import ROOT
 
 from pipeline import manifest
 
+pytestmark = pytest.mark.timeout(900)  # the first test builds everything
+
 STAGES = [
     "scrape_pixeljoint", "scrape_lospec", "scrape_pixiehaus", "import_art", "faces", "dedup", "flatten", "grid",
     "resize", "split", "train", "translate", "stylize", "evaluate", "report",
@@ -74,7 +76,6 @@ def built(copy: Path) -> Path:
     return copy
 
 
-@pytest.mark.timeout(300)
 def test_a_second_run_does_nothing_and_leaves_git_clean_but_for_lock_and_metrics(built: Path) -> None:
     assert not ran(dvc(built, "repro"))
     changed = subprocess.run(["git", "status", "--porcelain"], cwd=built, capture_output=True, text=True, check=True)
@@ -113,7 +114,6 @@ def test_metrics_plots_graph_and_experiments_can_be_shown(built: Path) -> None:
     assert "epochs" in dvc(built, "exp", "show", "--csv")
 
 
-@pytest.mark.timeout(300)
 def test_an_experiment_with_other_epochs_reruns_the_training_and_what_follows_only(built: Path) -> None:
     assert ran(dvc(built, "exp", "run", "-S", "epochs=1")) == AFTER_TRAIN
     training = json.loads((built / "metrics/train.json").read_text(encoding="utf-8"))

@@ -153,7 +153,7 @@ def _input_row(relative: Path, said: dict[str, str]) -> Row:
     facts = {key: said.get(key) or None for key in CARRIED}
     return {
         **facts,
-        "id": _id("inputs", source_id),
+        "id": _id("inputs", f"faces/{source_id}"),  # an artwork of the same name has another id
         "source": facts["source"] or "inputs",
         "source_id": source_id,
         "origin": "inputs",

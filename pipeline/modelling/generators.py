@@ -41,20 +41,24 @@ def new_system(shape: Shape) -> System:
     Raises:
         BadParams: numbers that this generator cannot have.
     """
+    _check(shape)
     if shape.generator == "resnet":
         return resnet_system(shape.width, shape.blocks)
-    _check_factor(shape)
     return cell_system(shape.width, shape.blocks, shape.factor, shape.palette)
 
 
-def _check_factor(shape: Shape) -> None:
+def _check(shape: Shape) -> None:
+    where = f"for the {shape.generator} generator"
+    if shape.generator == "resnet":
+        if shape.size < 32 or shape.size % 4:
+            raise BadParams(f"resize.size: expected at least 32 and a multiple of 4 {where}, got {shape.size}")
+        return
     if shape.factor & (shape.factor - 1):
         raise BadParams(
-            "resize.size / resize.cells must be a power of two for the cell generator, "
-            f"got {shape.size} / {shape.cells}"
+            f"resize.size / resize.cells: expected a power of two {where}, got {shape.size} / {shape.cells}"
         )
-    if shape.cells % 2:
-        raise BadParams(f"resize.cells must be even for the cell generator, got {shape.cells}")
+    if shape.cells < 8 or shape.cells % 2:
+        raise BadParams(f"resize.cells: expected an even number of at least 8 {where}, got {shape.cells}")
 
 
 def _empty(shape: Shape) -> nn.Module:

@@ -92,7 +92,9 @@ class Training:
         self.art = _load(job.split / "pixel" / "train", job.resize.size)
         if job.generator == "cell":
             self.art = np.ascontiguousarray(self.art[:, :: self.shape.factor, :: self.shape.factor])
-        self.shown = _load(job.split / "faces" / "val", job.resize.size)[: job.params.samples]
+        val = job.split / "faces" / "val"
+        shown = _load(val, job.resize.size) if any(val.glob("*.png")) else self.faces
+        self.shown = shown[: job.params.samples]
         self.seed = derive(job.seed, "train", job.generator) % 2**31
         self.facts = job.facts()
         self.checkpoint = Checkpoint(job.state / "train" / fingerprint(self.facts, CODE))

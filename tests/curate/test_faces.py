@@ -101,7 +101,7 @@ def test_a_wide_picture_is_cropped_to_its_centre(inputs, tmp_path):
     row = read(inputs, tmp_path / "out")["wide.png"]
     pixels = io.read_rgb(tmp_path / "out" / "images" / f"{row['id']}.png")
     assert (pixels == (0, 0, 255)).all()
-    assert row["id"] == "inputs-" + hashlib.sha256(b"wide.png").hexdigest()[:16]
+    assert row["id"] == "inputs-" + hashlib.sha256(b"faces/wide.png").hexdigest()[:16]
     assert row["sha256"] == io.sha256(inputs / "wide.png")
 
 

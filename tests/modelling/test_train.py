@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -155,9 +156,41 @@ def test_pictures_of_another_size_are_named(split: Path, tmp_path: Path) -> None
         train(split, tmp_path, resize=resize)
 
 
-def test_a_factor_that_the_cell_generator_cannot_have_is_a_parameter_error() -> None:
-    with pytest.raises(BadParams, match="power of two"):
-        generators.new_system(generators.Shape(generator="cell", width=4, blocks=1, size=96, cells=32, palette=4))
+@pytest.mark.parametrize(
+    ("generator", "size", "cells", "words"),
+    [
+        ("cell", 96, 32, "power of two for the cell generator, got 96 / 32"),
+        ("cell", 24, 6, "even number of at least 8 for the cell generator, got 6"),
+        ("cell", 36, 9, "even number of at least 8 for the cell generator, got 9"),
+        ("resnet", 16, 8, "at least 32 and a multiple of 4 for the resnet generator, got 16"),
+    ],
+)
+def test_sizes_that_a_generator_cannot_have_are_parameter_errors(
+    generator: str, size: int, cells: int, words: str
+) -> None:
+    shape = generators.Shape(generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4)
+    with pytest.raises(BadParams, match=words):
+        generators.new_system(shape)
+
+
+@pytest.mark.parametrize(("generator", "size", "cells"), [("cell", 32, 8), ("cell", 8, 8), ("resnet", 32, 32)])
+def test_the_smallest_sizes_allowed_can_be_trained(generator: str, size: int, cells: int) -> None:
+    torch.manual_seed(0)
+    shape = generators.Shape(generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4)
+    system = generators.new_system(shape)
+    drawn = system.a2b(torch.rand(1, 3, size, size))
+    assert torch.isfinite(system.disc_b(drawn)).all()
+    assert torch.isfinite(system.disc_a(system.b2a(drawn))).all()
+
+
+def test_without_a_val_split_train_faces_are_shown(split: Path, tmp_path: Path) -> None:
+    shutil.copytree(split, tmp_path / "split")
+    shutil.rmtree(tmp_path / "split" / "faces" / "val")
+    (tmp_path / "split" / "faces" / "val").mkdir()
+    one = PARAMS.train.model_copy(update={"generators": ["cell"], "images_per_epoch": 1})
+    train(tmp_path / "split", tmp_path, params=PARAMS.model_copy(update={"train": one}), epochs=1)
+    shown = read_rgb(tmp_path / "cyclegan/cell/samples/inputs.png")
+    assert np.array_equal(shown[:, :64], read_rgb(split / "faces/train/f0.png"))
 
 
 def test_translations_are_on_the_grid_with_few_colours_and_every_face_is_there(
