@@ -204,6 +204,8 @@ def _best_phase(profile: Profile, pitch: int) -> Positions:
 def _fractional_combs(across: Profile, down: Profile, max_cell: int) -> Iterator[Comb]:
     """Pitches W / n of an uncropped image."""
     width, height = len(across) + 1, len(down) + 1
+    if height < 2:
+        return  # no boundary that rows could lie on
     for count in range(max(2, math.ceil(width / max_cell)), width // 2 + 1):
         if width % count == 0 and height % (width // count) == 0:
             continue  # an integer pitch

@@ -108,8 +108,23 @@ def scrape(
     origin: Annotated[Origin | None, typer.Option(help="Default: scrape.origin of the parameters.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Crawl a replica that listens there instead.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many works of the listing.")] = None,
+    since: Annotated[str | None, typer.Option(help="Only works posted on this day (YYYY-MM-DD) or later.")] = None,
+    animated: Annotated[
+        bool | None, typer.Option("--animated/--still-only", help="Only works of this kind.", show_default=False)
+    ] = None,
+    listing: Annotated[
+        str | None,
+        typer.Option("--list", help="pixeljoint: newest, hall-of-fame, showcase, search; lospec: latest, top, likes."),
+    ] = None,
+    search: Annotated[str | None, typer.Option(help="pixeljoint: works with this text.")] = None,
+    medium: Annotated[str | None, typer.Option(help="lospec: pixel-art, voxel-art, low-poly, ...")] = None,
+    category: Annotated[str | None, typer.Option(help="lospec: hand-pixelled, ...")] = None,
+    tag: Annotated[list[str] | None, typer.Option(help="lospec: works with this tag; may be repeated.")] = None,
     contact: Annotated[str | None, typer.Option(help="Address or URL for the User-Agent; live crawls need it.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="I have read and accept the site's terms.")] = False,
+    ignore_opt_outs: Annotated[
+        bool, typer.Option("--ignore-opt-outs", help="I have permission: override training opt-outs (logged).")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and the robots verdict only.")] = False,
     out: Out = layout.RAW,
     params: ParamsFile = PARAMS,
@@ -119,15 +134,23 @@ def scrape(
     from pipeline.scrape import command
 
     values = _load(params)
-    sources = layout.SOURCES if source is Source.all else (source.value,)
     wanted = command.Wanted(
-        sources=sources,
+        sources=layout.SOURCES if source is Source.all else (source.value,),
         origin=origin.value if origin else None,
         base_url=base_url,
         limit=limit,
+        since=since,
+        animation=None if animated is None else "animated" if animated else "still",
+        listing=listing,
+        search=search,
+        medium=medium,
+        category=category,
+        tags=tuple(tag) if tag else None,
         contact=contact,
         yes=yes,
+        ignore_opt_outs=ignore_opt_outs,
     )
+    wanted = command.ask_for_terms(wanted, values, console.agreed)
     if dry_run:
         result(command.plan(wanted, values, layout.STATE), as_json=True)
         return
@@ -136,7 +159,31 @@ def scrape(
     with _stage(f"scrape_{source.value}") as bars:
         outcome = command.run(wanted, values, out, layout.STATE, bars)
     result(outcome.summary, as_json)
+    for remark in outcome.remarks:
+        note(remark)
     outcome.raise_worst()
+
+
+@app.command()
+def forget(
+    artist: Annotated[list[str] | None, typer.Option(help="Every work of this artist; may be repeated.")] = None,
+    work: Annotated[list[str] | None, typer.Option("--id", help="The work with this row id; may be repeated.")] = None,
+    source: Annotated[Site | None, typer.Option(help="The artist on this site only.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take works down: out of the crawl state and onto the blocklist that later crawls and exports honour."""
+    from pipeline import forget as taking_down
+
+    outcome = taking_down.run(
+        artists=artist or [], ids=work or [], source=source.value if source else None, state=layout.STATE,
+        blocklist=layout.BLOCKLIST, data=layout.DATA, dry_run=dry_run,
+    )  # fmt: skip
+    if as_json:
+        result(outcome, as_json=True)
+        return
+    for line in taking_down.lines(outcome):
+        typer.echo(line)
 
 
 @app.command()
@@ -181,7 +228,7 @@ def import_art(out: Out = layout.IMPORTED) -> None:
     from pipeline.curate import importing
 
     with _stage("import_art"):
-        result(importing.run(layout.INPUT_ART, out))
+        result(importing.run(layout.INPUT_ART, out, layout.BLOCKLIST))
 
 
 @app.command()
@@ -344,18 +391,20 @@ def inspect(
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet PNG there.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Format, size, frames, alpha, colours, cell and native size of images."""
+    """Format, size, frames, alpha, colours, cell and native size of images; of a stage's folder also its books."""
+    from pipeline import contact_sheet
     from pipeline import inspect as looking
 
-    found = looking.inspect(paths)
+    with Bars() as bars:
+        found = looking.inspect(paths, progress=bars)
     if sheet is not None:
-        looking.contact_sheet(paths, sheet)
+        for page in contact_sheet.write(found["images"], sheet):
+            note(f"wrote {page}")
     if as_json:
         result(found, as_json=True)
         return
-    for image in found["images"]:
-        typer.echo(console.line(image))
-    result(found["counts"])
+    for line in looking.lines(found):
+        typer.echo(line)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+import shlex
 import sys
 import time
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
-from pipeline.errors import PipelineError
+from pipeline.errors import Interrupted, PipelineError
 
 EVERY = 5.0  # seconds between plain progress lines
 
@@ -37,10 +38,10 @@ class Guarded(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except (KeyboardInterrupt, Interrupted) as error:
+            return _fail(error, f"interrupted, state saved; to go on: {Settings.again}", 130)
         except PipelineError as error:
             return _fail(error, str(error), error.exit_code)
-        except KeyboardInterrupt as error:
-            return _fail(error, f"interrupted, state saved; to go on: {Settings.again}", 130)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
         except OSError as error:
@@ -58,6 +59,11 @@ def _fail(error: BaseException, message: str, code: int) -> None:
         raise error
     stderr.print(f"facetopix: {message}", style="bold red", markup=False)
     raise typer.Exit(code)
+
+
+def agreed(question: str) -> bool:
+    """The person's answer; no where nobody can be asked."""
+    return sys.stdin.isatty() and typer.confirm(question, err=True)
 
 
 def note(text: str) -> None:
@@ -115,22 +121,8 @@ class Bars:
 def configure(*, debug: bool, quiet: bool, verbose: bool, device: str) -> None:
     """Apply the global options."""
     Settings.debug, Settings.quiet, Settings.device = debug, quiet, device
-    Settings.again = " ".join(["facetopix", *sys.argv[1:]])
+    Settings.again = shlex.join(["facetopix", *sys.argv[1:]])
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
     for chatty in ("httpx", "httpcore", "PIL", "matplotlib", "asyncio", "filelock", "uvicorn", "dvclive"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
-def line(entry: Mapping[str, Any]) -> str:
-    """One entry of `inspect` on one line."""
-    if "error" in entry:
-        return f"{entry['path']}: {entry['error']}"
-    size = f"{entry['width']}x{entry['height']}"
-    native = f"{entry['native_width']}x{entry['native_height']}" if entry["cell"] is not None else "unknown"
-    alpha = "alpha" if entry["has_alpha"] else "opaque"
-    frames = f" {entry['frames']} frames" if entry["frames"] > 1 else ""
-    return (
-        f"{entry['path']}: {entry['format']} {size}{frames} {alpha} {entry['colors']} colours, "
-        f"cell {entry['cell']}, native {native}, confidence {entry['confidence']}"
-    )

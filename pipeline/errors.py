@@ -5,7 +5,8 @@ PipelineError
 ├── BadInput       3  a file, folder or archive that cannot be used
 ├── MarkupChanged  4  a page no longer holds what its parser expects
 ├── Refused        5  robots.txt, a training opt-out, terms not accepted, 401/403
-└── Unreachable    6  network or server failure after retries, or a full disk
+├── Unreachable    6  network or server failure after retries, or a full disk
+└── Interrupted  130  Ctrl-C; the state is saved
 """
 
 from __future__ import annotations
@@ -53,3 +54,9 @@ class Unreachable(PipelineError):
     """The network, the server or the disk failed, and trying again did not help."""
 
     exit_code = 6
+
+
+class Interrupted(PipelineError):
+    """The user asked to stop; what was done is saved, and the same command goes on from there."""
+
+    exit_code = 130

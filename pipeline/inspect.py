@@ -1,41 +1,81 @@
-"""What is in a folder of pictures: format, size, colours, native cell size; as data and as a contact sheet."""
+"""What is in a folder of pictures, and, where a stage wrote it, what its manifest says: as data and as text."""
 
 from __future__ import annotations
 
-import math
+import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pipeline import cells, pictures, pixels
+from pipeline import cells, manifest, pictures, pixels
 from pipeline.errors import BadInput, PipelineError
-from pipeline.io import Pixels, read_rgba, write_png
+from pipeline.io import Pixels, read_rgba
+from pipeline.manifest import Row
+from pipeline.progress import Progress, silent
 
 MAX_CELL = 16
 MIN_CONFIDENCE = 0.55
 SOLID = 128  # alpha from here on is opaque
-GROUND = (72, 76, 88)  # under transparency and between the pictures of a sheet
-SLOT = 96  # pixels a side of a picture's place on the sheet
-GAP = 4
-MAX_SHOWN = 1600
+GROUND = (72, 76, 88)  # under transparency while cells are looked for
+MANY = 100  # pictures; of fewer nobody wants to see the progress
+LISTED = 24  # pictures; more are summed up only
+FREQUENT = 5  # sizes that are told
+NAMED = 12  # licences and the like that are named on a line ...
+TEXT = 60  # ... and characters of each
+NOT_TOLD = "not told"
+
+Entry = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The manifest of a folder."""
+
+    rows: list[Row] = field(default_factory=list)
+    by_stem: dict[str, list[Row]] = field(default_factory=dict)  # file name without extension -> the rows it is of
+    error: str | None = None  # of a manifest that is damaged or of another kind
 
 
 def inspect(
-    paths: Sequence[Path], *, max_cell: int = MAX_CELL, min_confidence: float = MIN_CONFIDENCE
+    paths: Sequence[Path],
+    *,
+    max_cell: int = MAX_CELL,
+    min_confidence: float = MIN_CONFIDENCE,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
-    """`images`: one entry a file, folders searched recursively; `counts`: totals.
+    """`images`: one entry a file, folders searched recursively; `counts`, `pictures`, `manifests`: totals.
 
     An entry holds path, format, width, height, frames, has_alpha, colors (of the first frame), cell (1 = native,
     fractional where the enlargement was, null = unknown), native_width, native_height, confidence; or path and error.
+    Where a manifest names the picture it also holds ids and artists of its rows.
+
+    `counts`: files, native, enlarged, unknown, unreadable; with a manifest also kept, dropped, failed and reasons.
+    `pictures`: formats, animated, frames, has_alpha, colors, size and native_size of the readable ones; minimum, median
+    and maximum of width and of height are each their own. `manifests`: one entry a manifest, see `_told`.
 
     Raises:
         BadInput: a path that does not exist.
     """
-    images = [_entry(path, max_cell, min_confidence) for path in files_of(paths)]
-    return {"images": images, "counts": _counts(images)}
+    files = files_of(paths)
+    folders = [path for path in paths if path.is_dir()]
+    tables = {path.parent: _table(path) for folder in folders for path in sorted(folder.rglob("manifest.jsonl"))}
+    images = []
+    for done, path in enumerate(files, 1):
+        images.append(_entry(path, max_cell, min_confidence) | _provenance(path, tables))
+        if len(files) > MANY:
+            progress("inspect", done, len(files))
+    manifests = [_told(folder, table, files) for folder, table in tables.items()]
+    return {
+        "images": images,
+        "counts": _counts(images) | _statuses(manifests),
+        "pictures": _facts([image for image in images if "error" not in image]),
+        "manifests": manifests,
+    }
 
 
 def files_of(paths: Sequence[Path]) -> list[Path]:
@@ -45,7 +85,7 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     return [file for path in paths for file in (pictures.files_below(path) if path.is_dir() else [path])]
 
 
-def _entry(path: Path, max_cell: int, min_confidence: float) -> dict[str, Any]:
+def _entry(path: Path, max_cell: int, min_confidence: float) -> Entry:
     try:
         facts, rgba = pictures.describe(path), read_rgba(path)
     except PipelineError as error:
@@ -66,12 +106,17 @@ def _entry(path: Path, max_cell: int, min_confidence: float) -> dict[str, Any]:
     }
 
 
+def _on_ground(rgba: Pixels) -> Pixels:
+    solid = rgba[..., 3:] >= SOLID
+    return np.ascontiguousarray(np.where(solid, rgba[..., :3], np.array(GROUND, np.uint8)))
+
+
 def _number(size: float | None) -> float | int | None:
     """Whole sizes as integers: `1`, not `1.0`, in JSON."""
     return int(size) if size is not None and size.is_integer() else size if size is None else round(size, 4)
 
 
-def _counts(images: Iterable[dict[str, Any]]) -> dict[str, int]:
+def _counts(images: Iterable[Entry]) -> dict[str, Any]:
     counts = Counter("unreadable" if "error" in image else _kind(image["cell"]) for image in images)
     return {"files": counts.total(), **{kind: counts[kind] for kind in ("native", "enlarged", "unknown", "unreadable")}}
 
@@ -80,41 +125,165 @@ def _kind(cell: float | None) -> str:
     return "unknown" if cell is None else "native" if cell == 1 else "enlarged"
 
 
-def contact_sheet(paths: Sequence[Path], out: Path) -> int:
-    """A PNG of the readable pictures among `paths`, at most MAX_SHOWN; returns how many it shows.
-
-    Each is enlarged by the integer that fits its place best; one larger than that shows every n-th pixel.
-
-    Raises:
-        BadInput: no readable picture.
-    """
-    shown = [picture for path in files_of(paths)[:MAX_SHOWN] if (picture := _thumbnail(path)) is not None]
-    if not shown:
-        raise BadInput("no readable picture to put on a contact sheet")
-    across = math.ceil(math.sqrt(len(shown)))
-    down = math.ceil(len(shown) / across)
-    sheet = np.empty((down * (SLOT + GAP) + GAP, across * (SLOT + GAP) + GAP, 3), np.uint8)
-    sheet[:] = GROUND
-    for number, picture in enumerate(shown):
-        height, width = picture.shape[:2]
-        top = GAP + number // across * (SLOT + GAP) + (SLOT - height) // 2
-        left = GAP + number % across * (SLOT + GAP) + (SLOT - width) // 2
-        sheet[top : top + height, left : left + width] = picture
-    write_png(out, sheet)
-    return len(shown)
+def _facts(images: Sequence[Entry]) -> dict[str, Any]:
+    native = [(image["native_width"], image["native_height"]) for image in images if image["cell"] is not None]
+    return {
+        "formats": _frequencies(image["format"] for image in images),
+        "animated": sum(image["frames"] > 1 for image in images),
+        "frames": sum(image["frames"] for image in images),
+        "has_alpha": sum(image["has_alpha"] for image in images),
+        "colors": _spread([image["colors"] for image in images]),
+        "size": _sizes([(image["width"], image["height"]) for image in images]),
+        "native_size": _sizes(native),
+    }
 
 
-def _thumbnail(path: Path) -> Pixels | None:
-    """At most SLOT x SLOT; None for an unreadable file, which `inspect` lists."""
-    try:
-        rgb = _on_ground(read_rgba(path))
-    except PipelineError:
+def _sizes(sizes: Sequence[tuple[int, int]]) -> dict[str, Any] | None:
+    if not sizes:
         return None
-    longer = max(rgb.shape[:2])
-    step, zoom = math.ceil(longer / SLOT), max(1, SLOT // longer)
-    return rgb[::step, ::step].repeat(zoom, axis=0).repeat(zoom, axis=1)
+    frequent = sorted(Counter(sizes).items(), key=lambda item: (-item[1], item[0]))[:FREQUENT]
+    return {
+        "width": _spread([width for width, _ in sizes]),
+        "height": _spread([height for _, height in sizes]),
+        "frequent": [{"width": width, "height": height, "images": count} for (width, height), count in frequent],
+    }
 
 
-def _on_ground(rgba: Pixels) -> Pixels:
-    solid = rgba[..., 3:] >= SOLID
-    return np.ascontiguousarray(np.where(solid, rgba[..., :3], np.array(GROUND, np.uint8)))
+def _spread(values: Sequence[int]) -> dict[str, int] | None:
+    if not values:
+        return None
+    return {"min": min(values), "median": statistics.median_low(values), "max": max(values)}
+
+
+def _frequencies(values: Iterable[object]) -> dict[str, int]:
+    """Counts, the most frequent first; None is told as such."""
+    counts = Counter(NOT_TOLD if value is None else str(value) for value in values)
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _table(path: Path) -> Table:
+    try:
+        rows = manifest.read(path.parent)
+    except BadInput as error:
+        return Table(error=str(error))
+    by_stem: dict[str, list[Row]] = {}
+    for row in rows:
+        for stem in _stems(row):
+            by_stem.setdefault(stem, []).append(row)
+    return Table(rows, by_stem)
+
+
+def _stems(row: Row) -> set[str]:
+    """How the file of a row may be named: by its bytes in a crawl, by its id later on."""
+    return {str(row.get("sha256")), row["id"]}
+
+
+def _provenance(path: Path, tables: Mapping[Path, Table]) -> Entry:
+    table = next((tables[folder] for folder in path.parents if folder in tables), Table())
+    rows = table.by_stem.get(path.stem, [])
+    artists = sorted({str(row["artist"]) for row in rows if row.get("artist")})
+    return {"ids": [row["id"] for row in rows], "artists": artists} if rows else {}
+
+
+def _told(folder: Path, table: Table, files: Iterable[Path]) -> Entry:
+    """What a manifest says: statuses and reasons of all rows, provenance of the kept ones.
+
+    `missing`: ids of kept rows without a file; `unlisted`: how many files below the folder no kept row names.
+    """
+    path = str(folder / "manifest.jsonl")
+    if table.error is not None:
+        return {"path": path, "error": table.error}
+    kept = [row for row in table.rows if row["status"] == "kept"]
+    there = {file.stem for file in files if file.is_relative_to(folder)}
+    artists = [row.get("artist") for row in kept]
+    return {
+        "path": path,
+        "rows": len(table.rows),
+        **manifest.tally(table.rows),
+        "sources": _frequencies(row.get("source") for row in kept),
+        "origins": _frequencies(row.get("origin") for row in kept),
+        "licences": _frequencies(row.get("licence") for row in kept),
+        "artists": len({artist for artist in artists if artist}),
+        "artist_not_told": sum(not artist for artist in artists),
+        "ai_generated": _frequencies(row.get("ai_generated") for row in kept),
+        "missing": [row["id"] for row in kept if there.isdisjoint(_stems(row))],
+        "unlisted": len(there - {stem for row in kept for stem in _stems(row)}),
+    }
+
+
+def _statuses(manifests: Iterable[Entry]) -> dict[str, Any]:
+    """Totals of all manifests; nothing where there is none."""
+    read = [told for told in manifests if "error" not in told]
+    if not read:
+        return {}
+    reasons: Counter[str] = sum((Counter(told["reasons"]) for told in read), Counter())
+    statuses = {status: sum(told[status] for told in read) for status in manifest.STATUSES}
+    return {**statuses, "reasons": dict(sorted(reasons.items()))}
+
+
+def lines(found: Mapping[str, Any]) -> list[str]:
+    """The same for a person: each picture where there are few, else the unreadable ones; then manifests and totals."""
+    images = found["images"]
+    listed = images if len(images) <= LISTED else [image for image in images if "error" in image]
+    more = [f"... and {len(listed) - LISTED} more unreadable files"] if len(listed) > LISTED else []
+    told = chain.from_iterable(_manifest_lines(table) for table in found["manifests"])
+    all_lines = [*map(_line, listed[:LISTED]), *more, *told, *_total_lines(found["counts"], found["pictures"])]
+    return [printable(line) for line in all_lines]
+
+
+def printable(text: str) -> str:
+    """Text of others without what would move a cursor or cannot be encoded."""
+    return "".join(sign if sign.isprintable() else "?" for sign in text)
+
+
+def _line(image: Entry) -> str:
+    if "error" in image:
+        return str(image["error"])
+    native = f"native {image['native_width']}x{image['native_height']}" if image["cell"] else "native size unknown"
+    frames = f", {image['frames']} frames" if image["frames"] > 1 else ""
+    alpha = ", transparency" if image["has_alpha"] else ""
+    return (
+        f"{image['path']}: {image['format']} {image['width']}x{image['height']}{frames}{alpha}, "
+        f"{image['colors']} colours, cell {image['cell'] or 'unknown'}, {native}, confidence {image['confidence']}"
+    )
+
+
+def _manifest_lines(told: Entry) -> Iterator[str]:
+    if "error" in told:
+        yield told["error"]
+        return
+    reasons = f" ({_listed(told['reasons'])})" if told["reasons"] else ""
+    statuses = ", ".join(f"{told[status]} {status}" for status in manifest.STATUSES)
+    yield f"{Path(told['path']).parent}: {told['rows']} rows: {statuses}{reasons}"
+    unnamed = f", of {told['artist_not_told']} works {NOT_TOLD}" if told["artist_not_told"] else ""
+    yield f"  artists: {told['artists']}{unnamed}"
+    for name in ("sources", "origins", "licences", "ai_generated"):
+        yield f"  {name}: {_listed(told[name])}"
+    if told["missing"]:
+        yield f"  missing: {len(told['missing'])} pictures of kept rows, first {told['missing'][0]}"
+    if told["unlisted"]:
+        yield f"  unlisted: {told['unlisted']} pictures that no kept row names"
+
+
+def _total_lines(counts: Mapping[str, int], facts: Mapping[str, Any]) -> Iterator[str]:
+    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in ("native", "enlarged", "unknown", "unreadable"))
+    yield f"{counts['files']} pictures: {kinds}"
+    if facts["size"]:
+        colours = facts["colors"]
+        yield f"  formats: {_listed(facts['formats'])}; {facts['has_alpha']} with transparency"
+        yield f"  frames: {facts['frames']}; {facts['animated']} pictures are animated"
+        yield f"  colours: {colours['min']} to {colours['max']}, median {colours['median']}"
+        yield f"  size: {_size_line(facts['size'])}"
+    if facts["native_size"]:
+        yield f"  native size: {_size_line(facts['native_size'])}"
+
+
+def _size_line(sizes: Mapping[str, Any]) -> str:
+    least, middle, most = (f"{sizes['width'][key]}x{sizes['height'][key]}" for key in ("min", "median", "max"))
+    often = ", ".join(f"{size['width']}x{size['height']} ({size['images']})" for size in sizes["frequent"])
+    return f"{least} to {most}, median {middle}; most frequent {often}"
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    named = [f"{name[:TEXT]} {count}" for name, count in list(counts.items())[:NAMED]]
+    return ", ".join(named + ([f"{len(counts) - NAMED} more"] if len(counts) > NAMED else [])) or "none"

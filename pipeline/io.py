@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import struct
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,17 +23,31 @@ Pixels = NDArray[np.uint8]
 
 MAX_PIXELS = 16_000_000  # per frame; a gallery's largest legitimate artwork is far below
 FORMATS = ("PNG", "GIF", "WEBP", "JPEG", "BMP")
+DAMAGED = (  # what Pillow raises over bytes that are no whole image; the last two of a torn animated GIF
+    OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError, IndexError, struct.error,
+)  # fmt: skip
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[BinaryIO]:
+    """Write beside, flush to disk, rename: `path` never holds half of what the block writes."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        with partial.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write beside, flush to disk, rename: `path` never holds half of `data`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    with partial.open("wb") as file:
+    """The whole of a file at once; see `atomic_file`."""
+    with atomic_file(path) as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
 
 
 @contextmanager
@@ -67,22 +84,38 @@ def open_image(path: Path) -> Iterator[Image.Image]:
     Raises:
         BadInput: not one of FORMATS, more than MAX_PIXELS, or damaged (also while the block reads it).
     """
+    with _opened(path, str(path)) as image:
+        yield image
+
+
+@contextmanager
+def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: no matter for pixels
-            with Image.open(path, formats=FORMATS) as image:
+            with Image.open(source, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
-                    raise BadInput(f"{path}: {image.width}x{image.height} pixels, the limit is {MAX_PIXELS}")
+                    raise BadInput(f"{name}: {image.width}x{image.height} pixels, the limit is {MAX_PIXELS}")
                 yield image
-    except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise BadInput(f"{path}: not a readable {'/'.join(FORMATS)} image: {error}") from error
+    except DAMAGED as error:
+        raise BadInput(f"{name}: not a readable {'/'.join(FORMATS)} image: {error}") from error
 
 
 def read_rgba(path: Path) -> Pixels:
     """First frame as uint8 (H, W, 4); colours under alpha 0 are set to 0, so that they cannot leak."""
     with open_image(path) as image:
-        pixels = np.array(image.convert("RGBA"))
+        return _rgba(image)
+
+
+def decode_rgba(data: bytes, name: str = "image") -> Pixels:
+    """`read_rgba` of a file's bytes; `name` is for errors."""
+    with _opened(BytesIO(data), name) as image:
+        return _rgba(image)
+
+
+def _rgba(image: Image.Image) -> Pixels:
+    pixels = np.array(image.convert("RGBA"))
     pixels[pixels[..., 3] == 0] = 0
     return pixels
 
@@ -93,13 +126,41 @@ def read_rgb(path: Path) -> Pixels:
     Raises:
         BadInput: the image has an alpha channel with anything but 255 in it: flatten first.
     """
-    pixels = read_rgba(path)
-    if (pixels[..., 3] != 255).any():
-        raise BadInput(f"{path}: expected an opaque image, found transparency: flatten it first")
-    return np.ascontiguousarray(pixels[..., :3])
+    with open_image(path) as image:
+        return _rgb(image, str(path))
+
+
+def decode_rgb(data: bytes, name: str = "image") -> Pixels:
+    """`read_rgb` of a file's bytes; `name` is for errors."""
+    with _opened(BytesIO(data), name) as image:
+        return _rgb(image, name)
+
+
+def _rgb(image: Image.Image, name: str) -> Pixels:
+    if image.mode == "RGB" and "transparency" not in image.info:
+        return np.array(image)
+    rgba = _rgba(image)
+    if (rgba[..., 3] != 255).any():
+        raise BadInput(f"{name}: expected an opaque image, found transparency: flatten it first")
+    return without_alpha(rgba)
+
+
+def without_alpha(rgba: Pixels) -> Pixels:
+    """uint8 (H, W, 4) -> (H, W, 3), plane by plane: four times as fast as a copy of the slice."""
+    rgb = np.empty((*rgba.shape[:2], 3), np.uint8)
+    for channel in range(3):
+        rgb[..., channel] = rgba[..., channel]
+    return rgb
+
+
+def encode_png(pixels: Pixels) -> bytes:
+    """uint8 (H, W, 3) or (H, W, 4) as a lossless PNG."""
+    data = BytesIO()
+    Image.fromarray(pixels).save(data, format="PNG", compress_level=6)
+    return data.getvalue()
 
 
 def write_png(path: Path, pixels: Pixels) -> None:
-    """uint8 (H, W, 3) or (H, W, 4) as a lossless PNG. Durable only with the folder it is part of."""
+    """`encode_png` into a file. Durable only with the folder it is part of."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(pixels).save(path, format="PNG", compress_level=6)
+    path.write_bytes(encode_png(pixels))

@@ -7,15 +7,17 @@ from pathlib import Path
 INPUTS = Path("inputs")
 INPUT_ART = INPUTS / "art"
 INPUT_FACES = INPUTS / "faces"
+BLOCKLIST = INPUTS / "blocklist.jsonl"
 
-RAW = Path("data/raw")
+DATA = Path("data")
+RAW = DATA / "raw"
 IMPORTED = RAW / "inputs"
-FACES = Path("data/faces")
-DEDUP = Path("data/dedup")
-FLATTEN = Path("data/flatten")
-GRID = Path("data/grid")
-RESIZE = Path("data/resize")
-SPLIT = Path("data/split")
+FACES = DATA / "faces"
+DEDUP = DATA / "dedup"
+FLATTEN = DATA / "flatten"
+GRID = DATA / "grid"
+RESIZE = DATA / "resize"
+SPLIT = DATA / "split"
 
 CYCLEGAN = Path("artifacts/cyclegan")
 TRANSLATE = Path("artifacts/translate")

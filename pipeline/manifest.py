@@ -6,15 +6,14 @@ Provenance keys are carried from stage to stage, so that each manifest can be re
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BadInput
-from pipeline.io import write_atomic
+from pipeline.io import atomic_file, write_atomic
 
 Row = dict[str, Any]
 
@@ -47,18 +46,23 @@ def _row(previous: Mapping[str, Any], status: str, reason: str | None, facts: Ma
 
 def dump(rows: Iterable[Row]) -> str:
     """Rows as JSON Lines: sorted by id, keys sorted, so that equal rows are equal bytes."""
-    ordered = sorted(rows, key=lambda row: row["id"])
-    _check(ordered)
-    return "".join(json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n" for row in ordered)
+    return "".join(map(_line, _checked(sorted(rows, key=lambda row: row["id"]))))
 
 
-def _check(rows: list[Row]) -> None:
-    for before, after in itertools.pairwise(rows):
-        if before["id"] == after["id"]:
-            raise AssertionError(f"two rows with id {after['id']}")
+def _line(row: Row) -> str:
+    return json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _checked(rows: Iterable[Row]) -> Iterator[Row]:
+    """The same rows, each looked at: in order, none twice, a reason where there must be one."""
+    before = ""
     for row in rows:
+        if row["id"] <= before:
+            raise AssertionError(f"row {row['id']} after {before}")
         if row["status"] not in STATUSES or (row["status"] == "kept") != (row["reason"] is None):
             raise AssertionError(f"row {row['id']}: status {row['status']!r} with reason {row['reason']!r}")
+        before = row["id"]
+        yield row
 
 
 def read(folder: Path) -> list[Row]:
@@ -71,7 +75,7 @@ def read(folder: Path) -> list[Row]:
     if not path.is_file():
         raise BadInput(f"{path}: no manifest; run the stage that makes {folder} first")
     rows = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
         try:
             row = json.loads(line)
             row["id"], row["status"], row["reason"]
@@ -86,12 +90,43 @@ def read_kept(folder: Path) -> list[Row]:
     return [row for row in read(folder) if row["status"] == "kept"]
 
 
+def stream_kept(folder: Path) -> Iterator[Row]:
+    """`read_kept`, a row at a time: the file is never held as a whole.
+
+    Raises:
+        BadInput: no manifest there, a line that is not a row, or rows that are not sorted by id.
+    """
+    path, before = folder / "manifest.jsonl", ""
+    if not path.is_file():
+        raise BadInput(f"{path}: no manifest; run the stage that makes {folder} first")
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            row = _parsed(line, f"{path}:{number}")
+            if row["id"] <= before:
+                raise BadInput(f"{path}:{number}: expected rows sorted by id, found {row['id']} after {before}")
+            before = row["id"]
+            if row["status"] == "kept":
+                yield row
+
+
+def _parsed(line: bytes, place: str) -> Row:
+    try:
+        row: Row = json.loads(line)
+        row["id"], row["status"], row["reason"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{place}: expected a JSON row with id, status, reason: {error}") from error
+    return row
+
+
 def tally(rows: Iterable[Row]) -> dict[str, Any]:
     """Counts per status, and per reason for what was not kept."""
-    rows = list(rows)
-    status = Counter(row["status"] for row in rows)
-    reasons = Counter(row["reason"] for row in rows if row["reason"] is not None)
-    return {**{name: status[name] for name in STATUSES}, "reasons": dict(sorted(reasons.items()))}
+    counts = Counter((row["status"], row["reason"]) for row in rows)
+    status = {name: sum(n for (one, _), n in counts.items() if one == name) for name in STATUSES}
+    reasons = Counter({reason: 0 for _, reason in counts if reason is not None})
+    for (_, reason), count in counts.items():
+        if reason is not None:
+            reasons[reason] += count
+    return {**status, "reasons": dict(sorted(reasons.items()))}
 
 
 def write(folder: Path, rows: Iterable[Row], *, inputs: Iterable[str], **extra: Any) -> dict[str, Any]:
@@ -106,14 +141,81 @@ def write(folder: Path, rows: Iterable[Row], *, inputs: Iterable[str], **extra: 
     Raises:
         AssertionError: the books do not balance (a bug of the stage).
     """
-    rows, given = list(rows), set(inputs)
-    accounted = {row["id"] if row["id"] in given else row.get("parent") for row in rows}
-    if accounted != given:
-        raise AssertionError(f"{folder}: the books do not balance: {sorted(map(str, accounted ^ given))[:5]}")
-    stats = {"inputs": len(given), **tally(rows), **extra}
-    write_atomic(folder / "manifest.jsonl", dump(rows).encode())
+    return write_sorted(folder, sorted(rows, key=lambda row: row["id"]), inputs=inputs, **extra)
+
+
+def write_sorted(folder: Path, rows: Iterable[Row], *, inputs: Iterable[str], **extra: Any) -> dict[str, Any]:
+    """`write` for rows that come sorted by id, one at a time: none is held in memory."""
+    given = set(inputs)
+    accounted: set[str | None] = set()
+
+    def lines() -> Iterator[Row]:
+        with atomic_file(folder / "manifest.jsonl") as file:
+            for row in _checked(rows):
+                accounted.add(row["id"] if row["id"] in given else row.get("parent"))
+                file.write(_line(row).encode())
+                yield row
+            if accounted != given:
+                raise AssertionError(f"{folder}: the books do not balance: {sorted(map(str, accounted ^ given))[:5]}")
+
+    counts = tally(lines())
+    stats = {"inputs": len(given), **counts, **extra}
     write_json(folder / "stats.json", stats)
     return stats
+
+
+def write_streamed(
+    folder: Path, groups: Iterable[tuple[str, Sequence[Row]]], **counted: Callable[[Row], bool]
+) -> dict[str, Any]:
+    """`write` for a stage that works through its inputs in order: no more than a few rows are held in memory.
+
+    Args:
+        folder: the stage's output folder.
+        groups: each input, ascending, with its rows: one of the same id, or any number whose `parent` it is and whose
+            ids begin with its own.
+        counted: further facts for stats.json, each the number of rows that a predicate holds for.
+
+    Raises:
+        AssertionError: an input without a row, or with a row that is not its own (a bug of the stage).
+    """
+    inputs: Counter[str] = Counter()
+    more: Counter[str] = Counter(dict.fromkeys(counted, 0))
+
+    def lines() -> Iterator[Row]:
+        with atomic_file(folder / "manifest.jsonl") as file:
+            for row in _checked(_in_order(groups, inputs)):
+                file.write(_line(row).encode())
+                more.update(name for name, holds in counted.items() if holds(row))
+                yield row
+
+    counts = tally(lines())
+    stats = {"inputs": inputs.total(), **counts, **more}
+    write_json(folder / "stats.json", stats)
+    return stats
+
+
+def _in_order(groups: Iterable[tuple[str, Sequence[Row]]], inputs: Counter[str]) -> Iterator[Row]:
+    """Rows by id; tiles wait until no input with a smaller id can come. Counts the `inputs`."""
+    waiting: list[Row] = []
+    for given, rows in groups:
+        if not rows or any(given not in (row["id"], row.get("parent")) or row["id"] < given for row in rows):
+            raise AssertionError(f"the books do not balance: {given} became {[row['id'] for row in rows]}")
+        inputs["inputs"] += 1
+        done = [row for row in waiting if row["id"] < given]
+        yield from done
+        waiting = sorted([*waiting[len(done) :], *rows], key=lambda row: row["id"])
+    yield from waiting
+
+
+def verdict(status: str, reason: str | None = None, **facts: Any) -> dict[str, Any]:
+    """What a step says of one work, for `judged`."""
+    return {"status": status, "reason": reason, **facts}
+
+
+def judged(previous: Mapping[str, Any], said: Mapping[str, Any], carried: Iterable[str] = ()) -> Row:
+    """A row from a verdict; `carried` are the keys that it takes from the `previous` row unless the work failed."""
+    facts = {key: previous[key] for key in carried if key in previous and said["status"] != "failed"}
+    return _row(previous, said["status"], said["reason"], {**facts, **said})
 
 
 def write_json(path: Path, value: Any) -> None:

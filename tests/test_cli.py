@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 COMMANDS = [
     "scrape", "scrape-page", "add", "import-art", "faces", "dedup", "flatten", "grid", "resize", "split", "train",
-    "translate", "stylize", "evaluate", "report", "convert", "inspect", "clean",
+    "translate", "stylize", "evaluate", "report", "convert", "inspect", "forget", "clean",
 ]  # fmt: skip
 SAMPLE = Sample(revision="x", pixeljoint=6, lospec=6, pixiehaus=6, faces=8)
 
@@ -143,6 +143,24 @@ def test_one_page_through_its_parser(home: Path) -> None:
     done = facetopix(home, "scrape-page", str(page), "--source", "pixeljoint")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)
+
+
+def test_a_work_is_taken_down_and_stays_away(home: Path) -> None:
+    facetopix(home, "scrape", "--source", "lospec", "--limit", "5")
+    manifest = home / "data/raw/lospec/manifest.jsonl"
+    work = next(
+        row["id"] for row in map(json.loads, manifest.read_text(encoding="utf-8").splitlines()) if row["sha256"]
+    )
+    told = json.loads(facetopix(home, "forget", "--id", work, "--dry-run", "--json").stdout)
+    assert (told["works"], told["images"]) == ([work], 1)
+    assert not (home / "inputs").exists()
+    done = facetopix(home, "forget", "--id", work)
+    assert done.returncode == 0, done.stderr
+    assert f"{work}: 1 works" in done.stdout
+    assert "uv run dvc repro" in done.stdout
+    stats = json.loads(facetopix(home, "scrape", "--source", "lospec", "--limit", "5", "--json").stdout)
+    assert stats["reasons"]["blocklist"] == 1
+    assert facetopix(home, "forget").returncode == 3
 
 
 def test_inspect_tells_the_native_size(home: Path) -> None:

@@ -72,6 +72,12 @@ def test_a_damaged_manifest_is_named_with_its_line(tmp_path: Path) -> None:
         manifest.read(tmp_path)
 
 
+def test_line_separators_in_a_title_are_no_line_ends(tmp_path: Path) -> None:
+    row = manifest.kept({"id": "a", "title": "a\u2028b\u2029c\x85d"})
+    manifest.write(tmp_path, [row], inputs=["a"])
+    assert manifest.read(tmp_path) == [row]
+
+
 def test_a_missing_manifest_says_which_stage_to_run(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="run the stage that makes"):
         manifest.read(tmp_path / "nothing")

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import inspect
+from pipeline import inspect, manifest
 from pipeline.errors import BadInput
-from pipeline.io import write_png
+from pipeline.io import sha256, write_png
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 KEYS = {
@@ -89,21 +89,174 @@ def test_animations_count_their_frames(tmp_path) -> None:
     assert inspect.inspect([tmp_path / "x.gif"])["images"][0]["frames"] == 3
 
 
-def test_the_contact_sheet_shows_every_picture_at_an_integer_zoom(tmp_path) -> None:
-    source = folder(tmp_path)
-    assert inspect.contact_sheet([source], tmp_path / "sheet.png") == 3
-    sheet = np.asarray(Image.open(tmp_path / "sheet.png"))
-    slot = inspect.SLOT + inspect.GAP
-    assert sheet.shape == (2 * slot + inspect.GAP, 2 * slot + inspect.GAP, 3)
-    place = sheet[inspect.GAP : slot, inspect.GAP + slot : 2 * slot]
-    native = inspect._on_ground(sprite(1))
-    np.testing.assert_array_equal(place, native.repeat(6, 0).repeat(6, 1))
+def test_pictures_are_summed_up_by_format_size_and_kind(tmp_path) -> None:
+    for number, (width, height) in enumerate([(16, 16), (16, 16), (8, 40), (30, 20)]):
+        write_png(tmp_path / f"{number}.png", sprite(number, 40)[:height, :width, : 3 + (number == 0)])
+    frames = [Image.fromarray(sprite(seed)).convert("P") for seed in range(2)]
+    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
+    (tmp_path / "torn.png").write_bytes(b"")
+    facts = inspect.inspect([tmp_path])["pictures"]
+    assert facts["formats"] == {"PNG": 4, "GIF": 1}
+    assert (facts["animated"], facts["frames"], facts["has_alpha"]) == (1, 6, 1)
+    assert facts["size"] == {
+        "width": {"min": 8, "median": 16, "max": 30},
+        "height": {"min": 16, "median": 16, "max": 40},
+        "frequent": [
+            {"width": 16, "height": 16, "images": 3},
+            {"width": 8, "height": 40, "images": 1},
+            {"width": 30, "height": 20, "images": 1},
+        ],
+    }
 
 
-def test_a_sheet_of_nothing_is_refused(tmp_path) -> None:
-    (tmp_path / "x.png").write_bytes(b"nothing")
-    with pytest.raises(BadInput, match="no readable picture"):
-        inspect.contact_sheet([tmp_path], tmp_path / "sheet.png")
+def test_of_nothing_there_are_no_sizes(tmp_path) -> None:
+    (tmp_path / "torn.png").write_bytes(b"")
+    facts = inspect.inspect([tmp_path])["pictures"]
+    assert (facts["size"], facts["native_size"], facts["colors"], facts["formats"]) == (None, None, None, {})
+
+
+def raw_folder(folder: Path) -> Path:
+    """Four kept rows of three pictures, one of them lost, and two rows without a picture."""
+    images = folder / "images"
+    for number in range(3):
+        write_png(images / f"{number}.png", sprite(number))
+    digests = [sha256(images / f"{number}.png") for number in range(3)]
+    for number in range(2):
+        (images / f"{number}.png").rename(images / f"{digests[number]}.png")
+    told = {"source": "lospec", "origin": "live", "ai_generated": None}
+    rows = [
+        manifest.kept({"id": "lospec-1", **told, "artist": "Ann", "licence": "CC0-1.0", "sha256": digests[0]}),
+        manifest.kept({"id": "lospec-2", **told, "artist": "Bob", "licence": None, "sha256": digests[0]}),
+        manifest.kept({"id": "lospec-3", **told, "artist": None, "licence": None, "sha256": digests[1]}),
+        manifest.kept({"id": "lospec-4", **told, "artist": "Ann", "licence": None, "sha256": digests[2]}),
+        manifest.dropped({"id": "lospec-5", **told, "artist": "Zoe", "licence": "CC-BY-4.0"}, "noai"),
+        manifest.failed({"id": "lospec-6", **told, "artist": "Zoe"}, "gone"),
+    ]
+    manifest.write(folder, rows, inputs=[row["id"] for row in rows])
+    return folder
+
+
+def test_a_manifest_tells_statuses_reasons_and_the_provenance_of_what_was_kept(tmp_path) -> None:
+    found = inspect.inspect([raw_folder(tmp_path)])
+    assert found["counts"] == {
+        "files": 3, "native": 3, "enlarged": 0, "unknown": 0, "unreadable": 0,
+        "kept": 4, "dropped": 1, "failed": 1, "reasons": {"gone": 1, "noai": 1},
+    }  # fmt: skip
+    assert found["manifests"] == [
+        {
+            "path": str(tmp_path / "manifest.jsonl"), "rows": 6, "kept": 4, "dropped": 1, "failed": 1,
+            "reasons": {"gone": 1, "noai": 1}, "sources": {"lospec": 4}, "origins": {"live": 4},
+            "licences": {"not told": 3, "CC0-1.0": 1}, "artists": 2, "artist_not_told": 1,
+            "ai_generated": {"not told": 4}, "missing": ["lospec-4"], "unlisted": 1,
+        }
+    ]  # fmt: skip
+
+
+def test_a_picture_names_its_rows_and_their_artists(tmp_path) -> None:
+    images = inspect.inspect([raw_folder(tmp_path)])["images"]
+    named = [(image.get("ids"), image.get("artists")) for image in images]
+    assert sorted(named, key=str) == [(None, None), (["lospec-1", "lospec-2"], ["Ann", "Bob"]), (["lospec-3"], [])]
+    assert {frozenset(image) for image in images} == {frozenset(KEYS), frozenset(KEYS | {"ids", "artists"})}
+
+
+def test_later_stages_name_their_files_by_id(tmp_path) -> None:
+    write_png(tmp_path / "images" / "lospec-1-f003.png", sprite())
+    manifest.write(
+        tmp_path, [manifest.kept({"id": "lospec-1-f003", "sha256": "of the original"})], inputs=["lospec-1-f003"]
+    )
+    found = inspect.inspect([tmp_path])
+    assert found["images"][0]["ids"] == ["lospec-1-f003"]
+    assert (found["manifests"][0]["missing"], found["manifests"][0]["unlisted"]) == ([], 0)
+
+
+def test_several_manifests_add_up(tmp_path) -> None:
+    raw_folder(tmp_path / "raw" / "a")
+    raw_folder(tmp_path / "raw" / "b")
+    found = inspect.inspect([tmp_path])
+    assert (found["counts"]["kept"], found["counts"]["reasons"]) == (8, {"gone": 2, "noai": 2})
+    assert [Path(told["path"]).parent.name for told in found["manifests"]] == ["a", "b"]
+
+
+def test_a_damaged_manifest_does_not_hide_the_pictures(tmp_path) -> None:
+    write_png(tmp_path / "a.png", sprite())
+    (tmp_path / "manifest.jsonl").write_text("no row")
+    found = inspect.inspect([tmp_path])
+    assert found["counts"] == {"files": 1, "native": 1, "enlarged": 0, "unknown": 0, "unreadable": 0}
+    assert "manifest.jsonl:1" in found["manifests"][0]["error"]
+    assert any("manifest.jsonl:1" in line for line in inspect.lines(found))
+
+
+def test_a_person_is_told_of_each_picture_where_there_are_few(tmp_path) -> None:
+    lines = inspect.lines(inspect.inspect([folder(tmp_path)]))
+    assert lines[0].endswith("big.png: PNG 64x64, transparency, 6 colours, cell 4, native 16x16, confidence 1.0")
+    assert "native size unknown" in lines[2]
+    assert "torn.png: not a readable" in lines[3]
+    assert lines[4:6] == [
+        "4 pictures: 1 native, 1 enlarged, 1 unknown, 1 unreadable",
+        "  formats: PNG 3; 2 with transparency",
+    ]
+    assert lines[8] == "  size: 16x16 to 120x120, median 64x64; most frequent 16x16 (1), 64x64 (1), 120x120 (1)"
+
+
+def test_of_many_pictures_a_person_is_told_the_broken_ones_and_the_sums(tmp_path) -> None:
+    for number in range(inspect.LISTED + 1):
+        (tmp_path / f"{number}.png").write_bytes(b"")
+    write_png(tmp_path / "whole.png", sprite())
+    lines = inspect.lines(inspect.inspect([tmp_path]))
+    assert sum("not a readable" in line for line in lines) == inspect.LISTED
+    assert "... and 1 more unreadable files" in lines
+    assert not any("whole.png" in line for line in lines)
+
+
+def test_a_person_is_told_what_a_manifest_says(tmp_path) -> None:
+    lines = inspect.lines(inspect.inspect([raw_folder(tmp_path / "lospec")]))
+    start = next(number for number, line in enumerate(lines) if "6 rows" in line)
+    assert lines[start : start + 8] == [
+        f"{tmp_path / 'lospec'}: 6 rows: 4 kept, 1 dropped, 1 failed (gone 1, noai 1)",
+        "  artists: 2, of 1 works not told",
+        "  sources: lospec 4",
+        "  origins: live 4",
+        "  licences: not told 3, CC0-1.0 1",
+        "  ai_generated: not told 4",
+        "  missing: 1 pictures of kept rows, first lospec-4",
+        "  unlisted: 1 pictures that no kept row names",
+    ]
+
+
+def test_text_of_others_cannot_move_the_cursor_nor_flood_the_screen(tmp_path) -> None:
+    rows = [manifest.kept({"id": str(number), "licence": f"\x1b[2J\n{number} " + "x" * 999}) for number in range(40)]
+    manifest.write(tmp_path, rows, inputs=[row["id"] for row in rows])
+    (tmp_path / os.fsdecode(b"\xff.png")).write_bytes(b"")
+    lines = inspect.lines(inspect.inspect([tmp_path]))
+    assert all(line.isprintable() for line in lines)
+    assert max(map(len, lines)) < 1200
+    "\n".join(lines).encode()
+
+
+def test_progress_is_told_of_many_pictures_only(tmp_path) -> None:
+    told: list[tuple[str, int, int]] = []
+    for number in range(inspect.MANY + 1):
+        (tmp_path / f"{number:03}.png").write_bytes(b"")
+    inspect.inspect([tmp_path], progress=lambda *args: told.append(args))
+    assert told[0] == ("inspect", 1, inspect.MANY + 1)
+    assert told[-1] == ("inspect", inspect.MANY + 1, inspect.MANY + 1)
+    told.clear()
+    (tmp_path / "000.png").unlink()
+    inspect.inspect([tmp_path], progress=lambda *args: told.append(args))
+    assert not told
+
+
+@pytest.mark.parametrize("length", range(20, 420, 7))
+def test_a_torn_animation_is_an_entry_whatever_it_lacks(tmp_path, length: int) -> None:
+    frames = [Image.fromarray(sprite(seed)).convert("P") for seed in range(3)]
+    frames[0].save(tmp_path / "x.gif", save_all=True, append_images=frames[1:])
+    (tmp_path / "x.gif").write_bytes((tmp_path / "x.gif").read_bytes()[:length])
+    assert len(inspect.inspect([tmp_path])["images"]) == 1
+
+
+def test_a_picture_of_one_row_is_an_entry(tmp_path) -> None:
+    write_png(tmp_path / "x.png", np.random.default_rng(0).integers(0, 256, (1, 60, 3), dtype=np.uint8))
+    assert inspect.inspect([tmp_path])["counts"]["native"] == 1
 
 
 @pytest.mark.shared

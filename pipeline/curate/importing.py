@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pipeline import archives, io, manifest, pictures
+from pipeline.blocklist import Blocklist, load
 from pipeline.errors import BadInput
 from pipeline.manifest import Row
 
@@ -21,22 +22,26 @@ UNKNOWN = dict.fromkeys(("fetched_at", "format", "width", "height", "frames", "h
 Notes = dict[str, str]  # one line of a manifest.csv by column
 
 
-def run(src: Path, dst: Path) -> dict[str, Any]:
+def run(src: Path, dst: Path, blocklist: Path) -> dict[str, Any]:
     """Every image below `src` -> manifest and images/<sha256>.<ext>, as a scrape stage leaves them.
 
     Facts come from the nearest manifest.csv in or above the file's folder that lists it. An absent or empty `src`
-    gives no rows. Reasons: not_an_image.
+    gives no rows. Reasons: not_an_image, blocklist (of such a work only the place of its file is told).
     """
+    blocked = load(blocklist)
     files = pictures.files_below(src) if src.is_dir() else []
     notes = _notes(src) if files else {}
     with io.output_dir(dst) as out:
         (out / "images").mkdir()
-        rows = [_import(path, src, notes.get(path, {}), out / "images") for path in files]
+        rows = [_import(path, src, notes.get(path, {}), blocked, out / "images") for path in files]
         return manifest.write(out, rows, inputs=[row["id"] for row in rows])
 
 
-def _import(path: Path, src: Path, notes: Notes, images: Path) -> Row:
+def _import(path: Path, src: Path, notes: Notes, blocked: Blocklist, images: Path) -> Row:
     row = _blank_row(path.relative_to(src).as_posix(), notes)
+    if blocked.covers(id=row["id"], source=SOURCE, artists=[row["artist"]]):
+        untold = _blank_row(row["source_id"], {})
+        return manifest.dropped(untold, "blocklist", **UNKNOWN, sha256=None, bytes=None)
     digest = io.sha256(path)
     facts: dict[str, Any] = {"sha256": digest, "bytes": path.stat().st_size}
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +18,8 @@ class Hit:
     body: str
     user_agent: str
     cookie: str
+    headers: Mapping[str, str] = field(default_factory=dict, hash=False)  # names in lower case
+    time: float = 0.0  # time.monotonic() at its arrival
 
     @property
     def path(self) -> str:
@@ -45,6 +47,11 @@ class Faults:
 
     end: Literal["empty", "repeat"] = "empty"  # page past the end: no works, or the last page again
     clamp: bool = False  # lospec: the short last batch for every larger skip
+    forgets: bool = False  # pixeljoint: cookie `v` is neither read nor set
+    json: bool = False  # pixiehaus: pages as {"items": [...], "next": number or null} instead of HTML
+    page_parameter: str = "page"  # pixiehaus: how pages are asked for
+    first_page: int = 1  # pixiehaus
+    validators: frozenset[str] = frozenset({"etag", "last-modified"})  # of listing pages that are asked for by GET
     robots: str = "User-agent: *\nDisallow: /pixels/members.asp\n"
     scripted: tuple[Scripted, ...] = ()
     latency: float = 0.0  # seconds before each answer

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from html import escape
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl
 
 import numpy as np
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from pipeline.sample.serving import STYLE, image_response, not_found
 
 SOURCE = "lospec"
 BATCH = 32
+CATEGORIES = ("hand-pixelled", "hand-pixelled", "hand-pixelled", "pixel-painting", "reduction")  # by turns
 
 
 def artist_slug(work: Work) -> str:
@@ -44,12 +46,17 @@ def routes(size: int, faults: Faults) -> list[Route]:
     by_slug = {(artist_slug(work), piece_slug(work)): work for work in works}
     by_file = {file_name(work): work for work in works}
 
+    @lru_cache(maxsize=16)
+    def chosen(medium: str, category: str, sorting: str, tags: str) -> Sequence[Work]:
+        return _list(works, medium, category, sorting, tags)
+
     async def batch(request: Request) -> Response:
-        form = parse_qs((await request.body()).decode())
-        skip = int(form.get("skip", ["0"])[0])
-        if faults.clamp and skip >= size:
-            skip = (size - 1) // BATCH * BATCH
-        return JSONResponse({"success": True, "html": _tiles(works[skip : skip + BATCH], request)})
+        form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
+        asked = chosen(*(form.get(name, "") for name in ("medium", "category", "sorting", "tags")))
+        skip = int(form.get("skip") or 0)
+        if faults.clamp and skip >= len(asked):
+            skip = (len(asked) - 1) // BATCH * BATCH
+        return JSONResponse({"success": True, "html": _tiles(asked[skip : skip + BATCH], request)})
 
     async def load(request: Request) -> Response:
         return HTMLResponse(_tiles(works[:BATCH], request))
@@ -80,6 +87,28 @@ def routes(size: int, faults: Faults) -> list[Route]:
     ]
 
 
+def category(work: Work) -> str:
+    return CATEGORIES[work.index % len(CATEGORIES)]
+
+
+def likes(work: Work) -> int:
+    return work.index % 17
+
+
+def _list(works: Sequence[Work], medium: str, wanted: str, sorting: str, tags: str) -> Sequence[Work]:
+    """The works of a list: all are pixel art; of several tags (split at commas: GUESS) a work must have each."""
+    if medium not in ("", "all", "pixel-art"):
+        return []
+    named = {tag for tag in tags.split(",") if tag}
+    found = [work for work in works if wanted in ("", category(work)) and named <= set(work.tags)]
+    match sorting:
+        case "likes":
+            return sorted(found, key=lambda work: (-likes(work), work.index))
+        case "top":
+            return sorted(found, key=lambda work: catalogue.number(SOURCE, work.index, "score", digits=6))
+    return found
+
+
 def _cdn(request: Request) -> str:
     """The content network's own name under the sample's names; on a bare port the same port."""
     host = request.headers["host"]
@@ -92,9 +121,9 @@ def _tiles(works: Sequence[Work], request: Request) -> str:
 
 def _tile(work: Work, cdn: str) -> str:
     artist, slug = artist_slug(work), piece_slug(work)
-    likes = f'<div class="engagement"><svg></svg> {work.index % 17} <svg></svg> {work.index % 5}</div>'
+    engagement = f'<div class="engagement"><svg></svg> {likes(work)} <svg></svg> {work.index % 5}</div>'
     return f"""<a class="gallery-thumbnail" href="/gallery/{artist}/{slug}"><img class="thumbnail" \
-src="{cdn}/thumbnails/gallery/{artist}/{slug}-default.png"><div class="title">{escape(work.title)}</div>{likes}\
+src="{cdn}/thumbnails/gallery/{artist}/{slug}-default.png"><div class="title">{escape(work.title)}</div>{engagement}\
 <div class="medium">pixel art</div></a>"""
 
 
@@ -103,7 +132,8 @@ def _detail(work: Work, request: Request) -> tuple[str, str]:
     frame = catalogue.frames(SOURCE, work.index)[0]
     height, width = (side * work.factor for side in frame.shape[:2])
     colours = np.unique(frame[frame[..., 3] > 0][:, :3], axis=0)
-    swatches = "".join(f'<color data-tooltip="#{bytes(colour).hex()}"></color>' for colour in colours)
+    sign = "#" if work.index % 5 else ""  # whether the site writes it is not known
+    swatches = "".join(f'<color data-tooltip="{sign}{bytes(colour).hex()}"></color>' for colour in colours)
     tags = "".join(f'<a class="text-link" href="/gallery/tags:{tag}">#{escape(tag)}</a>' for tag in work.tags)
     source = f"{_cdn(request)}/gallery/{file_name(work)}"
     name, artist = escape(work.artist_name), artist_slug(work)
@@ -113,7 +143,7 @@ def _detail(work: Work, request: Request) -> tuple[str, str]:
         head += '<meta name="ROBOTS" content="index, NoAI, noimageai">'
     body = f"""<header><h1>{escape(work.title)}{masterpiece}</h1><date>{work.posted:%B %d, %Y}</date></header>
 <display><img class="fullsize" src="{source}"></display>
-<category><a href="#">pixel art</a> <a href="#">hand-pixelled</a></category>
+<category><a href="#">pixel art</a> <a href="#">{category(work)}</a></category>
 <tags>{tags}</tags>
 <info><wrapper><specs><spec><svg></svg> {width} {height} px</spec></specs></wrapper></info>
 <detail><specs><spec class="flex">{len(colours)} <palette>{swatches}</palette></spec></specs></detail>

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from html import escape
 from html.entities import codepoint2name
-from urllib.parse import parse_qs
+from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,11 +15,13 @@ from starlette.routing import Route
 from pipeline.sample import catalogue
 from pipeline.sample.catalogue import Work
 from pipeline.sample.faults import Faults
-from pipeline.sample.serving import STYLE, image_response, not_found
+from pipeline.sample.serving import STYLE, image_response, listing_response, not_found
 
 SOURCE = "pixeljoint"
 PER_PAGE = 24
 FIRST_ID = 990_000  # of index 0; ids fall as works get older
+HEADINGS = {"date": "Newest Pixel Art", "rating": "Hall of Fame", "showcase": "Weekly Showcase"}
+STATE = ("av", "dimo", "anim", "iso", "ob", "dint", "pg", "search", "tran", "colors", "d", "colorso", "dim", "owner")
 REMOVED = "ACHTUNG! PIXEL ART INACTIVE!"
 SIDEBAR = """<div id="rightblock"><div class="bx"><div class="imgboxhome"><a href="/pixelart/1.htm">
 <img src="/files/icons/full/decoy.png"></a></div></div><img src='/pixels/images/stars_up.gif'></div>"""
@@ -45,12 +48,19 @@ def routes(size: int, faults: Faults) -> list[Route]:
     by_file = {full_name(work): work for work in works}
     by_thumbnail = {file_name(work): work for work in works}
 
+    @lru_cache(maxsize=16)
+    def chosen(order: str, text: str) -> Sequence[Work]:
+        return _list(works, order, text)
+
     async def listing(request: Request) -> Response:
-        query = request.query_params
-        state = parse_qs(request.cookies.get("v", ""))
-        by_name = "ob" not in query and state.get("ob", ["date"])[0] == "showcase"  # another list, of another length
-        chosen = works[: size // 2] if by_name else works
-        return _page(chosen, int(query.get("pg", "1")), faults, "Weekly Showcase" if by_name else "Newest Pixel Art")
+        query, state = _pairs(request.url.query), _state(request, faults)
+        number = int(query.get("pg", "1"))
+        order, text = state.get("ob", "date"), state.get("search", "")
+        heading = f"Search results: {escape(text)}" if order == "search" else HEADINGS.get(order, HEADINGS["date"])
+        response = _page(chosen(order, text), number, faults, heading)
+        if not faults.forgets:
+            response.headers["set-cookie"] = f"v={_cookie({**state, 'ob': order, 'pg': str(number)})}; path=/"
+        return listing_response(request, response, works[0], faults)
 
     async def detail(request: Request) -> Response:
         work = by_id.get(request.path_params["number"])
@@ -70,20 +80,44 @@ def routes(size: int, faults: Faults) -> list[Route]:
     ]
 
 
+def _state(request: Request, faults: Faults) -> Mapping[str, str]:
+    """Which list is meant: what the query says where it names an order, else what cookie `v` has kept."""
+    query = _pairs(request.url.query)
+    if "ob" in query:
+        return query
+    return {} if faults.forgets else _pairs(request.cookies.get("v", ""))
+
+
+def _pairs(text: str) -> dict[str, str]:
+    return dict(parse_qsl(text, keep_blank_values=True, encoding="windows-1252"))
+
+
+def _cookie(state: Mapping[str, str]) -> str:
+    """An ASP cookie dictionary."""
+    return urlencode({name: state.get(name, "") for name in STATE}, encoding="windows-1252", errors="xmlcharrefreplace")
+
+
+def _list(works: Sequence[Work], order: str, text: str) -> Sequence[Work]:
+    """The works of a list in its order: `ob=date` newest first, `rating` the best third, `search` by title."""
+    match order:
+        case "rating":
+            by_votes = sorted(works, key=lambda work: catalogue.number(SOURCE, work.index, "votes", digits=6))
+            return by_votes[: max(1, len(works) // 3)]
+        case "showcase":
+            return works[: len(works) // 2]
+        case "search":
+            return [work for work in works if text.casefold() in work.title.casefold()]
+    return works
+
+
 def _page(works: Sequence[Work], number: int, faults: Faults, heading: str) -> Response:
     pages = max(1, -(-len(works) // PER_PAGE))
     shown = min(number, pages) if faults.end == "repeat" else number
     entries = "".join(map(_entry, works[(shown - 1) * PER_PAGE : shown * PER_PAGE])) or "No icons found."
     pager = _pager(shown, pages)
-    body = f"""<div id="leftblockspan"><h1>{heading}</h1><div class="bx"><div class="grid">{pager}
+    return _html(f"""<div id="leftblockspan"><h1>{heading}</h1><div class="bx"><div class="grid">{pager}
 {entries}{pager}</div></div></div>
-{SIDEBAR}"""
-    response = _html(body)
-    state = "showcase" if "Showcase" in heading else "date"
-    response.headers["set-cookie"] = (
-        f"v=av=&dimo=%3C%3D&anim=&iso=&ob={state}&dint=&pg={number}&search=&tran=&colors=&d=&owner=0; path=/"
-    )
-    return response
+{SIDEBAR}""")
 
 
 def _pager(number: int, pages: int) -> str:
@@ -129,4 +163,4 @@ def _detail(work: Work, base: str) -> str:
 
 def _html(body: str) -> Response:
     page = f"<!DOCTYPE html><html><head><style>{STYLE}</style></head><body>{body}</body></html>"
-    return Response(page.encode("windows-1252"), headers={"content-type": "text/html"})
+    return Response(page.encode("windows-1252", "xmlcharrefreplace"), headers={"content-type": "text/html"})

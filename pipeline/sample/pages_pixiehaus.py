@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from pipeline import seeds
 from pipeline.sample import catalogue
 from pipeline.sample.catalogue import Work
 from pipeline.sample.faults import Faults
-from pipeline.sample.serving import STYLE, image_response, upload_response
+from pipeline.sample.serving import STYLE, image_response, listing_response, upload_response
 
 SOURCE = "pixiehaus"
 PER_PAGE = 30
@@ -38,10 +39,12 @@ def routes(size: int, faults: Faults) -> list[Route]:
     last = max(1, -(-size // PER_PAGE))
 
     async def gallery(request: Request) -> Response:
-        number = int(request.query_params.get("page", "1"))
+        number = int(request.query_params.get(faults.page_parameter, faults.first_page)) - faults.first_page + 1
         shown = min(number, last) if faults.end == "repeat" else number
-        cards = "".join(_card(work) for work in works[(shown - 1) * PER_PAGE : shown * PER_PAGE])
-        return HTMLResponse(_document(cards, number, last))
+        page = works[(shown - 1) * PER_PAGE : shown * PER_PAGE] if shown > 0 else []
+        following = number + faults.first_page if number < last else None
+        response = _json(page, following) if faults.json else HTMLResponse(_document(page, following, faults))
+        return listing_response(request, response, works[0], faults)
 
     async def image(request: Request) -> Response:
         return image_response(request, by_path.get(request.url.path))
@@ -64,8 +67,15 @@ def _card(work: Work) -> str:
     return card
 
 
-def _document(cards: str, number: int, last: int) -> str:
-    more = f'<a href="/gallery?page={number + 1}">more</a>' if number < last else ""
+def _json(works: Sequence[Work], following: int | None) -> Response:
+    furniture = {"avatar": "/special/default.png", "made_from": "/static/uploads/some-prompt__1a2b3c4d.webp"}
+    items = [{"id": stem(work), "prompt": work.title, "image": path(work), **furniture} for work in works]
+    return JSONResponse({"items": items, "next": following})
+
+
+def _document(works: Sequence[Work], following: int | None, faults: Faults) -> str:
+    cards = "".join(map(_card, works))
+    more = f'<a href="/gallery?{faults.page_parameter}={following}">more</a>' if following is not None else ""
     return f"""<!DOCTYPE html><html><head><meta charset="utf-8"><style>{STYLE}</style></head><body>
 <main id="gallery" class="grid">
 {cards}</main>{more}

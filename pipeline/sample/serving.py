@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from email.utils import format_datetime
+from email.utils import format_datetime, parsedate_to_datetime
 
 import numpy as np
 from starlette.requests import Request
@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from pipeline.sample import catalogue, encodings
 from pipeline.sample.catalogue import Work
+from pipeline.sample.faults import Faults
 
 MIME = {"png": "image/png", "gif": "image/gif", "webp": "image/webp", "jpg": "image/jpeg"}
 STYLE = """body{font:14px sans-serif;background:#eceff1;margin:2em}img{image-rendering:pixelated;min-width:96px}
@@ -33,11 +34,38 @@ def image_response(request: Request, work: Work | None, *, thumbnail: bool = Fal
 
 
 def _validated(request: Request, data: bytes, mime: str, work: Work) -> Response:
+    response = Response(data, headers={"content-type": mime})
     tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
-    headers = {"etag": tag, "last-modified": format_datetime(work.posted, usegmt=True)}
-    if request.headers.get("if-none-match") == tag:
-        return Response(status_code=304, headers=headers)
-    return Response(data, headers={**headers, "content-type": mime})
+    return conditional(request, response, {"etag": tag, "last-modified": format_datetime(work.posted, usegmt=True)})
+
+
+def listing_response(request: Request, response: Response, newest: Work, faults: Faults) -> Response:
+    """A page of a listing with its validators, or 304; `newest` is the work that was listed last."""
+    tag = f'"{hashlib.sha256(response.body).hexdigest()}"'
+    validators = {"etag": tag, "last-modified": format_datetime(newest.posted, usegmt=True)}
+    wanted = {name: value for name, value in validators.items() if name in faults.validators}
+    return conditional(request, response, wanted)
+
+
+def conditional(request: Request, response: Response, validators: dict[str, str]) -> Response:
+    """The response with its validators, or 304 where the client has it already (RFC 9110 13.1); cookies stay."""
+    response.headers.update(validators)
+    if not _is_known(request, validators):
+        return response
+    kept = {name: value for name, value in response.headers.items() if name in (*validators, "set-cookie", "vary")}
+    return Response(status_code=304, headers=kept)
+
+
+def _is_known(request: Request, validators: dict[str, str]) -> bool:
+    tags, since = request.headers.get("if-none-match"), request.headers.get("if-modified-since")
+    if tags is not None and "etag" in validators:
+        return validators["etag"] in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
+    if tags is not None or since is None or "last-modified" not in validators:
+        return False
+    try:
+        return parsedate_to_datetime(validators["last-modified"]) <= parsedate_to_datetime(since)
+    except (ValueError, TypeError):  # no date, or one without a time zone
+        return False
 
 
 async def upload_response(_: Request) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 
@@ -76,7 +77,16 @@ class _Faulty:
 def _hit(source: str, request: Request, body: bytes) -> Hit:
     query = f"?{request.url.query}" if request.url.query else ""
     agent, cookie = (request.headers.get(name, "") for name in ("user-agent", "cookie"))
-    return Hit(source, request.method, request.url.path + query, body.decode(errors="replace"), agent, cookie)
+    return Hit(
+        source,
+        request.method,
+        request.url.path + query,
+        body.decode(errors="replace"),
+        agent,
+        cookie,
+        headers=dict(request.headers),
+        time=time.monotonic(),
+    )
 
 
 class _Server(uvicorn.Server):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Generic, TypeVar
 
 from pipeline.scrape.gallery import Rejected
+
+T = TypeVar("T")
 
 RETRYABLE = frozenset({408, 429, 500, 502, 503, 504})
 MISSING = frozenset({404, 410})
@@ -16,11 +19,11 @@ MAX_RETRY_AFTER = 900.0  # seconds; a host that wants more is left alone
 
 
 class Again(Rejected):
-    """Rejected for now: asking once more, `wait` seconds later at the earliest, may help."""
+    """Rejected for now: asking once more, `wait` seconds later at the earliest, may help; `why` in a word or two."""
 
-    def __init__(self, reason: str, detail: str, wait: float = 0.0) -> None:
+    def __init__(self, reason: str, detail: str, wait: float = 0.0, why: str = "") -> None:
         super().__init__(reason, detail)
-        self.wait = wait
+        self.wait, self.why = wait, why or reason
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    opt_out: str | None = None  # the training opt-out that was met and overridden
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,24 @@ class Page:
 
     url: str  # final address
     text: str
+    opt_out: str | None = None
+    validators: Mapping[str, str] = field(default_factory=dict)  # headers of a conditional request for this page
+    unchanged: bool = False  # 304: as it was when the validators were given; there is no text
+
+
+@dataclass(frozen=True)
+class Picture(Generic[T]):
+    """An image that may be used."""
+
+    data: bytes
+    facts: T  # what the decoder made of the bytes
+    opt_out: str | None = None
+
+
+def validators(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers with which a page can be asked for again on condition that it changed (RFC 9110 section 13.1)."""
+    pairs = (("If-None-Match", "etag"), ("If-Modified-Since", "last-modified"))
+    return {name: headers[told] for name, told in pairs if headers.get(told)}
 
 
 def check(answer: Answer) -> None:

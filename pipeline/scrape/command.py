@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from pipeline.errors import BadParams, PipelineError
 from pipeline.params import Params, Scrape
 from pipeline.progress import Progress
-from pipeline.scrape import crawl, preview
+from pipeline.scrape import crawl, origins, preview
+from pipeline.scrape.crawl import Where
+
+ONLY = {"search": "pixeljoint", "medium": "lospec", "category": "lospec", "tags": "lospec"}  # option -> who has it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,11 +23,19 @@ class Wanted:
     """The options of the command; None = as the parameters say."""
 
     sources: tuple[str, ...]
-    origin: str | None
-    base_url: str | None
-    limit: int | None
-    contact: str | None
-    yes: bool
+    origin: str | None = None
+    base_url: str | None = None
+    limit: int | None = None
+    since: str | None = None
+    animation: str | None = None
+    listing: str | None = None
+    search: str | None = None
+    medium: str | None = None
+    category: str | None = None
+    tags: tuple[str, ...] | None = None
+    contact: str | None = None
+    yes: bool = False
+    ignore_opt_outs: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +53,12 @@ class Outcome:
         }
         return told if len(told) > 1 else next(iter(told.values()))
 
+    @property
+    def remarks(self) -> list[str]:
+        """What a person should know beside the counts."""
+        empty = [name for name, item in self.sources.items() if isinstance(item, dict) and not item["inputs"]]
+        return [f"{name}: the list is empty; look at the filters and the list that was asked for" for name in empty]
+
     def raise_worst(self) -> None:
         """The error that decides the exit code of the command, if any source failed."""
         error = crawl.worst(self.sources.values())
@@ -48,25 +68,20 @@ class Outcome:
 
 def run(wanted: Wanted, params: Params, out: Path, state: Path, progress: Progress) -> Outcome:
     """Crawl the wanted sources side by side into `out/<source>`."""
-    _check(wanted)
     outcomes = crawl.run_all(
-        wanted.sources, out, _scrape(wanted, params), params.sample, state=state, base_url=wanted.base_url,
-        origin=wanted.origin, limit=wanted.limit,
-        on_progress=lambda source, done, total: progress(f"scrape {source}", done, total),
-    )  # fmt: skip
+        {source: out / source for source in wanted.sources},
+        scrape_of(wanted, params),
+        params.sample,
+        _where(wanted, state),
+        lambda source, done, total, text: progress(f"scrape {source}", done, total, text),
+    )
     return Outcome(sources=outcomes)
 
 
 def plan(wanted: Wanted, params: Params, state: Path) -> dict[str, Any]:
     """What `run` would do, by source; asks each for robots.txt and for nothing else."""
-    _check(wanted)
-    plans = {
-        source: preview.plan(
-            source, _scrape(wanted, params), params.sample, state=state, base_url=wanted.base_url,
-            origin=wanted.origin, limit=wanted.limit,
-        )
-        for source in wanted.sources
-    }  # fmt: skip
+    scrape, where = scrape_of(wanted, params), _where(wanted, state)
+    plans = {source: preview.plan(source, scrape, params.sample, where) for source in wanted.sources}
     return plans if len(plans) > 1 else next(iter(plans.values()))
 
 
@@ -80,15 +95,59 @@ def hint(wanted: Wanted, params: Params) -> str | None:
     )
 
 
+def ask_for_terms(wanted: Wanted, params: Params, ask: Callable[[str], bool]) -> Wanted:
+    """Before a live crawl whose terms are not accepted yet, put the question; `wanted` with the answer."""
+    scrape = params.scrape
+    live = wanted.base_url is None and (wanted.origin or scrape.origin) == "live"
+    missing = [name for name in wanted.sources if name not in scrape.accept_terms]
+    if not live or wanted.yes or not missing or not (wanted.contact or scrape.contact):
+        return wanted
+    pages = ", ".join(f"{name}: {origins.gallery(name).terms}" for name in missing)
+    agreed = ask(
+        f"The terms of the sites ({pages}) may forbid what you mean to do. Have you read and do you accept them?"
+    )
+    return Wanted(**{**vars(wanted), "yes": agreed})
+
+
+def scrape_of(wanted: Wanted, params: Params) -> Scrape:
+    """The parameters with the options over them.
+
+    Raises:
+        BadParams: options that contradict each other, that a source does not have, or that are out of range.
+    """
+    _check(wanted)
+    scrape = params.scrape.model_dump()
+    for name in ("limit", "since", "animation", "contact"):
+        scrape[name] = getattr(wanted, name) or scrape[name]
+    for name, source in ONLY.items():
+        if getattr(wanted, name) is not None:
+            scrape[source][name] = list(wanted.tags or ()) if name == "tags" else getattr(wanted, name)
+    if wanted.listing is not None:
+        scrape[wanted.sources[0]]["listing"] = wanted.listing
+    elif wanted.search is not None:
+        scrape["pixeljoint"]["listing"] = "search"
+    scrape["accept_terms"] += wanted.sources if wanted.yes else ()
+    scrape["ignore_opt_outs"] += wanted.sources if wanted.ignore_opt_outs else ()
+    try:
+        return Scrape.model_validate(scrape)
+    except ValidationError as error:
+        told = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}, got {item['input']!r}" for item in error.errors())
+        raise BadParams("; ".join(told)) from error
+
+
+def _where(wanted: Wanted, state: Path) -> Where:
+    return Where(state=state, base_url=wanted.base_url, origin=wanted.origin)
+
+
 def _check(wanted: Wanted) -> None:
     if wanted.base_url and len(wanted.sources) > 1:
         raise BadParams("--base-url stands for one gallery: give --source pixeljoint, lospec or pixiehaus")
     if wanted.base_url and wanted.origin:
         raise BadParams("give --origin or --base-url, not both")
-
-
-def _scrape(wanted: Wanted, params: Params) -> Scrape:
-    accepted = [*params.scrape.accept_terms, *(wanted.sources if wanted.yes else ())]
-    return params.scrape.model_copy(
-        update={"contact": wanted.contact or params.scrape.contact, "accept_terms": accepted}
-    )
+    if wanted.since and "pixiehaus" in wanted.sources:
+        raise BadParams("--since: pixiehaus tells no dates; give --source pixeljoint or lospec")
+    if wanted.listing and (len(wanted.sources) > 1 or wanted.sources == ("pixiehaus",)):
+        raise BadParams("--list: give --source pixeljoint or lospec, which have several lists")
+    for name, source in ONLY.items():
+        if getattr(wanted, name) is not None and wanted.sources != (source,):
+            raise BadParams(f"--{'tag' if name == 'tags' else name}: only {source} has it; give --source {source}")

@@ -1,4 +1,4 @@
-"""The crawl stage: a gallery's listing, then each of its works, into state that survives a kill, then into a folder."""
+"""The crawl stage: a gallery's listing and the works on it, into state that survives a kill, then into a folder."""
 
 from __future__ import annotations
 
@@ -6,24 +6,68 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline import io, manifest
-from pipeline.errors import MarkupChanged, PipelineError, Refused, Unreachable
+from pipeline import io, layout, manifest
+from pipeline.blocklist import load
+from pipeline.errors import PipelineError, Unreachable
 from pipeline.manifest import Row
 from pipeline.params import Sample, Scrape
 from pipeline.sample import site
-from pipeline.scrape import origins, store
-from pipeline.scrape.fetch import Cookies, Fetcher, Loopback
-from pipeline.scrape.gallery import REASONS, Found, Listing, Rejected, Request
+from pipeline.scrape import origins, passes, policy, store
+from pipeline.scrape.fetch import Fetcher, Loopback
+from pipeline.scrape.gallery import Found
 from pipeline.scrape.origins import Origin
+from pipeline.scrape.pace import Clock, Stop
+from pipeline.scrape.passes import Pass
+from pipeline.scrape.policy import Policy
 from pipeline.scrape.store import Store
-from pipeline.scrape.works import Progress, Settler, blocked
+from pipeline.scrape.works import FIELDS, Settler, row_id
 
-MAX_PAGES = 20_000
-WORST_FIRST = (5, 6, 4)
+Progress = Callable[[str, int, int, str], None]  # source, works settled, works found so far, a few words
+
+WORST_FIRST = (130, 5, 6, 4)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Where:
+    """What a crawl needs beside its parameters.
+
+    Args:
+        base_url: crawl the replica there, whatever `origin` says.
+        origin: sample or live; None = as the parameters say.
+    """
+
+    state: Path = layout.STATE
+    blocklist: Path = layout.BLOCKLIST
+    base_url: str | None = None
+    origin: str | None = None
+
+    def of(self, source: str, params: Scrape, sample: Sample, ports: Mapping[str, int]) -> Origin:
+        """The origin that is meant; `ports` are those of running sample galleries."""
+        if self.base_url is not None:
+            return origins.replica(source, self.base_url, params)
+        if self.origin_name(params) == "live":
+            return origins.live(source, params)
+        return origins.sample(source, sample, ports[source], params)
+
+    def origin_name(self, params: Scrape) -> str:
+        return self.origin or params.origin
+
+    @asynccontextmanager
+    async def galleries(
+        self, sources: Sequence[str], params: Scrape, sample: Sample
+    ) -> AsyncIterator[Mapping[str, int]]:
+        """The sample galleries while the block runs, where they are what is crawled."""
+        wanted = self.base_url is None and self.origin_name(params) == "sample"
+        async with site.running(sample, list(sources) if wanted else []) as ports:
+            yield ports
 
 
 def run(
@@ -32,7 +76,8 @@ def run(
     params: Scrape,
     sample: Sample,
     *,
-    state: Path = Path(".state"),
+    state: Path = layout.STATE,
+    blocklist: Path = layout.BLOCKLIST,
     base_url: str | None = None,
     origin: str | None = None,
     limit: int | None = None,
@@ -42,34 +87,44 @@ def run(
 
     Args:
         source: pixeljoint, lospec or pixiehaus.
-        base_url: crawl the replica there, whatever `origin` says.
-        origin: sample or live; default `params.origin`.
         limit: first works of the listing; default `params.limit`.
 
     Raises:
-        MarkupChanged, Refused, Unreachable, BadInput: nothing is written; what was gathered stays in `state`.
+        MarkupChanged, Refused, Unreachable, BadInput, Interrupted: nothing is written; what was gathered stays in
+            the state.
     """
-    outcome = _run({source: dst}, params, sample, state, base_url, origin, limit, on_progress)[source]
+    where = Where(state=state, blocklist=blocklist, base_url=base_url, origin=origin)
+    params = params.model_copy(update={"limit": limit or params.limit})
+    outcome = run_all({source: dst}, params, sample, where, on_progress)[source]
     if isinstance(outcome, PipelineError):
         raise outcome
     return outcome
 
 
 def run_all(
-    sources: Sequence[str],
-    dst: Path,
-    params: Scrape,
-    sample: Sample,
-    *,
-    state: Path = Path(".state"),
-    base_url: str | None = None,
-    origin: str | None = None,
-    limit: int | None = None,
-    on_progress: Progress | None = None,
+    folders: Mapping[str, Path], params: Scrape, sample: Sample, where: Where, on_progress: Progress | None = None
 ) -> dict[str, dict[str, Any] | PipelineError]:
-    """Crawl several sources side by side into `dst/<source>`; each ends with its stats or its error."""
-    folders = {source: dst / source for source in sources}
-    return _run(folders, params, sample, state, base_url, origin, limit, on_progress)
+    """Crawl several sources side by side, each into its folder; each ends with its stats or its error.
+
+    The first Ctrl-C lets each site finish the work in flight and save, a second one stops at once.
+    """
+    blocklist = load(where.blocklist)
+
+    async def one(source: str, ports: Mapping[str, int], stop: Stop) -> dict[str, Any] | PipelineError:
+        try:
+            at = where.of(source, params, sample, ports)
+            wishes = policy.of(source, params, blocklist)
+            return await Crawl(at, wishes, params.limit, where.state, stop, on_progress).into(folders[source])
+        except PipelineError as error:
+            return error
+
+    async def side_by_side() -> list[dict[str, Any] | PipelineError]:
+        with ctrl_c() as stop:
+            async with where.galleries(list(folders), params, sample) as ports, asyncio.TaskGroup() as group:
+                tasks = [group.create_task(one(source, ports, stop)) for source in folders]
+            return [task.result() for task in tasks]
+
+    return dict(zip(folders, asyncio.run(side_by_side()), strict=True))
 
 
 def worst(outcomes: Iterable[dict[str, Any] | PipelineError]) -> PipelineError | None:
@@ -79,148 +134,130 @@ def worst(outcomes: Iterable[dict[str, Any] | PipelineError]) -> PipelineError |
     return min(errors, key=lambda error: rank.get(error.exit_code, len(rank)), default=None)
 
 
-def _run(
-    folders: Mapping[str, Path],
-    params: Scrape,
-    sample: Sample,
-    state: Path,
-    base_url: str | None,
-    origin: str | None,
-    limit: int | None,
-    on_progress: Progress | None,
-) -> dict[str, dict[str, Any] | PipelineError]:
-    async def one(source: str, ports: Mapping[str, int]) -> dict[str, Any] | PipelineError:
-        try:
-            at = origin_of(source, params, sample, base_url, origin, ports)
-            return await crawl(at, folders[source], params, state, limit or params.limit, on_progress)
-        except PipelineError as error:
-            return error
+@contextmanager
+def ctrl_c() -> Iterator[Stop]:
+    """Turns the first Ctrl-C into a wish to stop; the next one is the ordinary interrupt again."""
+    stop, loop = Stop(), asyncio.get_running_loop()
 
-    async def side_by_side() -> list[dict[str, Any] | PipelineError]:
-        wants_sample = base_url is None and (origin or params.origin) == "sample"
-        async with site.running(sample, list(folders) if wants_sample else []) as ports, asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one(source, ports)) for source in folders]
-        return [task.result() for task in tasks]
+    def first() -> None:
+        loop.remove_signal_handler(signal.SIGINT)
+        stop.wish()
 
-    return dict(zip(folders, asyncio.run(side_by_side()), strict=True))
+    try:
+        loop.add_signal_handler(signal.SIGINT, first)
+    except (NotImplementedError, RuntimeError, ValueError):  # not on this system, or not in the main thread
+        yield stop
+        return
+    try:
+        yield stop
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
 
 
-def origin_of(
-    source: str,
-    params: Scrape,
-    sample: Sample,
-    base_url: str | None,
-    origin: str | None,
-    ports: Mapping[str, int],
-) -> Origin:
-    """The origin that the arguments of `run` describe; `ports` are those of running sample galleries."""
-    if base_url is not None:
-        return origins.replica(source, base_url, params)
-    if (origin or params.origin) == "live":
-        return origins.live(source, params)
-    return origins.sample(source, sample, ports[source])
-
-
-def fetcher(origin: Origin) -> Fetcher:
+def fetcher(origin: Origin, clock: Clock | None = None) -> Fetcher:
     transport = Loopback(origin.ports) if origin.ports else None
-    return Fetcher(origin.access, user_agent=origin.user_agent, transport=transport)
+    return Fetcher(origin.access, user_agent=origin.user_agent, transport=transport, clock=clock)
 
 
-async def crawl(
-    origin: Origin, dst: Path, params: Scrape, state: Path, limit: int | None, on_progress: Progress | None = None
-) -> dict[str, Any]:
-    """Crawl one origin; see `run`."""
-    folder = state / "crawl" / origin.gallery.name / origin.key
-    try:
-        with store.locked(folder) as works:
-            works.adopt(dst, origin.name)
-            async with fetcher(origin) as client:
-                found = await _list(client, works, origin, limit)
-                new = await Settler(client, works, origin, params.blocked_tags).settle_all(found, on_progress)
-            rows = [_today(works.works[item.source_id], params.blocked_tags) for item in found]
-            _judge(rows, origin.gallery.name)
-            stats = _materialise(rows, works, dst, origin)
-            works.end_pass()
-            return {**stats, "new": new}
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise Unreachable(f"{folder}: the disk is full; what was stored is kept") from error
-        raise
+@dataclass
+class Crawl:
+    """One crawl of one origin."""
+
+    origin: Origin
+    policy: Policy
+    limit: int | None
+    state: Path
+    stop: Stop
+    on_progress: Progress | None = None
+    chosen: list[str] = field(default_factory=list)  # source ids in the order of the listing
+    counts: Counter[str] = field(default_factory=Counter)
+
+    async def into(self, dst: Path) -> dict[str, Any]:
+        """Crawl and write the output folder; returns the stats."""
+        folder = folder_of(self.state, self.origin)
+        try:
+            with store.locked(folder) as works, passes.opened(folder, self.origin.gallery) as listing:
+                works.adopt(dst, self.origin.name, self.policy.taken_down)
+                new = await self._gather(works, listing)
+                stats = self._materialise(works, dst)
+                listing.end()
+                return {**stats, "new": new}
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise Unreachable(f"{folder}: the disk is full; what was stored is kept") from error
+            raise
+
+    async def _gather(self, works: Store, listing: Pass) -> int:
+        """Settle what the listing names, page by page; returns how many works this run settled."""
+        clock = Clock(sleep=self.stop.sleep, on_wait=self._waiting, stop=self.stop)
+        async with fetcher(self.origin, clock) as client, aclosing(listing.pages(client)) as pages:
+            settler = Settler(client, works, self.origin, self.policy)
+            async for page in pages:
+                rows = [row async for row in self._settle(settler, page)]
+                if self._full() or self._all_too_old(rows):
+                    break
+                self.stop.obey()
+            settler.judge()
+            return settler.new
+
+    async def _settle(self, settler: Settler, page: Sequence[Found]) -> AsyncIterator[Row]:
+        self.counts["found"] += len(page)
+        for item in page:
+            if self._full():
+                return
+            self.stop.obey()
+            row = self.policy.today(await settler.settle(item))
+            self.chosen.append(item.source_id)
+            self.counts[row["status"]] += 1
+            self.counts["in limits"] += row["reason"] != "limit"
+            self.counts["fetched"] = settler.new
+            self._tell()
+            yield row
+
+    def _full(self) -> bool:
+        """As many works as were wished for, not counting those outside the wished dates and kinds."""
+        return self.limit is not None and self.counts["in limits"] >= self.limit
+
+    def _all_too_old(self, rows: Sequence[Row]) -> bool:
+        """In a list from new to old, nothing younger follows a page of old works."""
+        return self.origin.gallery.newest_first and bool(rows) and all(map(self.policy.too_old, rows))
+
+    def _waiting(self, seconds: float, why: str) -> None:
+        if seconds >= 1:
+            self._tell(f", waiting {seconds:.0f} s because {why}")
+
+    def _tell(self, more: str = "") -> None:
+        if self.on_progress:
+            total = min(self.limit or self.counts["found"], self.counts["found"])
+            text = f"found {self.counts['found']}, fetched {self.counts['fetched']}, kept {self.counts['kept']}{more}"
+            self.on_progress(self.origin.gallery.name, len(self.chosen), total, text)
+
+    def _materialise(self, works: Store, dst: Path) -> dict[str, Any]:
+        """The output folder: exactly the chosen rows, images as links into the state where that is possible."""
+        name = self.origin.gallery.name
+        by_id = {row_id(name, source_id): source_id for source_id in self.chosen}
+        with io.output_dir(dst) as out:
+            (out / "images").mkdir()
+
+            def rows() -> Iterator[Row]:
+                for key in sorted(by_id):
+                    row = self.policy.today(works.row(by_id[key]) or {})
+                    if row["status"] == "kept":
+                        _link(works.image(row), out / "images" / store.image_name(row))
+                    yield {field: row.get(field) for field in FIELDS}
+
+            return manifest.write_sorted(out, rows(), inputs=by_id, source=name, origin=self.origin.name)
 
 
-async def _list(client: Fetcher, works: Store, origin: Origin, limit: int | None) -> list[Found]:
-    """The listed works in order, the pages of an interrupted pass taken from the state.
-
-    Ends at the pager's last page, at no entries, at no id that is new in this pass, or at the limit.
-    """
-    pages = [store.listing_of(page) for page in works.pages]
-    cookies = Cookies(works.pages[-1]["cookies"] if pages else None)
-    found: dict[str, Found] = {}
-    request: Request | None = origin.gallery.start()
-    for listing in pages:
-        request = _take(found, listing)
-    while request is not None and (limit is None or len(found) < limit) and len(pages) < MAX_PAGES:
-        listing = await _listing(client, origin, request, cookies)
-        if pages:
-            _same_list(pages[0], listing, origin.gallery.name, request.url)
-        works.add_page(listing, cookies.dump())
-        pages.append(listing)
-        request = _take(found, listing)
-    return list(found.values())[:limit]
-
-
-def _take(found: dict[str, Found], listing: Listing) -> Request | None:
-    """Add what is new; the request that follows, None after a page that brought nothing."""
-    before = len(found)
-    for item in listing.items:
-        found.setdefault(item.source_id, item)
-    return listing.next if len(found) > before else None
-
-
-async def _listing(client: Fetcher, origin: Origin, request: Request, cookies: Cookies) -> Listing:
-    try:
-        page = await client.page(request, cookies)
-    except Rejected as error:
-        kind = Refused if error.reason in ("noai", "robots") else Unreachable
-        raise kind(f"{origin.gallery.name}: listing: {error}") from error
-    return origin.gallery.parse_listing(page.text, page.url, request)
-
-
-def _same_list(first: Listing, listing: Listing, source: str, url: str) -> None:
-    """A lost cookie answers with another list and status 200: another heading, or another number of pages."""
-    if listing.items and first.heading and listing.heading and listing.heading != first.heading:
-        raise MarkupChanged(site=source, selector="h1", expected=f"{first.heading!r} again", found=0, url=url)
-    if first.pages and listing.pages and abs(listing.pages - first.pages) > max(2, first.pages // 10):
-        expected = f"about {first.pages} pages, as on the first page"
-        raise MarkupChanged(site=source, selector="pager", expected=expected, found=listing.pages, url=url)
-
-
-def _today(row: Row, blocked_tags: Iterable[str]) -> Row:
-    """A stored row under today's blocklist."""
-    if row["status"] == "kept" and blocked(row["tags"], blocked_tags):
-        return {**row, "status": REASONS["blocklist"], "reason": "blocklist"}
-    return row
-
-
-def _judge(rows: Sequence[Row], source: str) -> None:
-    if rows and all(row["reason"] in ("noai", "robots") for row in rows):
-        raise Refused(f"{source}: robots.txt or a training opt-out covers every one of {len(rows)} works")
-
-
-def _materialise(rows: Sequence[Row], works: Store, dst: Path, origin: Origin) -> dict[str, Any]:
-    """The output folder: exactly these rows, images as links into the state where the file system allows it."""
-    with io.output_dir(dst) as out:
-        images = out / "images"
-        images.mkdir()
-        for row in rows:
-            if row["status"] == "kept" and not (images / store.image_name(row)).exists():
-                _link(works.image(row), images / store.image_name(row))
-        ids = [row["id"] for row in rows]
-        return manifest.write(out, rows, inputs=ids, source=origin.gallery.name, origin=origin.name)
+def folder_of(state: Path, origin: Origin) -> Path:
+    """Where the state of an origin is."""
+    return state / "crawl" / origin.gallery.name / origin.key
 
 
 def _link(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
+    except FileExistsError:
+        return  # two works of one picture
     except OSError:
         shutil.copyfile(source, target)

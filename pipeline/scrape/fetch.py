@@ -6,9 +6,14 @@ What may improve by waiting is asked again; a 401 or 403 ends the crawl; everyth
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+import logging
+import re
+import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -17,19 +22,22 @@ import tenacity
 
 from pipeline.errors import Refused, Unreachable
 from pipeline.scrape import answers, html, robots
-from pipeline.scrape.answers import Again, Answer, Page
-from pipeline.scrape.gallery import Rejected, Request
-from pipeline.scrape.pace import Access, Lane
+from pipeline.scrape.answers import Again, Answer, Page, Picture
+from pipeline.scrape.gallery import Rejected, Request, printable
+from pipeline.scrape.pace import Access, Clock, Lane
 
 T = TypeVar("T")
+
+logger = logging.getLogger(__name__)
 
 ATTEMPTS = 4
 MAX_BACKOFF = 60.0  # seconds
 MAX_REDIRECTS = 5  # RFC 9309 asks for five
-REQUEST_SECONDS = 120.0  # one request with its whole body
 PAGE_BYTES = 8 * 2**20
 IMAGE_BYTES = 16 * 2**20
 TIMEOUT = httpx.Timeout(30.0, connect=15.0)
+HAS_ROBOTS_META = re.compile(r"<meta[^>]{0,300}(?:robots|facetopix)", re.IGNORECASE)
+KEPT_HEADERS = ("user-agent", "accept", "accept-encoding", "content-type", "if-none-match", "if-modified-since")
 
 
 class Cookies:
@@ -67,6 +75,21 @@ class Loopback(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
+class Public(httpx.AsyncHTTPTransport):
+    """Refuses host names that lead into a private network, or back to this machine."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        try:
+            found = await asyncio.get_running_loop().getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
+        except socket.gaierror as error:
+            raise httpx.ConnectError(f"{url.host}: {error.strerror}") from error
+        for *_, address in found:
+            if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
+                raise Refused(f"{url.host} leads to {address[0]}, which is no public address: nothing is asked there")
+        return await super().handle_async_request(request)
+
+
 class Fetcher:
     """Asks on behalf of one crawl. `now` serves to read HTTP dates only."""
 
@@ -76,17 +99,15 @@ class Fetcher:
         *,
         user_agent: str,
         transport: httpx.AsyncBaseTransport | None = None,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-        monotonic: Callable[[], float] = time.monotonic,
+        clock: Clock | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._access = access
+        transport = transport or (Public() if access.public else None)
+        self._access, self._clock, self._now = access, clock or Clock(), now
         self._client = httpx.AsyncClient(transport=transport, timeout=TIMEOUT, trust_env=False)
         self._headers = {"User-Agent": user_agent, "Accept": "*/*"}
-        self._sleep, self._monotonic, self._now = sleep, monotonic, now
         self._lanes: dict[str, Lane] = {}
-        self._rules: dict[str, robots.Rules | Rejected] = {}
-        self._robots_lock = asyncio.Lock()
+        self._book = robots.Book(self._robots, self._clock.monotonic)
 
     async def __aenter__(self) -> Fetcher:
         return self
@@ -94,73 +115,68 @@ class Fetcher:
     async def __aexit__(self, *_: object) -> None:
         await self._client.aclose()
 
-    async def page(self, request: Request, cookies: Cookies | None = None) -> Page:
-        """A page as text.
+    async def page(
+        self, request: Request, cookies: Cookies | None = None, validators: Mapping[str, str] | None = None
+    ) -> Page:
+        """A page as text; with the `validators` of an earlier answer perhaps only the word that it is unchanged.
 
         Raises:
             Rejected: not this page.
             Refused, Unreachable: no page of this site, for it answers 401 or 403, or asks to wait too long.
         """
-        answer = await self._ask(lambda: self._page(request, cookies))
+        answer = await self._ask(lambda: self._page(request, cookies, validators or {}))
+        if answer.status == 304:
+            return Page(answer.url, "", answer.opt_out, validators or {}, unchanged=True)
         text = html.decode(answer.body, answer.headers.get("content-type", ""))
-        if robots.directives_opt_out(html.robots_meta(text)):
-            raise Rejected("noai", f"meta robots at {answer.url}")
-        return Page(answer.url, text)
+        metas = html.robots_meta(text) if HAS_ROBOTS_META.search(text) else []
+        told = robots.directives_opt_out(metas)
+        opt_out = self._opted_out(f"meta robots: {told}", answer.url) if told else answer.opt_out
+        return Page(answer.url, text, opt_out, answers.validators(answer.headers))
 
-    async def _page(self, request: Request, cookies: Cookies | None) -> Answer:
-        headers = {**self._headers, "Accept-Encoding": "gzip, deflate"}
-        built = _build(request.method, request.url, headers, dict(request.form) or None)
+    async def _page(self, request: Request, cookies: Cookies | None, validators: Mapping[str, str]) -> Answer:
+        headers = {**self._headers, "Accept-Encoding": "gzip, deflate", **validators}
+        built = _build(request.method, request.url, headers, form=dict(request.form) or None)
         if cookies is not None:
             cookies.add_missing(request)
         answer = await self._follow(built, PAGE_BYTES, cookies)
-        answers.check(answer)
+        if not (answer.status == 304 and validators):
+            answers.check(answer)
         return answer
 
-    async def image(self, url: str, decode: Callable[[bytes], T]) -> tuple[bytes, T]:
+    async def image(self, url: str, decode: Callable[[bytes], T]) -> Picture[T]:
         """The bytes at an address and what `decode` makes of them; what `decode` calls truncated is asked for again."""
         return await self._ask(lambda: self._image(url, decode))
 
-    async def _image(self, url: str, decode: Callable[[bytes], T]) -> tuple[bytes, T]:
+    async def _image(self, url: str, decode: Callable[[bytes], T]) -> Picture[T]:
         request = _build("GET", url, {**self._headers, "Accept-Encoding": "identity"})
         answer = await self._follow(request, IMAGE_BYTES, None)
         answers.check(answer)
         try:
-            return answer.body, decode(answer.body)
+            return Picture(answer.body, decode(answer.body), answer.opt_out)
         except Rejected as error:
             raise (Again(error.reason, error.detail) if error.reason == "truncated" else error) from error
 
     async def rules(self, url: str) -> robots.Rules:
-        """The robots.txt of an address's origin, asked for once.
+        """The robots.txt of an address's origin; see `robots.Book.rules`."""
+        return await self._rules_of(httpx.URL(url))
 
-        Raises:
-            Rejected: network, the origin does not answer: nothing of it may be asked.
-        """
-        origin = _origin(httpx.URL(url))
-        async with self._robots_lock:
-            if origin not in self._rules:
-                try:
-                    self._rules[origin] = await self._fetch_rules(origin)
-                except Rejected as error:
-                    self._rules[origin] = error
-        found = self._rules[origin]
-        if isinstance(found, Rejected):
-            raise found
-        return found
-
-    async def _fetch_rules(self, origin: str) -> robots.Rules:
-        """2xx are rules, other 4xx mean that there are none, all else that nothing is allowed (RFC 9309 2.3.1)."""
-        request = _build("GET", origin + "/robots.txt", {**self._headers, "Accept-Encoding": "gzip, deflate"})
-        try:
-            answer = await self._ask(lambda: self._follow(request, PAGE_BYTES, None, permit=self._check_host))
-        except Rejected as error:
-            if error.reason == "network":
-                raise
-            return robots.nothing()
-        if answer.status >= 500:
-            return robots.nothing()
-        rules = robots.read(answer.body) if answer.status < 300 else robots.everything()
-        await self._lane(httpx.URL(origin)).slow_down(rules.delay)
+    async def _rules_of(self, url: httpx.URL) -> robots.Rules:
+        rules = await self._book.rules(f"{url.scheme}://{url.netloc.decode('ascii')}")
+        await self._lane(url).slow_down(rules.delay)
         return rules
+
+    async def _robots(self, origin: str) -> tuple[int, bytes]:
+        request = _build("GET", origin + "/robots.txt", {**self._headers, "Accept-Encoding": "gzip, deflate"})
+        answer = await self._ask(lambda: self._follow(request, PAGE_BYTES, None, of_robots=True))
+        return answer.status, answer.body
+
+    def _opted_out(self, told: str, url: str) -> str:
+        """Raises Rejected, unless the user overrides training opt-outs: then it is logged and handed on."""
+        told = printable(told)
+        if not self._access.ignore_opt_outs:
+            raise Rejected("noai", f"{told} at {url}")
+        logger.warning("training opt-out overridden at the user's word: %s at %s", told, url)
+        return told
 
     async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask, and ask again what may improve, waiting longer each time and never less than the host wants."""
@@ -168,15 +184,19 @@ class Fetcher:
             multiplier=self._access.backoff, max=MAX_BACKOFF, jitter=self._access.backoff
         )
 
+        why = ""
+
         def wait(state: tenacity.RetryCallState) -> float:
+            nonlocal why
             error = state.outcome.exception() if state.outcome else None
-            return max(backoff(state), error.wait if isinstance(error, Again) else 0.0)
+            why, asked = (error.why, error.wait) if isinstance(error, Again) else ("", 0.0)
+            return max(backoff(state), asked)
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(Again),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=wait,
-            sleep=self._sleep,
+            sleep=lambda seconds: self._clock.wait(seconds, why),
             reraise=True,
         )
         async for attempt in retrying:
@@ -185,84 +205,93 @@ class Fetcher:
         raise AssertionError("tenacity gave up without raising")
 
     async def _follow(
-        self,
-        request: httpx.Request,
-        limit: int,
-        cookies: Cookies | None,
-        permit: Callable[[httpx.Request], Awaitable[httpx.Request]] | None = None,
+        self, request: httpx.Request, limit: int, cookies: Cookies | None, *, of_robots: bool = False
     ) -> Answer:
         """One request through its redirects, each hop permitted anew."""
+        opt_out = None
         for _ in range(MAX_REDIRECTS + 1):
-            request = await (permit or self._permit)(request)
+            request = self._check_host(request)
+            if not of_robots:
+                opt_out = await self._check_rules(request.url) or opt_out
             if cookies is not None:
                 cookies.jar.set_cookie_header(request)
-            answer, location = await self._send(request, limit, cookies, opt_outs=permit is None)
+            answer, location = await self._send(request, limit, cookies, of_robots)
             if location is None:
-                return answer
+                return replace(answer, opt_out=answer.opt_out or opt_out)
             request = _redirected(request, answer.status, location)
         raise Rejected("server", f"more than {MAX_REDIRECTS} redirects, last to {request.url}")
 
-    async def _check_host(self, request: httpx.Request) -> httpx.Request:
+    def _check_host(self, request: httpx.Request) -> httpx.Request:
         url = request.url
         if url.scheme == "http" and self._access.https:
             url = url.copy_with(scheme="https")
         if url.scheme not in ("http", "https") or url.host not in self._access.hosts or url.userinfo:
             raise Rejected("off_host", f"{url} is not an address of {', '.join(sorted(self._access.hosts))}")
-        return _build(request.method, str(url), request.headers, content=request.content)
+        return request if url == request.url else _build(request.method, str(url), request.headers, request.content)
 
-    async def _permit(self, request: httpx.Request) -> httpx.Request:
-        request = await self._check_host(request)
-        rules = await self.rules(str(request.url))
-        if not rules.allows(str(request.url)):
+    async def _check_rules(self, address: httpx.URL) -> str | None:
+        url, rules = str(address), await self._rules_of(address)
+        if not rules.allows(url):
             why = "could not be had" if rules.closed else "disallows it"
-            raise Rejected("robots", f"{request.url}: robots.txt {why}")
-        if rules.opts_out(str(request.url)):
-            raise Rejected("noai", f"{request.url}: robots.txt opts out of training")
-        return request
+            raise Rejected("robots", f"{url}: robots.txt {why}")
+        return self._opted_out("robots.txt opts out of training", url) if rules.opts_out(url) else None
 
     async def _send(
-        self, request: httpx.Request, limit: int, cookies: Cookies | None, opt_outs: bool
+        self, request: httpx.Request, limit: int, cookies: Cookies | None, of_robots: bool
     ) -> tuple[Answer, str | None]:
         turn = self._lane(request.url).turn(self._access.delay)
-        async with turn as lane, _translated(request.url), asyncio.timeout(REQUEST_SECONDS):
+        async with turn as lane, _translated(request.url, lane), asyncio.timeout(self._access.patience):
+            began = time.monotonic()
             response = await self._client.send(request, stream=True)
             try:
                 if cookies is not None:
                     cookies.jar.extract_cookies(response)
-                self._judge(response, lane, opt_outs)
-                async with _translated(request.url, cut="truncated"):
+                opt_out = None if of_robots else self._judge(response)
+                self._retry_later(response, lane)
+                async with _translated(request.url, lane, cut="truncated"):
                     body = await answers.read(response.aiter_raw(), response.headers, limit)
             finally:
                 await response.aclose()
+            lane.observe(time.monotonic() - began)
         location = response.headers.get("location") if response.is_redirect else None
-        return Answer(str(request.url), response.status_code, dict(response.headers), body), location
+        return Answer(str(request.url), response.status_code, dict(response.headers), body, opt_out), location
 
-    def _judge(self, response: httpx.Response, lane: Lane, opt_outs: bool) -> None:
+    def _judge(self, response: httpx.Response) -> str | None:
         """By status and headers, before the body is read. robots.txt itself is not judged by opt-outs and 403."""
         url = response.request.url
-        if opt_outs and response.status_code in (401, 403):
+        if response.status_code in (401, 403):
             raise Refused(f"{url}: the site answers {response.status_code}; the crawl ends here")
-        if opt_outs and robots.headers_opt_out(response.headers):
-            raise Rejected("noai", f"response headers at {url}")
-        if response.status_code in answers.RETRYABLE:
-            wait = answers.retry_after(response.headers.get("retry-after", ""), self._now())
-            if wait > answers.MAX_RETRY_AFTER:
-                raise Unreachable(f"{url}: the host asks to wait {wait:.0f} s; come back later")
-            lane.park(wait)
-            raise Again("server", f"{url} answers {response.status_code}", wait)
+        told = robots.headers_opt_out(response.headers)
+        return self._opted_out(told, str(url)) if told else None
+
+    def _retry_later(self, response: httpx.Response, lane: Lane) -> None:
+        if response.status_code not in answers.RETRYABLE:
+            return
+        status, url = response.status_code, response.request.url
+        wait = answers.retry_after(response.headers.get("retry-after", ""), self._now())
+        if wait > answers.MAX_RETRY_AFTER:
+            raise Unreachable(f"{url}: the host asks to wait {wait:.0f} s; come back later")
+        lane.park(wait, f"{status}")
+        lane.struggle()
+        raise Again("server", f"{url} answers {status}", wait, why=f"{status}")
 
     def _lane(self, url: httpx.URL) -> Lane:
-        return self._lanes.setdefault(url.netloc.decode("ascii"), Lane(self._sleep, self._monotonic))
+        lane = self._lanes.get(name := url.netloc.decode("ascii"))
+        if lane is None:
+            lane = self._lanes[name] = Lane(self._clock, adaptive=self._access.delay > 0)
+        return lane
 
 
 @asynccontextmanager
-async def _translated(url: httpx.URL, cut: str = "network") -> AsyncIterator[None]:
+async def _translated(url: httpx.URL, lane: Lane, cut: str = "network") -> AsyncIterator[None]:
     """The one seam where the client's errors become ours; `cut` is the reason for a broken-off answer."""
     try:
         yield
     except httpx.RemoteProtocolError as error:
+        lane.struggle()
         raise Again(cut, f"{url}: {error}") from error
     except (httpx.TimeoutException, httpx.NetworkError, TimeoutError) as error:
+        lane.struggle()
         raise Again("network", f"{url}: {error or type(error).__name__}") from error
 
 
@@ -270,8 +299,8 @@ def _build(
     method: str,
     url: str,
     headers: Mapping[str, str],
-    form: Mapping[str, str] | None = None,
     content: bytes | None = None,
+    form: Mapping[str, str] | None = None,
 ) -> httpx.Request:
     try:
         return httpx.Request(method, url, headers=headers, data=form, content=content)
@@ -286,11 +315,4 @@ def _redirected(request: httpx.Request, status: int, location: str) -> httpx.Req
     if method == "GET":
         headers.pop("content-type", None)
     content = request.content if method != "GET" else None
-    return _build(method, html.resolve(str(request.url), location), headers, content=content)
-
-
-KEPT_HEADERS = ("user-agent", "accept", "accept-encoding", "content-type")
-
-
-def _origin(url: httpx.URL) -> str:
-    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+    return _build(method, html.resolve(str(request.url), location), headers, content)

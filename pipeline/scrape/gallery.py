@@ -12,7 +12,8 @@ REASONS = {
     "noai": "dropped",  # a training opt-out covers it
     "robots": "dropped",  # robots.txt disallows it
     "off_host": "dropped",  # the address leads away from the hosts of the source
-    "blocklist": "dropped",  # a blocked tag
+    "blocklist": "dropped",  # a blocked tag, or a work or artist on the user's blocklist
+    "limit": "dropped",  # outside the limits that the user set: date, animation
     "too_large": "dropped",  # more bytes, pixels or frames than any gallery work has
     "gone": "failed",  # the site says that the work was removed
     "not_found": "failed",  # 404, 410
@@ -24,10 +25,16 @@ REASONS = {
 }
 
 
+def printable(text: str, longest: int = 500) -> str:
+    """Text from a site as it may stand in a message: no control characters, which a terminal would obey."""
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:longest])
+
+
 class Rejected(PipelineError):
     """One page or image that does not become a kept row; `reason` is a key of REASONS."""
 
     def __init__(self, reason: str, detail: str) -> None:
+        detail = printable(detail)
         super().__init__(f"{reason}: {detail}")
         self.reason, self.detail = reason, detail
 
@@ -52,6 +59,9 @@ class Artwork:
     posted: str | None = None  # ISO 8601 where the site's format is known, else the site's text
     tags: tuple[str, ...] | None = None
     licence: str | None = None
+    medium: str | None = None
+    category: str | None = None
+    palette: tuple[str, ...] | None = None  # "#rrggbb", as the page lists them
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,7 @@ class Found:
     page_url: str
     artwork: Artwork | None = None  # None: open `page_url` to learn it
     title: str | None = None  # as the listing gives it
+    artist: str | None = None  # as the listing gives it
 
 
 @dataclass(frozen=True)
@@ -103,6 +114,12 @@ class Gallery(Protocol):
 
     @property
     def ai_generated(self) -> bool | None: ...
+    @property
+    def newest_first(self) -> bool:
+        """The listing runs from the newest work to the oldest."""
+
     def start(self) -> Request: ...
-    def parse_listing(self, text: str, url: str, request: Request) -> Listing: ...
+    def parse_listing(self, text: str, url: str, request: Request | None) -> Listing:
+        """`request` asked for the page; None: which page of the listing it is is not known."""
+
     def parse_artwork(self, text: str, url: str) -> Artwork | Gone: ...

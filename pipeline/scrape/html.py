@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urljoin
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
@@ -82,8 +82,12 @@ class Scope:
         return value
 
     def link(self, attribute: str) -> str:
-        """An attribute as an absolute address."""
+        """An attribute that must be there, as an absolute address."""
         return resolve(self.url, self.need(attribute))
+
+    def maybe_link(self, attribute: str) -> str:
+        """An attribute as an absolute address; the page's own where it is missing or empty."""
+        return resolve(self.url, self.get(attribute) or "")
 
     def _changed(self, css: str, expected: str, found: int) -> MarkupChanged:
         return MarkupChanged(site=self.site, selector=css, expected=expected, found=found, url=self.url)
@@ -103,6 +107,14 @@ def resolve(base: str, link: str) -> str:
         return urljoin(base, link.strip())
     except ValueError:
         return link
+
+
+def split(address: str) -> SplitResult:
+    """The parts of an address; all empty when it is none."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def robots_meta(text: str) -> list[str]:

@@ -5,52 +5,75 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import ClassVar
-from urllib.parse import urlsplit
+from typing import ClassVar, Literal
 
 from pipeline.errors import MarkupChanged
 from pipeline.scrape import html
 from pipeline.scrape.gallery import Artwork, Found, Gone, Listing, Request
 
-PIECE_PATH = re.compile(r"^/gallery/([^/]+)/([^/]*)/?$")
-FILTERS = (
-    ("medium", "pixel-art"),
-    ("category", ""),
-    ("sorting", "latest"),
-    ("time", "all"),
-    ("artist", ""),
-    ("liked-by", ""),
-    ("tags", ""),
-    ("masterpiece", ""),
-)
+PIECE_PATH = re.compile(r"^/gallery/([^/:]+)/([^/:]*)/?$")  # a colon stands in addresses of filters
+COLOUR = re.compile(r"#?([0-9a-f]{6})")
+MEDIA = ("all", "pixel-art", "voxel-art", "low-poly", "textmode-art")
 
 
 @dataclass(frozen=True)
 class Lospec:
-    """The newest pixel art, batch after batch, until a batch brings nothing new."""
+    """One list of the gallery, batch after batch, until a batch brings nothing new.
+
+    The site filters. Several `tags` are sent joined by commas, which is a GUESS: only the name of the field is known.
+    """
 
     origin: str = "https://lospec.com"
+    listing: Literal["latest", "top", "likes"] = "latest"
+    medium: Literal["all", "pixel-art", "voxel-art", "low-poly", "textmode-art"] = "pixel-art"
+    category: str = ""  # as the site names it, e.g. hand-pixelled; empty = every one
+    tags: tuple[str, ...] = ()
     name: ClassVar[str] = "lospec"
     hosts: ClassVar[frozenset[str]] = frozenset({"lospec.com", "www.lospec.com", "cdn.lospec.com"})
     delay: ClassVar[float] = 10.0  # the only published figure for this server
     terms: ClassVar[str] = "https://lospec.com/terms-and-conditions"
     ai_generated: ClassVar[bool | None] = None
 
+    @property
+    def newest_first(self) -> bool:
+        return self.listing == "latest"
+
     def start(self) -> Request:
         return self._batch(page=1, skip=0)
 
     def _batch(self, page: int, skip: int) -> Request:
         """Paging is by `skip`; `page` is sent along, as the site's own script does."""
-        form = (("page", str(page)), ("skip", str(skip)), *FILTERS)
-        return Request(f"{self.origin}/gallery", method="POST", form=form)
+        form = {"page": str(page), "skip": str(skip), "medium": self.medium, "category": self.category}
+        form |= {"sorting": self.listing, "time": "all", "artist": "", "liked-by": ""}
+        form |= {"tags": ",".join(self.tags), "masterpiece": ""}
+        return Request(f"{self.origin}/gallery", method="POST", form=tuple(form.items()))
 
-    def parse_listing(self, text: str, url: str, request: Request) -> Listing:
-        form = dict(request.form)
+    def parse_listing(self, text: str, url: str, request: Request | None) -> Listing:
+        form = dict(request.form) if request else {}
         page, skip = int(form.get("page", "1")), int(form.get("skip", "0"))
         batch = html.parse(_tiles(text, url), site=self.name, url=url)
-        tiles = batch.some("a.gallery-thumbnail", at_least=0 if skip else 1)
+        tiles = batch.all("a.gallery-thumbnail")
+        if not tiles and not self._may_be_empty(batch, skip):
+            batch.some("a.gallery-thumbnail")
+        for tile in tiles:
+            self._check_medium(tile)
         following = self._batch(page + 1, skip + len(tiles)) if tiles else None
         return Listing(tuple(_entry(tile) for tile in tiles), following)
+
+    def _may_be_empty(self, batch: html.Scope, skip: int) -> bool:
+        """Past the end, and where a filter finds nothing; not where links to pieces stand in another markup."""
+        filtered = self.category or self.tags or self.medium != "pixel-art"
+        paths = [html.split(link.maybe_link("href")).path for link in batch.all("a[href]")]
+        return bool(skip or filtered) and not any(PIECE_PATH.match(path) for path in paths)
+
+    def _check_medium(self, tile: html.Scope) -> None:
+        """A tile that names another medium than the one asked for: the site did not filter."""
+        named = {node.text().lower().replace(" ", "-") for node in tile.all(".medium")} & set(MEDIA)
+        if self.medium != "all" and named - {self.medium}:
+            expected = f"{self.medium!r} as asked for, not {', '.join(sorted(named))}"
+            raise MarkupChanged(
+                site=self.name, selector="a.gallery-thumbnail .medium", expected=expected, found=0, url=tile.url
+            )
 
     def parse_artwork(self, text: str, url: str) -> Artwork | Gone:
         page = html.parse(text, site=self.name, url=url)
@@ -58,13 +81,16 @@ class Lospec:
         heading = page.one("header h1")
         artist = page.one("artist profile info name").text()
         posted = page.maybe("header date")
-        tags = tuple(tag.text().lstrip("#") for tag in page.all("tags a.text-link"))
+        medium, category = ([node.text() or None for node in page.all("category a")] + [None, None])[:2]
         return Artwork(
             image,
             title=heading.own_text() or None,  # a <span> inside marks a masterpiece
             artist=artist or None,
             posted=(posted.text() or None) if posted else None,
-            tags=tags,
+            tags=_tags(page),
+            medium=medium,
+            category=category,
+            palette=_palette(page),
         )
 
 
@@ -72,7 +98,7 @@ def _tiles(text: str, url: str) -> str:
     """The HTML inside the JSON answer."""
     try:
         answer = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     tiles = answer.get("html") if isinstance(answer, dict) and answer.get("success") else None
     if not isinstance(tiles, str):
@@ -85,9 +111,24 @@ def _tiles(text: str, url: str) -> str:
 def _entry(tile: html.Scope) -> Found:
     """Identity is artist and slug together: slugs repeat between artists, and some are empty."""
     page_url = tile.link("href")
-    found = PIECE_PATH.match(urlsplit(page_url).path)
+    found = PIECE_PATH.match(html.split(page_url).path)
     if not found:
         selector = "a.gallery-thumbnail[href='/gallery/<artist>/<slug>']"
         raise MarkupChanged(site=tile.site, selector=selector, expected="exactly 1", found=0, url=tile.url)
     titles = tile.all(".title")
     return Found(f"{found[1]}/{found[2]}", page_url, title=titles[0].text() if titles else None)
+
+
+def _tags(page: html.Scope) -> tuple[str, ...] | None:
+    if not page.all("tags"):
+        return None
+    tags = (tag.text().lstrip("#") for tag in page.all("tags a.text-link"))
+    return tuple(tag for tag in tags if tag)
+
+
+def _palette(page: html.Scope) -> tuple[str, ...] | None:
+    """Whether the site writes a leading # is not known; what is no colour of six hex digits is passed over."""
+    if not page.all("palette"):
+        return None
+    written = ((swatch.get("data-tooltip") or "").strip().lower() for swatch in page.all("palette color"))
+    return tuple(f"#{found[1]}" for colour in written if (found := COLOUR.fullmatch(colour)))

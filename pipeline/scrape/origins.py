@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
+from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import BadInput, Refused
@@ -44,36 +45,51 @@ class Origin:
     clock: Callable[[], datetime] = _now
 
 
-def gallery(source: str, origin: str | None = None) -> Gallery:
-    """The parser of a source, for the live site or for pages that start at `origin`.
+def gallery(source: str, origin: str | None = None, params: Scrape | None = None) -> Gallery:
+    """The parser of a source, for the live site or for pages that start at `origin`; which list, `params` say.
 
     Raises:
         BadInput: no such source.
     """
-    at = {} if origin is None else {"origin": origin}
+    at: dict[str, Any] = {} if origin is None else {"origin": origin}
     match source:
         case "pixeljoint":
-            return PixelJoint(**at)
+            return PixelJoint(**at, **_pixeljoint(params))
         case "lospec":
-            return Lospec(**at)
+            return Lospec(**at, **_lospec(params))
         case "pixiehaus":
-            return PixieHaus(**at)
+            return PixieHaus(**at, **(params.pixiehaus.model_dump() if params else {}))
     raise BadInput(f"source must be one of {', '.join(SOURCES)}, got {source!r}")
+
+
+def _pixeljoint(params: Scrape | None) -> dict[str, Any]:
+    return {} if params is None else {"listing": params.pixeljoint.listing, "search": params.pixeljoint.search}
+
+
+def _lospec(params: Scrape | None) -> dict[str, Any]:
+    if params is None:
+        return {}
+    wanted = params.lospec
+    return {
+        "listing": wanted.listing, "medium": wanted.medium, "category": wanted.category, "tags": tuple(wanted.tags)
+    }  # fmt: skip
 
 
 def user_agent(contact: str) -> str:
     return f"{AGENT}/{version('facetopix')} (+{contact})"
 
 
-def sample(source: str, params: Sample, port: int) -> Origin:
+def sample(source: str, params: Sample, port: int, scrape: Scrape | None = None) -> Origin:
     """The sample gallery that listens on a loopback port, under a name and a clock that never change."""
     host = f"{source}.{SAMPLE_DOMAIN}"
     names = {host: port, f"cdn.{host}": port}
-    access = Access(frozenset(names), https=False, delay=0.0, backoff=LOOPBACK_BACKOFF)
+    access = Access(
+        frozenset(names), https=False, delay=0.0, backoff=LOOPBACK_BACKOFF, ignore_opt_outs=_ignored(source, scrape)
+    )
     return Origin(
         name="sample",
         key=f"sample-{params.revision}",
-        gallery=gallery(source, f"http://{host}"),
+        gallery=gallery(source, f"http://{host}", scrape),
         access=access,
         user_agent=user_agent("procedural sample"),
         consent="procedural sample",
@@ -94,12 +110,20 @@ def replica(source: str, base_url: str, params: Scrape) -> Origin:
         raise BadInput(f"--base-url must be an http or https address, got {base_url!r}")
     base, host = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/"), parts.hostname
     key = f"{re.sub(r'[^a-z0-9.-]', '-', parts.netloc.lower())}-{hashlib.sha256(base.encode()).hexdigest()[:8]}"
-    site = gallery(source, base)
+    site = gallery(source, base, params)
     if is_loopback(host):
-        access = Access(frozenset({host}), https=False, delay=0.0, backoff=LOOPBACK_BACKOFF)
+        access = Access(
+            frozenset({host}),
+            https=False,
+            delay=0.0,
+            backoff=LOOPBACK_BACKOFF,
+            ignore_opt_outs=_ignored(source, params),
+        )
         return Origin(base, key, site, access, user_agent(params.contact or "loopback replica"), "replica")
     permit(source, params)
-    access = Access(frozenset({host}), https=True, delay=site.delay, backoff=LIVE_BACKOFF)
+    access = Access(
+        frozenset({host}), https=True, delay=site.delay, backoff=LIVE_BACKOFF, ignore_opt_outs=_ignored(source, params)
+    )
     return Origin(base, key, site, access, user_agent(params.contact or ""), "terms accepted by the user")
 
 
@@ -110,9 +134,16 @@ def live(source: str, params: Scrape) -> Origin:
         Refused: contact or accepted terms are missing.
     """
     permit(source, params)
-    site = gallery(source)
-    access = Access(site.hosts, https=True, delay=site.delay, backoff=LIVE_BACKOFF)
+    site = gallery(source, params=params)
+    access = Access(
+        site.hosts, https=True, delay=site.delay, backoff=LIVE_BACKOFF, public=True,
+        ignore_opt_outs=_ignored(source, params),
+    )  # fmt: skip
     return Origin("live", "live", site, access, user_agent(params.contact or ""), "terms accepted by the user")
+
+
+def _ignored(source: str, params: Scrape | None) -> bool:
+    return params is not None and source in params.ignore_opt_outs
 
 
 def permit(source: str, params: Scrape) -> None:

@@ -3,58 +3,100 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Literal
+from urllib.parse import urlencode
 
 from pipeline.errors import MarkupChanged
 from pipeline.scrape import html
 from pipeline.scrape.gallery import Artwork, Found, Gone, Listing, Request
 
 PAGE_PATH = re.compile(r"/pixelart/(\d+)(?:/[^/?#]*)?(?:\.htm)?(?:[?#]|$)")
+ARTIST_PATH = re.compile(r"^/p/\d+\.htm$")
+SMALL_PATH = re.compile(r"^/files/icons/[^/]+$")  # the full image lies one folder deeper
 REMOVED = "ACHTUNG! PIXEL ART INACTIVE!"
 NOTHING = "No icons found."
 POSTED = "%m/%d/%Y %H:%M"
+ORDER = {"newest": "date", "hall-of-fame": "rating", "showcase": "showcase", "search": "search"}  # list -> key `ob`
+MENU = {"newest": "Newest", "hall-of-fame": "Hall of Fame", "showcase": "Weekly Showcase"}  # names in the site's menu
+
+Told = tuple[str, str | None]  # title and artist in the tooltip of an entry
 
 
 @dataclass(frozen=True)
 class PixelJoint:
-    """The newest works, page after page, as the site's own pager leads."""
+    """One of the site's lists, page after page, as its own pager leads.
+
+    `search` is the text that `listing="search"` looks for; empty finds every work.
+    """
 
     origin: str = "https://pixeljoint.com"
+    listing: Literal["newest", "hall-of-fame", "showcase", "search"] = "newest"
+    search: str = ""
     name: ClassVar[str] = "pixeljoint"
     hosts: ClassVar[frozenset[str]] = frozenset({"pixeljoint.com", "www.pixeljoint.com"})
     delay: ClassVar[float] = 1.5
     terms: ClassVar[str] = "https://pixeljoint.com/pixels/terms.asp"
     ai_generated: ClassVar[bool | None] = None
 
-    def start(self) -> Request:
-        return Request(f"{self.origin}/pixels/new_icons.asp?ob=date")
+    @property
+    def newest_first(self) -> bool:
+        return self.listing == "newest"
 
-    def parse_listing(self, text: str, url: str, request: Request) -> Listing:
+    @property
+    def _sought(self) -> str:
+        return self.search if self.listing == "search" else ""
+
+    def start(self) -> Request:
+        """The first page; a search in the full form of the site's search page."""
+        order, query = ORDER[self.listing], [("ob", ORDER[self.listing])]
+        if order == "search":
+            query = [("search", self.search), ("dimo", "<="), ("dim", ""), ("colorso", ">="), ("colors", "")]
+            query += [(name, "") for name in ("tran", "anim", "iso", "av", "owner", "d")]
+            query += [("dosearch", "1"), ("ob", order), ("action", "search")]
+        return Request(f"{self.origin}/pixels/new_icons.asp?{_encoded(query)}")
+
+    def parse_listing(self, text: str, url: str, request: Request | None) -> Listing:
         block = html.parse(text, site=self.name, url=url).one("#leftblockspan")
-        number = _page_number(request)
+        headings = block.all("h1")
+        heading = headings[0].text() if headings else None
+        self._check_heading(heading, url)
+        number, pages = _page_number(request) if request else _selected(block), _last_page(block)
         entries = block.all(".imgbox")
-        if not entries and number == 1 and NOTHING not in block.text():
+        if not entries and NOTHING not in block.text() and number <= (pages or 1):
             block.some(".imgbox")
-        titles = _titles(block)
-        items = tuple(_entry(entry, titles) for entry in entries)
-        pages = _last_page(block)
+        told = _tooltips(block)
+        items = tuple(_entry(entry, told) for entry in entries)
         over = not items or (pages is not None and number >= pages)
-        following = None if over else self._page(number + 1)
-        heading = block.all("h1")
-        return Listing(items, following, pages, heading[0].text() if heading else None)
+        if not over:
+            _check_selected(block, number)
+        return Listing(items, None if over else self._page(number + 1), pages, heading)
 
     def _page(self, number: int) -> Request:
         """The list is chosen by cookie `v`; without it the same address answers with another list."""
-        state = f"av=&dimo=%3C%3D&anim=&iso=&ob=date&dint=&pg={number}&search=&tran=&colors=&d=&colorso=&dim=&owner=0"
-        return Request(f"{self.origin}/pixels/new_icons.asp?q=1&pg={number}", cookies=(("v", state),))
+        state = [("av", ""), ("dimo", "<="), ("anim", ""), ("iso", ""), ("ob", ORDER[self.listing]), ("dint", "")]
+        state += [("pg", str(number)), ("search", self._sought), ("tran", "")]
+        state += [("colors", ""), ("d", ""), ("colorso", ">="), ("dim", ""), ("owner", "0")]
+        url = f"{self.origin}/pixels/new_icons.asp?q=1&pg={number}"
+        return Request(url, cookies=(("v", _encoded(state)),))
+
+    def _check_heading(self, heading: str | None, url: str) -> None:
+        """A page under the menu name of another list comes after a lost cookie; what else it may say is unknown."""
+        own, shown = MENU.get(self.listing, "Search"), (heading or "").lower()
+        named = [name for name in MENU.values() if name.lower() in shown and name.lower() not in self._sought.lower()]
+        if named and own not in named:
+            expected = f"the list {own!r} instead of {heading!r}"
+            raise MarkupChanged(site=self.name, selector="#leftblockspan h1", expected=expected, found=0, url=url)
 
     def parse_artwork(self, text: str, url: str) -> Artwork | Gone:
         page = html.parse(text, site=self.name, url=url)
         if REMOVED in page.text() and not page.all("#mainimg"):
             return Gone()
         image = page.one("#mainimg").link("src")
+        if SMALL_PATH.match(html.split(image).path):
+            raise _missing(page, "#mainimg[src*='/files/icons/full/']")
         rows = _rows(page)
         title, artist, posted = (_value(page, rows, label) for label in ("Title:", "Pixel Artist:", "Posted:"))
         return Artwork(
@@ -62,24 +104,35 @@ class PixelJoint:
         )
 
 
+def _encoded(pairs: list[tuple[str, str]]) -> str:
+    """As a browser encodes a form of a windows-1252 page (GUESS: the site's charset is not known)."""
+    return urlencode(pairs, encoding="windows-1252", errors="xmlcharrefreplace")
+
+
 def _page_number(request: Request) -> int:
     found = re.search(r"[?&]pg=(\d+)", request.url)
     return int(found[1]) if found else 1
 
 
-def _entry(entry: html.Scope, titles: dict[str, str]) -> Found:
+def _entry(entry: html.Scope, told: Mapping[str, Told]) -> Found:
     link = entry.one("a.imglink")
     page_url = link.link("href")
     found = PAGE_PATH.search(page_url)
     if not found:
-        raise MarkupChanged(
-            site=link.site, selector="a.imglink[href*='/pixelart/']", expected="exactly 1", found=0, url=link.url
-        )
-    return Found(found[1], page_url, title=titles.get(link.need("href")))
+        raise _missing(link, "a.imglink[href*='/pixelart/']")
+    title, artist = told.get(page_url, (None, None))
+    return Found(found[1], page_url, title=title, artist=artist)
 
 
-def _titles(block: html.Scope) -> dict[str, str]:
-    return {link.get("href") or "": link.text() for link in block.all(".tooltip strong > a")}
+def _tooltips(block: html.Scope) -> dict[str, Told]:
+    """Page address -> what is told of that work; a tooltip without a link to one tells of none."""
+    told: dict[str, Told] = {}
+    for tooltip in block.all(".tooltip"):
+        links = [(html.split(link.maybe_link("href")).path, link.text()) for link in tooltip.all("a[href]")]
+        people = [text for path, text in links if ARTIST_PATH.match(path)]
+        for link in tooltip.all("strong > a[href]"):
+            told[link.maybe_link("href")] = (link.text(), people[0] if people else None)
+    return told
 
 
 def _last_page(block: html.Scope) -> int | None:
@@ -88,7 +141,23 @@ def _last_page(block: html.Scope) -> int | None:
     if not pagers:
         return None
     numbers = [option.get("value") or "" for option in pagers[0].some("option[value]")]
-    return max((int(number) for number in numbers if number.isdecimal()), default=None)
+    if not any(number.isdecimal() for number in numbers):
+        raise _missing(block, ".pager-select-holder option[value=<number>]")
+    return max(int(number) for number in numbers if number.isdecimal())
+
+
+def _selected(block: html.Scope) -> int:
+    """The page that the pager marks; 1 where it marks none."""
+    marked = [option.get("value") or "" for option in block.all(".pager-select-holder option[selected]")]
+    return int(marked[0]) if marked and marked[0].isdecimal() else 1
+
+
+def _check_selected(block: html.Scope, number: int) -> None:
+    """Where the pager marks the page that it shows, that must be the page asked for."""
+    marked = block.all(".pager-select-holder option[selected]")
+    shown = {option.get("value") for option in marked}
+    if len(shown) == 1 and shown != {str(number)}:
+        raise _missing(block, f".pager-select-holder option[selected][value='{number}']")
 
 
 def _rows(page: html.Scope) -> dict[str, html.Scope]:
@@ -104,9 +173,12 @@ def _rows(page: html.Scope) -> dict[str, html.Scope]:
 
 def _value(page: html.Scope, rows: dict[str, html.Scope], label: str) -> html.Scope:
     if label not in rows:
-        selector = f"#leftblockspan .bx td > strong ({label})"
-        raise MarkupChanged(site=page.site, selector=selector, expected="exactly 1", found=0, url=page.url)
+        raise _missing(page, f"#leftblockspan .bx td > strong ({label})")
     return rows[label]
+
+
+def _missing(page: html.Scope, selector: str) -> MarkupChanged:
+    return MarkupChanged(site=page.site, selector=selector, expected="exactly 1", found=0, url=page.url)
 
 
 def _iso(posted: str) -> str | None:

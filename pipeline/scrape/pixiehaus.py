@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult
 
 from pipeline.errors import MarkupChanged
 from pipeline.scrape import html
@@ -15,40 +15,44 @@ from pipeline.scrape.gallery import Artwork, Found, Gone, Listing, Request
 
 WORK_PATH = re.compile(r"^/(?:sprites|animations)/([0-9a-f]{32}|[0-9]{6,})\.(?:webp|gif|png)$")
 WORK_SHAPE = "/(sprites|animations)/<32 hex or digits>.(webp|gif|png)"
-ADDRESS_IN_TEXT = re.compile(r"""[^\s"'`<>(),\\]*/(?:sprites|animations)/[0-9a-f]+\.(?:webp|gif|png)""")
-ATTRIBUTES = ("src", "data-src", "href", "poster", "content", "srcset", "data-srcset")
+WORK_IN_TEXT = re.compile(r"/(?:sprites|animations)/[0-9a-f]+\.(?:webp|gif|png)(?![\w/-])")
+BEFORE = re.compile(r"""[^\s"'`<>()\[\]{},;&=\\]*""")  # what may stand before that in an address
+MAX_BEFORE = 256  # characters: each search stays short whatever the text
+ESCAPED_SLASH = re.compile(r"\\+(?:/|u002f)", re.IGNORECASE)  # as JSON inside scripts has it, once or twice escaped
+ATTRIBUTES = ("src", "data-src", "href", "poster", "content")
 
 Link = tuple[str, str | None]  # address as written, alternative text
 
 
 @dataclass(frozen=True)
 class PixieHaus:
-    """The public gallery, newest first; the name of the paging parameter is a guess, hence a value."""
+    """The public gallery, newest first; the name of the paging parameter and its first value are guesses."""
 
     origin: str = "https://pixie.haus"
     page_parameter: str = "page"
+    first_page: int = 1
     name: ClassVar[str] = "pixiehaus"
     hosts: ClassVar[frozenset[str]] = frozenset({"pixie.haus", "www.pixie.haus"})
     delay: ClassVar[float] = 2.0
     terms: ClassVar[str] = "https://pixie.haus/terms_of_use"
     ai_generated: ClassVar[bool | None] = True
+    newest_first: ClassVar[bool] = True
 
     def start(self) -> Request:
-        return self._page(1)
+        return self._page(self.first_page)
 
     def _page(self, number: int) -> Request:
         return Request(f"{self.origin}/gallery?{self.page_parameter}={number}")
 
     def _number(self, request: Request) -> int:
         found = re.search(rf"[?&]{re.escape(self.page_parameter)}=(\d+)", request.url)
-        return int(found[1]) if found else 1
+        return int(found[1]) if found else self.first_page
 
-    def parse_listing(self, text: str, url: str, request: Request) -> Listing:
+    def parse_listing(self, text: str, url: str, request: Request | None) -> Listing:
         answer = _json(text)
-        links = _page_links(text, url) if answer is None else ((string, None) for string in _strings(answer))
-        items = _works(links, url)
-        number = self._number(request)
-        if not items and number == 1:
+        items = _works(_page_links(text, url) if answer is None else _json_links(answer, url), url)
+        number = self._number(request) if request else self.first_page
+        if not items and number <= self.first_page:
             raise MarkupChanged(site=self.name, selector=WORK_SHAPE, expected="at least 1", found=0, url=url)
         told_last = isinstance(answer, dict) and "next" in answer and answer["next"] is None
         return Listing(items, None if told_last or not items else self._page(number + 1))
@@ -59,35 +63,46 @@ class PixieHaus:
 
 
 def _works(links: Iterator[Link], url: str) -> tuple[Found, ...]:
-    """Each file of this host that looks like a work, once, in the order of the page."""
+    """Each file of this site that looks like a work, once, in the order of the page.
+
+    A query is left out of the address: none is known, and it might ask for another size.
+    """
     works: dict[str, Found] = {}
-    gallery = html.resolve(url, urlsplit(url).path)
+    gallery = html.resolve(url, html.split(url).path)
     for link, alt in links:
-        address = html.resolve(url, link)
-        parts = urlsplit(address)
+        parts = html.split(html.resolve(url, link))
         found = WORK_PATH.match(parts.path)
-        if not found or parts.netloc != urlsplit(url).netloc:
+        if not found or parts.scheme not in ("http", "https") or _host(parts) != _host(html.split(url)):
             continue
-        known = works.get(found[1])
-        if known is None or (known.artwork and not known.artwork.title and alt):
-            works[found[1]] = Found(found[1], gallery, Artwork(address, title=alt), title=alt)
+        address = parts._replace(query="", fragment="").geturl()
+        known = works.setdefault(found[1], Found(found[1], gallery, Artwork(address, title=alt), title=alt))
+        if known.artwork and not known.title and alt:
+            works[found[1]] = replace(known, title=alt, artwork=replace(known.artwork, title=alt))
     return tuple(works.values())
 
 
+def _host(address: SplitResult) -> str:
+    """The host without its port; www.HOST and HOST are one site."""
+    return (address.hostname or "").removeprefix("www.")
+
+
 def _page_links(text: str, url: str) -> Iterator[Link]:
+    """Every address in an attribute or a script; elsewhere in a page text is prose."""
     for scope in html.parse(text, site="pixiehaus", url=url).all("*"):
         if scope.node.tag == "script":
-            unescaped = scope.node.text().replace("\\/", "/")
-            yield from ((found[0], None) for found in ADDRESS_IN_TEXT.finditer(unescaped))
-        for name in ATTRIBUTES:
-            for candidate in _candidates(name, scope.get(name) or ""):
-                yield candidate, html.clean(scope.get("alt") or "") or None
+            yield from ((address, None) for address in _addresses(scope.node.text()))
+        alt = html.clean(scope.get("alt") or "") or None
+        for name, value in scope.node.attributes.items():
+            for address in [value] if name in ATTRIBUTES and value else _addresses(value or ""):
+                yield address, alt
 
 
-def _candidates(attribute: str, value: str) -> list[str]:
-    if not attribute.endswith("srcset"):
-        return [value] if value else []
-    return [part.split()[0] for part in value.split(",") if part.split()]
+def _addresses(text: str) -> Iterator[str]:
+    """Addresses of works inside a script, a srcset, a style or escaped JSON."""
+    text = ESCAPED_SLASH.sub("/", text)
+    for found in WORK_IN_TEXT.finditer(text):
+        backwards = BEFORE.match(text[max(0, found.start() - MAX_BEFORE) : found.start()][::-1])
+        yield (backwards[0][::-1] if backwards else "") + found[0]
 
 
 def _json(text: str) -> Any:
@@ -95,13 +110,14 @@ def _json(text: str) -> Any:
         return None
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _json_links(value: Any, url: str) -> Iterator[Link]:
+    """Strings of a JSON answer: addresses, and pieces of HTML that hold some."""
     if isinstance(value, str):
-        yield value
+        yield from _page_links(value, url) if "<" in value else iter([(value, None)])
     elif isinstance(value, dict | list):
         for inner in value.values() if isinstance(value, dict) else value:
-            yield from _strings(inner)
+            yield from _json_links(inner, url)

@@ -10,24 +10,13 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import BadInput, MarkupChanged, Refused, Unreachable
 from pipeline.params import Sample, Scrape
-from pipeline.sample import site
-from pipeline.scrape import html, origins
-from pipeline.scrape.crawl import fetcher, origin_of
+from pipeline.scrape import html, origins, store
+from pipeline.scrape.crawl import Where, fetcher, folder_of
 from pipeline.scrape.gallery import Gallery, Gone, Rejected, Request
 from pipeline.scrape.origins import Origin
-from pipeline.scrape.store import Store
 
 
-def plan(
-    source: str,
-    params: Scrape,
-    sample: Sample,
-    *,
-    state: Path = Path(".state"),
-    base_url: str | None = None,
-    origin: str | None = None,
-    limit: int | None = None,
-) -> dict[str, Any]:
+def plan(source: str, params: Scrape, sample: Sample, where: Where) -> dict[str, Any]:
     """What a crawl with these arguments would do. Asks for robots.txt and for nothing else.
 
     Raises:
@@ -36,17 +25,21 @@ def plan(
     """
 
     async def look() -> dict[str, Any]:
-        wants_sample = base_url is None and (origin or params.origin) == "sample"
-        async with site.running(sample, [source] if wants_sample else []) as ports:
-            at = origin_of(source, params, sample, base_url, origin, ports)
-            return {**await _robots(at), **_describe(at, state), "limit": limit or params.limit}
+        async with where.galleries([source], params, sample) as ports:
+            at = where.of(source, params, sample, ports)
+            return {**await _robots(at), **_describe(at, where.state), **_limits(params)}
 
     return asyncio.run(look())
 
 
+def _limits(params: Scrape) -> dict[str, Any]:
+    names = ("limit", "since", "animation", "blocked_tags", "ignore_opt_outs")
+    return {name: getattr(params, name) for name in names}
+
+
 def _describe(origin: Origin, state: Path) -> dict[str, Any]:
     start = origin.gallery.start()
-    folder = state / "crawl" / origin.gallery.name / origin.key
+    folder = folder_of(state, origin)
     return {
         "source": origin.gallery.name,
         "origin": origin.name,
@@ -56,7 +49,7 @@ def _describe(origin: Origin, state: Path) -> dict[str, Any]:
         "user_agent": origin.user_agent,
         "terms": origin.gallery.terms,
         "state": str(folder),
-        "settled_before": len(Store(folder).works),
+        "settled_before": store.count(folder),
     }
 
 
@@ -84,13 +77,14 @@ def run_page(target: str, source: str, params: Scrape) -> dict[str, Any]:
         base = f"{parts.scheme}://{parts.netloc}"
         live = parts.hostname in origins.gallery(source).hosts
         at = origins.live(source, params) if live else origins.replica(source, base, params)
-        url, text = asyncio.run(_fetch(at, _request(at.gallery, target)))
-        return _parse(at.gallery, text, url)
+        request = _request(at.gallery, target)
+        url, text = asyncio.run(_fetch(at, request))
+        return _parse(at.gallery, text, url, request)
     path = Path(target)
     if not path.is_file():
         raise BadInput(f"{target}: neither an http address nor a file")
     gallery = origins.gallery(source)
-    return _parse(gallery, html.decode(path.read_bytes()), gallery.start().url)
+    return _parse(gallery, html.decode(path.read_bytes()), gallery.start().url, None)
 
 
 def _request(gallery: Gallery, url: str) -> Request:
@@ -109,12 +103,12 @@ async def _fetch(origin: Origin, request: Request) -> tuple[str, str]:
     return page.url, page.text
 
 
-def _parse(gallery: Gallery, text: str, url: str) -> dict[str, Any]:
+def _parse(gallery: Gallery, text: str, url: str, request: Request | None) -> dict[str, Any]:
     """As an artwork page, else as a listing; the error is the listing's, which says more."""
     try:
         artwork = gallery.parse_artwork(text, url)
     except MarkupChanged:
-        listing = gallery.parse_listing(text, url, gallery.start())
+        listing = gallery.parse_listing(text, url, request)
         return {"page": "listing", "url": url, **asdict(listing)}
     found = {"gone": True} if isinstance(artwork, Gone) else asdict(artwork)
     return {"page": "artwork", "url": url, **found}

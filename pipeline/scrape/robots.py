@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from protego import Protego
 
+from pipeline.scrape.gallery import Rejected
+
 AGENT = "facetopix"  # product token that robots.txt groups are matched against
 MAX_BYTES = 512 * 1024  # RFC 9309 section 2.5 asks for at least 500 KiB
+MAX_AGE = 24 * 3600.0  # seconds
 OPT_OUTS = frozenset({"noai", "noimageai", "noml"})
 SIGNALS = ("content-signal", "content-usage")
 NO_TRAINING = re.compile(r"(?:ai-train\s*=\s*no|train-ai\s*=\s*n)\b", re.IGNORECASE)
@@ -72,13 +77,61 @@ def _opt_outs(text: str) -> tuple[str, ...]:
     return tuple(line.split()[0] for line in [*by_agent.get("", []), *ours])
 
 
-def headers_opt_out(headers: Mapping[str, str]) -> bool:
-    """`X-Robots-Tag` with noai, noimageai or noml; `Content-Signal` or `Content-Usage` against training."""
-    signals = (headers.get(name, "") for name in SIGNALS)
-    return directives_opt_out([headers.get("x-robots-tag", "")]) or any(map(NO_TRAINING.search, signals))
+def headers_opt_out(headers: Mapping[str, str]) -> str | None:
+    """`X-Robots-Tag` with noai, noimageai or noml, `Content-Signal` or `Content-Usage` against training: that line."""
+    tag = headers.get("x-robots-tag", "")
+    if directives_opt_out([tag]):
+        return f"X-Robots-Tag: {tag}"
+    for name in SIGNALS:
+        if NO_TRAINING.search(value := headers.get(name, "")):
+            return f"{name.title()}: {value}"
+    return None
 
 
-def directives_opt_out(values: Iterable[str]) -> bool:
-    """True when one of the comma lists holds a training opt-out, whomever it addresses."""
-    words = (word for value in values for word in re.split(r"[\s,;:]+", value.lower()))
-    return not OPT_OUTS.isdisjoint(words)
+def directives_opt_out(values: Iterable[str]) -> str | None:
+    """The first of the comma lists that holds a training opt-out, whomever it addresses."""
+    for value in values:
+        if not OPT_OUTS.isdisjoint(re.split(r"[\s,;:]+", value.lower())):
+            return value
+    return None
+
+
+class Book:
+    """The robots.txt of each origin, asked for once and again after a day (RFC 9309 section 2.4).
+
+    Args:
+        fetch: status and body of the robots.txt of an origin; raises Rejected when there is no answer.
+        monotonic: seconds.
+    """
+
+    def __init__(
+        self, fetch: Callable[[str], Awaitable[tuple[int, bytes]]], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._fetch, self._monotonic = fetch, monotonic
+        self._found: dict[str, tuple[float, Rules | Rejected]] = {}
+        self._lock = asyncio.Lock()
+
+    async def rules(self, origin: str) -> Rules:
+        """What an origin (scheme, host, port) says.
+
+        Raises:
+            Rejected: network, the origin does not answer: nothing of it may be asked.
+        """
+        async with self._lock:
+            asked_at, found = self._found.get(origin, (float("-inf"), None))
+            if found is None or self._monotonic() - asked_at > MAX_AGE:
+                found = await self._ask(origin)
+                self._found[origin] = (self._monotonic(), found)
+        if isinstance(found, Rejected):
+            raise found
+        return found
+
+    async def _ask(self, origin: str) -> Rules | Rejected:
+        """2xx are rules, 4xx mean that there are none, all else that nothing is allowed (RFC 9309 section 2.3.1)."""
+        try:
+            status, body = await self._fetch(origin)
+        except Rejected as error:
+            return error if error.reason == "network" else nothing()
+        if status < 300:
+            return read(body)
+        return everything() if 400 <= status < 500 else nothing()

@@ -14,6 +14,8 @@ from pipeline.io import FORMATS, MAX_PIXELS
 from pipeline.scrape.gallery import Rejected
 
 MAX_FRAMES = 1024
+MAX_ANIMATION = 256_000_000  # pixels of all frames together
+TAIL = 1024  # bytes after the end of a JPEG in which cameras and editors leave things
 MAGIC = (
     (b"\x89PNG\r\n\x1a\n", "png"),
     (b"GIF87a", "gif"),
@@ -79,6 +81,8 @@ def _ends_as_it_should(kind: str, data: bytes) -> bool:
         return data.rstrip(b"\x00").endswith(b"\x3b")
     if kind == "webp":
         return len(data) >= int.from_bytes(data[4:8], "little") + 8
+    if kind == "jpeg":
+        return b"\xff\xd9" in data[-TAIL:]
     return True
 
 
@@ -88,6 +92,8 @@ def _decode(kind: str, image: Image.Image) -> Facts:
     frames = int(getattr(image, "n_frames", 1)) if kind in ("gif", "webp", "png") else 1
     if frames > MAX_FRAMES:
         raise Rejected("too_large", f"{frames} frames, the limit is {MAX_FRAMES}")
+    if frames * image.width * image.height > MAX_ANIMATION:
+        raise Rejected("too_large", f"{frames} frames of {image.width}x{image.height} pixels")
     has_alpha = False
     for number in range(frames):
         image.seek(number)

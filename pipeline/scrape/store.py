@@ -1,10 +1,12 @@
-"""What a crawl has gathered so far: journal, listing and images, in a folder that outlives any run.
+"""What a crawl has gathered so far, in a folder that outlives any run.
 
-    journal.jsonl    one line per settled work, appended; the last line of a work counts
-    listing.jsonl    the pages of the pass in progress, appended; removed when the pass is done
+    journal.jsonl          one line per settled work, appended; the last line of a work counts
+    pass-<list>.jsonl      the pages of the pass in progress over one listing, appended: the cursor
+    last-<list>.jsonl      the pages of its last complete pass, with what a conditional request needs
     images/<sha256>.<ext>
 
-An image is durable before its journal line: a line never names a file that does not exist.
+An image is durable before its journal line: a line never names a file that does not exist. In memory are only the
+places of the lines, so that a crawl of any size needs little.
 """
 
 from __future__ import annotations
@@ -12,11 +14,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -24,60 +25,121 @@ from pipeline import manifest
 from pipeline.errors import BadInput
 from pipeline.io import write_atomic
 from pipeline.manifest import Row
-from pipeline.scrape.gallery import Artwork, Found, Listing, Request
+
+SYNC_EVERY = 1.0  # seconds; a lost machine loses the journal lines of at most so long, a killed process none
+
+
+class Journal:
+    """An append-only file of JSON lines, each read back by its place."""
+
+    def __init__(self, path: Path) -> None:
+        _cut_torn_line(path)
+        self._file = path.open("a+b", buffering=0)
+        self._end = path.stat().st_size
+        self._path, self._synced = path, time.monotonic()
+
+    def append(self, row: Row) -> int:
+        """The place of the new line; it survives a kill of this process."""
+        line = json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n"
+        view = memoryview(line)
+        while view:
+            view = view[self._file.write(view) or 0 :]
+        place, self._end = self._end, self._end + len(line)
+        if time.monotonic() - self._synced > SYNC_EVERY:
+            self.sync()
+        return place
+
+    def read(self, place: int) -> Row:
+        self._file.seek(place)
+        row: Row = json.loads(self._file.readline())
+        return row
+
+    def rows(self) -> Iterator[tuple[int, Row]]:
+        """Every line with its place.
+
+        Raises:
+            BadInput: a damaged line.
+        """
+        place = 0
+        with self._path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    yield place, json.loads(line)
+                except ValueError as error:
+                    raise BadInput(
+                        f"{self._path}:{number}: damaged line; remove the folder to crawl anew: {error}"
+                    ) from error
+                place += len(line)
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
+        self._synced = time.monotonic()
+
+    def close(self) -> None:
+        if not self._file.closed:
+            self.sync()
+            self._file.close()
 
 
 class Store:
     """The state of one source and origin. Use inside `locked`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self._journal, self._listing = folder / "journal.jsonl", folder / "listing.jsonl"
-        self.works: dict[str, Row] = {row["source_id"]: row for row in _lines(self._journal)}
-        self.pages: list[Row] = list(_lines(self._listing))
+    def __init__(self, folder: Path, journal: Journal) -> None:
+        self.folder, self._journal = folder, journal
+        self._places = {row["source_id"]: place for place, row in self._journal.rows()}
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def row(self, source_id: str) -> Row | None:
+        """The last that was written of a work."""
+        place = self._places.get(source_id)
+        return None if place is None else self._journal.read(place)
 
     def settled(self, source_id: str) -> Row | None:
         """What is known of a work; None when it was never settled or its image is no longer there whole."""
-        row = self.works.get(source_id)
-        if row is None or row["status"] != "kept":
-            return row
-        image = self.image(row)
-        return row if image.is_file() and image.stat().st_size == row["bytes"] else None
+        row = self.row(source_id)
+        return row if row is None or row["status"] != "kept" or self._whole(row) else None
 
     def image(self, row: Row) -> Path:
         return self.folder / "images" / image_name(row)
 
+    def _whole(self, row: Row) -> bool:
+        try:
+            return bool(self.image(row).stat().st_size == row["bytes"])
+        except FileNotFoundError:
+            return False
+
     def keep(self, row: Row, data: bytes) -> None:
-        path = self.image(row)
-        if not path.is_file() or path.stat().st_size != len(data):
-            write_atomic(path, data)
+        if not self._whole(row):
+            write_atomic(self.image(row), data)
         self.record(row)
 
     def record(self, row: Row) -> None:
-        _append(self._journal, row)
-        self.works[row["source_id"]] = row
+        self._places[row["source_id"]] = self._journal.append(row)
 
-    def add_page(self, listing: Listing, cookies: list[list[str]]) -> None:
-        page = {"listing": asdict(listing), "cookies": cookies}
-        _append(self._listing, page)
-        self.pages.append(json.loads(json.dumps(page)))
+    def adopt(self, output: Path, origin: str, unwanted: Callable[[Row], bool]) -> None:
+        """Take over a previous output of the same origin, so that a lost state folder refetches nothing.
 
-    def end_pass(self) -> None:
-        self._listing.unlink(missing_ok=True)
-        self.pages = []
-
-    def adopt(self, output: Path, origin: str) -> None:
-        """Take over a previous output of the same origin, so that a lost state folder refetches nothing."""
-        if self.works or not (output / "manifest.jsonl").is_file():
+        But for what is `unwanted`: a take-down may have emptied the state, and the output still holds the works.
+        """
+        if self._places or not (output / "manifest.jsonl").is_file():
             return
         for row in manifest.read(output):
-            if row.get("origin") != origin:
+            if row.get("origin") != origin or unwanted(row):
                 continue
             image = output / "images" / image_name(row) if row["status"] == "kept" else None
             if image is None:
                 self.record(row)
             elif image.is_file() and hashlib.sha256(data := image.read_bytes()).hexdigest() == row["sha256"]:
                 self.keep(row, data)
+
+
+def count(folder: Path) -> int:
+    """Works that were settled there, without touching anything."""
+    path = folder / "journal.jsonl"
+    lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
+    return len({json.loads(line)["source_id"] for line in lines if line.endswith(b"\n")})
 
 
 @contextmanager
@@ -87,22 +149,12 @@ def locked(folder: Path) -> Iterator[Store]:
     Raises:
         BadInput: another process crawls into the same folder.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "images").mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / "lock", timeout=0):
-            _cut_torn_line(folder / "journal.jsonl")
-            _cut_torn_line(folder / "listing.jsonl")
-            yield Store(folder)
+        with FileLock(folder / "lock", timeout=0), closing(Journal(folder / "journal.jsonl")) as journal:
+            yield Store(folder, journal)
     except Timeout as error:
         raise BadInput(f"{folder}: another crawl is at work there") from error
-
-
-def listing_of(page: Row) -> Listing:
-    """A page of `Store.pages` as it was added."""
-    raw = page["listing"]
-    items = tuple(Found(**{**item, "artwork": _artwork(item["artwork"])}) for item in raw["items"])
-    following = _request(raw["next"]) if raw["next"] else None
-    return Listing(items, following, raw["pages"], raw["heading"])
 
 
 def image_name(row: Row) -> str:
@@ -111,39 +163,7 @@ def image_name(row: Row) -> str:
     return f"{row['sha256']}.{extension}"
 
 
-def _artwork(raw: dict[str, Any] | None) -> Artwork | None:
-    return Artwork(**{**raw, "tags": None if raw["tags"] is None else tuple(raw["tags"])}) if raw else None
-
-
-def _request(raw: dict[str, Any]) -> Request:
-    form, cookies = (tuple((name, value) for name, value in raw[key]) for key in ("form", "cookies"))
-    return Request(raw["url"], raw["method"], form, cookies)
-
-
-def _append(path: Path, row: Row) -> None:
-    """One line, safe from a kill when this returns; a lost machine may lose the last lines, never an older one."""
-    with path.open("ab") as file:
-        file.write(json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n")
-
-
 def _cut_torn_line(path: Path) -> None:
     """So that the next line does not continue a torn one."""
     if path.is_file():
         os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
-
-
-def _lines(path: Path) -> Iterator[Row]:
-    """Whole lines of a file; a last line torn by a kill is passed over.
-
-    Raises:
-        BadInput: a damaged line before the last.
-    """
-    if not path.is_file():
-        return
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    for number, line in enumerate(data[:whole].splitlines(), 1):
-        try:
-            yield json.loads(line)
-        except ValueError as error:
-            raise BadInput(f"{path}:{number}: damaged line; remove the folder to crawl anew: {error}") from error

@@ -4,130 +4,164 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-from pipeline.errors import MarkupChanged, Unreachable
+from pipeline.errors import MarkupChanged, Refused, Unreachable
 from pipeline.manifest import Row
 from pipeline.scrape import sniff
 from pipeline.scrape.fetch import Fetcher
 from pipeline.scrape.gallery import REASONS, Artwork, Found, Gone, Rejected, Request
 from pipeline.scrape.origins import Origin
+from pipeline.scrape.policy import JUDGED, Policy
 from pipeline.scrape.store import Store
 
 logger = logging.getLogger(__name__)
 
-Progress = Callable[[str, int, int], None]  # source, works settled, works listed
-
+FIELDS = (
+    "id", "source", "source_id", "origin", "page_url", "image_url", "title", "artist", "posted", "tags", "licence",
+    "medium", "category", "palette", "ai_generated", "consent", "fetched_at", "sha256", "bytes", "format", "width",
+    "height", "frames", "has_alpha", "status", "reason",
+)  # fmt: skip
 ASK_NEXT_TIME = frozenset({"server", "network", "markup"})  # a later run may fare better
 DOWN_AFTER = 10  # works in a row without an answer: the site is down, not the works
 MARKUP_SAMPLE = 10  # detail pages before their failures are called a change of markup
 
 
-class Settler:
-    """Settles the works of a listing, one after another: each ends as a row in the store."""
+def row_id(source: str, source_id: str) -> str:
+    return f"{source}-{hashlib.sha256(source_id.encode()).hexdigest()[:16]}"
 
-    def __init__(self, client: Fetcher, works: Store, origin: Origin, blocked_tags: Sequence[str]) -> None:
-        self._client, self._works, self._origin, self._blocked_tags = client, works, origin, blocked_tags
-        self._pages_read = 0
+
+class Settler:
+    """Settles works, one after another: each ends as a row in the store."""
+
+    def __init__(self, client: Fetcher, works: Store, origin: Origin, policy: Policy) -> None:
+        self._client, self._works, self._origin, self._policy = client, works, origin, policy
+        self.new = 0  # works settled by this run
+        self._silent = 0  # of them, the last ones that got no answer
+        self._opened, self._refused, self._seen = 0, 0, 0  # works so far: with a page that was read, refused, all
         self._changed: list[MarkupChanged] = []
 
-    async def settle_all(self, found: Sequence[Found], on_progress: Progress | None) -> int:
-        """Returns how many works this run settled; raises when the site, not a work, is what fails."""
-        new = silent = 0
-        for done, item in enumerate(found, 1):
-            if self._wanted(item):
-                row = await self._settle(item)
-                new += 1
-                silent = silent + 1 if row["reason"] in ("server", "network") else 0
-                if silent >= DOWN_AFTER:
-                    raise Unreachable(f"{self._origin.gallery.name}: {silent} works in a row got no answer")
-                if len(self._changed) == self._pages_read >= MARKUP_SAMPLE:
-                    raise self._changed[0]
-            if on_progress:
-                on_progress(self._origin.gallery.name, done, len(found))
-        self._judge_markup([self._works.works[item.source_id] for item in found])
-        return new
-
-    def _judge_markup(self, rows: Sequence[Row]) -> None:
-        opened = sum(row["image_url"] is not None or row["reason"] in ("markup", "gone") for row in rows)
-        if 2 * len(self._changed) > opened >= MARKUP_SAMPLE:
-            raise self._changed[0]
-
-    def _wanted(self, item: Found) -> bool:
+    async def settle(self, item: Found) -> Row:
+        """The row of a work; raises when the site, not the work, is what fails."""
         row = self._works.settled(item.source_id)
-        if row is None or row["reason"] in ASK_NEXT_TIME:
-            return True
-        return row["reason"] == "blocklist" and not blocked(row["tags"], self._blocked_tags)
+        if row is None or self._ask_again(row):
+            row = await self._fetch(item, row)
+            self.new += 1
+            self._judge_silence(row)
+        self._seen += 1
+        self._opened += row["image_url"] is not None or row["reason"] in ("markup", "gone")
+        self._refused += row["reason"] in ("noai", "robots")
+        if len(self._changed) == self._opened >= MARKUP_SAMPLE:
+            raise self._changed[0]
+        return row
 
-    async def _settle(self, item: Found) -> Row:
+    def judge(self) -> None:
+        """All works are settled: raises when most pages lacked what the parser needs, or when all were refused."""
+        if 2 * len(self._changed) > self._opened >= MARKUP_SAMPLE:
+            raise self._changed[0]
+        if self._refused == self._seen > 0:
+            name = self._origin.gallery.name
+            raise Refused(f"{name}: robots.txt or a training opt-out covers every one of {self._seen} works")
+
+    def _judge_silence(self, row: Row) -> None:
+        self._silent = self._silent + 1 if row["reason"] in ("server", "network") else 0
+        if self._silent >= DOWN_AFTER:
+            raise Unreachable(f"{self._origin.gallery.name}: {self._silent} works in a row got no answer")
+
+    def _ask_again(self, row: Row) -> bool:
+        if row["reason"] == "noai":
+            return self._policy.ignore_opt_outs
+        return row["reason"] in ASK_NEXT_TIME or (row["reason"] in JUDGED and self._policy.verdict(row) is None)
+
+    async def _fetch(self, item: Found, before: Row | None) -> Row:
         """The only place where the failure of one work becomes a row."""
-        artwork = item.artwork
+        row = self._row(item)
         try:
-            artwork = artwork or await self._open(item)
-            if blocked(artwork.tags, self._blocked_tags):
-                raise Rejected("blocklist", f"tags {', '.join(artwork.tags or ())}")
-            data, facts = await self._client.image(artwork.image_url, sniff.identify)
+            await self._open(item, row)
+            picture = await self._client.image(row["image_url"], sniff.identify)
         except Rejected as error:
             logger.info("%s: %s", item.page_url, error)
-            row = self._row(item, artwork, status=REASONS[error.reason], reason=error.reason)
+            row |= {"status": REASONS[error.reason], "reason": error.reason, "detail": error.detail}
+            if error.reason in ("noai", "robots"):
+                row["consent"] = f"refused: {error.detail}"
+            row = self._policy.today(row)
             self._works.record(row)
         except MarkupChanged as error:
             logger.info("%s", error)
             self._changed.append(error)
-            row = self._row(item, artwork, status=REASONS["markup"], reason="markup")
+            row |= {"status": REASONS["markup"], "reason": "markup", "detail": str(error)}
             self._works.record(row)
         else:
-            row = self._row(item, artwork, status="kept", reason=None, data=data, facts=facts)
-            self._works.keep(row, data)
+            row |= _facts(picture.data, picture.facts)
+            self._note_opt_out(row, picture.opt_out)
+            if before and before["sha256"] == row["sha256"]:
+                row["fetched_at"] = before["fetched_at"]
+            self._works.keep(row, picture.data)
         return row
 
-    async def _open(self, item: Found) -> Artwork:
-        page = await self._client.page(Request(item.page_url))
-        self._pages_read += 1
-        artwork = self._origin.gallery.parse_artwork(page.text, page.url)
-        if isinstance(artwork, Gone):
-            raise Rejected("gone", f"{page.url} says so")
-        return artwork
+    async def _open(self, item: Found, row: Row) -> None:
+        """What the work's page tells, as far as today's wishes let it come to that."""
+        self._check(row)
+        artwork = item.artwork
+        if artwork is None:
+            page = await self._client.page(Request(item.page_url))
+            self._note_opt_out(row, page.opt_out)
+            found = self._origin.gallery.parse_artwork(page.text, page.url)
+            if isinstance(found, Gone):
+                raise Rejected("gone", f"{page.url} says so")
+            artwork = found
+        row |= {name: value for name, value in _told(artwork).items() if value is not None}
+        self._check(row)
 
-    def _row(
-        self,
-        item: Found,
-        artwork: Artwork | None,
-        *,
-        status: str,
-        reason: str | None,
-        data: bytes | None = None,
-        facts: sniff.Facts | None = None,
-    ) -> Row:
+    def _check(self, row: Row) -> None:
+        reason = self._policy.verdict(row)
+        if reason:
+            raise Rejected(reason, "as the user wishes")
+
+    def _note_opt_out(self, row: Row, opt_out: str | None) -> None:
+        if opt_out:
+            row |= {"opt_out": opt_out, "consent": f"{self._origin.consent}; overridden: {opt_out}"}
+
+    def _row(self, item: Found) -> Row:
         gallery = self._origin.gallery
-        told = artwork or Artwork("", title=item.title)
         return {
-            "id": f"{gallery.name}-{hashlib.sha256(item.source_id.encode()).hexdigest()[:16]}",
+            **dict.fromkeys(FIELDS),
+            "id": row_id(gallery.name, item.source_id),
             "source": gallery.name,
             "source_id": item.source_id,
             "origin": self._origin.name,
             "page_url": item.page_url,
-            "image_url": told.image_url or None,
-            "title": told.title,
-            "artist": told.artist,
-            "posted": told.posted,
-            "tags": None if told.tags is None else list(told.tags),
-            "licence": told.licence,
+            "title": item.title,
+            "artist": item.artist,
             "ai_generated": gallery.ai_generated,
             "consent": self._origin.consent,
             "fetched_at": self._origin.clock().isoformat(timespec="seconds").replace("+00:00", "Z"),
-            "sha256": hashlib.sha256(data).hexdigest() if data is not None else None,
-            "bytes": len(data) if data is not None else None,
-            "format": facts.format if facts else None,
-            "width": facts.width if facts else None,
-            "height": facts.height if facts else None,
-            "frames": facts.frames if facts else None,
-            "has_alpha": facts.has_alpha if facts else None,
-            "status": status,
-            "reason": reason,
+            "status": "kept",
         }
 
 
-def blocked(tags: Iterable[str] | None, blocked_tags: Iterable[str]) -> bool:
-    """One of the tags is blocked, whatever its case and its leading #."""
-    return not {tag.strip().lstrip("#").casefold() for tag in tags or ()}.isdisjoint(map(str.casefold, blocked_tags))
+def _told(artwork: Artwork) -> dict[str, Any]:
+    lists = {name: None if value is None else list(value) for name, value in
+             (("tags", artwork.tags), ("palette", artwork.palette))}  # fmt: skip
+    return {
+        "image_url": artwork.image_url or None,
+        "title": artwork.title,
+        "artist": artwork.artist,
+        "posted": artwork.posted,
+        "licence": artwork.licence,
+        "medium": artwork.medium,
+        "category": artwork.category,
+        **lists,
+    }
+
+
+def _facts(data: bytes, facts: sniff.Facts) -> dict[str, Any]:
+    return {
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "bytes": len(data),
+        "format": facts.format,
+        "width": facts.width,
+        "height": facts.height,
+        "frames": facts.frames,
+        "has_alpha": facts.has_alpha,
+    }

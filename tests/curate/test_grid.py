@@ -61,6 +61,12 @@ def test_native_art_is_left_alone() -> None:
         np.testing.assert_array_equal(cells.reduce(native[..., :3], cell), native[..., :3])
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (1, 60), (60, 1), (2, 40)])
+def test_a_picture_of_a_row_or_a_column_has_no_grid(shape: tuple[int, int]) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    assert cells.detect(noise, 16, 0.55).size in (1, None)
+
+
 def test_two_edges_are_no_evidence_of_an_enlargement() -> None:
     """A square on a plain ground has edges 30 apart; that says nothing about cells."""
     rgb = np.full((32, 32, 3), 200, np.uint8)

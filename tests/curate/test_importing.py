@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sprites import FOE, HERO, art, encoded, rows_of, scaled
 
-from pipeline import archives
+from pipeline import archives, blocklist
 from pipeline.curate import importing
 from pipeline.errors import BadInput
 
@@ -52,7 +52,7 @@ def test_no_art_is_no_error(tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     place(tmp_path / "empty" / ".gitkeep", b"")
     for src in (tmp_path / "empty", tmp_path / "absent"):
-        stats = importing.run(src, tmp_path / "out")
+        stats = importing.run(src, tmp_path / "out", tmp_path / "blocklist.jsonl")
         assert (stats["inputs"], stats["kept"]) == (0, 0)
         assert rows_of(tmp_path / "out") == {}
 
@@ -60,7 +60,7 @@ def test_no_art_is_no_error(tmp_path) -> None:
 def test_a_folder_becomes_a_source_with_the_rows_of_a_crawl(tmp_path) -> None:
     place(tmp_path / "art" / "set" / "hero.png")
     place(tmp_path / "art" / "foe.PNG", encoded(scaled(art(FOE), 2), "GIF"))
-    importing.run(tmp_path / "art", tmp_path / "raw")
+    importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     rows = {row["source_id"]: row for row in rows_of(tmp_path / "raw").values()}
     assert set(rows) == {"foe.PNG", "set/hero.png"}
     hero = rows["set/hero.png"]
@@ -72,9 +72,23 @@ def test_a_folder_becomes_a_source_with_the_rows_of_a_crawl(tmp_path) -> None:
     assert (tmp_path / "raw" / "images" / f"{rows['foe.PNG']['sha256']}.gif").is_file()
 
 
+def test_blocked_works_and_artists_are_left_out_and_nothing_is_told_of_them(tmp_path) -> None:
+    place(tmp_path / "art" / "x.png")
+    place(tmp_path / "art" / "y.png", encoded(scaled(art(FOE), 2), "PNG"))
+    (tmp_path / "art" / "manifest.csv").write_text("path,artist,title\ny.png,Ann,Foe\n", encoding="utf-8")
+    importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    wanted = [{"artist": "ANN", "source": None}, {"id": f"inputs-{hashlib.sha256(b'x.png').hexdigest()[:16]}"}]
+    for entries, kept in ((wanted[:1], 1), (wanted, 0)):
+        blocklist.add(tmp_path / "blocklist.jsonl", entries)
+        stats = importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+        assert (stats["kept"], stats["reasons"]) == (kept, {"blocklist": 2 - kept})
+        assert len(list((tmp_path / "raw" / "images").iterdir())) == kept
+        assert "Ann" not in (tmp_path / "raw" / "manifest.jsonl").read_text(encoding="utf-8")
+
+
 def test_the_id_depends_on_the_path_alone(tmp_path) -> None:
     place(tmp_path / "art" / "a" / "x.png")
-    importing.run(tmp_path / "art", tmp_path / "raw")
+    importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     assert list(rows_of(tmp_path / "raw")) == [f"inputs-{hashlib.sha256(b'a/x.png').hexdigest()[:16]}"]
 
 
@@ -83,7 +97,7 @@ def test_manifest_csv_gives_licence_artist_and_identity(tmp_path) -> None:
     place(tmp_path / "art" / "pack" / "foe.png", encoded(art(FOE)))
     table = "path,licence,artist,identity,title,tags,ai_generated\nin/hero.png,CC0-1.0,Ann,hero:1,Hero,a; b,false\n"
     place(tmp_path / "art" / "pack" / "manifest.csv", table.encode("utf-8-sig"))
-    importing.run(tmp_path / "art", tmp_path / "raw")
+    importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     rows = {row["source_id"]: row for row in rows_of(tmp_path / "raw").values()}
     hero, foe = rows["pack/in/hero.png"], rows["pack/foe.png"]
     assert (hero["licence"], hero["artist"], hero["identity"], hero["title"]) == ("CC0-1.0", "Ann", "hero:1", "Hero")
@@ -95,7 +109,7 @@ def test_the_nearest_manifest_wins(tmp_path) -> None:
     place(tmp_path / "art" / "pack" / "hero.png")
     place(tmp_path / "art" / "manifest.csv", b"path,artist\npack/hero.png,outer\n")
     place(tmp_path / "art" / "pack" / "manifest.csv", b"path,artist\nhero.png,inner\n")
-    importing.run(tmp_path / "art", tmp_path / "raw")
+    importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     assert [row["artist"] for row in rows_of(tmp_path / "raw").values()] == ["inner"]
 
 
@@ -104,7 +118,7 @@ def test_a_manifest_that_is_none_is_a_clear_error(tmp_path, table) -> None:
     place(tmp_path / "art" / "x.png")
     place(tmp_path / "art" / "manifest.csv", table)
     with pytest.raises(BadInput, match=r"manifest\.csv"):
-        importing.run(tmp_path / "art", tmp_path / "raw")
+        importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
 
 
 def test_unreadable_files_fail_and_texts_are_no_art(tmp_path) -> None:
@@ -113,14 +127,14 @@ def test_unreadable_files_fail_and_texts_are_no_art(tmp_path) -> None:
     place(tmp_path / "art" / "README.txt", b"by Ann")
     place(tmp_path / "art" / "licences" / "CC0.png", b"not art")
     place(tmp_path / "art" / ".hidden" / "x.png")
-    stats = importing.run(tmp_path / "art", tmp_path / "raw")
+    stats = importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     assert (stats["inputs"], stats["failed"], stats["reasons"]) == (2, 2, {"not_an_image": 2})
 
 
 def test_two_files_of_equal_bytes_are_two_rows_and_one_image(tmp_path) -> None:
     place(tmp_path / "art" / "a.png")
     place(tmp_path / "art" / "b.png")
-    assert importing.run(tmp_path / "art", tmp_path / "raw")["kept"] == 2
+    assert importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")["kept"] == 2
     assert len(list((tmp_path / "raw" / "images").iterdir())) == 1
 
 
@@ -141,7 +155,7 @@ def test_add_brings_folders_archives_and_images_with_their_manifests(tmp_path) -
     }  # fmt: skip
     assert (tmp_path / "inputs" / "art" / "t" / "licences" / "CC0.txt").read_bytes() == b"CC0"
     assert (tmp_path / "inputs" / "art" / "one" / "one.png").read_bytes() == PNG
-    assert importing.run(tmp_path / "inputs" / "art", tmp_path / "raw")["kept"] == 4
+    assert importing.run(tmp_path / "inputs" / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")["kept"] == 4
 
 
 def test_a_taken_name_is_refused_before_anything_is_copied(tmp_path) -> None:
@@ -241,7 +255,7 @@ def test_a_member_named_twice_is_refused(tmp_path) -> None:
 def test_a_real_archive_is_added_and_imported_whole(shared_tar, tmp_path) -> None:
     result = importing.add("art", [shared_tar("decoders")], tmp_path / "inputs")
     assert result["added"]["decoders"]["images"] == 201
-    stats = importing.run(tmp_path / "inputs" / "art", tmp_path / "raw")
+    stats = importing.run(tmp_path / "inputs" / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     rows = list(rows_of(tmp_path / "raw").values())
     assert (stats["inputs"], stats["kept"]) == (201, 201)
     assert all(row["licence"] for row in rows)

@@ -13,4 +13,19 @@ def small() -> Sample:
 
 @pytest.fixture(scope="session")
 def scrape() -> Scrape:
-    return Scrape(origin="sample", limit=None, contact=None, accept_terms=[], blocked_tags=["NSFW"])
+    """Everything, from the sample."""
+    return Scrape.model_validate(
+        {
+            "origin": "sample",
+            "limit": None,
+            "since": None,
+            "animation": "any",
+            "contact": None,
+            "accept_terms": [],
+            "ignore_opt_outs": [],
+            "blocked_tags": ["NSFW"],
+            "pixeljoint": {"listing": "newest", "search": ""},
+            "lospec": {"listing": "latest", "medium": "pixel-art", "category": "", "tags": []},
+            "pixiehaus": {"page_parameter": "page", "first_page": 1},
+        }
+    )

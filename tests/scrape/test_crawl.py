@@ -21,12 +21,13 @@ from pipeline.params import Sample, Scrape
 from pipeline.sample import catalogue, pages_pixeljoint, site
 from pipeline.sample.faults import Faults, Hit, Scripted
 from pipeline.scrape import crawl
+from pipeline.scrape.crawl import Where
 from pipeline.scrape.origins import SOURCES
 
 KEYS = {
     "id", "source", "source_id", "origin", "page_url", "image_url", "title", "artist", "posted", "tags", "licence",
-    "ai_generated", "consent", "fetched_at", "sha256", "bytes", "format", "width", "height", "frames", "has_alpha",
-    "status", "reason",
+    "medium", "category", "palette", "ai_generated", "consent", "fetched_at", "sha256", "bytes", "format", "width",
+    "height", "frames", "has_alpha", "status", "reason",
 }  # fmt: skip
 LISTINGS = re.compile(r"/robots\.txt|/pixels/new_icons\.asp.*|/gallery(\?page=\d+)?")
 
@@ -35,7 +36,8 @@ LISTINGS = re.compile(r"/robots\.txt|/pixels/new_icons\.asp.*|/gallery(\?page=\d
 def crawled(small: Sample, scrape: Scrape, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """All three sources, from the sample galleries that a crawl starts by itself."""
     root = tmp_path_factory.mktemp("crawl")
-    outcomes = crawl.run_all(SOURCES, root / "raw", scrape, small, state=root / "state")
+    folders = {source: root / "raw" / source for source in SOURCES}
+    outcomes = crawl.run_all(folders, scrape, small, Where(state=root / "state"))
     assert crawl.worst(outcomes.values()) is None, outcomes
     return root
 
@@ -387,3 +389,45 @@ def test_worst_outcome_is_refused_then_unreachable_then_markup() -> None:
         errors.remove(worst)
     assert [error.exit_code for error in order] == [5, 6, 4, 3]
     assert crawl.worst([{}, {}]) is None
+
+
+def test_lost_cookie_of_another_list_is_noticed(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
+    listing = scrape.pixeljoint.model_copy(update={"listing": "hall-of-fame"})
+    bigger, wanted = small.model_copy(update={"pixeljoint": 90}), scrape.model_copy(update={"pixeljoint": listing})
+    with replica(bigger, "pixeljoint") as (url, _):
+        stats = crawl.run("pixeljoint", tmp_path / "out", wanted, bigger, state=tmp_path / "state", base_url=url)
+    assert stats["inputs"] > 24
+    with replica(bigger, "pixeljoint", forgets=True) as (url, _), pytest.raises(MarkupChanged):
+        crawl.run("pixeljoint", tmp_path / "out", wanted, bigger, state=tmp_path / "other", base_url=url)
+
+
+@pytest.mark.parametrize("source", ["pixeljoint", "pixiehaus"])
+def test_listing_is_asked_for_on_condition_that_it_changed(
+    small: Sample, scrape: Scrape, tmp_path: Path, source: str
+) -> None:
+    sent: list[set[bool]] = []
+    with replica(small, source) as (url, hits):
+        for _ in range(2):
+            crawl.run(source, tmp_path / "out", scrape, small, state=tmp_path / "state", base_url=url)
+            listings = [hit for hit in hits if LISTINGS.fullmatch(hit.target) and hit.target != "/robots.txt"]
+            sent.append({"if-none-match" in hit.headers for hit in listings})
+            hits.clear()
+    assert sent == [{False}, {True}]
+
+
+def test_two_lists_of_one_site_share_their_works_and_nothing_else(
+    small: Sample, scrape: Scrape, tmp_path: Path
+) -> None:
+    bigger = small.model_copy(update={"pixeljoint": 60})
+    listing = scrape.pixeljoint.model_copy(update={"listing": "showcase"})
+    with replica(bigger, "pixeljoint") as (url, hits):
+        where = {"state": tmp_path / "state", "base_url": url}
+        crawl.run("pixeljoint", tmp_path / "newest", scrape, bigger, **where)
+        before = io.folder_digest(tmp_path / "newest")
+        hits.clear()
+        showcase = scrape.model_copy(update={"pixeljoint": listing})
+        stats = crawl.run("pixeljoint", tmp_path / "showcase", showcase, bigger, **where)
+        assert [target for target in targets(hits) if not LISTINGS.fullmatch(target)] == []
+        crawl.run("pixeljoint", tmp_path / "newest", scrape, bigger, **where)
+    assert 0 < stats["inputs"] < 60
+    assert io.folder_digest(tmp_path / "newest") == before

@@ -7,6 +7,7 @@ import gzip
 import itertools
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -15,9 +16,10 @@ import pytest
 
 from pipeline.errors import Refused, Unreachable
 from pipeline.scrape import fetch
+from pipeline.scrape.answers import Page, Picture
 from pipeline.scrape.fetch import Cookies, Fetcher
 from pipeline.scrape.gallery import Rejected, Request
-from pipeline.scrape.pace import Access
+from pipeline.scrape.pace import Access, Clock
 
 URL = "https://site.test/page"
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
@@ -37,8 +39,7 @@ class Recorded:
             access,
             user_agent="facetopix/1 (+me@site.test)",
             transport=httpx.MockTransport(self.answer),
-            sleep=self.sleep,
-            monotonic=lambda: self.clock,
+            clock=Clock(sleep=self.sleep, monotonic=lambda: self.clock),
             now=lambda: NOW + timedelta(seconds=self.clock),
         )
 
@@ -64,7 +65,7 @@ class Recorded:
         return asyncio.run(self.fetcher.page(request or Request(URL), cookies)).text
 
     def image(self, url: str = "https://site.test/a.png") -> bytes:
-        return asyncio.run(self.fetcher.image(url, bytes))[0]
+        return asyncio.run(self.fetcher.image(url, bytes)).data
 
 
 def streamed(response: httpx.Response) -> httpx.Response:
@@ -364,4 +365,69 @@ def test_image_that_decodes_as_truncated_is_asked_for_again() -> None:
             raise Rejected("truncated", "half")
         return len(data)
 
-    assert asyncio.run(recorded.fetcher.image("https://site.test/a.png", decode)) == (b"whole", 5)
+    assert asyncio.run(recorded.fetcher.image("https://site.test/a.png", decode)) == Picture(b"whole", 5)
+
+
+def test_page_can_be_asked_for_on_condition_that_it_changed() -> None:
+    tagged = {"etag": '"a"', "last-modified": "Mon, 03 Mar 2025 09:00:00 GMT"}
+    fresh = httpx.Response(200, text="fine", headers=tagged)
+    recorded = site(fresh, httpx.Response(304), httpx.Response(200, text="new"))
+
+    async def three_times() -> list[Page]:
+        first = await recorded.fetcher.page(Request(URL))
+        return [first, *[await recorded.fetcher.page(Request(URL), None, first.validators) for _ in range(2)]]
+
+    first, second, third = asyncio.run(three_times())
+    assert first.validators == {"If-None-Match": '"a"', "If-Modified-Since": tagged["last-modified"]}
+    assert (second.unchanged, second.validators) == (True, first.validators)
+    assert (third.unchanged, third.text, third.validators) == (False, "new", {})
+    assert [request.headers.get("if-none-match") for request in recorded.asked] == [None, None, '"a"', '"a"']
+
+
+def test_unchanged_page_that_nobody_knows_is_a_failure() -> None:
+    with pytest.raises(Rejected, match="server"):
+        site(httpx.Response(304)).page()
+
+
+@pytest.mark.parametrize(
+    ("answer", "robots", "told"),
+    [
+        (httpx.Response(200, text="x", headers={"x-robots-tag": "noai"}), None, "X-Robots-Tag: noai"),
+        (ok("<meta name=robots content='noai, index'>"), None, "meta robots: noai, index"),
+        (ok(), ok("User-agent: *\nContent-Usage: train-ai=n"), "robots.txt opts out of training"),
+        (ok(), None, None),
+    ],
+)
+def test_overridden_opt_out_is_handed_on(answer: Answer, robots: Answer | None, told: str | None) -> None:
+    recorded = site(answer, robots=robots, access=replace(ACCESS, ignore_opt_outs=True))
+    assert asyncio.run(recorded.fetcher.page(Request(URL))).opt_out == told
+
+
+def test_answer_that_drips_for_longer_than_the_patience_is_given_up() -> None:
+    class Drip(httpx.AsyncByteStream):
+        async def __aiter__(self):  # type: ignore[no-untyped-def]
+            while True:
+                yield b"x"
+                await asyncio.sleep(0.01)
+
+    drips = [httpx.Response(200, stream=Drip()) for _ in range(fetch.ATTEMPTS)]
+    recorded = site(*drips, access=replace(ACCESS, patience=0.05))
+    with pytest.raises(Rejected, match="network"):
+        recorded.image()
+    assert recorded.answers == []
+
+
+def test_allowed_name_that_leads_to_this_machine_is_not_asked() -> None:
+    access = Access(frozenset({"localhost"}), https=True, delay=0.0, backoff=0.01, public=True)
+    fetcher = Fetcher(access, user_agent="facetopix/1")
+    with pytest.raises(Refused, match="no public address"):
+        asyncio.run(fetcher.page(Request("https://localhost/page")))
+
+
+def test_waits_that_a_host_causes_are_told_with_their_cause() -> None:
+    told: list[tuple[float, str]] = []
+    recorded = site(httpx.Response(429, headers={"retry-after": "7"}), ok())
+    clock = Clock(recorded.sleep, lambda: recorded.clock, lambda seconds, why: told.append((seconds, why)))
+    fetcher = Fetcher(ACCESS, user_agent="x", transport=httpx.MockTransport(recorded.answer), clock=clock)
+    asyncio.run(fetcher.page(Request(URL)))
+    assert told[0] == (7.0, "429")

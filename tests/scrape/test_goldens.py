@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+import re
+from collections.abc import Callable
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import pytest
-from selectolax.lexbor import LexborHTMLParser
+from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pipeline.errors import MarkupChanged
 from pipeline.scrape import html, origins
-from pipeline.scrape.gallery import Gone, Request
+from pipeline.scrape.gallery import Artwork, Gallery, Gone, Listing, Request
+from pipeline.scrape.lospec import Lospec
+from pipeline.scrape.pixeljoint import PixelJoint
+from pipeline.scrape.pixiehaus import PixieHaus
 
 GOLDEN = Path(__file__).parent.parent / "golden"
+PARSERS: dict[str, Any] = {"pixeljoint": PixelJoint, "lospec": Lospec, "pixiehaus": PixieHaus}
 CASES = sorted(path for path in GOLDEN.glob("*/*") if path.is_dir())
 
 
@@ -28,9 +34,16 @@ def load(case: Path) -> tuple[str, dict[str, Any], Any]:
     return html.decode(page, meta["content_type"]), meta, json.loads((case / "expected.json").read_text("utf-8"))
 
 
+def gallery_of(source: str, options: dict[str, Any]) -> Gallery:
+    """The parser with its options as JSON holds them."""
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
+    parser: Gallery = PARSERS[source](**values)
+    return parser
+
+
 def parse(case: Path, text: str, meta: dict[str, Any]) -> Any:
     """What the parser finds, as JSON would hold it."""
-    gallery = origins.gallery(case.parent.name)
+    gallery = gallery_of(case.parent.name, meta.get("gallery", {}))
     if case.name.startswith("artwork"):
         artwork = gallery.parse_artwork(text, meta["url"])
         return {"gone": True} if isinstance(artwork, Gone) else json.loads(json.dumps(asdict(artwork)))
@@ -45,6 +58,13 @@ FIELDS = [(case, field) for case in CASES for field in sorted(load(case)[2])]
 def test_field_is_read_from_the_page(case: Path, field: str) -> None:
     text, meta, expected = load(case)
     assert parse(case, text, meta)[field] == expected[field]
+
+
+@pytest.mark.parametrize("case", CASES, ids=name)
+def test_golden_names_every_field(case: Path) -> None:
+    kind = Artwork if case.name.startswith("artwork") else Listing
+    expected = load(case)[2]
+    assert expected == {"gone": True} or set(expected) == {field.name for field in fields(kind)}
 
 
 REQUIRED = [(case, css) for case in CASES for css in load(case)[1]["required"]]
@@ -62,16 +82,45 @@ def test_page_without_a_required_node_is_a_change_of_markup(case: Path, css: str
     assert all(part in str(error) for part in (error.site, error.selector, error.expected, error.url))
 
 
+@pytest.mark.parametrize(
+    ("case", "css", "attribute"),
+    [
+        ("pixeljoint/artwork", "img#mainimg", "src"),
+        ("pixeljoint/listing_first", "a.imglink", "href"),
+        ("lospec/artwork", "img.fullsize", "src"),
+        ("lospec/batch_short", "a.gallery-thumbnail", "href"),
+    ],
+)
+def test_link_without_its_address_is_a_change_of_markup(case: str, css: str, attribute: str) -> None:
+    text, meta, _ = load(GOLDEN / case)
+    with pytest.raises(MarkupChanged) as caught:
+        parse(GOLDEN / case, edited(css, text, lambda node: node.attrs.__delitem__(attribute)), meta)
+    assert (caught.value.expected, caught.value.found) == ("exactly 1", 0)
+    assert caught.value.selector == f"{re.split('[.#]', css)[0]}[{attribute}]"
+
+
+@pytest.mark.parametrize("case", ["lospec/batch", "lospec/batch_short", "lospec/batch_filtered"])
+def test_tiles_of_another_class_are_a_change_of_markup_and_no_end(case: str) -> None:
+    text, meta, _ = load(GOLDEN / case)
+    with pytest.raises(MarkupChanged) as caught:
+        parse(GOLDEN / case, text.replace("gallery-thumbnail", "tile"), meta)
+    assert (caught.value.selector, caught.value.found) == ("a.gallery-thumbnail", 0)
+
+
 def without(css: str, text: str) -> str:
-    """The page with every match removed; inside the JSON of lospec, its HTML."""
+    return edited(css, text, lambda node: node.decompose())
+
+
+def edited(css: str, text: str, edit: Callable[[LexborNode], object]) -> str:
+    """The page with every match edited; inside the JSON of lospec, its HTML."""
     if text.startswith("{"):
         answer = json.loads(text)
-        return json.dumps({**answer, "html": without(css, answer["html"])})
+        return json.dumps({**answer, "html": edited(css, answer["html"], edit)})
     page = LexborHTMLParser(text)
     nodes = page.css(css)
     assert nodes, f"the golden page never held {css}"
     for node in nodes:
-        node.decompose()
+        edit(node)
     assert page.html is not None
     return page.html
 
@@ -85,7 +134,7 @@ def test_every_gallery_has_goldens(source: str) -> None:
 
 @pytest.mark.parametrize("answer", ["<html>maintenance</html>", '{"success": false, "html": ""}', '{"success": true}'])
 def test_lospec_answer_without_tiles_html_is_a_change_of_markup(answer: str) -> None:
-    gallery = origins.gallery("lospec")
+    gallery = Lospec()
     with pytest.raises(MarkupChanged):
         gallery.parse_listing(answer, "https://lospec.com/gallery", gallery.start())
 

@@ -17,14 +17,14 @@ from pipeline.errors import BadInput
 from pipeline.params import Sample, Scrape
 from pipeline.sample import site
 from pipeline.sample.faults import Faults, Hit
-from pipeline.scrape import crawl
-from pipeline.scrape.store import Store, locked
+from pipeline.scrape import crawl, store
+from pipeline.scrape.store import locked
 
 CRAWL = """
 import json, sys
 from pathlib import Path
 from pipeline.params import Sample, Scrape
-from pipeline.scrape import crawl
+from pipeline.scrape import crawl, store
 source, url, root, scrape, sample = sys.argv[1:]
 crawl.run(source, Path(root) / "out", Scrape(**json.loads(scrape)), Sample(**json.loads(sample)),
           state=Path(root) / "state", base_url=url)
@@ -82,7 +82,7 @@ def test_torn_last_line_costs_one_work(small: Sample, scrape: Scrape, tmp_path: 
     before = io.folder_digest(tmp_path / "out")
     journal = folder / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-40])
-    assert len(Store(folder).works) == 11
+    assert store.count(folder) == 11
     runs = [
         crawl.run("pixiehaus", tmp_path / "out", scrape, small, state=tmp_path / "state", limit=12) for _ in range(2)
     ]

@@ -65,4 +65,4 @@ def test_training_opt_outs_in_robots_are_seen(text: str, path: str, opted_out: b
     ],
 )
 def test_training_opt_outs_in_headers_are_seen(headers: dict[str, str], opted_out: bool) -> None:
-    assert robots.headers_opt_out(headers) is opted_out
+    assert bool(robots.headers_opt_out(headers)) is opted_out

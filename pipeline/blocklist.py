@@ -1,0 +1,142 @@
+"""Works and artists that are not wanted: taken down, or asked not to be used. Crawls, imports and exports honour it.
+
+    {"id": "lospec-02a2998b2ce6ffd8", "note": "asked by mail"}
+    {"artist": "Ann", "date": "2026-01-31", "source": "lospec"}    "source": null = wherever the name stands
+
+One JSON object a line; `note` and `date` are free text for the people who keep the list.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline import layout
+from pipeline.errors import BadInput
+from pipeline.io import write_atomic
+
+Entry = Mapping[str, str | None]
+Key = tuple[str, str | None, str | None]  # what an entry covers: (id, None, None) or ("", artist, source)
+
+SOURCES = (*layout.SOURCES, layout.IMPORTED.name)
+EXPECTED = (
+    'expected {"id": ROW_ID} or {"artist": NAME, "source": null or '
+    + " or ".join(f'"{source}"' for source in SOURCES)
+    + '}, with "note" and "date" as texts if any'
+)
+PART = re.compile(r"(-f\d+|-t\d+x\d+)+$")  # of the id of a frame or tile
+
+
+@dataclass(frozen=True)
+class Blocklist:
+    """What is blocked, in the form in which it is compared."""
+
+    keys: frozenset[Key] = frozenset()
+
+    def covers(self, *, id: str, source: str, artists: Iterable[str | None]) -> bool:
+        """Whether this work is blocked, by its id, its parent's id, or one of its artists (None = not told)."""
+        names = {_plain(artist) for artist in artists if artist}
+        wanted: set[Key] = {("", name, place) for name in names for place in (None, source)}
+        return not self.keys.isdisjoint(wanted | {(work_of(id), None, None)})
+
+
+def work_of(id: str) -> str:
+    """The id of the work that a frame or tile is part of; any other id as it is."""
+    return PART.sub("", id)
+
+
+def blocklist_of(entries: Iterable[Entry]) -> Blocklist:
+    """
+    Raises:
+        BadInput: something that is no entry.
+    """
+    return Blocklist(frozenset(_key(_checked(entry, "blocklist entry")) for entry in entries))
+
+
+def load(path: Path) -> Blocklist:
+    """The list of a file; an absent file blocks nothing.
+
+    Raises:
+        BadInput: a line that is no entry. A damaged list is never taken for a shorter one.
+    """
+    return blocklist_of(_read(path))
+
+
+def missing(path: Path, entries: Iterable[Entry]) -> list[Entry]:
+    """Those of `entries` that the file lacks, one of each, in the order of the file."""
+    known = {_key(entry) for entry in _read(path)}
+    new = (_checked(entry, "blocklist entry") for entry in entries)
+    return _sorted(entry for entry in new if _key(entry) not in known)
+
+
+def add(path: Path, entries: Iterable[Entry]) -> int:
+    """Put `entries` on the list, durably; returns how many were new. Of two that cover the same, the listed one stays.
+
+    The file is sorted; it is not touched when nothing is new.
+    """
+    new = missing(path, entries)
+    if new:
+        lines = (json.dumps(entry, sort_keys=True, ensure_ascii=False) for entry in _sorted([*_read(path), *new]))
+        write_atomic(path, "".join(line + "\n" for line in lines).encode())
+    return len(new)
+
+
+def _sorted(entries: Iterable[Entry]) -> list[Entry]:
+    """One entry a key, of several in one list the first by text; ids first, then artists."""
+    chosen: dict[Key, Entry] = {}
+    for entry in sorted(entries, key=lambda entry: json.dumps(entry, sort_keys=True)):
+        chosen.setdefault(_key(entry), entry)
+    return [chosen[key] for key in sorted(chosen, key=lambda key: (key[1] is not None, *map(str, key)))]
+
+
+def _key(entry: Entry) -> Key:
+    if (id := entry.get("id")) is not None:
+        return work_of(id.strip()), None, None
+    return "", _plain(entry["artist"] or ""), entry["source"]
+
+
+def _plain(name: str) -> str:
+    """A name as it is compared: without regard to case, width, composition and white space."""
+    for _ in range(2):  # folding can undo a composition, and the other way round
+        name = unicodedata.normalize("NFKC", name).casefold()
+    return " ".join(name.split())
+
+
+def _read(path: Path) -> list[Entry]:
+    try:
+        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    except FileNotFoundError:
+        return []
+    return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+
+
+def _parse(line: bytes, where: str) -> Entry:
+    try:
+        return _checked(json.loads(line.decode()), where)
+    except ValueError as error:
+        raise BadInput(f"{where}: not JSON ({error}); {EXPECTED}") from error
+
+
+def _checked(raw: Any, where: str) -> Entry:
+    """The entry with `source` filled in. Whatever is not understood is refused: it may be a wish."""
+    if not isinstance(raw, Mapping):
+        raise BadInput(f"{where}: found {raw!r}; {EXPECTED}")
+    kind = "id" if "id" in raw else "artist"
+    allowed = {kind, "note", "date"} | ({"source"} if kind == "artist" else set())
+    if unknown := sorted(map(str, raw.keys() - allowed)):
+        raise BadInput(f"{where}: unknown key {unknown[0]!r}; {EXPECTED}")
+    if not all(_is_text(raw[key]) for key in raw.keys() - {"source"}) or not _plain(raw.get(kind, "")):
+        raise BadInput(f"{where}: found {dict(raw)!r}; {EXPECTED}")
+    if raw.get("source") not in (None, *SOURCES):
+        raise BadInput(f"{where}: unknown source {raw['source']!r}; {EXPECTED}")
+    return {**raw, "source": raw.get("source")} if kind == "artist" else dict(raw)
+
+
+def _is_text(value: Any) -> bool:
+    """Text that UTF-8 can hold; an argument of a command line need not be."""
+    return isinstance(value, str) and value.encode(errors="ignore").decode() == value

@@ -1,0 +1,236 @@
+"""`facetopix forget`: works leave the state of every crawl, and a blocklist keeps them from coming back.
+
+The blocklist comes first and is durable, so that a kill at any point forgets nothing of the wish; the same command
+again finishes. Outputs below data/ are reported, not touched: they are DVC's. Their hashes stand in dvc.lock, their
+files share their bytes with DVC's cache (hard links), and `dvc checkout` would bring a removed picture back. `dvc
+repro` rebuilds them without the works, models included, and `dvc gc --workspace` then purges the cache; a remote needs
+`dvc gc --workspace --cloud` as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from itertools import chain, takewhile
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from filelock import FileLock, Timeout
+
+from pipeline import blocklist as lists
+from pipeline import layout
+from pipeline.blocklist import Entry
+from pipeline.errors import BadInput
+from pipeline.io import write_atomic
+
+REBUILD = ("uv run dvc repro", "uv run dvc gc --workspace")
+
+Record = Mapping[str, Any]  # a row of a journal or manifest, or an item of a listing
+
+
+class Line(NamedTuple):
+    """A line of a file: its bytes, newline included, and what they say."""
+
+    raw: bytes
+    record: Record
+
+
+def run(
+    *,
+    artists: Sequence[str],
+    ids: Sequence[str],
+    source: str | None,
+    state: Path,
+    blocklist: Path,
+    data: Path,
+    dry_run: bool,
+) -> dict[str, Any]:
+    """Forget the works with these ids and those of these artists; of a `dry_run`, what would be.
+
+    Args:
+        ids: row ids, as manifests give them; that of a frame or tile stands for its work.
+        source: where the artists are meant; None = everywhere.
+
+    Returns:
+        `blocklisted`: entries that are new; `found`: name or id -> works found, also 0; `works`: their ids; `images`:
+        files removed, with those that no journal names, since nobody can tell whose they are; `states`, `outputs`:
+        path -> works there; `next`: the commands that rebuild the outputs and purge the old ones.
+
+    Raises:
+        BadInput: nothing is named, a file is damaged, or a crawl is at work; what can be removed is removed even so.
+    """
+    entries: list[Entry] = [{"id": id.strip()} for id in ids]
+    entries += [{"artist": name, "source": source} for name in artists]
+    if not entries:
+        raise BadInput("nothing to forget: name an artist or an id")
+    search = _Search(entries, dry_run)
+    with nullcontext() if dry_run else _held(state / "forget", "another take-down"):
+        new = len(lists.missing(blocklist, entries)) if dry_run else lists.add(blocklist, entries)
+        states = {folder: search.state(folder) for folder in _states(state, entries)}
+    outputs = {path: search.output(path) for path in sorted(data.rglob("manifest.jsonl"))}
+    if search.problems:
+        raise BadInput("; ".join(search.problems))
+    works = sorted(set[str]().union(*search.found.values()))
+    return {
+        "blocklisted": new,
+        "found": {name: len(found) for name, found in search.found.items()},
+        "works": works,
+        "images": search.images,
+        "states": {str(path): count for path, count in states.items() if count},
+        "outputs": {str(path): count for path, count in outputs.items() if count},
+        "next": list(REBUILD) if works else [],
+    }
+
+
+def lines(outcome: Mapping[str, Any]) -> list[str]:
+    """What `run` returned, for a person."""
+    found = [f"{name}: {count} works" for name, count in outcome["found"].items()]
+    states = [f"in {path}: {count} works" for path, count in outcome["states"].items()]
+    outputs = [f"{path} tells of {count} works" for path, count in outcome["outputs"].items()]
+    sums = f"{outcome['blocklisted']} new on the blocklist, {outcome['images']} images out of the state"
+    commands = [f"to rebuild without them and to purge what was: {' && '.join(outcome['next'])}"]
+    return [*found, sums, *states, *outputs, *(commands if outcome["next"] else [])]
+
+
+def _states(state: Path, entries: Iterable[Entry]) -> list[Path]:
+    """The crawl states that may hold what the entries cover; an id begins with its source."""
+    wanted = {(entry["id"] or "").partition("-")[0] if "id" in entry else entry["source"] for entry in entries}
+    folders = sorted(path for path in (state / "crawl").glob("*/*") if path.is_dir())
+    return [folder for folder in folders if None in wanted or folder.parent.name in wanted]
+
+
+@contextmanager
+def _held(folder: Path, other: str) -> Iterator[None]:
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise BadInput(f"{folder}: {other} is at work there; run the same command again when it is done") from error
+
+
+class _Search:
+    """Finds works and, unless this is a dry run, removes them. What goes wrong on the way is told at the end."""
+
+    def __init__(self, entries: Iterable[Entry], dry_run: bool) -> None:
+        self._wishes = [(str(entry.get("id", entry.get("artist"))), lists.blocklist_of([entry])) for entry in entries]
+        self._dry_run = dry_run
+        self.found: dict[str, set[str]] = {name: set() for name, _ in self._wishes}
+        self.images = 0
+        self.problems: list[str] = []
+
+    def state(self, folder: Path) -> int:
+        """How many works a crawl state held."""
+        try:
+            with nullcontext() if self._dry_run else _held(folder, "another crawl"):
+                return self._clean(folder)
+        except BadInput as error:
+            self.problems.append(str(error))
+            return 0
+
+    def output(self, path: Path) -> int:
+        """How many works a manifest still tells of."""
+        try:
+            return len(self._works((line.record for line in _lines(path)), path.parent.name))
+        except BadInput as error:
+            self.problems.append(str(error))
+            return 0
+
+    def _works(self, records: Iterable[Record], source: str) -> set[str]:
+        """Ids of the works that are wished away among `records`, noted in `found`; `source` where a record lacks it."""
+        works = set()
+        for record in records:
+            place = str(record.get("source") or source)
+            id, artists = lists.work_of(_id(record, place)), _artists(record, place)
+            for name, wish in self._wishes:
+                if not _is_blank(record) and wish.covers(id=id, source=place, artists=artists):
+                    self.found[name].add(id)
+                    works.add(id)
+        return works
+
+    def _clean(self, folder: Path) -> int:
+        """Images go first and the journal last: as long as something is left, something tells of it."""
+        source = folder.parent.name
+        journal = list(_lines(folder / "journal.jsonl"))
+        listings = {path: list(_lines(path)) for kind in ("pass", "last") for path in folder.glob(f"{kind}-*.jsonl")}
+        items = (item for line in chain(*listings.values()) for item in _items(line))
+        works = self._works(chain((line.record for line in journal), items), source)
+        left = [line for line in journal if _id(line.record, source) not in works]
+        spare = _spare_images(folder, left)
+        self.images += len(spare)
+        if not self._dry_run:
+            for file in [*spare, *folder.rglob(".*.partial")]:
+                file.unlink(missing_ok=True)
+            for path in sorted(listings):
+                _rewrite(path, _without(listings[path], works, source, whole=path.name.startswith("last")))
+            _rewrite(folder / "journal.jsonl", left)
+        return len(works)
+
+
+def _id(record: Record, source: str) -> str:
+    """A row's id; an item of a listing tells only what it is made of."""
+    return str(record.get("id") or f"{source}-{hashlib.sha256(str(record.get('source_id')).encode()).hexdigest()[:16]}")
+
+
+def _artists(record: Record, source: str) -> list[str | None]:
+    """The names that a record tells; `artist/slug` is how a gallery names a work, `folder/file` how a user does."""
+    owner, slash, _ = str(record.get("source_id") or "").partition("/")
+    told = record.get("artwork") or {}
+    return [record.get("artist"), told.get("artist"), owner if slash and source in layout.SOURCES else None]
+
+
+def _is_blank(record: Record) -> bool:
+    """The note that a work was not taken, which tells nothing of it."""
+    told = (record.get(key) for key in ("title", "artist", "artwork"))
+    return not any(told) and record.get("reason", "blocklist") == "blocklist"
+
+
+def _items(line: Line) -> list[Record]:
+    items: list[Record] = (line.record.get("listing") or {}).get("items") or []
+    return items
+
+
+def _without(lines: list[Line], works: set[str], source: str, *, whole: bool) -> list[Line]:
+    """The listing pages that tell of none of `works`; the next crawl asks for the others again, unconditionally.
+
+    A page cannot only lose its entries: one that has none would end the pass. The pages of a pass in progress are its
+    cursor, and are cut at the first that goes; those of a `whole` pass stand for themselves.
+    """
+
+    def stays(line: Line) -> bool:
+        return works.isdisjoint(_id(item, source) for item in _items(line))
+
+    return list(filter(stays, lines) if whole else takewhile(stays, lines))
+
+
+def _spare_images(folder: Path, left: Iterable[Line]) -> list[Path]:
+    """Images that no line names: those of forgotten works, and what a kill left between an image and its line."""
+    named = {line.record.get("sha256") for line in left}
+    images = sorted(path for path in (folder / "images").glob("[!.]*") if path.is_file())
+    return [path for path in images if path.stem not in named]
+
+
+def _lines(path: Path) -> Iterator[Line]:
+    """Whole lines; a last one torn by a kill is passed over, as a crawl would.
+
+    Raises:
+        BadInput: a line that is no row and no listing page.
+    """
+    data = path.read_bytes() if path.is_file() else b""
+    for number, raw in enumerate(data[: data.rfind(b"\n") + 1].splitlines(keepends=True), 1):
+        try:
+            record = json.loads(raw)
+        except ValueError as error:
+            raise BadInput(f"{path}:{number}: damaged line, a work may be left on it: {error}") from error
+        if not isinstance(record, dict) or record.keys().isdisjoint({"id", "source_id", "listing"}):
+            raise BadInput(f"{path}:{number}: expected a row or a listing page; a work may be left on it")
+        yield Line(raw, record)
+
+
+def _rewrite(path: Path, lines: Iterable[Line]) -> None:
+    """Nothing is written where nothing changes."""
+    data = b"".join(line.raw for line in lines)
+    if path.is_file() and path.read_bytes() != data:
+        write_atomic(path, data)

@@ -1,0 +1,148 @@
+"""One pass over a listing: page after page, each written down before its works are looked at.
+
+A pass that was interrupted goes on at its cursor. A finished one is remembered, so that the next can ask for each page
+on condition that it changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import MarkupChanged, Refused, Unreachable
+from pipeline.manifest import Row
+from pipeline.scrape.fetch import Cookies, Fetcher
+from pipeline.scrape.gallery import Artwork, Found, Gallery, Listing, Rejected, Request
+from pipeline.scrape.store import Journal
+
+MAX_PAGES = 20_000
+MAX_AGE = 7 * 24 * 3600.0  # seconds; an interrupted pass that is older begins anew: the listing has moved on
+
+
+@dataclass(frozen=True)
+class Visited:
+    """A listing page as it was read."""
+
+    request: Request
+    listing: Listing
+    cookies: list[list[str]]  # the jar after it
+    validators: dict[str, str]  # headers of a conditional request for it
+
+
+class Pass:
+    """The pages of one listing of a gallery. Iterate once, then `end`. Use inside `opened`."""
+
+    def __init__(self, gallery: Gallery, journal: Journal, remembered: Journal | None) -> None:
+        self.ended = False
+        self._gallery, self._journal, self._remembered = gallery, journal, remembered
+        lines = remembered.rows() if remembered else ()
+        self._places = {repr(_request(line["request"])): place for place, line in lines}
+
+    async def pages(self, client: Fetcher) -> AsyncGenerator[tuple[Found, ...]]:
+        """Of each page the works that no earlier page held.
+
+        Ends at the pager's last page, at no entries, or at no id that is new in this pass.
+        """
+        seen: set[str] = set()
+        first: Listing | None = None
+        request: Request | None = self._gallery.start()
+        saved: list[list[str]] = []
+        for page in self._resumed():
+            first, saved, new = first or page.listing, page.cookies, _new(page.listing, seen)
+            request = page.listing.next if new else None
+            yield new
+        cookies = Cookies(saved)
+        for _ in range(MAX_PAGES):
+            if request is None:
+                return
+            page = await self._visit(client, request, cookies)
+            first = first or page.listing
+            _same_list(first, page.listing, self._gallery.name, request.url)
+            self._journal.append(asdict(page))
+            new = _new(page.listing, seen)
+            request = page.listing.next if new else None
+            yield new
+
+    def _resumed(self) -> Iterator[Visited]:
+        return (_visited(line) for _, line in self._journal.rows())
+
+    async def _visit(self, client: Fetcher, request: Request, cookies: Cookies) -> Visited:
+        before = self._before(request)
+        try:
+            page = await client.page(request, cookies, before.validators if before else None)
+        except Rejected as error:
+            kind = Refused if error.reason in ("noai", "robots") else Unreachable
+            raise kind(f"{self._gallery.name}: listing: {error}") from error
+        if before and page.unchanged:
+            return Visited(request, before.listing, cookies.dump(), before.validators)
+        listing = self._gallery.parse_listing(page.text, page.url, request)
+        conditional = dict(page.validators) if request.method == "GET" else {}
+        return Visited(request, listing, cookies.dump(), conditional)
+
+    def _before(self, request: Request) -> Visited | None:
+        """The page as the last pass saw it."""
+        place = self._places.get(repr(request))
+        return None if place is None or self._remembered is None else _visited(self._remembered.read(place))
+
+    def end(self) -> None:
+        """Every work is settled: the next pass begins at the first page."""
+        self.ended = True
+
+
+@contextmanager
+def opened(folder: Path, gallery: Gallery) -> Iterator[Pass]:
+    """The pass over a gallery's listing that is in progress, or a new one; its state is in `folder`."""
+    key = hashlib.sha256(repr(gallery.start()).encode()).hexdigest()[:12]
+    path, last = folder / f"pass-{key}.jsonl", folder / f"last-{key}.jsonl"
+    if path.exists() and time.time() - path.stat().st_mtime > MAX_AGE:
+        path.unlink()
+    with ExitStack() as stack:
+        remembered = stack.enter_context(closing(Journal(last))) if last.exists() else None
+        listing = Pass(gallery, stack.enter_context(closing(Journal(path))), remembered)
+        yield listing
+    if listing.ended:
+        path.replace(last)
+
+
+def _new(listing: Listing, seen: set[str]) -> tuple[Found, ...]:
+    """What is not yet in `seen`, which it is from now on."""
+    new: list[Found] = []
+    for item in listing.items:
+        if item.source_id not in seen:
+            seen.add(item.source_id)
+            new.append(item)
+    return tuple(new)
+
+
+def _same_list(first: Listing, listing: Listing, source: str, url: str) -> None:
+    """A lost cookie answers with another list and status 200: another heading, or another number of pages."""
+    if listing.items and first.heading and listing.heading and listing.heading != first.heading:
+        raise MarkupChanged(site=source, selector="h1", expected=f"{first.heading!r} again", found=0, url=url)
+    if first.pages and listing.pages and abs(listing.pages - first.pages) > max(2, first.pages // 10):
+        expected = f"about {first.pages} pages, as on the first page"
+        raise MarkupChanged(site=source, selector="pager", expected=expected, found=listing.pages, url=url)
+
+
+def _visited(line: Row) -> Visited:
+    raw = line["listing"]
+    items = tuple(Found(**{**item, "artwork": _artwork(item["artwork"])}) for item in raw["items"])
+    following = _request(raw["next"]) if raw["next"] else None
+    listing = Listing(items, following, raw["pages"], raw["heading"])
+    return Visited(_request(line["request"]), listing, line["cookies"], line["validators"])
+
+
+def _artwork(raw: dict[str, Any] | None) -> Artwork | None:
+    if raw is None:
+        return None
+    lists = {key: tuple(raw[key]) for key in ("tags", "palette") if raw[key] is not None}
+    return Artwork(**{**raw, **lists})
+
+
+def _request(raw: dict[str, Any]) -> Request:
+    form, cookies = (tuple((name, value) for name, value in raw[key]) for key in ("form", "cookies"))
+    return Request(raw["url"], raw["method"], form, cookies)

@@ -1,0 +1,147 @@
+"""Time itself is the subject: a clock that only sleeping moves, and for the spacing the real one."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable
+
+import pytest
+
+from pipeline.errors import Interrupted
+from pipeline.scrape.gallery import Rejected
+from pipeline.scrape.pace import MAX_SLOWNESS, Clock, Lane, Stop
+from pipeline.scrape.robots import MAX_AGE, Book
+
+
+class Frozen:
+    """Seconds that pass when somebody sleeps, and what was told before."""
+
+    def __init__(self) -> None:
+        self.now, self.told = 0.0, []  # type: float, list[tuple[float, str]]
+        self.clock = Clock(sleep=self.sleep, monotonic=lambda: self.now, on_wait=self.tell)
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    def tell(self, seconds: float, why: str) -> None:
+        self.told.append((round(seconds, 3), why))
+
+
+async def turns(lane: Lane, count: int, delay: float = 0.0) -> list[float]:
+    started = []
+    for _ in range(count):
+        async with lane.turn(delay):
+            started.append(time.monotonic())
+    return started
+
+
+def test_spacing_has_jitter_but_is_never_below_the_delay() -> None:
+    started = asyncio.run(turns(Lane(Clock(), adaptive=False), 8, delay=0.05))
+    gaps = [later - earlier for earlier, later in itertools.pairwise(started)]
+    assert min(gaps) >= 0.0495
+    assert len({round(gap, 6) for gap in gaps}) > 1
+
+
+def test_parked_host_waits_and_says_why() -> None:
+    frozen = Frozen()
+    lane = Lane(frozen.clock, adaptive=False)
+    lane.park(30, "429")
+    lane.park(7, "503")
+    asyncio.run(turns(lane, 2))
+    assert frozen.told == [(30.0, "429")]
+
+
+def test_struggling_host_is_asked_ever_more_slowly_and_a_recovered_one_as_before() -> None:
+    lane = Lane(Frozen().clock, adaptive=True)
+    asyncio.run(lane.slow_down(0.01))
+    slowness = []
+    for _ in range(4):
+        lane.struggle()
+        slowness.append(round(lane.slowness, 3))
+    assert slowness == [0.01, 0.02, 0.04, 0.08]
+    for _ in range(40):
+        lane.struggle()
+    assert lane.slowness == MAX_SLOWNESS
+    for _ in range(60):
+        lane.observe(0.005)
+    assert lane.slowness == 0
+
+
+def test_host_that_takes_long_is_given_as_long_to_rest() -> None:
+    frozen = Frozen()
+    lane = Lane(frozen.clock, adaptive=True)
+
+    async def slow_then_next() -> None:
+        await turns(lane, 1, delay=0.01)
+        lane.observe(5.01)
+        await turns(lane, 1, delay=0.01)
+
+    asyncio.run(slow_then_next())
+    assert frozen.told == [(5.0, "the host is slow")]
+
+
+def test_replica_on_loopback_is_not_paced_beyond_what_it_asks() -> None:
+    frozen = Frozen()
+    lane = Lane(frozen.clock, adaptive=False)
+    lane.struggle()
+    lane.observe(9.0)
+    asyncio.run(turns(lane, 3))
+    assert frozen.told == []
+
+
+def test_wish_to_stop_wakes_whoever_sleeps() -> None:
+    async def wished_while_asleep() -> float:
+        stop, began = Stop(), time.monotonic()
+        asyncio.get_running_loop().call_later(0.02, stop.wish)
+        with pytest.raises(Interrupted):
+            await stop.sleep(60)
+        with pytest.raises(Interrupted):
+            stop.obey()
+        return time.monotonic() - began
+
+    assert asyncio.run(wished_while_asleep()) < 30
+
+
+def test_sleep_without_a_wish_lasts_as_long_as_it_should() -> None:
+    began = time.monotonic()
+    asyncio.run(Stop().sleep(0.05))
+    assert time.monotonic() - began >= 0.049
+
+
+def asked_at(ages: list[float], answer: Callable[[], tuple[int, bytes]]) -> int:
+    """How often robots.txt is fetched by somebody who looks at these times."""
+    fetched, now = 0, 0.0
+
+    async def fetch(_: str) -> tuple[int, bytes]:
+        nonlocal fetched
+        fetched += 1
+        return answer()
+
+    async def look() -> None:
+        nonlocal now
+        book = Book(fetch, lambda: now)
+        for now in ages:  # noqa: B007
+            try:
+                await book.rules("https://site.test")
+            except Rejected:
+                continue
+
+    asyncio.run(look())
+    return fetched
+
+
+def test_robots_is_asked_for_once_a_day() -> None:
+    def rules() -> tuple[int, bytes]:
+        return 200, b"User-agent: *\nDisallow: /x\n"
+
+    assert asked_at([0, 1, MAX_AGE - 1], rules) == 1
+    assert asked_at([0, MAX_AGE + 1, MAX_AGE + 2], rules) == 2
+
+
+def test_host_that_gives_no_robots_is_not_pestered_for_it() -> None:
+    def silence() -> tuple[int, bytes]:
+        raise Rejected("network", "no answer")
+
+    assert asked_at([0, 1, 2], silence) == 1
