@@ -158,7 +158,7 @@ def scrape(
         note(hint)
     with _stage(f"scrape_{source.value}") as bars:
         outcome = command.run(wanted, values, out, layout.STATE, bars)
-    result(outcome.summary, as_json)
+    result(outcome.summary if as_json else outcome.counts, as_json)
     for remark in outcome.remarks:
         note(remark)
     outcome.raise_worst()

@@ -55,9 +55,23 @@ class Outcome:
 
     @property
     def remarks(self) -> list[str]:
-        """What a person should know beside the counts."""
+        """What a person should know beside the counts and the error that `raise_worst` raises."""
+        worst = crawl.worst(self.sources.values())
+        failed = [
+            f"{name}: {item}"
+            for name, item in self.sources.items()
+            if isinstance(item, PipelineError) and item is not worst
+        ]
         empty = [name for name, item in self.sources.items() if isinstance(item, dict) and not item["inputs"]]
-        return [f"{name}: the list is empty; look at the filters and the list that was asked for" for name in empty]
+        return failed + [
+            f"{name}: the list is empty; look at the filters and the list that was asked for" for name in empty
+        ]
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """`summary` without the errors."""
+        fine = {name: item for name, item in self.sources.items() if isinstance(item, dict)}
+        return fine if len(self.sources) > 1 else next(iter(fine.values()), {})
 
     def raise_worst(self) -> None:
         """The error that decides the exit code of the command, if any source failed."""

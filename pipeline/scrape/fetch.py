@@ -35,6 +35,8 @@ MAX_BACKOFF = 60.0  # seconds
 MAX_REDIRECTS = 5  # RFC 9309 asks for five
 PAGE_BYTES = 8 * 2**20
 IMAGE_BYTES = 16 * 2**20
+MAX_TAGS = 20_000  # nested ones take quadratic time
+MAX_CRAWL_DELAY = 900.0  # seconds; at more a crawl would not end
 TIMEOUT = httpx.Timeout(30.0, connect=15.0)
 HAS_ROBOTS_META = re.compile(r"<meta[^>]{0,300}(?:robots|facetopix)", re.IGNORECASE)
 KEPT_HEADERS = ("user-agent", "accept", "accept-encoding", "content-type", "if-none-match", "if-modified-since")
@@ -85,9 +87,17 @@ class Public(httpx.AsyncHTTPTransport):
         except socket.gaierror as error:
             raise httpx.ConnectError(f"{url.host}: {error.strerror}") from error
         for *_, address in found:
-            if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_global:
-                raise Refused(f"{url.host} leads to {address[0]}, which is no public address: nothing is asked there")
-        return await super().handle_async_request(request)
+            _require_public(url.host, str(address[0]))
+        response = await super().handle_async_request(request)
+        peer = response.extensions["network_stream"].get_extra_info("server_addr")
+        if peer:
+            _require_public(url.host, str(peer[0]))  # the name may lead elsewhere by now
+        return response
+
+
+def _require_public(host: str, address: str) -> None:
+    if not ipaddress.ip_address(address.partition("%")[0]).is_global:
+        raise Refused(f"{host} leads to {address}, which is no public address: nothing is asked there")
 
 
 class Fetcher:
@@ -128,6 +138,8 @@ class Fetcher:
         if answer.status == 304:
             return Page(answer.url, "", answer.opt_out, validators or {}, unchanged=True)
         text = html.decode(answer.body, answer.headers.get("content-type", ""))
+        if (tags := text.count("<")) > MAX_TAGS:
+            raise Rejected("too_large", f"{tags} tags at {answer.url}, the limit is {MAX_TAGS}")
         metas = html.robots_meta(text) if HAS_ROBOTS_META.search(text) else []
         told = robots.directives_opt_out(metas)
         opt_out = self._opted_out(f"meta robots: {told}", answer.url) if told else answer.opt_out
@@ -162,6 +174,8 @@ class Fetcher:
 
     async def _rules_of(self, url: httpx.URL) -> robots.Rules:
         rules = await self._book.rules(f"{url.scheme}://{url.netloc.decode('ascii')}")
+        if rules.delay > MAX_CRAWL_DELAY:
+            raise Refused(f"{url.host}: robots.txt asks for {rules.delay:.0f} s between two requests")
         await self._lane(url).slow_down(rules.delay)
         return rules
 

@@ -34,8 +34,8 @@ def page(target: str, number: int, *works: int, **headers: str) -> Rule:
     return Rule(target, body=body, headers=(*LATIN, *told))
 
 
-def unchanged(target: str, asked: str, **told: int) -> Rule:
-    return Rule(target, 304, asked=asked, **told)
+def unchanged(target: str, asked: str, times: int | None = None) -> Rule:
+    return Rule(target, 304, asked=asked, times=times)
 
 
 LISTING = [

@@ -175,6 +175,14 @@ def test_command_tells_the_end_on_one_line_and_by_its_code(tmp_path: Path, name:
     assert (told["exit_code"], told["error"] in done.stderr) == (end.code, True)
 
 
+def test_command_tells_a_person_the_end_once(tmp_path: Path) -> None:
+    end = ENDS["challenge on a page"]
+    with serving(tmp_path / "server", [*end.rules, *pages.lospec(WORKS)]) as server:
+        done = facetopix(tmp_path, *scraping(server.url()))
+    assert (done.returncode, done.stdout) == (end.code, "")
+    assert [line for line in done.stderr.splitlines() if "403" in line] == [done.stderr.splitlines()[-1]]
+
+
 def test_command_tells_a_crawl_that_went_well_as_json_alone(tmp_path: Path) -> None:
     with serving(tmp_path / "server", [Rule(WORKS[3].page_path, 404), *pages.lospec(WORKS)]) as server:
         done = facetopix(tmp_path, *scraping(server.url(), "--json"))

@@ -20,7 +20,7 @@ LATIN = (("Content-Type", "text/html"),)  # no charset
 MARKUP = 4
 SHOWCASE = pages.pixeljoint_listing([entry(77)], 1, 3, "Weekly Showcase")
 OTHER_LIST = Rule(r"/pixels/new_icons\.asp\?q=1&pg=\d+", body=SHOWCASE, headers=LATIN)
-ARTWORK = Rule(r"/pixelart/(?P<n>\d+)(/\w+)?\.htm", body=pages.pixeljoint_page("@n@"), headers=LATIN)
+ARTWORK = Rule(r"(/old)?/pixelart/(?P<n>\d+)(/\w+)?\.htm", body=pages.pixeljoint_page("@n@"), headers=LATIN)
 FULL = Rule(r"/files/icons/full/work_\d+__r1\d+\.png", body=pages.png(1), headers=PNG)
 FRENCH = "Caf\xe9 at d\xfcsk \u2026 caf&eacute;"  # 0xE9, 0xFC and 0x85 in windows-1252
 
@@ -51,12 +51,12 @@ def listed(crawled: Crawled) -> list[str]:
 @pytest.fixture(scope="module")
 def joined(small: Sample, scrape: Scrape, tmp_path_factory: pytest.TempPathFactory) -> Crawled:
     """pixeljoint with every oddity that is told of it."""
-    moved = Rule(r"/pixels/new_icons\.asp\?ob=date", 301, headers=(("Location", "/pixels/v2/list.asp?ob=date"),))
+    moved = Rule(r"/pixels/new_icons\.asp\?ob=date", 301, headers=(("Location", "/old/pixels/list.asp?ob=date"),))
     first = pages.pixeljoint_listing(
         [
             entry(9001),
             entry(9002, href="http://127.0.0.1:@port0@/pixelart/9002.htm"),
-            entry(9003, href="../../pixelart/9003.htm"),
+            entry(9003, href="../pixelart/9003.htm"),
             entry(9004, href="//127.0.0.1:@port0@/pixelart/9004.htm"),
             entry(9005, href="/pixelart/9005/Some_Title.htm"),
             entry(9006, FRENCH),
@@ -70,7 +70,7 @@ def joined(small: Sample, scrape: Scrape, tmp_path_factory: pytest.TempPathFacto
     cookie = ("Set-Cookie", "v=ob=date&pg=1&token=after1; path=/")
     rules = (
         moved,
-        Rule(r"/pixels/v2/list\.asp\?ob=date", body=first, headers=(*LATIN, cookie)),
+        Rule(r"/old/pixels/list\.asp\?ob=date", body=first, headers=(*LATIN, cookie)),
         listing(2, entry(9006), entry(9007), entry(9008)),
         listing(3, entry(9009)),
         *(removed, bare, french),
@@ -98,9 +98,10 @@ def test_bytes_of_windows_1252_come_out_right_beside_entities(joined: Crawled) -
 
 
 def test_links_are_resolved_against_the_address_where_the_page_was_found(joined: Crawled) -> None:
-    paths = {row["source_id"]: row["page_url"].partition("/pixelart/")[2] for row in joined.rows.values()}
-    assert paths["9003"] == "9003.htm"
-    assert paths["9005"] == "9005/Some_Title.htm"
+    paths = {key: "/" + row["page_url"].split("/", 3)[3] for key, row in joined.rows.items()}
+    assert paths["9003"] == "/old/pixelart/9003.htm"
+    assert paths["9004"] == "/pixelart/9004.htm"
+    assert paths["9005"] == "/pixelart/9005/Some_Title.htm"
     assert [row["status"] for key, row in joined.rows.items() if key < "9006"] == ["kept"] * 5
 
 
@@ -211,6 +212,8 @@ def test_pixiehaus_takes_every_file_that_is_a_work_and_no_other(crawler: Crawler
         "/sprites/123456.webp",
         "/animations/" + "f" * 32 + ".gif",
         "/static/uploads/spy__1a2b3c4d.webp",
+        f"/static/uploads/{8:032x}.webp",
+        "/special/654321.png",
     ]
     files += ["/special/coin.png", f"http://cdn.example.com{sprite(7)}", f"//127.0.0.1:@port0@{sprite(2)}", sprite(1)]
     extra = f'<img srcset="{sprite(3)} 1x, {sprite(4)} 2x"><img data-src="{sprite(5)}">'

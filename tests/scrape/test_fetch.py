@@ -431,3 +431,15 @@ def test_waits_that_a_host_causes_are_told_with_their_cause() -> None:
     fetcher = Fetcher(ACCESS, user_agent="x", transport=httpx.MockTransport(recorded.answer), clock=clock)
     asyncio.run(fetcher.page(Request(URL)))
     assert told[0] == (7.0, "429")
+
+
+def test_page_of_more_tags_than_any_site_has_is_refused() -> None:
+    with pytest.raises(Rejected, match="too_large"):
+        site(ok("<div>" * (fetch.MAX_TAGS + 1))).page()
+
+
+def test_crawl_delay_that_no_crawl_could_keep_is_a_refusal() -> None:
+    recorded = site(ok(), robots=ok("User-agent: *\nCrawl-delay: 100000"))
+    with pytest.raises(Refused, match="100000 s"):
+        recorded.page()
+    assert recorded.paths == ["/robots.txt"]
