@@ -19,7 +19,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import uvicorn
 from PIL import Image
@@ -27,6 +27,7 @@ from starlette.types import Receive, Scope, Send
 
 NOT_FOUND = "text/plain", b"not found", 404
 BATCH = {"lospec": 32, "pixiehaus": 30}
+SLICE = 200  # requests
 SIDES = range(32, 65, 4)  # pixels
 IHDR_END = 33  # bytes: signature and first chunk of a PNG
 SKIP = re.compile(r"(?:^|&)skip=(\d+)")
@@ -49,6 +50,7 @@ class Log:
     checksum: int = 0  # over every request, whatever their order
     shortest_gap: float | None = None  # seconds between the arrivals of two requests
     last: float | None = None  # seconds, monotonic
+    marks: list[float] = field(default_factory=list)  # the same, of each SLICE-th request
 
     def add(self, asked: Asked) -> None:
         now = time.monotonic()
@@ -56,6 +58,8 @@ class Log:
             self.shortest_gap = min(now - self.last, self.shortest_gap or float("inf"))
         self.last = now
         self.requests += 1
+        if self.requests % SLICE == 0:
+            self.marks.append(now)
         self.checksum += fingerprint(asked)
 
 
