@@ -4,28 +4,36 @@
     pass-<list>.jsonl      the pages of the pass in progress over one listing, appended: the cursor
     last-<list>.jsonl      the pages of its last complete pass, with what a conditional request needs
     images/<sha256>.<ext>
+    .slot.partial          the row of the work whose image is on its way to the disk, beside that image's `.partial`
 
-An image is durable before its journal line: a line never names a file that does not exist. In memory are only the
-places of the lines, so that a crawl of any size needs little.
+An image is durable before its journal line: a line never names a file that does not exist. The wait for the disk
+passes while the next work is asked for. A kill in that time loses nothing: image and row are whole in the slot, and the
+next run takes them from there. In memory are only the places of the lines, so that a crawl of any size needs little.
 """
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from io import RawIOBase
 from pathlib import Path
+from typing import IO
 
 from filelock import FileLock, Timeout
 
 from pipeline import manifest
 from pipeline.errors import BadInput
-from pipeline.io import write_atomic
+from pipeline.io import sha256
 from pipeline.manifest import Row
 
+LINE = 4096  # bytes that are read at once; most lines are shorter
+SLOT = ".slot.partial"
 SYNC_EVERY = 1.0  # seconds; a lost machine loses the journal lines of at most so long, a killed process none
 
 
@@ -41,17 +49,20 @@ class Journal:
     def append(self, row: Row) -> int:
         """The place of the new line; it survives a kill of this process."""
         line = json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-        view = memoryview(line)
-        while view:
-            view = view[self._file.write(view) or 0 :]
+        _write_all(self._file, line)
         place, self._end = self._end, self._end + len(line)
         if time.monotonic() - self._synced > SYNC_EVERY:
             self.sync()
         return place
 
     def read(self, place: int) -> Row:
-        self._file.seek(place)
-        row: Row = json.loads(self._file.readline())
+        line = chunk = os.pread(self._file.fileno(), LINE, place)
+        while b"\n" not in chunk:
+            chunk = os.pread(self._file.fileno(), LINE, place + len(line))
+            if not chunk:
+                raise BadInput(f"{self._path}: no whole line at byte {place}; remove the folder to crawl anew")
+            line += chunk
+        row: Row = json.loads(line[: line.index(b"\n")])
         return row
 
     def rows(self) -> Iterator[tuple[int, Row]]:
@@ -87,12 +98,18 @@ class Store:
     def __init__(self, folder: Path, journal: Journal) -> None:
         self.folder, self._journal = folder, journal
         self._places = {row["source_id"]: place for place, row in self._journal.rows()}
+        self._disk = ThreadPoolExecutor(1, "disk")
+        self._coming: tuple[Row, Future[None]] | None = None  # the work whose image is on its way to the disk
+        self._take_up()
+        self._slot = (folder / SLOT).open("wb", buffering=0)
 
     def __len__(self) -> int:
         return len(self._places)
 
     def row(self, source_id: str) -> Row | None:
-        """The last that was written of a work."""
+        """The last that is known of a work."""
+        if self._coming is not None and self._coming[0]["source_id"] == source_id:
+            self.flush()
         place = self._places.get(source_id)
         return None if place is None else self._journal.read(place)
 
@@ -111,9 +128,59 @@ class Store:
             return False
 
     def keep(self, row: Row, data: bytes) -> None:
-        if not self._whole(row):
-            write_atomic(self.image(row), data)
-        self.record(row)
+        """Its image, then its line; the image may still be on its way to the disk, see `flush`."""
+        self.flush()
+        if self._whole(row):
+            self.record(row)
+            return
+        image = self.image(row)
+        partial = _partial(image)
+        try:
+            file = partial.open("wb", buffering=0)
+            _write_all(file, data)
+            self._fill_slot(row)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        self._coming = row, self._disk.submit(_make_durable, file, partial, image)
+
+    def _fill_slot(self, row: Row) -> None:
+        """The first line counts: a longer row that was there before is not cut off, which would cost a sync more."""
+        self._slot.seek(0)
+        _write_all(self._slot, json.dumps(row).encode() + b"\n")
+
+    async def landed(self) -> None:
+        """Wait for the image that is on its way, while others work."""
+        if self._coming is not None and not self._coming[1].done():
+            await asyncio.shield(asyncio.wrap_future(self._coming[1]))
+
+    def flush(self) -> None:
+        """The image that is on its way is on the disk, and its line written."""
+        if self._coming is not None:
+            (row, durable), self._coming = self._coming, None
+            durable.result()
+            self.record(row)
+
+    def _take_up(self) -> None:
+        """What a killed run had on its way to the disk, where that is whole; the rest is removed."""
+        slot = self.folder / SLOT
+        row = _first_row(slot)
+        if row is not None and self.row(row["source_id"]) != row:
+            partial, image = _partial(self.image(row)), self.image(row)
+            if partial.is_file() and sha256(partial) == row["sha256"]:
+                _make_durable(partial.open("r+b"), partial, image)
+            if self._whole(row):
+                self.record(row)
+        for torn in (slot, *sorted((self.folder / "images").glob(".*.partial"))):
+            torn.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        try:
+            self.flush()
+            (self.folder / SLOT).unlink()
+        finally:
+            self._disk.shutdown()
+            self._slot.close()
 
     def record(self, row: Row) -> None:
         self._places[row["source_id"]] = self._journal.append(row)
@@ -151,12 +218,39 @@ def locked(folder: Path) -> Iterator[Store]:
     """
     (folder / "images").mkdir(parents=True, exist_ok=True)
     try:
-        with FileLock(folder / "lock", timeout=0), closing(Journal(folder / "journal.jsonl")) as journal:
-            for torn in sorted((folder / "images").glob(".*.partial")):
-                torn.unlink()  # of a run that was killed
-            yield Store(folder, journal)
+        with (
+            FileLock(folder / "lock", timeout=0),
+            closing(Journal(folder / "journal.jsonl")) as journal,
+            closing(Store(folder, journal)) as works,
+        ):
+            yield works
     except Timeout as error:
         raise BadInput(f"{folder}: another crawl is at work there") from error
+
+
+def _partial(image: Path) -> Path:
+    return image.with_name(f".{image.name}.partial")
+
+
+def _make_durable(file: IO[bytes], partial: Path, image: Path) -> None:
+    with file:
+        os.fsync(file.fileno())
+    partial.replace(image)
+
+
+def _write_all(file: RawIOBase, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) or 0 :]
+
+
+def _first_row(slot: Path) -> Row | None:
+    """None where there is no slot, or but half a row in it."""
+    try:
+        row: Row = json.loads(slot.read_bytes().partition(b"\n")[0])
+    except (FileNotFoundError, ValueError):
+        return None
+    return row
 
 
 def image_name(row: Row) -> str:
