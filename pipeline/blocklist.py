@@ -40,6 +40,8 @@ class Blocklist:
 
     def covers(self, *, id: str, source: str, artists: Iterable[str | None]) -> bool:
         """Whether this work is blocked, by its id, its parent's id, or one of its artists (None = not told)."""
+        if not self.keys:
+            return False
         names = {_plain(artist) for artist in artists if artist}
         wanted: set[Key] = {("", name, place) for name in names for place in (None, source)}
         return not self.keys.isdisjoint(wanted | {(work_of(id), None, None)})

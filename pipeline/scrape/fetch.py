@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import itertools
 import logging
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import tenacity
@@ -194,10 +195,17 @@ class Fetcher:
 
     async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask, and ask again what may improve, waiting longer each time and never less than the host wants."""
+        try:
+            return await ask()
+        except Again as error:
+            return await self._persist(ask, error)
+
+    async def _persist(self, ask: Callable[[], Awaitable[T]], first: Again) -> T:
+        """The attempts after a `first` one that failed, which counts as theirs."""
         backoff = tenacity.wait_exponential_jitter(
             multiplier=self._access.backoff, max=MAX_BACKOFF, jitter=self._access.backoff
         )
-
+        attempts = itertools.chain([_raiser(first)], itertools.repeat(ask))
         why = ""
 
         def wait(state: tenacity.RetryCallState) -> float:
@@ -215,7 +223,8 @@ class Fetcher:
         )
         async for attempt in retrying:
             with attempt:
-                return await ask()
+                result: T = await next(attempts)()
+                return result
         raise AssertionError("tenacity gave up without raising")
 
     async def _follow(
@@ -253,20 +262,27 @@ class Fetcher:
     async def _send(
         self, request: httpx.Request, limit: int, cookies: Cookies | None, of_robots: bool
     ) -> tuple[Answer, str | None]:
-        turn = self._lane(request.url).turn(self._access.delay)
-        async with turn as lane, _translated(request.url, lane), asyncio.timeout(self._access.patience):
-            began = time.monotonic()
+        lane = self._lane(request.url)
+        async with lane.turn(self._access.delay):
+            with _translated(request.url, lane):
+                return await self._exchange(request, lane, limit, cookies, of_robots)
+
+    async def _exchange(
+        self, request: httpx.Request, lane: Lane, limit: int, cookies: Cookies | None, of_robots: bool
+    ) -> tuple[Answer, str | None]:
+        began = time.monotonic()
+        async with asyncio.timeout(self._access.patience):
             response = await self._client.send(request, stream=True)
             try:
                 if cookies is not None:
                     cookies.jar.extract_cookies(response)
                 opt_out = None if of_robots else self._judge(response)
                 self._retry_later(response, lane)
-                async with _translated(request.url, lane, cut="truncated"):
+                with _translated(request.url, lane, cut="truncated"):
                     body = await answers.read(response.aiter_raw(), response.headers, limit)
             finally:
                 await response.aclose()
-            lane.observe(time.monotonic() - began)
+        lane.observe(time.monotonic() - began)
         location = response.headers.get("location") if response.is_redirect else None
         return Answer(str(request.url), response.status_code, dict(response.headers), body, opt_out), location
 
@@ -296,8 +312,15 @@ class Fetcher:
         return lane
 
 
-@asynccontextmanager
-async def _translated(url: httpx.URL, lane: Lane, cut: str = "network") -> AsyncIterator[None]:
+def _raiser(error: Again) -> Callable[[], Awaitable[Any]]:
+    async def fail() -> Any:
+        raise error
+
+    return fail
+
+
+@contextmanager
+def _translated(url: httpx.URL, lane: Lane, cut: str = "network") -> Iterator[None]:
     """The one seam where the client's errors become ours; `cut` is the reason for a broken-off answer."""
     try:
         yield

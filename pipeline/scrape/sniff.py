@@ -7,7 +7,6 @@ import struct
 import warnings
 from dataclasses import dataclass
 
-import numpy as np
 from PIL import Image
 
 from pipeline.io import FORMATS, MAX_PIXELS
@@ -105,4 +104,6 @@ def _decode(kind: str, image: Image.Image) -> Facts:
 def _transparent(image: Image.Image) -> bool:
     if not image.has_transparency_data:
         return False
-    return bool((np.asarray(image.convert("RGBA"))[..., 3] != 255).any())
+    alpha = image if image.mode in ("RGBA", "LA") else image.convert("RGBA")
+    least, _ = alpha.getchannel("A").getextrema()
+    return least != 255
