@@ -1,6 +1,16 @@
-"""`python -m pipeline ...`: the same commands as `facetopix ...`."""
+"""`facetopix ...` and `python -m pipeline ...`: a Ctrl-C while the imports are under way ends like any other."""
 
-from pipeline.cli import main
+import sys
+
+
+def main() -> None:
+    try:
+        from pipeline.cli import main as command_line
+    except KeyboardInterrupt:
+        sys.stderr.write("facetopix: interrupted before it began\n")
+        sys.exit(130)
+    command_line()
+
 
 if __name__ == "__main__":
     main()

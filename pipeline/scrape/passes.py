@@ -7,6 +7,7 @@ on condition that it changed.
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -19,6 +20,8 @@ from pipeline.manifest import Row
 from pipeline.scrape.fetch import Cookies, Fetcher
 from pipeline.scrape.gallery import Artwork, Found, Gallery, Listing, Rejected, Request
 from pipeline.scrape.store import Journal
+
+logger = logging.getLogger(__name__)
 
 MAX_PAGES = 20_000
 MAX_AGE = 7 * 24 * 3600.0  # seconds; an interrupted pass that is older begins anew: the listing has moved on
@@ -52,13 +55,15 @@ class Pass:
         first: Listing | None = None
         request: Request | None = self._gallery.start()
         saved: list[list[str]] = []
-        for page in self._resumed():
+        visited = 0
+        for visited, page in enumerate(self._resumed(), 1):  # noqa: B007
             first, saved, new = first or page.listing, page.cookies, _new(page.listing, seen)
             request = page.listing.next if new else None
             yield new
         cookies = Cookies(saved)
-        for _ in range(MAX_PAGES):
-            if request is None:
+        while request is not None:
+            if visited >= MAX_PAGES:
+                logger.warning("%s: the listing goes on after %d pages: this pass ends", self._gallery.name, visited)
                 return
             page = await self._visit(client, request, cookies)
             first = first or page.listing
@@ -66,6 +71,7 @@ class Pass:
             self._journal.append(asdict(page))
             new = _new(page.listing, seen)
             request = page.listing.next if new else None
+            visited += 1
             yield new
 
     def _resumed(self) -> Iterator[Visited]:

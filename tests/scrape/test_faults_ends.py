@@ -6,7 +6,7 @@ import json
 import re
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import hostile_pages as pages
@@ -17,6 +17,7 @@ from hostile_pages import HTML, JSON, PNG
 
 from pipeline import io
 from pipeline.params import Sample, Scrape
+from pipeline.scrape import passes
 
 MARKUP, REFUSED, UNREACHABLE = 4, 5, 6
 WORKS = pages.pieces(12)
@@ -199,3 +200,22 @@ def test_command_prints_nothing_of_the_site_that_could_steer_the_terminal(tmp_pa
     assert done.returncode == 0
     assert "owned" in done.stderr
     assert done.stderr.replace("\n", "").isprintable()
+
+
+def test_listing_of_ever_new_works_ends_at_the_page_limit(
+    small: Sample, scrape: Scrape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also when the pass was interrupted half way: the pages before count."""
+    monkeypatch.setattr(passes, "MAX_PAGES", 6)
+    one = pages.batch([replace(WORKS[0], slug="piece-@skip@")])
+    batch = Rule("/gallery", 200, one, JSON, method="POST", asked=r"skip=(?P<skip>\d+)")
+    rest = [batch, pages.ALLOW_ALL, Rule(r"/gallery/.+", 404)]
+    crawler = Crawler(scrape, small, tmp_path)
+    with serving(tmp_path / "server", [Rule("/gallery", 503, method="POST", asked=r"skip=4\b"), *rest]) as server:
+        assert crawler.crawl(server, again={"/gallery"}).error is not None
+    with serving(tmp_path / "again", rest, server.ports) as server:
+        crawled = crawler.crawl(server, again={"/gallery"})
+    assert crawled.error is None
+    assert crawled.stats["inputs"] == 6
+    assert crawled.targets.count("/gallery") == 2
+    assert "goes on after 6 pages" in caplog.text
