@@ -69,9 +69,10 @@ def _numbered(packed: Packed) -> Packed:
 
 def pack(pixels: Pixels) -> Packed:
     """uint8 (H, W, 3 or 4) -> (H, W)."""
-    packed = np.zeros(pixels.shape[:-1], np.int64)
-    for channel in np.moveaxis(pixels, -1, 0):
-        packed = (packed << 8) | channel
+    packed = pixels[..., 0].astype(np.int64)
+    for channel in range(1, pixels.shape[-1]):
+        packed <<= 8
+        packed |= pixels[..., channel]
     return packed
 
 
@@ -81,8 +82,10 @@ def colour_count(pixels: Pixels) -> int:
 
 def common_colours(colours: Pixels, count: int) -> Pixels:
     """The `count` most frequent of uint8 (N, 3) colours, first the most frequent, of equals the darkest."""
-    packed, frequency = np.unique(pack(colours), return_counts=True)
-    best = packed[np.argsort(-frequency, kind="stable")[:count]]
+    packed = np.sort(pack(colours))
+    changes = np.flatnonzero(packed[1:] != packed[:-1]) + 1
+    starts, ends = np.concatenate([[0], changes]), np.concatenate([changes, [len(packed)]])
+    best = packed[starts[np.argsort(starts - ends, kind="stable")[:count]]]
     return np.stack([best >> 16, (best >> 8) & 255, best & 255], axis=1).astype(np.uint8)
 
 

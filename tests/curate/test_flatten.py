@@ -7,7 +7,7 @@ from pipeline.curate import flatten
 from pipeline.params import Flatten
 
 PALE, DARK, RED = "#c8d2dc", "#181425", "#e43b44"
-PARAMS = Flatten(backgrounds=[PALE, "#e4c9a8", "#a8c8a0"], alpha_threshold=128, max_transparent=0.97)
+PARAMS = Flatten(policy="contrast", backgrounds=[PALE, "#e4c9a8", "#a8c8a0"], alpha_threshold=128, max_transparent=0.97)
 
 
 def flattened(tmp_path, works, params=PARAMS):

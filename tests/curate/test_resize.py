@@ -7,7 +7,7 @@ from sprites import HERO, SERIAL, art, colours_of, load, noise_art, rows_of, sta
 from pipeline.curate import resize
 from pipeline.params import Resize
 
-PARAMS = Resize(size=64, cells=16, min_cells=6, max_aspect=2.0, larger="crop")
+PARAMS = Resize(size=64, cells=16, min_cells=6, max_aspect=2.0, larger="crop", crop="saliency")
 GROUND = "#8fa3b8"
 RGB = tuple(bytes.fromhex(GROUND[1:]))
 
