@@ -4,7 +4,7 @@
         known = cache.Known.of("pipeline.curate.grid", params)
         keys = [known.key(data, facts) for data, facts in items]
         found = memory.get(keys)                                    # of those that are there
-        memory.put({key: cache.pack(facts, png), ...})              # durable when it returns: a kill loses nothing of it
+        memory.put({key: cache.pack(facts, png), ...})              # when it returns, no kill can lose it
 
 A key is the sha256 of all that a result depends on: the input's bytes, the facts of its row that are read, the
 parameters, the source of the code, the versions of the libraries. So an entry is never out of date, only unused.
@@ -42,9 +42,12 @@ LIBRARIES = ("imagehash", "numpy", "pillow", "scipy")  # those whose versions ma
 KEEP_RUNS = 8  # an entry that so many finished runs did not ask for is removed
 MAX_BYTES = 4 * 2**30  # of values; beyond, those unused for longest are removed
 SCHEMA = 1
+DAMAGED = (sqlite3.Error, ValueError, TypeError, OverflowError)  # what a torn file raises: not only what it should
 QUESTIONS = 500  # keys a query
 TABLES = """
-    CREATE TABLE entries (id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, checksum BLOB NOT NULL, value BLOB NOT NULL);
+    CREATE TABLE entries (
+        id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, checksum BLOB NOT NULL, value BLOB NOT NULL
+    );
     CREATE TABLE used (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, bytes INTEGER NOT NULL);
 """
 
@@ -86,7 +89,9 @@ def unpack(value: bytes) -> tuple[Any, list[bytes]]:
 
 
 @contextmanager
-def opened(state: Path | None, stage: str, *, keep_runs: int = KEEP_RUNS, max_bytes: int = MAX_BYTES) -> Iterator[Cache]:
+def opened(
+    state: Path | None, stage: str, *, keep_runs: int = KEEP_RUNS, max_bytes: int = MAX_BYTES
+) -> Iterator[Cache]:
     """The cache of a stage below `state`; one that remembers nothing without a state, or while another run has it.
 
     What no run wants any more is removed when the block succeeds.
@@ -134,7 +139,7 @@ class Cache:
 
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
         """The values of those `keys` that are there and sound."""
-        found = self._safely(lambda db: self._get(db, keys), {})
+        found = self._safely(lambda db: self._get(db, keys), dict[Key, bytes]())
         self.served += len(found)
         return found
 
@@ -150,15 +155,16 @@ class Cache:
 
     def close(self) -> None:
         if self._db is not None:
-            with suppress(sqlite3.Error):
+            with suppress(*DAMAGED):
                 self._db.close()
             self._db = None
 
     def _get(self, db: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, bytes]:
-        found, used, torn = {}, [], []
+        found: dict[Key, bytes] = {}
+        used, torn = [], []
         for asked in _batches(keys, QUESTIONS):
             marks = ",".join("?" * len(asked))
-            rows = db.execute(f"SELECT id, key, checksum, value FROM entries WHERE key IN ({marks})", asked)  # noqa: S608
+            rows = db.execute(f"SELECT id, key, checksum, value FROM entries WHERE key IN ({marks})", asked)
             for number, key, checksum, value in rows:
                 if checksum == _checksum(key, value):
                     found[key] = value
@@ -185,17 +191,17 @@ class Cache:
             db.execute("DELETE FROM used WHERE id NOT IN (SELECT id FROM entries)")
             db.execute("DELETE FROM used WHERE run <= ?", (self._run - keep_runs,))
             ranked = "SELECT id, sum(bytes) OVER (ORDER BY run DESC, id) AS total FROM used"
-            db.execute(f"DELETE FROM used WHERE id IN (SELECT id FROM ({ranked}) WHERE total > ?)", (max_bytes,))  # noqa: S608
+            db.execute(f"DELETE FROM used WHERE id IN (SELECT id FROM ({ranked}) WHERE total > ?)", (max_bytes,))
             gone = db.execute("DELETE FROM entries WHERE id NOT IN (SELECT id FROM used)").rowcount
         if gone:
-            db.execute("PRAGMA incremental_vacuum").fetchall()
+            db.executescript("PRAGMA incremental_vacuum")  # execute() would step once: one page
 
     def _open(self) -> None:
         assert self._file is not None
         try:
             self._db = sqlite3.connect(self._file)
             self._prepare(self._db)
-        except sqlite3.Error as error:
+        except DAMAGED as error:
             self._lost(error)
 
     def _prepare(self, db: sqlite3.Connection) -> None:
@@ -214,11 +220,11 @@ class Cache:
             return otherwise
         try:
             return work(self._db)
-        except sqlite3.Error as error:
+        except DAMAGED as error:
             self._lost(error)
             return otherwise
 
-    def _lost(self, error: sqlite3.Error) -> None:
+    def _lost(self, error: Exception) -> None:
         """Throw the file away and begin anew; the second time go on without (a full disk, say)."""
         assert self._file is not None
         logger.warning("%s: %s: this cache is thrown away", self._file, error)

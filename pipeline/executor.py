@@ -6,8 +6,10 @@ and no third is begun: what is in memory does not grow with the number of images
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -86,16 +88,13 @@ def _connected(executor: Executor) -> AbstractContextManager[Any]:
 
 def _distributed(executor: Executor) -> AbstractContextManager[Any]:
     if executor.backend == "dask":
-        from distributed import Client
-
-        client: AbstractContextManager[Any] = Client(n_workers=executor.n_jobs, threads_per_worker=1)
+        distributed = import_module("distributed")
+        client: AbstractContextManager[Any] = distributed.Client(n_workers=executor.n_jobs, threads_per_worker=1)
         return client
     if executor.backend == "ray":
-        from ray.util.joblib import register_ray
-
-        register_ray()
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # workers in this environment, extras included
+        import_module("ray.util.joblib").register_ray()
     else:
-        from joblibspark import register_spark
-
-        register_spark()
+        import_module("joblibspark").register_spark()
     return nullcontext()

@@ -16,6 +16,7 @@ from pipeline.errors import BadInput
 from pipeline.io import atomic_file, write_atomic
 
 Row = dict[str, Any]
+Verdict = dict[str, Any]  # status, reason and the facts that were found
 
 STATUSES = ("kept", "dropped", "failed")
 PROVENANCE = (
@@ -197,7 +198,12 @@ def write_streamed(
                 yield row
 
     counts = tally(lines())
-    stats = {"inputs": inputs.total(), **counts, **more, **{name: dict(sorted(one.items())) for name, one in bins.items()}}
+    stats = {
+        "inputs": inputs.total(),
+        **counts,
+        **more,
+        **{name: dict(sorted(one.items())) for name, one in bins.items()},
+    }
     write_json(folder / "stats.json", stats)
     return stats
 
@@ -215,7 +221,7 @@ def _in_order(groups: Iterable[tuple[str, Sequence[Row]]], inputs: Counter[str])
     yield from waiting
 
 
-def verdict(status: str, reason: str | None = None, **facts: Any) -> dict[str, Any]:
+def verdict(status: str, reason: str | None = None, **facts: Any) -> Verdict:
     """What a step says of one work, for `judged`."""
     return {"status": status, "reason": reason, **facts}
 

@@ -96,9 +96,9 @@ def border(rgb: Pixels) -> Pixels:
 
 def outline(solid: Mask) -> Mask:
     """Solid pixels with a transparent neighbour above, below, left or right; outside the canvas is transparent."""
-    padded = np.pad(solid, 1)
-    inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return solid & ~inside
+    edge = solid.copy()
+    edge[1:-1, 1:-1] &= ~(solid[:-2, 1:-1] & solid[2:, 1:-1] & solid[1:-1, :-2] & solid[1:-1, 2:])
+    return edge
 
 
 def parse_colour(text: str) -> tuple[int, int, int]:

@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline import manifest, per_image, pixels, seeds
 from pipeline.errors import BadInput
-from pipeline.io import Pixels, decode_rgba, encode_png, without_alpha
+from pipeline.io import Pixels, decode_rgba, encode_art_png, without_alpha
 from pipeline.manifest import Row
 from pipeline.params import Executor, Flatten
 from pipeline.per_image import Facts, Outcome
@@ -53,20 +53,26 @@ def step(data: bytes, facts: Facts, params: Flatten) -> list[Outcome]:
         rgba = decode_rgba(data)
     except BadInput:
         return [Outcome(manifest.verdict("failed", "unreadable"))]
+    said, rgb = judge(rgba, facts["id"], params)
+    return [Outcome(said, None if rgb is None else encode_art_png(rgb))]
+
+
+def judge(rgba: Pixels, work: str, params: Flatten) -> tuple[manifest.Verdict, Pixels | None]:
+    """What is said of a work, and its opaque picture if it is kept."""
     solid = rgba[..., 3] >= params.alpha_threshold
     shares = _shares(rgba, solid)
     if shares["transparent_share"] > params.max_transparent or not solid.any():
-        return [Outcome(manifest.verdict("dropped", "mostly_transparent", **shares))]
-    background = choose_background(rgba, solid, params, facts["id"])
-    picture = encode_png(flatten(rgba, solid, background))
-    return [Outcome(manifest.verdict("kept", background=background, **shares), picture)]
+        return manifest.verdict("dropped", "mostly_transparent", **shares), None
+    background = choose_background(rgba, solid, params, work)
+    return manifest.verdict("kept", background=background, **shares), flatten(rgba, solid, background)
 
 
-def _shares(rgba: Pixels, solid: pixels.Mask) -> dict[str, float]:
+def _shares(rgba: Pixels, solid: pixels.Mask) -> dict[str, Any]:
     """Rounded to 4 digits, but to 0 and 1 only what is exactly that."""
-    full, none = (np.count_nonzero(rgba[..., 3] == alpha) for alpha in (255, 0))
+    alphas = np.ascontiguousarray(rgba[..., 3])
+    full, none = (int(np.count_nonzero(alphas == alpha)) for alpha in (255, 0))
     return {
-        "transparent_share": _share(solid.size - np.count_nonzero(solid), solid.size),
+        "transparent_share": _share(int(np.count_nonzero(~solid)), solid.size),
         "partial_share": _share(solid.size - full - none, solid.size),
     }
 
@@ -91,9 +97,9 @@ def _tenth(row: Row) -> str | None:
 
 def flatten(rgba: Pixels, solid: pixels.Mask, background: str) -> Pixels:
     """(H, W, 4) -> (H, W, 3): the artist's colour where solid, the background elsewhere."""
-    rgb = without_alpha(rgba)
-    rgb[~solid] = pixels.parse_colour(background)
-    return rgb
+    ground = np.array([*pixels.parse_colour(background), 255], np.uint8).view(np.uint32)
+    whole = np.where(solid[..., None], np.ascontiguousarray(rgba).view(np.uint32), ground)
+    return without_alpha(whole.view(np.uint8))
 
 
 def choose_background(rgba: Pixels, solid: pixels.Mask, params: Flatten, work: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline import cells, manifest, per_image
 from pipeline.errors import BadInput
-from pipeline.io import Pixels, decode_rgb, encode_png
+from pipeline.io import Pixels, decode_rgb, encode_art_png
 from pipeline.manifest import Row
 from pipeline.params import Executor, Grid
 from pipeline.per_image import Facts, Outcome
@@ -42,8 +42,16 @@ def step(data: bytes, _: Facts, params: Grid) -> list[Outcome]:
         rgb = decode_rgb(data)
     except BadInput:
         return [Outcome(manifest.verdict("failed", "unreadable"))]
+    said, native = judge(rgb, params)
+    if native is rgb and data.startswith(PNG):
+        return [Outcome(said, data)]
+    return [Outcome(said, None if native is None else encode_art_png(native))]
+
+
+def judge(rgb: Pixels, params: Grid) -> tuple[manifest.Verdict, Pixels | None]:
+    """What is said of a work, and one pixel per cell of it if it is kept: of a native work `rgb` itself."""
     cell = cells.detect(rgb, params.max_cell, params.min_confidence)
-    facts = {
+    facts: dict[str, Any] = {
         "cell": cell.size if cell.size is None else round(cell.size, 4),
         "confidence": cell.confidence,
         "phase": list(cell.phase),
@@ -51,14 +59,8 @@ def step(data: bytes, _: Facts, params: Grid) -> list[Outcome]:
         "native_height": cell.native_height,
     }
     if cell.size is None:
-        return [Outcome(manifest.verdict("dropped", "grid_unknown", **facts))]
-    untouched = cell.size == 1 and data.startswith(PNG)
-    return [Outcome(manifest.verdict("kept", **facts), data if untouched else encode_png(native(rgb, cell)))]
-
-
-def native(rgb: Pixels, cell: cells.Cell) -> Pixels:
-    """One pixel per cell; of a native work the very same pixels."""
-    return rgb if cell.size == 1 else cells.reduce(rgb, cell)
+        return manifest.verdict("dropped", "grid_unknown", **facts), None
+    return manifest.verdict("kept", **facts), rgb if cell.size == 1 else cells.reduce(rgb, cell)
 
 
 def _label(row: Row) -> str | None:

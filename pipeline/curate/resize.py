@@ -19,9 +19,11 @@ from numpy.typing import NDArray
 
 from pipeline import manifest, per_image, pixels
 from pipeline.errors import BadInput
-from pipeline.io import Pixels, decode_rgb, encode_png
+from pipeline.io import Pixels, decode_rgb, encode_art_png
 from pipeline.params import Executor, Resize
 from pipeline.per_image import Facts, Outcome
+
+Piece = tuple[str, manifest.Verdict, Pixels | None]  # suffix of the id, what is said, the picture if it is kept
 
 MIN_CONTENT = 0.05  # share of a tile's cells that must differ from its most common colour
 CARRIED = ("frames", "frame", "transparent_share", "partial_share", "cell", "native_width", "native_height")
@@ -53,15 +55,23 @@ def step(data: bytes, facts: Facts, params: Resize) -> list[Outcome]:
     except BadInput:
         return [Outcome(manifest.verdict("failed", "unreadable"))]
     background = facts["background"] or _border_colour(rgb)
-    longer = max(rgb.shape[:2])
-    if longer > params.cells and params.larger == "tile" and longer >= params.min_cells:
-        return list(_tiles(rgb, background, params))
-    if reason := _unfit(rgb, params):
-        return [Outcome(manifest.verdict("dropped", reason, background=background))]
-    left, top = place(rgb, background, params)
-    window = rgb[top : top + params.cells, left : left + params.cells]
-    cut = _cut(window, left, top, params.cells, cropped=longer > params.cells)
-    return [Outcome(manifest.verdict("kept", background=background, **cut), _picture(window, background, params))]
+    return [
+        Outcome(said, None if picture is None else encode_art_png(picture), suffix)
+        for suffix, said, picture in judge(rgb, background, params)
+    ]
+
+
+def judge(rgb: Pixels, background: str, params: Resize) -> Iterator[Piece]:
+    """A native work as one piece, or as its tiles."""
+    if params.larger == "tile" and max(rgb.shape[:2]) > params.cells:
+        yield from _tiles(rgb, background, params)
+    elif reason := _unfit(rgb, params):
+        yield "", manifest.verdict("dropped", reason, background=background), None
+    else:
+        left, top = place(rgb, background, params)
+        window = rgb[top : top + params.cells, left : left + params.cells]
+        cut = _cut(window, left, top, params.cells, cropped=max(rgb.shape[:2]) > params.cells)
+        yield "", manifest.verdict("kept", background=background, **cut), _picture(window, background, params)
 
 
 def _unfit(rgb: Pixels, params: Resize) -> str | None:
@@ -87,25 +97,25 @@ def _border_colour(rgb: Pixels) -> str:
     return pixels.format_colour(pixels.common_colours(pixels.border(rgb), 1)[0])
 
 
-def _cut(window: Pixels, left: int, top: int, cells: int, *, cropped: bool) -> dict[str, list[int] | None]:
+def _cut(window: Pixels, left: int, top: int, cells: int, *, cropped: bool) -> dict[str, Any]:
     height, width = window.shape[:2]
     pad = [(cells - width) // 2, (cells - height) // 2, width, height] if (height, width) != (cells, cells) else None
     return {"pad": pad, "crop": [left, top, width, height] if cropped else None}
 
 
-def _tiles(rgb: Pixels, background: str, params: Resize) -> Iterator[Outcome]:
+def _tiles(rgb: Pixels, background: str, params: Resize) -> Iterator[Piece]:
     cells = params.cells
     down, across = (-(-side // cells) for side in rgb.shape[:2])
     for y, x in product(range(down), range(across)):
         tile = rgb[y * cells : (y + 1) * cells, x * cells : (x + 1) * cells]
-        facts = {"background": background, **_cut(tile, x * cells, y * cells, cells, cropped=True)}
+        facts: dict[str, Any] = {"background": background, **_cut(tile, x * cells, y * cells, cells, cropped=True)}
         suffix = f"-t{x:02}x{y:02}"
         if min(tile.shape[:2]) < params.min_cells:
-            yield Outcome(manifest.verdict("dropped", "too_small", **facts), suffix=suffix)
+            yield suffix, manifest.verdict("dropped", "too_small", **facts), None
         elif _content_share(tile) < MIN_CONTENT:
-            yield Outcome(manifest.verdict("dropped", "blank_tile", **facts), suffix=suffix)
+            yield suffix, manifest.verdict("dropped", "blank_tile", **facts), None
         else:
-            yield Outcome(manifest.verdict("kept", **facts), _picture(tile, background, params), suffix)
+            yield suffix, manifest.verdict("kept", **facts), _picture(tile, background, params)
 
 
 def _content_share(tile: Pixels) -> float:
@@ -113,8 +123,8 @@ def _content_share(tile: Pixels) -> float:
     return float((tile != common).any(axis=2).mean())
 
 
-def _picture(native: Pixels, background: str, params: Resize) -> bytes:
-    return encode_png(enlarge(pad(native, params.cells, background), params.size // params.cells))
+def _picture(native: Pixels, background: str, params: Resize) -> Pixels:
+    return enlarge(pad(native, params.cells, background), params.size // params.cells)
 
 
 def pad(native: Pixels, cells: int, background: str) -> Pixels:
