@@ -86,7 +86,8 @@ def common_colours(colours: Pixels, count: int) -> Pixels:
     changes = np.flatnonzero(packed[1:] != packed[:-1]) + 1
     starts, ends = np.concatenate([[0], changes]), np.concatenate([changes, [len(packed)]])
     best = packed[starts[np.argsort(starts - ends, kind="stable")[:count]]]
-    return np.stack([best >> 16, (best >> 8) & 255, best & 255], axis=1).astype(np.uint8)
+    channels: Pixels = best.astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
+    return channels
 
 
 def border(rgb: Pixels) -> Pixels:

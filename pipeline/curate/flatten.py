@@ -59,18 +59,18 @@ def step(data: bytes, facts: Facts, params: Flatten) -> list[Outcome]:
 
 def judge(rgba: Pixels, work: str, params: Flatten) -> tuple[manifest.Verdict, Pixels | None]:
     """What is said of a work, and its opaque picture if it is kept."""
-    solid = rgba[..., 3] >= params.alpha_threshold
-    shares = _shares(rgba, solid)
+    alpha = np.ascontiguousarray(rgba[..., 3])
+    solid = alpha >= params.alpha_threshold
+    shares = _shares(alpha, solid)
     if shares["transparent_share"] > params.max_transparent or not solid.any():
         return manifest.verdict("dropped", "mostly_transparent", **shares), None
     background = choose_background(rgba, solid, params, work)
     return manifest.verdict("kept", background=background, **shares), flatten(rgba, solid, background)
 
 
-def _shares(rgba: Pixels, solid: pixels.Mask) -> dict[str, Any]:
+def _shares(alpha: Pixels, solid: pixels.Mask) -> dict[str, Any]:
     """Rounded to 4 digits, but to 0 and 1 only what is exactly that."""
-    alphas = np.ascontiguousarray(rgba[..., 3])
-    full, none = (int(np.count_nonzero(alphas == alpha)) for alpha in (255, 0))
+    full, none = (int(np.count_nonzero(alpha == value)) for value in (255, 0))
     return {
         "transparent_share": _share(int(np.count_nonzero(~solid)), solid.size),
         "partial_share": _share(solid.size - full - none, solid.size),
@@ -109,8 +109,13 @@ def choose_background(rgba: Pixels, solid: pixels.Mask, params: Flatten, work: s
     if params.policy == "solid":
         return params.backgrounds[0]
     ordered = sorted(params.backgrounds, key=lambda colour: seeds.derive(0, "background", work, colour))
-    outline = pixels.common_colours(rgba[pixels.outline(solid)][:, :3], OUTLINE_COLOURS).tolist()
+    outline = pixels.common_colours(_colours(rgba, pixels.outline(solid)), OUTLINE_COLOURS).tolist()
     return next((colour for colour in ordered if _stands_out(colour, outline)), ordered[0])
+
+
+def _colours(rgba: Pixels, mask: pixels.Mask) -> Pixels:
+    """(N, 3) of those pixels; taken as whole numbers, which is four times as fast as by channel."""
+    return np.ascontiguousarray(rgba).view(np.uint32)[mask].view(np.uint8)[:, :3]
 
 
 def _stands_out(colour: str, outline: Sequence[Sequence[int]]) -> bool:

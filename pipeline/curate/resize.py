@@ -145,7 +145,7 @@ def enlarge(native: Pixels, factor: int) -> Pixels:
 def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
     """(left, top) of the window of at most cells x cells with the most content; rule in the module docstring."""
     colours = pixels.pack(rgb)
-    points = (colours != int(background[1:], 16)).astype(np.int64)
+    points = (colours != int(background[1:], 16)).view(np.uint8)  # up to 3
     points[:, 1:] += colours[:, 1:] != colours[:, :-1]
     points[1:] += colours[1:] != colours[:-1]
     scores = _window_sums(points, min(cells, rgb.shape[0]), min(cells, rgb.shape[1]))
@@ -155,10 +155,11 @@ def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
     return int(lefts[best]), int(tops[best])
 
 
-def _window_sums(points: NDArray[np.int64], height: int, width: int) -> NDArray[np.int64]:
+def _window_sums(points: Pixels, height: int, width: int) -> NDArray[np.int32]:
     """Sum over every height x width window, by its top left corner."""
-    total = np.pad(points.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    sums: NDArray[np.int64] = (
+    total = np.zeros((points.shape[0] + 1, points.shape[1] + 1), np.int32)
+    points.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, out=total[1:, 1:])
+    sums: NDArray[np.int32] = (
         total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
     )
     return sums
