@@ -216,13 +216,13 @@ class Cache:
         (self._run,) = db.execute("SELECT coalesce(max(run), 0) + 1 FROM used").fetchone()
 
     def _safely(self, work: Callable[[sqlite3.Connection], Found], otherwise: Found) -> Found:
-        if self._db is None:
-            return otherwise
-        try:
-            return work(self._db)
-        except DAMAGED as error:
-            self._lost(error)
-            return otherwise
+        for _ in range(2):  # again with the new file, if this one is lost
+            if self._db is not None:
+                try:
+                    return work(self._db)
+                except DAMAGED as error:
+                    self._lost(error)
+        return otherwise
 
     def _lost(self, error: Exception) -> None:
         """Throw the file away and begin anew; the second time go on without (a full disk, say)."""

@@ -7,8 +7,9 @@ and no third is begun: what is in memory does not grow with the number of images
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib import import_module
 from itertools import chain
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ Window = TypeVar("Window")
 
 CHUNK = 50  # images a task: pickling and a round trip are paid once per chunk
 CHUNKS = 2  # a worker and window: one in work, one waiting
+AT_ONCE = 2  # windows
 LAZY = ("loky", "threading", "dask")  # joblib's backends that return results one by one; of others a window at once
 
 
@@ -49,14 +51,27 @@ def stream_map(
     Raises:
         BadParams: the backend is not installed.
     """
+    begun: deque[tuple[Window, Iterator[Result]]] = deque()
     with _connected(executor):
-        begun: tuple[Window, Iterator[Result]] | None = None
-        for window, items in windows:
-            before, begun = begun, (window, _begin(work, items, executor))
-            if before is not None:
-                yield before
-        if begun is not None:
-            yield begun
+        try:
+            for window, items in windows:
+                begun.append((window, _begin(work, items, executor)))
+                if len(begun) == AT_ONCE:
+                    yield begun[0]
+                    begun.popleft()
+            while begun:
+                yield begun[0]
+                begun.popleft()
+        finally:
+            for _, results in begun:
+                _abandon(results)
+
+
+def _abandon(results: Iterator[Result]) -> None:
+    """Wait for what is in work and forget it: joblib complains of results that nobody fetched."""
+    if not isinstance(results, map):
+        with suppress(Exception):
+            deque(results, maxlen=0)
 
 
 def _begin(work: Callable[[Item], Result], items: Sequence[Item], executor: Executor) -> Iterator[Result]:

@@ -10,11 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from wiring import import_closure
 
-from pipeline import cache, code
+from pipeline import cache, cleaning, code
 from pipeline.params import Grid
 
 ROOT = Path(__file__).parents[1]
@@ -109,9 +111,9 @@ def test_any_torn_file_gives_sound_values_or_none(tmp_path: Path) -> None:
     remember(tmp_path)
     whole = file_of(tmp_path).read_bytes()
     lost = 0
-    for start in range(0, len(whole), 997):
+    for start in range(0, len(whole), 1999):
         torn = bytearray(whole)
-        torn[start : start + 64] = os.urandom(len(torn[start : start + 64]))
+        torn[start : start + 64] = np.random.default_rng(start).bytes(len(torn[start : start + 64]))
         file_of(tmp_path).write_bytes(torn)
         found = recall(tmp_path)
         assert found.items() <= VALUES.items()
@@ -207,3 +209,17 @@ def test_what_was_put_survives_a_kill(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     with cache.opened(tmp_path, "stage") as memory:
         assert len(memory.get([bytes([n]) for n in range(50)])) == 50
+
+
+@pytest.mark.parametrize("stage", ["flatten", "grid", "resize", "dedup", "faces"])
+def test_the_code_of_a_stage_is_what_dvc_watches(stage: str) -> None:
+    """Two ways to see a changed rule; they must see the same files."""
+    found = {path.relative_to(ROOT) for path in code.closure(f"pipeline.curate.{stage}") if path.read_text().strip()}
+    assert found == import_closure(Path(f"pipeline/curate/{stage}.py"))
+
+
+def test_a_cache_is_listed_and_emptied_with_the_state(tmp_path: Path) -> None:
+    remember(tmp_path)
+    assert [name for name, _, _ in cleaning.contents(tmp_path)] == ["cache"]
+    cleaning.empty(tmp_path)
+    assert recall(tmp_path) == {}
