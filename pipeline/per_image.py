@@ -121,10 +121,10 @@ def _windows(stage: Stage, src: Path, memory: cache.Cache, count: int) -> Iterat
 
 
 def _bytes_of(path: Path) -> bytes:
-    """Empty when there is no such file: a step says unreadable of that as of anything else that is no image."""
+    """Empty when it cannot be read: a step says unreadable of that as of anything else that is no image."""
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except OSError:
         return b""
 
 

@@ -61,16 +61,16 @@ def curate(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_benchmark_of_curation_runs_kills_resumes_and_reports(tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "benchmarks" / "curate.py", "--items", "600", "--chains", "4"]
+    command = [sys.executable, ROOT / "benchmarks" / "curate.py", "--items", "2000", "--chains", "4"]
     options = ["--json", str(tmp_path / "report.json")]
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr == ""
     report = json.loads((tmp_path / "report.json").read_text())
     assert {"drawn", "drawn x4", "drawn x2.5", "drawn x4 JPEG"} <= {one["works"] for one in report["chains"]}
     assert [(run["name"], run["works"]) for run in report["runs"]] == [
-        ("a tenth", 60), ("resumed", 60), ("all", 594), ("1 % more", 600)
+        ("a tenth", 200), ("resumed", 200), ("all", 1980), ("1 % more", 2000)
     ]  # fmt: skip
-    assert report["runs"][3]["remembered"]["flatten"] == 594
+    assert report["runs"][3]["remembered"]["flatten"] == 1980
     figures = {demand["what"]: demand for demand in report["demands"]}
     assert figures["1 % more: share of works computed"]["met"]
     assert figures["killed: written and yet computed again"]["met"]
