@@ -114,8 +114,10 @@ def choose_background(rgba: Pixels, solid: pixels.Mask, params: Flatten, work: s
 
 
 def _colours(rgba: Pixels, mask: pixels.Mask) -> Pixels:
-    """(N, 3) of those pixels; taken as whole numbers, which is four times as fast as by channel."""
-    return np.ascontiguousarray(rgba).view(np.uint32)[mask].view(np.uint8)[:, :3]
+    """(N, 3) of those pixels; taken by place and as whole numbers, many times as fast as by mask and channel."""
+    whole = np.ascontiguousarray(rgba).view(np.uint32).ravel()
+    colours: Pixels = whole[np.flatnonzero(mask)].view(np.uint8).reshape(-1, 4)[:, :3]
+    return colours
 
 
 def _stands_out(colour: str, outline: Sequence[Sequence[int]]) -> bool:
