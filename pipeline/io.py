@@ -167,7 +167,7 @@ def encode_png(pixels: Pixels) -> bytes:
 def encode_art_png(pixels: Pixels) -> bytes:
     """`encode_png` for pixel art: filtered rows of it are runs, and runs are all that is looked for.
 
-    Half the time; files a tenth larger at 128 pixels a side, a fifth at the native size (means of 150 tiles and faces).
+    Half the time, files 10 to 40 % larger (means over sets of tiles, faces and sample art; still about 1 KB each).
     """
     data = BytesIO()
     Image.fromarray(pixels).save(data, format="PNG", compress_level=6, compress_type=zlib.Z_RLE)
