@@ -259,7 +259,7 @@ def flatten(out: Out = layout.FLATTEN, params: ParamsFile = PARAMS) -> None:
 
     values = _load(params)
     with _stage("flatten"):
-        result(stage.run(layout.DEDUP, out, values.flatten, values.executor))
+        result(stage.run(layout.DEDUP, out, values.flatten, values.executor, layout.STATE))
 
 
 @app.command()
@@ -269,7 +269,7 @@ def grid(out: Out = layout.GRID, params: ParamsFile = PARAMS) -> None:
 
     values = _load(params)
     with _stage("grid"):
-        result(stage.run(layout.FLATTEN, out, values.grid, values.executor))
+        result(stage.run(layout.FLATTEN, out, values.grid, values.executor, layout.STATE))
 
 
 @app.command()
@@ -279,7 +279,7 @@ def resize(out: Out = layout.RESIZE, params: ParamsFile = PARAMS) -> None:
 
     values = _load(params)
     with _stage("resize"):
-        result(stage.run(layout.GRID, out, values.resize, values.executor))
+        result(stage.run(layout.GRID, out, values.resize, values.executor, layout.STATE))
 
 
 @app.command()

@@ -1,29 +1,115 @@
-"""Per-image maps over joblib: results come back in input order and do not depend on the backend."""
+"""Per-image maps over joblib: lazily, in input order, the same whatever the backend.
+
+Work is handed out in windows of a few chunks a worker. While one window's results are consumed the next is in work,
+and no third is begun: what is in memory does not grow with the number of images.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from importlib import import_module
+from itertools import chain
+from typing import Any, TypeVar
 
 import joblib
 
+from pipeline.errors import BadParams
 from pipeline.params import Executor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+Window = TypeVar("Window")
 
-CHUNK = 200  # images a task: start-up and pickling are paid once per chunk
+CHUNK = 50  # images a task: pickling and a round trip are paid once per chunk
+CHUNKS = 2  # a worker and window: one in work, one waiting
+AT_ONCE = 2  # windows
+LAZY = ("loky", "threading", "dask")  # joblib's backends that return results one by one; of others a window at once
 
 
 def parallel_map(work: Callable[[Item], Result], items: Sequence[Item], executor: Executor) -> list[Result]:
     """`[work(item) for item in items]`, spread over `executor.n_jobs` workers. `work` must be importable."""
+    size = window_size(executor)
+    windows = ((None, items[start : start + size]) for start in range(0, len(items), size))
+    return [result for _, results in stream_map(work, windows, executor) for result in results]
+
+
+def window_size(executor: Executor) -> int:
+    """Images in work at once."""
+    return CHUNK * CHUNKS * executor.n_jobs
+
+
+def stream_map(
+    work: Callable[[Item], Result], windows: Iterable[tuple[Window, Sequence[Item]]], executor: Executor
+) -> Iterator[tuple[Window, Iterator[Result]]]:
+    """Each window with `work` of its items, in order; its results must be consumed before the next window is taken.
+
+    A window of at most CHUNK items is worked through here: no other process is worth its start for that.
+
+    Raises:
+        BadParams: the backend is not installed.
+    """
+    begun: deque[tuple[Window, Iterator[Result]]] = deque()
+    with _connected(executor):
+        try:
+            for window, items in windows:
+                begun.append((window, _begin(work, items, executor)))
+                if len(begun) == AT_ONCE:
+                    yield begun[0]
+                    begun.popleft()
+            while begun:
+                yield begun[0]
+                begun.popleft()
+        finally:
+            for _, results in begun:
+                _abandon(results)
+
+
+def _abandon(results: Iterator[Result]) -> None:
+    """Wait for what is in work and forget it: joblib complains of results that nobody fetched."""
+    if not isinstance(results, map):
+        with suppress(Exception):
+            deque(results, maxlen=0)
+
+
+def _begin(work: Callable[[Item], Result], items: Sequence[Item], executor: Executor) -> Iterator[Result]:
+    if executor.n_jobs == 1 or len(items) <= CHUNK:
+        return map(work, items)
     chunks = [items[start : start + CHUNK] for start in range(0, len(items), CHUNK)]
-    if len(chunks) <= 1 or executor.n_jobs == 1:
-        return [work(item) for item in items]
+    mode = "generator" if executor.backend in LAZY else "list"
     with joblib.parallel_config(backend=executor.backend, n_jobs=executor.n_jobs):
-        done = joblib.Parallel()(joblib.delayed(_work_through)(work, chunk) for chunk in chunks)
-    return [result for chunk in done for result in chunk]
+        parallel = joblib.Parallel(return_as=mode, pre_dispatch="all", batch_size=1)
+        return chain.from_iterable(parallel(joblib.delayed(_work_through)(work, chunk) for chunk in chunks))
 
 
 def _work_through(work: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:
     return [work(item) for item in chunk]
+
+
+def _connected(executor: Executor) -> AbstractContextManager[Any]:
+    """What a backend wants before joblib can name it; a Dask scheduler is found by Dask's own configuration."""
+    if executor.n_jobs == 1 or executor.backend in ("loky", "threading"):
+        return nullcontext()
+    try:
+        return _distributed(executor)
+    except ImportError as error:
+        raise BadParams(
+            f"executor.backend: {executor.backend} is not installed ({error}); "
+            f"install the extra `{executor.backend}` of facetopix, or choose loky or threading"
+        ) from error
+
+
+def _distributed(executor: Executor) -> AbstractContextManager[Any]:
+    if executor.backend == "dask":
+        distributed = import_module("distributed")
+        client: AbstractContextManager[Any] = distributed.Client(n_workers=executor.n_jobs, threads_per_worker=1)
+        return client
+    if executor.backend == "ray":
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # workers in this environment, extras included
+        import_module("ray.util.joblib").register_ray()
+    else:
+        import_module("joblibspark").register_spark()
+    return nullcontext()

@@ -16,6 +16,7 @@ from pipeline.errors import BadInput
 from pipeline.io import atomic_file, write_atomic
 
 Row = dict[str, Any]
+Verdict = dict[str, Any]  # status, reason and the facts that were found
 
 STATUSES = ("kept", "dropped", "failed")
 PROVENANCE = (
@@ -165,7 +166,10 @@ def write_sorted(folder: Path, rows: Iterable[Row], *, inputs: Iterable[str], **
 
 
 def write_streamed(
-    folder: Path, groups: Iterable[tuple[str, Sequence[Row]]], **counted: Callable[[Row], bool]
+    folder: Path,
+    groups: Iterable[tuple[str, Sequence[Row]]],
+    counted: Mapping[str, Callable[[Row], bool]],
+    binned: Mapping[str, Callable[[Row], str | None]],
 ) -> dict[str, Any]:
     """`write` for a stage that works through its inputs in order: no more than a few rows are held in memory.
 
@@ -174,22 +178,32 @@ def write_streamed(
         groups: each input, ascending, with its rows: one of the same id, or any number whose `parent` it is and whose
             ids begin with its own.
         counted: further facts for stats.json, each the number of rows that a predicate holds for.
+        binned: likewise, each the numbers of rows by a label; rows without a label are left out.
 
     Raises:
         AssertionError: an input without a row, or with a row that is not its own (a bug of the stage).
     """
     inputs: Counter[str] = Counter()
     more: Counter[str] = Counter(dict.fromkeys(counted, 0))
+    bins: dict[str, Counter[str]] = {name: Counter() for name in binned}
 
     def lines() -> Iterator[Row]:
         with atomic_file(folder / "manifest.jsonl") as file:
             for row in _checked(_in_order(groups, inputs)):
                 file.write(_line(row).encode())
                 more.update(name for name, holds in counted.items() if holds(row))
+                for name, label_of in binned.items():
+                    if (label := label_of(row)) is not None:
+                        bins[name][label] += 1
                 yield row
 
     counts = tally(lines())
-    stats = {"inputs": inputs.total(), **counts, **more}
+    stats = {
+        "inputs": inputs.total(),
+        **counts,
+        **more,
+        **{name: dict(sorted(one.items())) for name, one in bins.items()},
+    }
     write_json(folder / "stats.json", stats)
     return stats
 
@@ -207,7 +221,7 @@ def _in_order(groups: Iterable[tuple[str, Sequence[Row]]], inputs: Counter[str])
     yield from waiting
 
 
-def verdict(status: str, reason: str | None = None, **facts: Any) -> dict[str, Any]:
+def verdict(status: str, reason: str | None = None, **facts: Any) -> Verdict:
     """What a step says of one work, for `judged`."""
     return {"status": status, "reason": reason, **facts}
 

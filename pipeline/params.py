@@ -97,7 +97,9 @@ class Dedup(Section):
 class Flatten(Section):
     """Alpha onto a stated background."""
 
-    backgrounds: Annotated[list[Colour], Field(min_length=1)]  # one is chosen per work, by its id
+    policy: Literal["solid", "contrast"]  # what is put behind a transparent work: always the first of `backgrounds`,
+    # or one that stands out from the work's outline, chosen by its id
+    backgrounds: Annotated[list[Colour], Field(min_length=1)]
     alpha_threshold: Annotated[int, Field(ge=1, le=255)]  # alpha below is background, the rest opaque
     max_transparent: Share  # works with a larger transparent share are dropped
 
@@ -117,6 +119,7 @@ class Resize(Section):
     min_cells: Annotated[int, Field(ge=1, le=256)]  # native works with a shorter longest side are dropped
     max_aspect: Annotated[float, Field(ge=1, le=16)]  # longer side / shorter side
     larger: Literal["crop", "tile", "drop"]  # what happens to works with more native pixels than cells
+    crop: Literal["saliency", "centre"]  # which window of them is kept (larger: crop only)
 
     @model_validator(mode="after")
     def _size_is_a_multiple(self) -> Resize:

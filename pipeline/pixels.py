@@ -69,9 +69,10 @@ def _numbered(packed: Packed) -> Packed:
 
 def pack(pixels: Pixels) -> Packed:
     """uint8 (H, W, 3 or 4) -> (H, W)."""
-    packed = np.zeros(pixels.shape[:-1], np.int64)
-    for channel in np.moveaxis(pixels, -1, 0):
-        packed = (packed << 8) | channel
+    packed = pixels[..., 0].astype(np.int64)
+    for channel in range(1, pixels.shape[-1]):
+        packed <<= 8
+        packed |= pixels[..., channel]
     return packed
 
 
@@ -81,9 +82,12 @@ def colour_count(pixels: Pixels) -> int:
 
 def common_colours(colours: Pixels, count: int) -> Pixels:
     """The `count` most frequent of uint8 (N, 3) colours, first the most frequent, of equals the darkest."""
-    packed, frequency = np.unique(pack(colours), return_counts=True)
-    best = packed[np.argsort(-frequency, kind="stable")[:count]]
-    return np.stack([best >> 16, (best >> 8) & 255, best & 255], axis=1).astype(np.uint8)
+    packed = np.sort(pack(colours))
+    changes = np.flatnonzero(packed[1:] != packed[:-1]) + 1
+    starts, ends = np.concatenate([[0], changes]), np.concatenate([changes, [len(packed)]])
+    best = packed[starts[np.argsort(starts - ends, kind="stable")[:count]]]
+    channels: Pixels = best.astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
+    return channels
 
 
 def border(rgb: Pixels) -> Pixels:
@@ -93,9 +97,9 @@ def border(rgb: Pixels) -> Pixels:
 
 def outline(solid: Mask) -> Mask:
     """Solid pixels with a transparent neighbour above, below, left or right; outside the canvas is transparent."""
-    padded = np.pad(solid, 1)
-    inside = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return solid & ~inside
+    edge = solid.copy()
+    edge[1:-1, 1:-1] &= ~(solid[:-2, 1:-1] & solid[2:, 1:-1] & solid[1:-1, :-2] & solid[1:-1, 2:])
+    return edge
 
 
 def parse_colour(text: str) -> tuple[int, int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -134,6 +135,18 @@ def test_png_round_trips_are_exact(
     path = tmp_path_factory.mktemp("png") / "x.png"
     io.write_png(path, pixels)
     assert np.array_equal(io.read_rgb(path), pixels)
+
+
+@given(st.integers(0, 2**31), st.integers(1, 40), st.sampled_from([3, 4]), st.integers(1, 5))
+def test_png_of_art_loses_nothing(seed: int, side: int, channels: int, colours: int) -> None:
+    rng = np.random.default_rng(seed)
+    palette = rng.integers(0, 256, (colours, channels), dtype=np.uint8)
+    pixels = palette[rng.integers(0, colours, (side, side + 1))].repeat(3, 0)
+    data = io.encode_art_png(pixels)
+    assert data.startswith(b"\x89PNG")
+    with Image.open(BytesIO(data)) as image:
+        assert image.mode == ("RGB" if channels == 3 else "RGBA")
+        assert np.array_equal(np.asarray(image), pixels)
 
 
 def test_a_folder_digest_sees_names_and_bytes(tmp_path: Path) -> None:

@@ -2,43 +2,56 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline import cells, manifest
+from pipeline import cells, manifest, per_image
 from pipeline.errors import BadInput
-from pipeline.executor import parallel_map
-from pipeline.io import output_dir, read_rgb, write_png
+from pipeline.io import Pixels, decode_rgb, encode_art_png
 from pipeline.manifest import Row
 from pipeline.params import Executor, Grid
+from pipeline.per_image import Facts, Outcome
 
-CARRIED = ("frames", "frame", "background", "transparent_share")
+CARRIED = ("frames", "frame", "background", "transparent_share", "partial_share")
+PNG = b"\x89PNG\r\n\x1a\n"
 
 
-def run(src: Path, dst: Path, params: Grid, executor: Executor) -> dict[str, Any]:
+def run(src: Path, dst: Path, params: Grid, executor: Executor, state: Path | None = None) -> dict[str, Any]:
     """Opaque works of any enlargement -> one pixel per cell.
 
     Adds `cell` (1 = native, fractional where the enlargement was, null = unknown), `confidence` (0..1), `phase`
-    ([x, y] of the first whole cell), `native_width`, `native_height`. Reasons: unreadable, grid_unknown.
+    ([x, y] of the first whole cell), `native_width`, `native_height`; stats.json counts the works by `cell`, to one
+    digit. Reasons: unreadable, grid_unknown. `state`: where the cache is; None = none.
     """
-    rows = manifest.read_kept(src)
-    with output_dir(dst) as out:
-        (out / "images").mkdir()
-        work = partial(_reduce, src=src / "images", out=out / "images", params=params)
-        done = parallel_map(work, rows, executor)
-        enlarged = sum(1 for row in done if row["status"] == "kept" and row["cell"] != 1)
-        return manifest.write(out, done, inputs=[row["id"] for row in rows], enlarged=enlarged)
+    stage = per_image.Stage(
+        name="grid",
+        module=__name__,
+        step=step,
+        params=params,
+        reads=(),
+        carried=CARRIED,
+        counted={"enlarged": lambda row: row["status"] == "kept" and row["cell"] != 1},
+        binned={"cell": _label},
+    )
+    return per_image.run(stage, src, dst, executor, state)
 
 
-def _reduce(row: Row, src: Path, out: Path, params: Grid) -> Row:
+def step(data: bytes, _: Facts, params: Grid) -> list[Outcome]:
+    """One work, by its file's bytes."""
     try:
-        rgb = read_rgb(src / f"{row['id']}.png")
+        rgb = decode_rgb(data)
     except BadInput:
-        return manifest.failed(row, "unreadable")
+        return [Outcome(manifest.verdict("failed", "unreadable"))]
+    said, native = judge(rgb, params)
+    if native is rgb and data.startswith(PNG):
+        return [Outcome(said, data)]
+    return [Outcome(said, None if native is None else encode_art_png(native))]
+
+
+def judge(rgb: Pixels, params: Grid) -> tuple[manifest.Verdict, Pixels | None]:
+    """What is said of a work, and one pixel per cell of it if it is kept: of a native work `rgb` itself."""
     cell = cells.detect(rgb, params.max_cell, params.min_confidence)
-    facts = {
-        **{key: row[key] for key in CARRIED if key in row},
+    facts: dict[str, Any] = {
         "cell": cell.size if cell.size is None else round(cell.size, 4),
         "confidence": cell.confidence,
         "phase": list(cell.phase),
@@ -46,6 +59,11 @@ def _reduce(row: Row, src: Path, out: Path, params: Grid) -> Row:
         "native_height": cell.native_height,
     }
     if cell.size is None:
-        return manifest.dropped(row, "grid_unknown", **facts)
-    write_png(out / f"{row['id']}.png", cells.reduce(rgb, cell))
-    return manifest.kept(row, **facts)
+        return manifest.verdict("dropped", "grid_unknown", **facts), None
+    return manifest.verdict("kept", **facts), rgb if cell.size == 1 else cells.reduce(rgb, cell)
+
+
+def _label(row: Row) -> str | None:
+    if "cell" not in row:
+        return None
+    return "unknown" if row["cell"] is None else f"{row['cell']:.4g}" if row["cell"] % 1 == 0 else f"{row['cell']:.1f}"

@@ -1,15 +1,15 @@
 """Native works onto one grid: cells x cells, each cell an integer square of one colour.
 
-Smaller works are padded with their own background, centred; nothing is ever shrunk. Of larger works `crop` keeps the
-window with the most content: one point for every cell that is not background and one for every cell that differs from
-its left or upper neighbour; of equal windows the one nearest the horizontal centre, then the topmost. `tile` cuts them
-from the top left corner into `<id>-t<column>x<row>`; what is left at the right and bottom is a padded tile of its own.
+Smaller works are padded with their own background, centred; nothing is ever shrunk. What becomes of larger ones is
+`larger`. `crop` keeps a window, by the rule `crop`: `saliency` takes the one with the most content, one point for every
+cell that is not background and one for every cell that differs from its left or upper neighbour, of equal windows the
+one nearest the horizontal centre, then the topmost; `centre` takes the middle one. `tile` cuts windows from the top
+left corner into `<id>-t<column>x<row>`; what is left at the right and bottom is a padded tile of its own. `drop` drops.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,78 +17,105 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import manifest, pixels
+from pipeline import manifest, per_image, pixels
 from pipeline.errors import BadInput
-from pipeline.executor import parallel_map
-from pipeline.io import Pixels, output_dir, read_rgb, write_png
-from pipeline.manifest import Row
+from pipeline.io import Pixels, decode_rgb, encode_art_png
 from pipeline.params import Executor, Resize
+from pipeline.per_image import Facts, Outcome
+
+Piece = tuple[str, manifest.Verdict, Pixels | None]  # suffix of the id, what is said, the picture if it is kept
 
 MIN_CONTENT = 0.05  # share of a tile's cells that must differ from its most common colour
-CARRIED = ("frames", "frame", "background", "transparent_share", "cell", "native_width", "native_height")
+CARRIED = ("frames", "frame", "transparent_share", "partial_share", "cell", "native_width", "native_height")
 
 
-def run(src: Path, dst: Path, params: Resize, executor: Executor) -> dict[str, Any]:
+def run(src: Path, dst: Path, params: Resize, executor: Executor, state: Path | None = None) -> dict[str, Any]:
     """One pixel per cell in, `size` x `size` RGB out.
 
-    Adds `pad` or `crop` ([left, top, width, height] in cells of the work). Reasons: unreadable, too_small, too_large,
-    extreme_aspect, blank_tile.
+    Adds `background` where no stage before noted one, and `pad` or `crop` ([left, top, width, height] in cells of the
+    work). Reasons: unreadable, too_small, too_large, extreme_aspect, blank_tile. `state`: where the cache is; None =
+    none.
     """
-    rows = manifest.read_kept(src)
-    with output_dir(dst) as out:
-        (out / "images").mkdir()
-        work = partial(_resize, src=src / "images", out=out / "images", params=params)
-        done = [row for group in parallel_map(work, rows, executor) for row in group]
-        return manifest.write(out, done, inputs=[row["id"] for row in rows])
+    stage = per_image.Stage(
+        name="resize",
+        module=__name__,
+        step=step,
+        params=params,
+        reads=("background",),
+        carried=CARRIED,
+        counted={"cropped": lambda row: row.get("crop") is not None, "padded": lambda row: row.get("pad") is not None},
+    )
+    return per_image.run(stage, src, dst, executor, state)
 
 
-def _resize(row: Row, src: Path, out: Path, params: Resize) -> list[Row]:
+def step(data: bytes, facts: Facts, params: Resize) -> list[Outcome]:
+    """One work, by its file's bytes and its background."""
     try:
-        rgb = read_rgb(src / f"{row['id']}.png")
+        rgb = decode_rgb(data)
     except BadInput:
-        return [manifest.failed(row, "unreadable")]
-    row = {**row, "background": row.get("background") or _border_colour(rgb)}
+        return [Outcome(manifest.verdict("failed", "unreadable"))]
+    background = facts["background"] or _border_colour(rgb)
+    return [
+        Outcome(said, None if picture is None else encode_art_png(picture), suffix)
+        for suffix, said, picture in judge(rgb, background, params)
+    ]
+
+
+def judge(rgb: Pixels, background: str, params: Resize) -> Iterator[Piece]:
+    """A native work as one piece, or as its tiles."""
+    if params.larger == "tile" and max(rgb.shape[:2]) > params.cells:
+        yield from _tiles(rgb, background, params)
+    elif reason := _unfit(rgb, params):
+        yield "", manifest.verdict("dropped", reason, background=background), None
+    else:
+        left, top = place(rgb, background, params)
+        window = rgb[top : top + params.cells, left : left + params.cells]
+        cut = _cut(window, left, top, params.cells, cropped=max(rgb.shape[:2]) > params.cells)
+        yield "", manifest.verdict("kept", background=background, **cut), _picture(window, background, params)
+
+
+def _unfit(rgb: Pixels, params: Resize) -> str | None:
     longer, shorter = max(rgb.shape[:2]), min(rgb.shape[:2])
-    larger = longer > params.cells
-    facts = {key: row[key] for key in CARRIED if key in row}
     if longer < params.min_cells:
-        return [manifest.dropped(row, "too_small", **facts)]
-    if larger and params.larger == "tile":
-        return list(_tiles(rgb, row, facts, out, params))
+        return "too_small"
     if longer > params.max_aspect * shorter:
-        return [manifest.dropped(row, "extreme_aspect", **facts)]
-    if larger and params.larger == "drop":
-        return [manifest.dropped(row, "too_large", **facts)]
-    left, top = best_window(rgb, row["background"], params.cells) if larger else (0, 0)
-    window = rgb[top : top + params.cells, left : left + params.cells]
-    _write(out / f"{row['id']}.png", window, row["background"], params)
-    return [manifest.kept(row, **facts, **_cut(window, left, top, params.cells, cropped=larger))]
+        return "extreme_aspect"
+    return "too_large" if longer > params.cells and params.larger == "drop" else None
+
+
+def place(rgb: Pixels, background: str, params: Resize) -> tuple[int, int]:
+    """(left, top) of what is kept of a work."""
+    height, width = rgb.shape[:2]
+    if max(height, width) <= params.cells:
+        return 0, 0
+    if params.crop == "centre":
+        return max(width - params.cells, 0) // 2, max(height - params.cells, 0) // 2
+    return best_window(rgb, background, params.cells)
 
 
 def _border_colour(rgb: Pixels) -> str:
     return pixels.format_colour(pixels.common_colours(pixels.border(rgb), 1)[0])
 
 
-def _cut(window: Pixels, left: int, top: int, cells: int, *, cropped: bool) -> dict[str, list[int] | None]:
+def _cut(window: Pixels, left: int, top: int, cells: int, *, cropped: bool) -> dict[str, Any]:
     height, width = window.shape[:2]
     pad = [(cells - width) // 2, (cells - height) // 2, width, height] if (height, width) != (cells, cells) else None
     return {"pad": pad, "crop": [left, top, width, height] if cropped else None}
 
 
-def _tiles(rgb: Pixels, row: Row, facts: dict[str, Any], out: Path, params: Resize) -> Iterator[Row]:
+def _tiles(rgb: Pixels, background: str, params: Resize) -> Iterator[Piece]:
     cells = params.cells
     down, across = (-(-side // cells) for side in rgb.shape[:2])
     for y, x in product(range(down), range(across)):
         tile = rgb[y * cells : (y + 1) * cells, x * cells : (x + 1) * cells]
-        identity = {"id": f"{row['id']}-t{x:02}x{y:02}", "parent": row["id"]}
-        cut = _cut(tile, x * cells, y * cells, cells, cropped=True)
+        facts: dict[str, Any] = {"background": background, **_cut(tile, x * cells, y * cells, cells, cropped=True)}
+        suffix = f"-t{x:02}x{y:02}"
         if min(tile.shape[:2]) < params.min_cells:
-            yield manifest.dropped(row, "too_small", **facts, **cut, **identity)
+            yield suffix, manifest.verdict("dropped", "too_small", **facts), None
         elif _content_share(tile) < MIN_CONTENT:
-            yield manifest.dropped(row, "blank_tile", **facts, **cut, **identity)
+            yield suffix, manifest.verdict("dropped", "blank_tile", **facts), None
         else:
-            _write(out / f"{identity['id']}.png", tile, row["background"], params)
-            yield manifest.kept(row, **facts, **cut, **identity)
+            yield suffix, manifest.verdict("kept", **facts), _picture(tile, background, params)
 
 
 def _content_share(tile: Pixels) -> float:
@@ -96,8 +123,8 @@ def _content_share(tile: Pixels) -> float:
     return float((tile != common).any(axis=2).mean())
 
 
-def _write(path: Path, native: Pixels, background: str, params: Resize) -> None:
-    write_png(path, enlarge(pad(native, params.cells, background), params.size // params.cells))
+def _picture(native: Pixels, background: str, params: Resize) -> Pixels:
+    return enlarge(pad(native, params.cells, background), params.size // params.cells)
 
 
 def pad(native: Pixels, cells: int, background: str) -> Pixels:
@@ -112,14 +139,15 @@ def pad(native: Pixels, cells: int, background: str) -> Pixels:
 
 def enlarge(native: Pixels, factor: int) -> Pixels:
     """Every pixel becomes factor x factor equal pixels."""
-    return native.repeat(factor, axis=0).repeat(factor, axis=1)
+    return native.repeat(factor, axis=1).repeat(factor, axis=0)  # whole rows last: four times as fast as first
 
 
 def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
     """(left, top) of the window of at most cells x cells with the most content; rule in the module docstring."""
-    points = (rgb != np.array(pixels.parse_colour(background), np.uint8)).any(axis=2).astype(np.int64)
-    points[:, 1:] += (rgb[:, 1:] != rgb[:, :-1]).any(axis=2)
-    points[1:] += (rgb[1:] != rgb[:-1]).any(axis=2)
+    colours = pixels.pack(rgb)
+    points = (colours != int(background[1:], 16)).view(np.uint8)  # up to 3
+    points[:, 1:] += colours[:, 1:] != colours[:, :-1]
+    points[1:] += colours[1:] != colours[:-1]
     scores = _window_sums(points, min(cells, rgb.shape[0]), min(cells, rgb.shape[1]))
     tops, lefts = np.nonzero(scores == scores.max())
     off_centre = np.abs(2 * lefts - (scores.shape[1] - 1))
@@ -127,10 +155,11 @@ def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
     return int(lefts[best]), int(tops[best])
 
 
-def _window_sums(points: NDArray[np.int64], height: int, width: int) -> NDArray[np.int64]:
+def _window_sums(points: Pixels, height: int, width: int) -> NDArray[np.int32]:
     """Sum over every height x width window, by its top left corner."""
-    total = np.pad(points.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
-    sums: NDArray[np.int64] = (
+    total = np.zeros((points.shape[0] + 1, points.shape[1] + 1), np.int32)
+    points.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, out=total[1:, 1:])
+    sums: NDArray[np.int32] = (
         total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
     )
     return sums

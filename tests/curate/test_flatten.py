@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from sprites import FOE, HERO, SERIAL, art, colours_of, load, noise_art, rows_of, stage_folder
 
 from pipeline.curate import flatten
 from pipeline.params import Flatten
 
 PALE, DARK, RED = "#c8d2dc", "#181425", "#e43b44"
-PARAMS = Flatten(backgrounds=[PALE, "#e4c9a8", "#a8c8a0"], alpha_threshold=128, max_transparent=0.97)
+PARAMS = Flatten(policy="contrast", backgrounds=[PALE, "#e4c9a8", "#a8c8a0"], alpha_threshold=128, max_transparent=0.97)
 
 
 def flattened(tmp_path, works, params=PARAMS):
@@ -99,3 +100,34 @@ def test_no_colour_is_invented(tmp_path) -> None:
     _, rows = flattened(tmp_path, {"a": rgba})
     allowed = colours_of(rgba) | {tuple(bytes.fromhex(rows["a"]["background"][1:]))}
     assert colours_of(load(tmp_path / "flatten", "a")) <= allowed
+
+
+def test_one_ground_for_all_is_the_first_whatever_the_outline(tmp_path) -> None:
+    solid = PARAMS.model_copy(update={"policy": "solid", "backgrounds": [DARK, PALE]})
+    works = {f"w-{number}": art(HERO) for number in range(12)}
+    _, rows = flattened(tmp_path, works, solid)
+    assert {row["background"] for row in rows.values()} == {DARK}
+
+
+@pytest.mark.parametrize("policy", ["solid", "contrast"])
+def test_opaque_works_have_their_border_for_a_background_under_either_policy(tmp_path, policy) -> None:
+    rgba = noise_art(2)
+    rgba[0], rgba[-1], rgba[:, 0] = ((9, 8, 7, 255),) * 3
+    _, rows = flattened(tmp_path, {"a": rgba}, PARAMS.model_copy(update={"policy": policy}))
+    assert rows["a"]["background"] == "#090807"
+
+
+@pytest.mark.parametrize("policy", ["solid", "contrast"])
+@pytest.mark.parametrize("alpha", [0, 1, 127])
+def test_colours_below_the_threshold_never_leak(tmp_path, policy, alpha) -> None:
+    rgba = art(HERO)
+    rgba[rgba[..., 3] == 0] = (255, 0, 255, alpha)
+    flattened(tmp_path, {"a": rgba}, PARAMS.model_copy(update={"policy": policy}))
+    assert (255, 0, 255) not in colours_of(load(tmp_path / "flatten", "a"))
+
+
+def test_shares_are_0_or_1_only_when_exactly_so(tmp_path) -> None:
+    rgba = noise_art(1, 200, 200)
+    rgba[0, 0, 3], rgba[0, 1, 3] = 0, 200
+    _, rows = flattened(tmp_path, {"a": rgba})
+    assert (rows["a"]["transparent_share"], rows["a"]["partial_share"]) == (0.0001, 0.0001)

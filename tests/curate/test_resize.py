@@ -7,7 +7,7 @@ from sprites import HERO, SERIAL, art, colours_of, load, noise_art, rows_of, sta
 from pipeline.curate import resize
 from pipeline.params import Resize
 
-PARAMS = Resize(size=64, cells=16, min_cells=6, max_aspect=2.0, larger="crop")
+PARAMS = Resize(size=64, cells=16, min_cells=6, max_aspect=2.0, larger="crop", crop="saliency")
 GROUND = "#8fa3b8"
 RGB = tuple(bytes.fromhex(GROUND[1:]))
 
@@ -126,3 +126,34 @@ def test_a_work_without_a_noted_background_gets_its_borders(tmp_path) -> None:
     resize.run(src, tmp_path / "resize", PARAMS, SERIAL)
     assert rows_of(tmp_path / "resize")["a"]["background"] == "#4d4d4d"
     assert (load(tmp_path / "resize", "a") == 77).all()
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "crop"), [(50, 40, [17, 12, 16, 16]), (17, 17, [0, 0, 16, 16]), (12, 20, [0, 2, 12, 16])]
+)
+def test_the_centre_is_kept_where_that_is_the_rule(tmp_path, width, height, crop) -> None:
+    large = noise_art(9, width, height)[..., :3]
+    _, rows = resized(tmp_path, {"a": large}, crop="centre")
+    assert rows["a"]["crop"] == crop
+    left, top, across, down = crop
+    shown = cells_of(tmp_path, "a")[:, (16 - across) // 2 :][:, :across]
+    np.testing.assert_array_equal(shown, large[top : top + down, left : left + across])
+
+
+def test_the_rules_of_cropping_differ_where_the_content_is_aside(tmp_path) -> None:
+    large = plain(40, 50)
+    large[20:28, 40:48] = noise_art(3, 8, 8)[..., :3]
+    crops = [resized(tmp_path / crop, {"a": large}, crop=crop)[1]["a"]["crop"] for crop in ("saliency", "centre")]
+    assert crops[0][0] > 30 > crops[1][0]
+
+
+@pytest.mark.parametrize("size", [(9, 8), (33, 40), (64, 5)])
+def test_window_sums_are_those_of_a_plain_loop(size) -> None:
+    points = np.random.default_rng(3).integers(0, 4, size).astype(np.uint8)
+    height, width = min(size[0], 7), min(size[1], 4)
+    sums = resize._window_sums(points, height, width)
+    plainly = [
+        [points[y : y + height, x : x + width].sum() for x in range(size[1] - width + 1)]
+        for y in range(size[0] - height + 1)
+    ]
+    np.testing.assert_array_equal(sums, plainly)

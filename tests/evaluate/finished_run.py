@@ -13,7 +13,7 @@ from pipeline.convert import baselines
 from pipeline.evaluate import score
 from pipeline.params import Evaluate, Resize
 
-RESIZE = Resize(size=128, cells=32, min_cells=12, max_aspect=1.9, larger="crop")
+RESIZE = Resize(size=128, cells=32, min_cells=12, max_aspect=1.9, larger="crop", crop="saliency")
 EVALUATE = Evaluate(palette=16, fixed_palette="facetopix-32", patches=1000, projections=16, show=3)
 
 

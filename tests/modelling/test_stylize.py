@@ -25,7 +25,7 @@ from pipeline.modelling import stylize, weights
 from pipeline.modelling.palette import read_palette
 from pipeline.params import Resize, Style
 
-RESIZE = Resize(size=32, cells=8, min_cells=1, max_aspect=2.0, larger="crop")
+RESIZE = Resize(size=32, cells=8, min_cells=1, max_aspect=2.0, larger="crop", crop="saliency")
 STYLE = Style(
     features="random",
     canvases=["free", "cell"],

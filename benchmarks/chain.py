@@ -1,0 +1,147 @@
+"""An image through the steps of flatten, grid and resize, decoded once and encoded once, beside Pillow alone."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from typing import Any
+
+import works
+from PIL import Image
+
+from pipeline import io
+from pipeline.curate import flatten, grid, resize
+from pipeline.io import Pixels
+from pipeline.params import Params
+
+STEPS = ("decode", "flatten", "grid", "resize", "encode")
+ROUNDS = 5
+
+
+@dataclass(frozen=True)
+class Chain:
+    """Microseconds of CPU an image, the best round."""
+
+    works: str
+    kind: str  # exact: native, or every cell one colour; inexact: the rest of what is kept
+    images: int
+    steps: dict[str, float]
+    chain: float
+    pillow: float
+
+    @property
+    def ratio(self) -> float:
+        return self.chain / self.pillow
+
+
+class Clock:
+    """CPU time by step."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = defaultdict(float)
+
+    def __call__(self, step: str, work: Callable[..., Any], *given: Any) -> Any:
+        began = time.process_time()
+        result = work(*given)
+        self.spent[step] += time.process_time() - began
+        return result
+
+
+def chain(data: bytes, params: Params, call: Callable[..., Any]) -> tuple[str, Pixels] | None:
+    """(kind, final picture) of a work that is kept; the stages' own functions, decoded once, encoded once."""
+    rgba = call("decode", io.decode_rgba, data)
+    said, rgb = call("flatten", flatten.judge, rgba, "work", params.flatten)
+    if rgb is None:
+        return None
+    background = said["background"]
+    said, native = call("grid", grid.judge, rgb, params.grid)
+    if native is None:
+        return None
+    pieces = call("resize", lambda: list(resize.judge(native, background, params.resize)))
+    picture = pieces[0][2]
+    if picture is None:
+        return None
+    call("encode", io.encode_art_png, picture)
+    factor = said["cell"]
+    exact = factor == 1 or (factor % 1 == 0 and _is_exact(rgb, native, int(factor), said["phase"]))
+    return "exact" if exact else "inexact", picture
+
+
+def _is_exact(rgb: Pixels, native: Pixels, factor: int, phase: Sequence[int]) -> bool:
+    left, top = (-phase[0]) % factor, (-phase[1]) % factor
+    height, width = rgb.shape[:2]
+    return bool((resize.enlarge(native, factor)[top : top + height, left : left + width] == rgb).all())
+
+
+def plain(_: str, work: Callable[..., Any], *given: Any) -> Any:
+    return work(*given)
+
+
+def pillow(data: bytes, picture: Pixels) -> None:
+    """What the chain is measured by."""
+    with Image.open(BytesIO(data)) as image:
+        image.convert("RGBA")
+    Image.fromarray(picture).save(BytesIO(), format="PNG")
+
+
+def chains(name: str, files: Sequence[bytes], params: Params) -> Iterator[Chain]:
+    """A set of works by kind."""
+    found = [(data, chain(data, params, plain)) for data in files if _readable(data)]
+    for kind in ("exact", "inexact"):
+        mine = [(data, made[1]) for data, made in found if made is not None and made[0] == kind]
+        if mine:
+            yield _compared(name, kind, mine, params)
+
+
+def _compared(name: str, kind: str, mine: Sequence[tuple[bytes, Pixels]], params: Params) -> Chain:
+    """Chain and Pillow take turns; of each the best round counts. The steps are timed in a round of their own."""
+    whole, theirs = [], []
+    for _ in range(ROUNDS):
+        whole.append(_cpu(lambda: [chain(data, params, plain) and None for data, _ in mine]))
+        theirs.append(_cpu(lambda: [pillow(data, picture) for data, picture in mine]))
+    clock = Clock()
+    for data, _ in mine:
+        chain(data, params, clock)
+    each = 1e6 / len(mine)
+    steps = {step: clock.spent[step] * each for step in STEPS}
+    return Chain(name, kind, len(mine), steps, min(whole) * each, min(theirs) * each)
+
+
+def _readable(data: bytes) -> bool:
+    try:
+        io.decode_rgba(data)
+    except io.BadInput:
+        return False
+    return True
+
+
+def _cpu(work: Callable[[], object]) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def sets(count: int) -> Iterator[tuple[str, list[bytes]]]:
+    """Real works where they are, and drawn ones; some also enlarged, exactly and not."""
+    drawn = [io.encode_png(works.drawn(number)) for number in range(count)]
+    for name, files in [*((name, works.real(name, count)) for name in works.SETS), ("drawn", drawn)]:
+        if files:
+            yield name, files
+        if files and name in ("pixel_faces", "drawn"):
+            images = [Image.fromarray(io.decode_rgba(data)) for data in files if _readable(data)]
+            yield f"{name} x4", [_enlarged(image, 4.0, "PNG") for image in images]
+            yield f"{name} x2.5", [_enlarged(image, 2.5, "PNG") for image in images]
+            yield f"{name} x4 JPEG", [_enlarged(image, 4.0, "JPEG") for image in images]
+
+
+def _enlarged(image: Image.Image, factor: float, kind: str) -> bytes:
+    """By nearest neighbour; a JPEG on white."""
+    size = round(image.width * factor), round(image.height * factor)
+    if kind == "JPEG":
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    data = BytesIO()
+    image.resize(size, Image.Resampling.NEAREST).save(data, kind, quality=90)
+    return data.getvalue()

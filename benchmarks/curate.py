@@ -1,0 +1,237 @@
+"""What an image costs in curation, and whether that holds for any number of them.
+
+    python benchmarks/curate.py [--items 100000] [--json FILE]
+
+First each image through the steps of flatten, grid and resize, decoded once and encoded once, beside Pillow that only
+decodes it and encodes the same result. Then the stages themselves over a tenth of `--items` drawn works and over all of
+them, killed in the middle, and again with one new work in a hundred. All times are CPU times. Exit code 1 when a figure
+misses what is demanded of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import logging
+import os
+import platform
+import re
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import works
+from chain import STEPS, Chain, chains, sets
+
+from pipeline import io
+from pipeline.curate import flatten, grid, resize
+from pipeline.executor import window_size
+from pipeline.params import Executor, Params, load
+
+ROOT = Path(__file__).parents[1]
+STAGES = {"flatten": flatten, "grid": grid, "resize": resize}
+SMALLER = 10  # the smaller run has so many times fewer works
+NEW = 100  # one new work in so many
+EXACT, OTHERWISE = 1.5, 2.5  # most that the steps may cost, in Pillow's decoding and encoding
+LINEAR, FLAT = 1.3, 1.2  # most that time per image and peak memory may grow between the runs
+AGAIN = 0.02  # most of the works that the second run may compute
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A figure and the most that it may be, if anything is demanded of it."""
+
+    what: str
+    value: float
+    most: float | None = None
+
+    @property
+    def met(self) -> bool:
+        return self.most is None or self.value <= self.most
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the stages, in a process of its own."""
+
+    name: str
+    works: int
+    cpu: dict[str, float]  # seconds a stage, workers included
+    remembered: dict[str, int]
+    inputs: dict[str, int]
+    seconds: float
+    peak_mb: float
+
+    @property
+    def each(self) -> float:
+        """Microseconds of CPU a work, all stages."""
+        return 1e6 * sum(self.cpu.values()) / self.works
+
+    @property
+    def computed(self) -> float:
+        """Largest share of its inputs that a stage computed."""
+        return max(1 - self.remembered[stage] / max(1, self.inputs[stage]) for stage in STAGES)
+
+
+def stages(src: Path, out: Path, state: Path, params: Params) -> dict[str, Any]:
+    """The work of one process: the stages one after another; what they cost and remembered."""
+    told: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("pipeline").addHandler(handler)
+    logging.getLogger("pipeline").setLevel(logging.INFO)
+    cpu = {}
+    for before, stage in itertools.pairwise(["", *STAGES]):
+        began = _spent()
+        given = out / before if before else src
+        STAGES[stage].run(given, out / stage, getattr(params, stage), params.executor, state)  # type: ignore[attr-defined]
+        cpu[stage] = _spent() - began
+    lines = [found for line in told if (found := re.fullmatch(r"(\w+): (\d+) images, (\d+) of them remembered", line))]
+    return {
+        "cpu": cpu,
+        "inputs": {line[1]: int(line[2]) for line in lines},
+        "remembered": {line[1]: int(line[3]) for line in lines},
+        "peak_mb": _peak_mb(),
+    }
+
+
+def _peak_mb() -> float:
+    """Of this program alone, where the system tells: getrusage also counts the process that started it."""
+    status = Path("/proc/self/status")
+    if status.is_file() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        return int(found[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _spent() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def command(src: Path, out: Path, state: Path) -> list[str]:
+    return [sys.executable, str(Path(__file__)), "--work", str(src), str(out), str(state)]
+
+
+def measured(name: str, count: int, src: Path, out: Path, state: Path) -> Run:
+    began = time.perf_counter()
+    done = subprocess.run(command(src, out, state), stdout=subprocess.PIPE, check=True)
+    return Run(name, count, **json.loads(done.stdout), seconds=time.perf_counter() - began)
+
+
+def killed(src: Path, out: Path, state: Path, count: int) -> int:
+    """Start the stages, kill -9 when grid has a third of its pictures; how many it had written."""
+    images = out / "grid.partial" / "images"
+    with subprocess.Popen(command(src, out, state), stdout=subprocess.DEVNULL) as running:
+        while _entries(images) < count // 3:
+            if running.poll() is not None:
+                raise RuntimeError("the stages ended before they were killed")
+            time.sleep(0.002)
+        running.send_signal(signal.SIGKILL)
+    return _entries(images)
+
+
+def _entries(folder: Path) -> int:
+    try:
+        return len(list(folder.iterdir()))
+    except FileNotFoundError:
+        return 0
+
+
+def scale(items: int) -> Iterator[Run | Demand]:
+    """The runs and what they show."""
+    few, new = max(1, items // SMALLER), max(1, items // NEW)
+    with tempfile.TemporaryDirectory(prefix="facetopix-benchmark-") as name:
+        folder = Path(name)
+        src = works.folder(folder / "few", range(few))
+        small = measured("a tenth", few, src, folder / "small", folder / "state-small")
+        yield small
+        written = killed(src, folder / "resumed", folder / "state-killed", few)
+        resumed = measured("resumed", few, src, folder / "resumed", folder / "state-killed")
+        yield resumed
+        src = works.folder(folder / "most", range(items - new))
+        large = measured("all", items - new, src, folder / "large", folder / "state")
+        yield large
+        src = works.folder(folder / "every", range(items))
+        second = measured("1 % more", items, src, folder / "second", folder / "state")
+        yield second
+        same = io.folder_digest(folder / "small") == io.folder_digest(folder / "resumed")
+    windows = 2 * window_size(Executor(backend="loky", n_jobs=1))
+    yield Demand("CPU a work, all / a tenth", large.each / small.each, LINEAR)
+    yield Demand("peak memory, all / a tenth", large.peak_mb / small.peak_mb, FLAT)
+    yield Demand("killed: written and yet computed again", written - resumed.remembered["grid"], windows)
+    yield Demand("killed: outputs that differ from an undisturbed run's", float(not same), 0)
+    yield Demand("1 % more: share of works computed", second.computed, AGAIN)
+    yield Demand("1 % more: CPU, share of the first run's", sum(second.cpu.values()) / sum(large.cpu.values()))
+    yield Demand("1 % more: wall time, share of the first run's", second.seconds / large.seconds)
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [list(heads), ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+def shown(found: Sequence[Chain], runs: Sequence[Run], demands: Sequence[Demand]) -> str:
+    first = [
+        (one.works, one.kind, one.images, *(f"{one.steps[step]:.0f}" for step in STEPS), f"{one.chain:.0f}",
+         f"{one.pillow:.0f}", f"{one.ratio:.2f}")
+        for one in found
+    ]  # fmt: skip
+    second = [
+        (run.name, run.works, *(f"{1e6 * run.cpu[stage] / run.works:.0f}" for stage in STAGES), f"{run.each:.0f}",
+         *(run.remembered[stage] for stage in STAGES), f"{run.seconds:.1f}", f"{run.peak_mb:.0f}")
+        for run in runs
+    ]  # fmt: skip
+    third = [
+        (one.what, f"{one.value:.4g}", "" if one.most is None else f"<= {one.most}", "" if one.met else "MISSED")
+        for one in demands
+    ]
+    timed = [f"{step}, us" for step in STEPS]
+    heads = [
+        ("works", "kind", "images", *timed, "chain, us", "Pillow, us", "ratio"),
+        ("run", "works", *(f"{stage}, us" for stage in STAGES), "all, us",
+         *(f"of {stage} remembered" for stage in STAGES), "wall, s", "peak, MB"),
+        ("figure", "measured", "demanded", ""),
+    ]  # fmt: skip
+    return "\n\n".join(table(head, rows) for head, rows in zip(heads, (first, second, third), strict=True))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--items", type=int, default=100_000, help="works of the larger run")
+    parser.add_argument("--chains", type=int, default=200, help="works of each set that go through the chain of steps")
+    parser.add_argument("--json", type=Path, help="write all figures there")
+    parser.add_argument("--work", type=Path, nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    params = load(ROOT / "params.yaml")
+    if given.work:
+        executor = Executor(backend="loky", n_jobs=1)
+        print(json.dumps(stages(*given.work, params.model_copy(update={"executor": executor}))))  # noqa: T201
+        return 0
+    found = [one for name, files in sets(given.chains) for one in chains(name, files, params)]
+    demands = [
+        Demand(f"chain / Pillow, {c.works}, {c.kind}", c.ratio, {"exact": EXACT}.get(c.kind, OTHERWISE)) for c in found
+    ]
+    results = list(scale(given.items))
+    runs = [one for one in results if isinstance(one, Run)]
+    demands += [one for one in results if isinstance(one, Demand)]
+    machine = f"{os.cpu_count()} CPUs ({platform.machine()}), {platform.system()}, Python {platform.python_version()}"
+    setting = f"{machine}, one of them used, {datetime.now(UTC):%Y-%m-%d}"
+    print(f"{setting}\n\n{shown(found, runs, demands)}")  # noqa: T201
+    if given.json:
+        figures = [{**asdict(one), "met": one.met} for one in demands]
+        report = {"setting": setting, "chains": [asdict(c) for c in found], "runs": [asdict(r) for r in runs]}
+        given.json.write_text(json.dumps({**report, "demands": figures}, indent=2) + "\n", encoding="utf-8")
+    return 0 if all(one.met for one in demands) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
