@@ -172,7 +172,7 @@ class Bands:
         return near, near + step
 
     def _is_first(self, different: Hashes, choice: tuple[int, ...]) -> NDArray[np.bool_]:
-        """Whether no earlier choice finds the pair too: all bands before the last chosen one, but the chosen, differ."""
+        """Whether no earlier choice finds the pair too: before the last chosen band, all others differ."""
         first = np.ones(len(different), bool)
         for band in set(range(choice[-1])) - set(choice):
             first &= (different & np.uint64(self.masks[band])) != 0
