@@ -22,8 +22,8 @@ from pipeline.io import Pixels, read_rgba
 
 Floats = NDArray[np.float32]
 
-MAX_EDITED = 2  # pixels in which two lossless versions of one size may differ and still be one work ...
-MAX_SHIFT = 16  # ... or the most, of 255, that all their colours may be shifted
+MAX_EDITED = 1  # pixels in which two lossless versions of one size may differ and still be one work ...
+MAX_SHIFT = 4  # ... or the most, of 255, that all their colours may be shifted
 MAX_SIDE = 96  # pixels at which the others are compared, if their own sizes are not smaller
 CODED_LUMA, CODED_CHROMA = 13.0, 25.0  # of 255, of a lossy copy, over 3 x 3 and 5 x 5 pixels
 TWICE_LUMA, TWICE_CHROMA = 3.0, 6.0  # of two lossy copies: with no original to tell, only what is hardly visible

@@ -19,7 +19,8 @@ from pipeline import copies, groups, overrides, similarity
 from pipeline.executor import parallel_map
 from pipeline.params import Dedup, Executor
 
-MAX_DETAIL = 24  # of 255, luma in a thumbnail: of a lossy copy, below; the rest is told by max_difference
+MAX_DETAIL = 24.0  # of 255, luma in a thumbnail of a copy that a codec made: only then are the pictures looked at ...
+MAX_SCREENED = 24.0  # ... or up to this difference over the foreground: of a resampled copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +170,8 @@ def _screened(looks: similarity.Looks, params: Dedup) -> similarity.Likeness:
     """Pairs that the pictures themselves must tell, sorted."""
     found = [similarity.Likeness.none()]
     for block in similarity.likenesses(looks, params.max_distance):
-        found.append(block.where((block.difference <= params.max_difference) | (block.detail <= MAX_DETAIL)))
+        alike = block.difference <= max(params.max_difference, MAX_SCREENED)
+        found.append(block.where(alike | (block.detail <= MAX_DETAIL)))
     joined = similarity.Likeness.joined(found)
     return joined.where(np.lexsort((joined.pairs[:, 0], joined.pairs[:, 1])))
 

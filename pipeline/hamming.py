@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
-from itertools import combinations, pairwise
+from itertools import combinations
 from math import comb
 
 import numpy as np
@@ -26,6 +26,7 @@ LONG = 128  # hashes with one key, from which on they are compared as a block
 MAX_AGREE = 4  # the largest t
 SORTING = 24  # comparisons that take as long as sorting one hash into place
 GATHER = 4  # looking a hash up costs so many times the comparison of neighbours
+SAMPLE = 20_000  # hashes by which bits are judged
 PROBES = 4  # choices of bands on which the number of comparisons is estimated
 
 
@@ -105,17 +106,21 @@ def _cheapest(values: Hashes, max_distance: int) -> Bands | None:
 
 
 class Bands:
-    """Distinct hashes cut into `max_distance + agree` bands of neighbouring bits."""
+    """Distinct hashes cut into `max_distance + agree` bands."""
 
     def __init__(self, values: Hashes, max_distance: int, agree: int) -> None:
         self.values = values
         self.max_distance = max_distance
         self.agree = agree
+        self.sample = values[:: max(1, len(values) // SAMPLE)]
 
     @cached_property
     def masks(self) -> list[int]:
-        edges = np.linspace(0, BITS, self.max_distance + self.agree + 1).round().astype(int).tolist()
-        return [(1 << high) - (1 << low) for low, high in pairwise(edges)]
+        """The most telling bits are dealt out first, so that no band is one in which all hashes agree."""
+        shares = [float(np.mean(self.sample >> np.uint64(bit) & np.uint64(1))) for bit in range(BITS)]
+        order = sorted(range(BITS), key=lambda bit: abs(shares[bit] - 0.5))
+        count = self.max_distance + self.agree
+        return [sum(1 << bit for bit in order[band::count]) for band in range(count)]
 
     @cached_property
     def choices(self) -> list[tuple[int, ...]]:

@@ -132,8 +132,8 @@ def on_grounds(thumbnails: Pixels) -> Floats:
     """uint8 (N, 16, 16, 4), premultiplied -> float (N, grounds, 16, 16, 3)."""
     clear = 1 - thumbnails[..., 3:].astype(np.float32) / 255
     levels = np.array(GROUNDS, np.float32)[:, None, None, None]
-    on_each: Floats = thumbnails[:, None, ..., :3] + levels * clear[:, None]
-    return on_each
+    on_each = thumbnails[:, None, ..., :3] + levels * clear[:, None]
+    return on_each.astype(np.float32, copy=False)
 
 
 def _premultiplied(rgba: Pixels) -> Floats:
