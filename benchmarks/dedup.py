@@ -1,6 +1,6 @@
 """What deduplication merges wrongly and what it misses on real sprites, and how fast near hashes are found.
 
-    python benchmarks/dedup.py [--parts sprites search] [--limit N] [--sheets FOLDER] [--json FILE]
+    python benchmarks/dedup.py [--parts search distinct copies] [--limit N] [--sheets FOLDER] [--json FILE]
 
 Peers in the same run: imagehash's pHash at 0, 4 and 10 bits; pdqhash and faiss-cpu where they are installed (`uv run
 --with faiss-cpu --with pdqhash python benchmarks/dedup.py`). Exit code 1 when a figure misses what is demanded of it.
@@ -31,6 +31,7 @@ from pipeline.io import encode_png
 HERE = Path(__file__).parent
 ORIGINAL = "original"
 DISTANCES = (0, 4, 10)
+PARTS = ("search", "distinct", "copies")
 PDQ_DISTANCE, PDQ_LIMIT = 31, 2000  # bits of 256, as its authors advise; sprites it is tried on
 WRONG, WRONG_BESIDE, LOSSY_RECALL = 0.4, 1.0, 90.0  # percent
 SECONDS, MEGABYTES = 10.0, 1024.0
@@ -70,11 +71,13 @@ class Bench:
         rules = parameters.load(HERE.parent / "params.yaml").dedup
         self.rules = rules.model_copy(update={"overrides": os.devnull})
 
-    def figures(self) -> Iterator[Figure]:
+    def all_distinct(self) -> Iterator[Figure]:
         yield from self.distinct(ORIGINAL, most=WRONG)
         for kind, (loss, _) in COPIES.items():
             if loss == LOSSY and "bicubic" not in kind:
                 yield from self.distinct(kind)
+
+    def all_copies(self) -> Iterator[Figure]:
         few = list(self.sprites)[::LOSSLESS_SHARE]
         yield from self.copies(LOSSLESS, few, 100.0)
         yield from self.copies(LOSSY, list(self.sprites), LOSSY_RECALL)
@@ -178,7 +181,7 @@ def line(figure: Figure) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--parts", nargs="+", choices=("sprites", "search"), default=("sprites", "search"))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--limit", type=int, help="sprites, evenly spread (default: all)")
     parser.add_argument("--hashes", type=float, default=1.0, help="share of the hashes of each search")
     parser.add_argument("--sheets", type=Path, help="write the sheets of the closest decisions there")
@@ -200,12 +203,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _all_figures(given: argparse.Namespace) -> Iterator[Figure]:
     if "search" in given.parts:
         yield from search_figures(given.hashes)
-    if "sprites" in given.parts:
+    if {"distinct", "copies"} & set(given.parts):
         if not dedup_sprites.SHARED.is_dir():
             raise SystemExit(f"{dedup_sprites.SHARED} is absent: no sprites to measure on; try --parts search")
         if given.sheets:
             given.sheets.mkdir(parents=True, exist_ok=True)
-        yield from Bench(dedup_sprites.sprites(given.limit), given.sheets).figures()
+        bench = Bench(dedup_sprites.sprites(given.limit), given.sheets)
+        yield from bench.all_distinct() if "distinct" in given.parts else ()
+        yield from bench.all_copies() if "copies" in given.parts else ()
 
 
 if __name__ == "__main__":

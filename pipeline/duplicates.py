@@ -32,6 +32,7 @@ class Work:
         kin: of its mirror images and recolours; None: too simple to be compared with anything but its exact pixels.
         canvas, place: see `pixels.Placed`.
         area: pixels of the canonical picture.
+        colour_bits: binary digits of its number of colours; smoothing and codecs add colours, artists use few.
     """
 
     id: str
@@ -42,11 +43,12 @@ class Work:
     canvas: tuple[float, float]
     place: tuple[float, float]
     area: int
+    colour_bits: int
     lossless: bool
 
     @property
-    def preference(self) -> tuple[bool, int, int, str]:
-        return not self.lossless, self.factor, -self.area, self.id
+    def preference(self) -> tuple[bool, int, int, int, str]:
+        return not self.lossless, self.colour_bits, self.factor, -self.area, self.id
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
 """Decode every work once and drop duplicates: exact ones by canonical pixels, lossy copies by sight.
 
-Of duplicates the one kept is, in this order: stored losslessly, least enlarged, with the largest canonical picture,
-with the smallest id. Edited versions, recolours and mirror images are alternates: they stay, as one `family`; so do
-pictures that differ in nothing but their place on one canvas. What was decided is written to decisions.jsonl, the
-closest decisions are drawn in closest.png, and what a person overrules stands in the file of overrides.
+Of duplicates the one kept is, in this order: stored losslessly, with the fewest colours (by powers of two), least
+enlarged, with the largest canonical picture, with the smallest id. Edited versions, recolours and mirror images are
+alternates: they stay, as one `family`; so do pictures that differ in nothing but their place on one canvas. What was
+decided is written to decisions.jsonl, the closest decisions are drawn in closest.png, and what a person overrules
+stands in the file of overrides.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ class Seen:
     canvas: tuple[float, float]
     place: tuple[float, float]
     area: int
+    colour_bits: int
     blank: bool
     look: similarity.Look
 
@@ -129,9 +131,12 @@ def _enter(gallery: Gallery, row: Row, found: Examined | None, index: int) -> No
         seen, id = found.seen, str(row["id"])
         gallery.facts[id] = found.facts
         gallery.looks[index] = seen.look
-        gallery.works.append(
-            Work(id, index, seen.key, seen.kin, seen.factor, seen.canvas, seen.place, seen.area, found.lossless)
-        )
+        gallery.works.append(_work(id, index, seen, found.lossless))
+
+
+def _work(id: str, index: int, seen: Seen, lossless: bool) -> Work:
+    shape = {"factor": seen.factor, "area": seen.area, "colour_bits": seen.colour_bits}
+    return Work(id, index, seen.key, seen.kin, canvas=seen.canvas, place=seen.place, lossless=lossless, **shape)
 
 
 def _examine(source: tuple[Row, Path], images: Path) -> Examined | None:
@@ -158,6 +163,7 @@ def see(rgba: Pixels) -> Seen:
         canvas=placed.canvas,
         place=placed.place,
         area=core.shape[0] * core.shape[1],
+        colour_bits=pixels.colour_count(core).bit_length(),
         blank=core.shape[:2] == (1, 1),
         look=similarity.look(rgba),
     )

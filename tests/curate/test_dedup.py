@@ -12,6 +12,7 @@ from sprites import FOE, HERO, SERIAL, art, encoded, load, noise_art, raw_folder
 from pipeline import manifest, pixels, similarity
 from pipeline.curate import dedup
 from pipeline.errors import BadInput
+from pipeline.io import decode_rgba
 from pipeline.params import Dedup, Executor
 
 PARAMS = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull)
@@ -330,3 +331,52 @@ def test_every_real_odd_file_decodes_or_says_why(shared_files, tmp_path) -> None
     assert stats["inputs"] == 100
     assert set(stats["reasons"]) <= {"blank", "duplicate", "near_duplicate"}
     assert stats["kept"] >= 90
+
+
+LOSSY = {
+    "webp": lambda rgba: encoded(rgba, "WEBP", quality=80),
+    "jpeg": lambda rgba: encoded(np.array(similarity.on_ground(rgba, 255)), "JPEG", quality=85),
+    "bicubic": lambda rgba: encoded(
+        np.array(Image.fromarray(rgba).resize((2 * rgba.shape[1], 2 * rgba.shape[0]), Image.Resampling.BICUBIC))
+    ),
+}
+LOSSLESS = {
+    "x2": lambda rgba: encoded(scaled(rgba, 2)),
+    "x5": lambda rgba: encoded(scaled(rgba, 5)),
+    "padded": lambda rgba: encoded(pad(rgba, 5, 9)),
+    "webp": lambda rgba: encoded(rgba, "WEBP", lossless=True),
+}
+
+
+def rates(tmp_path, files: dict[str, bytes], copy) -> tuple[float, float]:
+    """Shares of the copies that go in favour of their own picture, and of works that go in favour of another one."""
+    sprites = {f"o-{number:04}": decode_rgba(data) for number, data in enumerate(files.values())}
+    sprites = {name: rgba for name, rgba in sprites.items() if pixels.canonical(rgba)[0].shape[:2] > (1, 1)}
+    works = {name: encoded(rgba) for name, rgba in sprites.items()}
+    works |= {name.replace("o-", "p-"): copy(rgba) for name, rgba in sprites.items()}
+    params = PARAMS.model_copy(update={"max_difference": 24.0})
+    dedup.run([raw_folder(tmp_path / "raw", works)], tmp_path / "dedup", params, SERIAL)
+    cores = {name: pixels.digest(pixels.canonical(rgba)[0]) for name, rgba in sprites.items()}
+    right = wrong = 0
+    for name, row in rows_of(tmp_path / "dedup").items():
+        if favoured := row.get("in_favour_of"):
+            same = cores[name.replace("p-", "o-")] == cores[favoured.replace("p-", "o-")]
+            right, wrong = right + (same and name.startswith("p-")), wrong + (not same)
+    return right / len(sprites), wrong / len(sprites)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("kind", LOSSY)
+@pytest.mark.parametrize("tar", ["pixel_tiles", "pixel_chars"])
+def test_lossy_copies_of_real_sprites_are_found_and_hardly_anything_else(shared_files, tmp_path, tar, kind) -> None:
+    found, wrong = rates(tmp_path, shared_files(tar, 200), LOSSY[kind])
+    assert found >= 0.87  # of 200; the benchmark demands 90 % of all
+    assert wrong <= 0.015
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_lossless_copies_of_real_sprites_are_all_found(shared_files, tmp_path, kind) -> None:
+    found, wrong = rates(tmp_path, shared_files("pixel_chars", 150), LOSSLESS[kind])
+    assert found == 1.0
+    assert wrong <= 0.01
