@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,29 +14,59 @@ Mask = NDArray[np.bool_]
 Packed = NDArray[np.int64]  # one integer per pixel, its channels as bytes, the first the highest
 
 
+@dataclass(frozen=True)
+class Placed:
+    """The canonical form of a sprite and where it was found.
+
+    Attributes:
+        core: what stays when padding and exact enlargement are undone.
+        factor: of the enlargement.
+        canvas: width and height around the core, in pixels of the core.
+        place: left and top of the core on that canvas.
+    """
+
+    core: Pixels
+    factor: int
+    canvas: tuple[float, float]
+    place: tuple[float, float]
+
+
 def canonical(rgba: Pixels) -> tuple[Pixels, int]:
     """What stays of a sprite when padding and exact enlargement are undone, and the factor of the enlargement.
 
     Crops transparent margins, then uniform opaque borders, until neither is left. A one-colour or fully transparent
     image becomes 1x1.
     """
+    placed = canonical_place(rgba)
+    return placed.core, placed.factor
+
+
+def canonical_place(rgba: Pixels) -> Placed:
+    """`canonical`, and where in the image it lies."""
+    height, width = rgba.shape[:2]
     rgba = rgba.copy()
     rgba[rgba[..., 3] == 0] = 0
-    while (inner := _crop_once(rgba)).shape != rgba.shape:
-        rgba = inner
+    left = top = 0
+    while (cut := _crop_once(rgba)) is not None:
+        rows, columns = cut
+        top, left = top + rows.start, left + columns.start
+        rgba = rgba[rows, columns]
     factor = _exact_factor(rgba)
-    return np.ascontiguousarray(rgba[::factor, ::factor]), factor
+    core = np.ascontiguousarray(rgba[::factor, ::factor])
+    return Placed(core, factor, (width / factor, height / factor), (left / factor, top / factor))
 
 
-def _crop_once(rgba: Pixels) -> Pixels:
+def _crop_once(rgba: Pixels) -> tuple[slice, slice] | None:
+    """Rows and columns inside the margin; None where there is no margin."""
     content = rgba[..., 3] > 0
     corners = rgba[[0, 0, -1, -1], [0, -1, 0, -1]]
     if content.all() and (corners == corners[0]).all():
         content = (rgba != corners[0]).any(axis=2)
     if not content.any():
-        return rgba[:1, :1]
+        return (slice(0, 1), slice(0, 1)) if content.size > 1 else None
     rows, columns = np.flatnonzero(content.any(axis=1)), np.flatnonzero(content.any(axis=0))
-    return rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    cut = slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+    return None if (cut[0].stop - cut[0].start, cut[1].stop - cut[1].start) == rgba.shape[:2] else cut
 
 
 def _exact_factor(rgba: Pixels) -> int:

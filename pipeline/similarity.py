@@ -1,26 +1,27 @@
-"""Perceptual likeness of sprites: hashes to find candidates, thumbnails to verify them."""
+"""Perceptual likeness of sprites: hashes to find candidates, thumbnails to judge most of them without the pictures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 
 import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline import hamming
+from pipeline.hamming import Pairs
 from pipeline.io import Pixels
 
-Hashes = NDArray[np.uint64]  # (N,)
-Pairs = NDArray[np.int64]  # (P, 2) indices, the smaller first, sorted
+Floats = NDArray[np.float32]
 
 GROUNDS = (255, 0, 128)  # grey levels under transparency: a copy may have been flattened on any
 THUMBNAIL = 16
 BLANK_BITS = 8  # a hash with fewer set bits is that of a nearly uniform picture and matches everything
-PIGEONHOLE = 6  # bits: up to here bands are faster than all pairs
-BLOCK = 512
+MAX_STRETCH = 1.05  # between the aspects of two versions of one work
+JUDGED = 1 << 13  # pairs judged at a time: about 100 MB
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 @dataclass(frozen=True)
@@ -29,30 +30,93 @@ class Look:
 
     Attributes:
         hashes: 64-bit pHash on each of GROUNDS.
-        thumbnails: uint8 (grounds, 16, 16, 3), box-filtered; for comparison only.
+        thumbnail: uint8 (16, 16, 4), box-filtered, colours multiplied by alpha; for comparison only.
         foreground: share of the canvas that is neither transparent nor the border's colour, 0..1.
         opaque: no transparency.
         aspect: width / height.
     """
 
     hashes: tuple[int, ...]
-    thumbnails: Pixels
+    thumbnail: Pixels
     foreground: float
     opaque: bool
     aspect: float
 
+    @property
+    def thumbnails(self) -> Pixels:
+        """uint8 (grounds, 16, 16, 3): the thumbnail on each of GROUNDS."""
+        thumbnails: Pixels = on_grounds(self.thumbnail[None])[0].round().astype(np.uint8)
+        return thumbnails
+
+
+class Looks:
+    """The looks of many images in a few arrays: about 1 KB an image, whatever its size."""
+
+    def __init__(self, count: int) -> None:
+        self.hashes = np.zeros((count, len(GROUNDS)), np.uint64)
+        self.thumbnails = np.zeros((count, THUMBNAIL, THUMBNAIL, 4), np.uint8)
+        self.foreground = np.zeros(count, np.float32)
+        self.opaque = np.zeros(count, np.bool_)
+        self.aspect = np.ones(count, np.float32)
+
+    def __len__(self) -> int:
+        return len(self.aspect)
+
+    def __setitem__(self, index: int, look: Look) -> None:
+        self.hashes[index] = look.hashes
+        self.thumbnails[index] = look.thumbnail
+        self.foreground[index] = look.foreground
+        self.opaque[index] = look.opaque
+        self.aspect[index] = look.aspect
+
+    def take(self, indices: list[int]) -> Looks:
+        """A copy of some, in the order of `indices`."""
+        taken = Looks(0)
+        for name, column in vars(self).items():
+            setattr(taken, name, column[indices])
+        return taken
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How alike the images of each of P pairs are.
+
+    Attributes:
+        pairs: (P, 2) indices.
+        ground: (P,) index into GROUNDS of the level on which they were compared: of two images with alpha the one that
+            shows the largest difference, if one is opaque the smallest, since it was flattened on some.
+        difference: (P,) mean absolute difference of the thumbnails, 0..255, over the smaller foreground share.
+        detail: (P,) largest difference of luma anywhere in the thumbnails, 0..255.
+    """
+
+    pairs: Pairs
+    ground: NDArray[np.int8]
+    difference: Floats
+    detail: Floats
+
+    @staticmethod
+    def none() -> Likeness:
+        empty = np.empty(0, np.float32)
+        return Likeness(np.empty((0, 2), np.int64), np.empty(0, np.int8), empty, empty)
+
+    @staticmethod
+    def joined(parts: list[Likeness]) -> Likeness:
+        columns = zip(*((part.pairs, part.ground, part.difference, part.detail) for part in parts), strict=True)
+        return Likeness(*map(np.concatenate, columns))
+
+    def where(self, chosen: NDArray[np.bool_ | np.intp]) -> Likeness:
+        return Likeness(self.pairs[chosen], self.ground[chosen], self.difference[chosen], self.detail[chosen])
+
 
 def look(rgba: Pixels) -> Look:
-    """Hashes and thumbnails of a uint8 (H, W, 4) image."""
+    """Hashes and thumbnail of a uint8 (H, W, 4) image."""
     opaque = bool((rgba[..., 3] == 255).all())
-    flat = [on_ground(rgba, level) for level in (GROUNDS[:1] if opaque else GROUNDS)]
-    hashes = [_phash(image) for image in flat]
-    thumbnails = [box(np.asarray(image), THUMBNAIL, THUMBNAIL).round().astype(np.uint8) for image in flat]
-    repeat = len(GROUNDS) // len(flat)
+    hashes = [_phash(on_ground(rgba, level)) for level in (GROUNDS[:1] if opaque else GROUNDS)]
+    thumbnail = box(_premultiplied(rgba), THUMBNAIL, THUMBNAIL).round().astype(np.uint8)
     return Look(
-        hashes=tuple(hashes * repeat),
-        thumbnails=np.stack(thumbnails * repeat),
-        foreground=_foreground(rgba, thumbnails[0], opaque=opaque),
+        hashes=tuple(hashes * (len(GROUNDS) // len(hashes))),
+        thumbnail=thumbnail,
+        foreground=_foreground(rgba, thumbnail[..., :3], opaque=opaque),
         opaque=opaque,
         aspect=rgba.shape[1] / rgba.shape[0],
     )
@@ -64,7 +128,20 @@ def on_ground(rgba: Pixels, level: int) -> Image.Image:
     return Image.alpha_composite(ground, Image.fromarray(rgba)).convert("RGB")
 
 
-def box(values: Pixels, height: int, width: int) -> NDArray[np.float64]:
+def on_grounds(thumbnails: Pixels) -> Floats:
+    """uint8 (N, 16, 16, 4), premultiplied -> float (N, grounds, 16, 16, 3)."""
+    clear = 1 - thumbnails[..., 3:].astype(np.float32) / 255
+    levels = np.array(GROUNDS, np.float32)[:, None, None, None]
+    on_each = thumbnails[:, None, ..., :3] + levels * clear[:, None]
+    return on_each.astype(np.float32, copy=False)
+
+
+def _premultiplied(rgba: Pixels) -> Floats:
+    alpha = rgba[..., 3:].astype(np.float32)
+    return np.concatenate([rgba[..., :3] * (alpha / 255), alpha], axis=2).astype(np.float32)
+
+
+def box(values: Pixels | Floats, height: int, width: int) -> NDArray[np.float64]:
     """(H, W, C) -> (height, width, C), exact area means: unlike Pillow's BOX the same for every enlargement."""
     down, across = _overlaps(values.shape[0], height), _overlaps(values.shape[1], width)
     rows = np.tensordot(down, values, axes=(1, 0))  # (height, W, C)
@@ -93,76 +170,47 @@ def _foreground(rgba: Pixels, thumbnail: Pixels, *, opaque: bool) -> float:
     return float((away > 16).mean())
 
 
-def difference(one: Look, other: Look) -> float:
-    """Mean absolute difference of the thumbnails (0..255) over the smaller foreground share; inf for other shapes.
+def likenesses(looks: Looks, max_distance: int) -> Iterator[Likeness]:
+    """Every pair of images of one shape with hashes within `max_distance` bits on some ground, once, in blocks.
 
-    Of two images with alpha the worst ground counts; if one is opaque the best, since it was flattened on some.
+    Blank hashes and images without foreground match nothing.
     """
-    if not 0.95 <= one.aspect / other.aspect <= 1.05:
-        return float("inf")
-    per_ground = np.abs(one.thumbnails.astype(np.int16) - other.thumbnails).mean(axis=(1, 2, 3))
-    canvas = per_ground.min() if one.opaque or other.opaque else per_ground.max()
-    share = min(one.foreground, other.foreground)
-    return float(canvas / share) if share else float("inf")
+    for pairs in _candidates(looks.hashes, max_distance):
+        stretch = looks.aspect[pairs[:, 0]] / looks.aspect[pairs[:, 1]]
+        fitting = pairs[(stretch >= 1 / MAX_STRETCH) & (stretch <= MAX_STRETCH)]
+        for start in range(0, len(fitting), JUDGED):
+            yield _judged(looks, fitting[start : start + JUDGED])
+
+
+def _judged(looks: Looks, pairs: Pairs) -> Likeness:
+    share = looks.foreground[pairs].min(axis=1)
+    pairs, share = pairs[share > 0], share[share > 0]
+    gap = on_grounds(looks.thumbnails[pairs[:, 0]])
+    gap -= on_grounds(looks.thumbnails[pairs[:, 1]])
+    luma, colour = np.abs(gap @ LUMA), np.abs(gap, out=gap).mean(axis=(2, 3, 4))
+    best = looks.opaque[pairs].any(axis=1)
+    ground = np.where(best, colour.argmin(axis=1), colour.argmax(axis=1)).astype(np.int8)
+    row = np.arange(len(pairs))
+    return Likeness(pairs, ground, colour[row, ground] / share, luma.max(axis=(2, 3))[row, ground])
+
+
+def _candidates(hashes: NDArray[np.uint64], max_distance: int) -> Iterator[Pairs]:
+    """(N, grounds) -> pairs near on some ground, told on the first such ground only."""
+    telling = np.bitwise_count(hashes) >= BLANK_BITS
+    for ground in range(hashes.shape[1]):
+        usable = np.flatnonzero(telling[:, ground])
+        for found in hamming.pairs_within(hashes[usable, ground], max_distance):
+            pairs = usable[found]
+            one, other = pairs.T
+            told = np.zeros(len(pairs), bool)
+            for before in range(ground):
+                near = np.bitwise_count(hashes[one, before] ^ hashes[other, before]) <= max_distance
+                told |= near & telling[one, before] & telling[other, before]
+            yield pairs[~told]
 
 
 def candidates(looks: list[Look], max_distance: int) -> Pairs:
-    """Pairs whose hashes differ in at most `max_distance` bits on some ground; blank hashes match nothing."""
-    found = [np.empty((0, 2), np.int64)]
-    for ground in range(len(GROUNDS)):
-        hashes = np.array([item.hashes[ground] for item in looks], np.uint64)
-        usable = np.flatnonzero(np.bitwise_count(hashes) >= BLANK_BITS)
-        found.append(usable[_pairs_among(hashes[usable], max_distance)])
+    """Pairs whose hashes differ in at most `max_distance` bits on some ground, sorted; blank hashes match nothing."""
+    hashes = np.array([item.hashes for item in looks], np.uint64)
+    found = [*_candidates(hashes.reshape(-1, len(GROUNDS)), max_distance), np.empty((0, 2), np.int64)]
     return np.unique(np.concatenate(found), axis=0)
-
-
-def _pairs_among(hashes: Hashes, max_distance: int) -> Pairs:
-    """Equal hashes are grouped first: a bucket of many copies costs its pairs once."""
-    values, group = np.unique(hashes, return_inverse=True)
-    members = np.split(np.argsort(group, kind="stable"), np.cumsum(np.bincount(group, minlength=len(values)))[:-1])
-    found = [_within(items) for items in members if len(items) > 1]
-    found += [_between(members[one], members[other]) for one, other in pairs_within(values, max_distance)]
-    return np.sort(np.concatenate([*found, np.empty((0, 2), np.int64)]), axis=1)
-
-
-def _within(items: NDArray[np.intp]) -> Pairs:
-    one, other = np.triu_indices(len(items), 1)
-    return np.stack([items[one], items[other]], axis=1).astype(np.int64)
-
-
-def _between(some: NDArray[np.intp], others: NDArray[np.intp]) -> Pairs:
-    return np.stack([np.repeat(some, len(others)), np.tile(others, len(some))], axis=1).astype(np.int64)
-
-
-def pairs_within(hashes: Hashes, max_distance: int) -> Pairs:
-    """All pairs of distinct 64-bit hashes within a Hamming distance, exactly."""
-    if len(hashes) < 2:
-        return np.empty((0, 2), np.int64)
-    blocks = _bands(hashes, max_distance) if max_distance <= PIGEONHOLE else _all_pairs(hashes, max_distance)
-    return np.unique(np.concatenate([*blocks, np.empty((0, 2), np.int64)]), axis=0)
-
-
-def _bands(hashes: Hashes, max_distance: int) -> Iterator[Pairs]:
-    """Hashes within D bits agree on one of D + 1 bands: compare each with its successors in the band's order."""
-    edges = np.linspace(0, 64, max_distance + 2).astype(int)
-    for low, high in pairwise(edges):
-        key = (hashes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
-        order = np.argsort(key, kind="stable")
-        yield from _successors(key[order], hashes[order], order, max_distance)
-
-
-def _successors(key: Hashes, hashes: Hashes, order: NDArray[np.intp], max_distance: int) -> Iterator[Pairs]:
-    alive, step = np.arange(len(key)), 1
-    while len(alive := alive[alive + step < len(key)]):
-        alive = alive[key[alive] == key[alive + step]]
-        near = alive[np.bitwise_count(hashes[alive] ^ hashes[alive + step]) <= max_distance]
-        yield np.sort(np.stack([order[near], order[near + step]], axis=1), axis=1).astype(np.int64)
-        step += 1
-
-
-def _all_pairs(hashes: Hashes, max_distance: int) -> Iterator[Pairs]:
-    for start in range(0, len(hashes), BLOCK):
-        distance = np.bitwise_count(hashes[start : start + BLOCK, None] ^ hashes[None, :])
-        one, other = np.nonzero(distance <= max_distance)
-        later = other > one + start
-        yield np.stack([one[later] + start, other[later]], axis=1).astype(np.int64)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("FACETOPIX_SHARED", ROOT.parent / "shared")) / "data"
 WORKS = 40  # two batches of the listing
 
 
@@ -82,3 +85,37 @@ def test_the_benchmark_of_curation_runs_kills_resumes_and_reports(tmp_path: Path
 def test_a_figure_of_curation_that_misses_its_bound_is_said_to(curate: ModuleType) -> None:
     shown = curate.shown([], [], [curate.Demand("a", 1.6, 1.5), curate.Demand("b", 1.4, 1.5), curate.Demand("c", 9.0)])
     assert [line.endswith("MISSED |") for line in shown.splitlines()[-3:]] == [True, False, False]
+
+
+def run_dedup(tmp_path: Path, *options: str) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:
+    report = tmp_path / "report.json"
+    command = [sys.executable, ROOT / "benchmarks" / "dedup.py", "--json", report, *options]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stderr == ""
+    figures = json.loads(report.read_text())["figures"]
+    assert done.returncode == (0 if all(figure["met"] for figure in figures) else 1)
+    return done, figures
+
+
+def test_the_search_benchmark_compares_searches_that_agree_and_reports(tmp_path: Path) -> None:
+    """The benchmark itself fails when two searches find different numbers of pairs."""
+    done, figures = run_dedup(tmp_path, "--parts", "search", "--hashes", "0.02")
+    told = [figure["what"] for figure in figures]
+    assert "banded: 20000 random hashes within 4 bits" in told
+    assert "blocks: 1000 skewed hashes within 10 bits" in told
+    assert [figure["unit"] for figure in figures if figure["most"] is not None] == ["s", "MB"]
+    assert all(f"| {what} |" in done.stdout for what in told)
+
+
+@pytest.mark.shared
+def test_the_sprite_benchmark_counts_what_is_merged_and_what_is_found(tmp_path: Path) -> None:
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent")
+    sheets = tmp_path / "sheets"
+    _, figures = run_dedup(tmp_path, "--parts", "distinct", "copies", "--limit", "48", "--sheets", str(sheets))
+    found = {figure["what"]: figure["value"] for figure in figures}
+    assert found["x8 nearest: found"] == found["padded, shifted: found"] == 100
+    assert found["JPEG q85, white: found"] >= 80
+    assert found["distinct sprites dropped, original"] <= 3
+    assert found["JPEG q85, white: found by imagehash pHash <= 10"] >= 80
+    assert sorted(sheets.iterdir())

@@ -1,89 +1,101 @@
 """Decode every work once and drop duplicates: exact ones by canonical pixels, lossy copies by sight.
 
-Of duplicates the one kept is, in this order: stored losslessly, least enlarged, with the largest canonical picture,
-with the smallest id. Edited versions, recolours and mirror images are alternates: they stay, as one `family`.
+Of duplicates the one kept is, in this order: stored losslessly, with the fewest colours (by powers of two), least
+enlarged, with the largest canonical picture, with the smallest id. Edited versions, recolours and mirror images are
+alternates: they stay, as one `family`; so do pictures that differ in nothing but their place on one canvas. What was
+decided is written to decisions.jsonl, the closest decisions are drawn in closest.png, and what a person overrules
+stands in the file of overrides.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import groupby, pairwise
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
-from pipeline import groups, manifest, pictures, pixels, similarity
+from pipeline import duplicates, manifest, overrides, pair_sheet, pictures, pixels, similarity
+from pipeline.duplicates import Decisions, Verdict, Work
 from pipeline.errors import BadInput
 from pipeline.executor import parallel_map
 from pipeline.io import Pixels, output_dir, read_rgba, write_atomic, write_png
 from pipeline.manifest import Row
 from pipeline.params import Dedup, Executor
 
+logger = logging.getLogger(__name__)
+
 MIN_SIDE = 4  # canonical pictures with a shorter side are too simple to identify a work
-MAX_EDITED = 2  # pixels in which two lossless versions of one size may differ and still be one work ...
-MAX_SHIFT = 16  # ... or the most, of 255, that all their colours may be shifted
-DETAIL_SIDE = 96  # pixels at which a lossy copy is compared with its original
-MAX_DETAIL = 56  # of 255, luma: JPEG 75 leaves at most 46, another facial expression at least 67
+BATCH = 4000  # works whose looks are in transit at a time
+REASONS = {"override": "duplicate", "exact": "duplicate", "near": "near_duplicate"}  # by tier
+SHOWN = 48  # pairs on the sheet of the closest decisions
+
+Facts = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Work:
-    """A decoded work and what it is compared by."""
+class Seen:
+    """What comparison needs of one picture; says nothing of the work or the file it came from."""
 
-    row: Row
     key: str
-    kin: str | None  # None: too simple to be compared with anything but its exact pixels
+    kin: str | None
     factor: int
+    canvas: tuple[float, float]
+    place: tuple[float, float]
     area: int
+    colour_bits: int
     blank: bool
-    lossless: bool
     look: similarity.Look
 
-    @property
-    def id(self) -> str:
-        return str(self.row["id"])
 
-    @property
-    def preference(self) -> tuple[bool, int, int, str]:
-        return not self.lossless, self.factor, -self.area, self.id
+@dataclass(frozen=True)
+class Examined:
+    """A file that could be decoded: its facts as a row tells them, and its picture as seen."""
+
+    facts: Facts
+    lossless: bool
+    seen: Seen
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """One line of decisions.jsonl: `dropped` went in favour of `kept`, or (tier alternate) both were kept."""
+class Gallery:
+    """All that was read: a work per picture worth comparing, rows for the others, facts by id."""
 
-    kept: str
-    dropped: str | None
-    in_favour_of: str
-    tier: str
-    distance: float
+    sources: dict[str, Row]
+    facts: dict[str, Facts]
+    works: list[Work]
+    looks: similarity.Looks
+    rows: list[Row]
 
 
 def run(srcs: Sequence[Path], dst: Path, params: Dedup, executor: Executor) -> dict[str, Any]:
-    """Kept works of all raw folders -> one RGBA PNG per distinct work, manifest, stats and decisions.jsonl.
+    """Kept works of all raw folders -> one RGBA PNG per distinct work, manifest, stats, decisions and their sheet.
 
     Reasons: unreadable, blank, duplicate, near_duplicate.
+
+    Raises:
+        BadInput: one id in two folders, an image file that is gone, or an override that is none.
     """
+    ruled = overrides.load(Path(params.overrides))
     sources = [(row, path) for src in srcs for row, path in _files_of(src)]
     _require_distinct_ids([str(row["id"]) for row, _ in sources])
     with output_dir(dst) as out:
-        (out / "images").mkdir()
-        decoded = parallel_map(partial(_decode, images=out / "images"), sources, executor)
-        rows = [item for item in decoded if not isinstance(item, Work)]
-        works = sorted((item for item in decoded if isinstance(item, Work)), key=lambda work: work.preference)
-        rows += [manifest.dropped(work.row, "blank") for work in works if work.blank]
-        kept, verdicts = _deduplicate([work for work in works if not work.blank], params, out / "images")
-        rows += _rows(works, kept, verdicts)
-        _remove_unkept(out / "images", rows)
-        lines = sorted(json.dumps(vars(verdict), sort_keys=True) + "\n" for verdict in verdicts)
-        write_atomic(out / "decisions.jsonl", "".join(lines).encode())
+        images = out / "images"
+        images.mkdir()
+        gallery = _gallery(sources, images, executor)
+        decided = duplicates.decide(gallery.works, gallery.looks, ruled, images, params, executor)
+        rows = [*gallery.rows, *_rows(gallery, decided)]
+        _write_decisions(out, decided.verdicts)
+        _remove_unkept(images, rows)
+        unknown = duplicates.unknown(ruled, gallery.sources)
+        if unknown:
+            logger.warning("%s: %d ids are not there, first %s", params.overrides, len(unknown), unknown[0])
         families = len({row["family"] for row in rows if row.get("family")})
-        return manifest.write(out, rows, inputs=[str(row["id"]) for row, _ in sources], families=families)
+        counts = {"families": families, "overrides": len(ruled), "overrides_unknown": len(unknown)}
+        return manifest.write(out, rows, inputs=gallery.sources, **counts)
 
 
 def _files_of(src: Path) -> list[tuple[Row, Path]]:
@@ -99,119 +111,96 @@ def _require_distinct_ids(ids: list[str]) -> None:
         raise BadInput(f"two works with id {twice[0]}: ids must differ between the raw folders")
 
 
-def _decode(source: tuple[Row, Path], images: Path) -> Work | Row:
+def _gallery(sources: list[tuple[Row, Path]], images: Path, executor: Executor) -> Gallery:
+    """Decode all; looks go straight into arrays, so that memory hardly grows with the number of works."""
+    gallery = Gallery({str(row["id"]): row for row, _ in sources}, {}, [], similarity.Looks(len(sources)), [])
+    work = partial(_examine, images=images)
+    for start in range(0, len(sources), BATCH):
+        batch = sources[start : start + BATCH]
+        for number, ((row, _), found) in enumerate(zip(batch, parallel_map(work, batch, executor), strict=True), start):
+            _enter(gallery, row, found, number)
+    return gallery
+
+
+def _enter(gallery: Gallery, row: Row, found: Examined | None, index: int) -> None:
+    if found is None:
+        gallery.rows.append(manifest.failed(row, "unreadable"))
+    elif found.seen.blank:
+        gallery.rows.append(manifest.dropped(row, "blank"))
+    else:
+        seen, id = found.seen, str(row["id"])
+        gallery.facts[id] = found.facts
+        gallery.looks[index] = seen.look
+        gallery.works.append(_work(id, index, seen, found.lossless))
+
+
+def _work(id: str, index: int, seen: Seen, lossless: bool) -> Work:
+    shape = {"factor": seen.factor, "area": seen.area, "colour_bits": seen.colour_bits}
+    return Work(id, index, seen.key, seen.kin, canvas=seen.canvas, place=seen.place, lossless=lossless, **shape)
+
+
+def _examine(source: tuple[Row, Path], images: Path) -> Examined | None:
+    """Decode a file and write its picture as images/<id>.png; None if it is unreadable."""
     row, path = source
     try:
         facts, rgba = pictures.describe(path), read_rgba(path)
     except BadInput:
-        return manifest.failed(row, "unreadable")
+        return None
     write_png(images / f"{row['id']}.png", rgba)
-    core, factor = pixels.canonical(rgba)
+    told = {"frames": facts.frames, "frame": 0, "width": facts.width, "height": facts.height}
+    return Examined(told, facts.lossless, see(rgba))
+
+
+def see(rgba: Pixels) -> Seen:
+    """What a picture is compared by: uint8 (H, W, 4), colours under alpha 0 zeroed."""
+    placed = pixels.canonical_place(rgba)
+    core = placed.core
     telling = min(core.shape[:2]) >= MIN_SIDE
-    facts_kept = {"frames": facts.frames, "frame": 0, "width": facts.width, "height": facts.height}
-    return Work(
-        row={**row, **facts_kept},
+    return Seen(
         key=pixels.digest(core if telling else rgba),
         kin=pixels.kinship(core) if telling else None,
-        factor=factor,
+        factor=placed.factor,
+        canvas=placed.canvas,
+        place=placed.place,
         area=core.shape[0] * core.shape[1],
+        colour_bits=pixels.colour_count(core).bit_length(),
         blank=core.shape[:2] == (1, 1),
-        lossless=facts.lossless,
         look=similarity.look(rgba),
     )
 
 
-def _deduplicate(works: list[Work], params: Dedup, images: Path) -> tuple[list[list[Work]], list[Verdict]]:
-    """Families of the works that stay, and every decision; `works` in order of preference."""
-    verdicts = _exact_duplicates(works)
-    gone = {verdict.dropped for verdict in verdicts}
-    distinct = [work for work in works if work.id not in gone]
-    near = _near_duplicates([work for work in distinct if work.kin is not None], params, images)
-    verdicts += near
-    gone = {verdict.dropped for verdict in near}
-    kept = [work for work in distinct if work.id not in gone]
-    by_id = {work.id: work for work in kept}
-    links = [(v.kept, v.in_favour_of) for v in near if v.dropped is None and {v.kept, v.in_favour_of} <= by_id.keys()]
-    families = groups.components(by_id, [*links, *_kin_links(kept)])
-    return [[by_id[member] for member in family] for family in families], verdicts
-
-
-def _exact_duplicates(works: list[Work]) -> list[Verdict]:
-    best: dict[str, Work] = {}
-    verdicts = []
-    for work in works:
-        first = best.setdefault(work.key, work)
-        if first is not work:
-            verdicts.append(Verdict(first.id, work.id, first.id, "exact", 0.0))
-    return verdicts
-
-
-def _near_duplicates(works: list[Work], params: Dedup, images: Path) -> list[Verdict]:
-    """Keep-first in order of preference: what was dropped drops nothing, so chains cannot swallow their ends."""
-    gone: set[str] = set()
-    verdicts = []
-    for one, other in similarity.candidates([work.look for work in works], params.max_distance):
-        first, second = works[one], works[other]
-        distance = similarity.difference(first.look, second.look)
-        if distance > params.max_difference or {first.id, second.id} & gone:
-            continue
-        if _is_copy(first, second, images):
-            gone.add(second.id)
-            verdicts.append(Verdict(first.id, second.id, first.id, "near", round(distance, 3)))
-        else:
-            verdicts.append(Verdict(second.id, None, first.id, "alternate", round(distance, 3)))
-    return verdicts
-
-
-def _is_copy(first: Work, second: Work, images: Path) -> bool:
-    """Lossless pictures of one canonical size must agree in nearly every pixel, others at the size of the smaller."""
-    one, other = (read_rgba(images / f"{work.id}.png") for work in (first, second))
-    if first.lossless and second.lossless and first.look.opaque == second.look.opaque:
-        core, other_core = pixels.canonical(one)[0], pixels.canonical(other)[0]
-        if core.shape == other_core.shape:
-            return _nearly_equal(core, other_core)
-    return min(_largest_detail(one, other, level) for level in similarity.GROUNDS) <= MAX_DETAIL
-
-
-def _nearly_equal(one: Pixels, other: Pixels) -> bool:
-    shift = np.abs(one.astype(np.int16) - other).max(axis=2)
-    return bool((shift > 0).sum() <= MAX_EDITED or shift.max() <= MAX_SHIFT)
-
-
-def _largest_detail(one: Pixels, other: Pixels, level: int) -> float:
-    """Largest difference of luma anywhere, at the smaller of the two sizes, on a grey ground."""
-    height, width = (min(one.shape[axis], other.shape[axis], DETAIL_SIDE) for axis in (0, 1))
-    planes = [_luma(similarity.on_ground(rgba, level)) for rgba in (one, other)]
-    means = [similarity.box(plane, height, width) for plane in planes]
-    return float(np.abs(means[0] - means[1]).max())
-
-
-def _luma(image: Image.Image) -> Pixels:
-    """(H, W, 1)."""
-    return np.asarray(image.convert("L"))[..., None]
-
-
-def _kin_links(works: list[Work]) -> list[tuple[str, str]]:
-    relatives = sorted((work.kin, work.id) for work in works if work.kin is not None)
-    clans = [[member for _, member in clan] for _, clan in groupby(relatives, key=lambda pair: pair[0])]
-    return [link for clan in clans for link in pairwise(clan)]
-
-
-def _rows(works: list[Work], families: list[list[Work]], verdicts: list[Verdict]) -> list[Row]:
-    by_id = {work.id: work for work in works}
-    rows = []
-    for family in families:
+def _rows(gallery: Gallery, decided: Decisions) -> Iterator[Row]:
+    for family in decided.families:
         name = min(work.id for work in family) if len(family) > 1 else None
-        rows += [manifest.kept(work.row, **_facts(work), family=name) for work in family]
-    for verdict in verdicts:
+        for work in family:
+            yield manifest.kept(gallery.sources[work.id], **gallery.facts[work.id], family=name)
+    for verdict in decided.verdicts:
         if verdict.dropped is not None:
-            reason = "duplicate" if verdict.tier == "exact" else "near_duplicate"
-            rows.append(manifest.dropped(by_id[verdict.dropped].row, reason, in_favour_of=verdict.in_favour_of))
-    return rows
+            source, reason = gallery.sources[verdict.dropped], REASONS[verdict.tier]
+            yield manifest.dropped(source, reason, in_favour_of=verdict.in_favour_of)
 
 
-def _facts(work: Work) -> dict[str, Any]:
-    return {key: work.row[key] for key in ("frames", "frame", "width", "height")}
+def _write_decisions(out: Path, verdicts: list[Verdict]) -> None:
+    lines = sorted(json.dumps(vars(verdict), sort_keys=True) + "\n" for verdict in verdicts)
+    write_atomic(out / "decisions.jsonl", "".join(lines).encode())
+    if close := sorted((verdict for verdict in verdicts if verdict.tier in ("near", "alternate")), key=_closeness):
+        shown = close[:SHOWN]
+        title = f"The closest {len(shown)} of {len(close)} decisions by sight; overrule them in the file of overrides"
+        pair_sheet.write(out / "closest.png", [_shown(out / "images", verdict) for verdict in shown], title)
+
+
+def _closeness(verdict: Verdict) -> tuple[bool, float, str, str]:
+    """Drops first, the least alike ahead; then works that both stayed, the most alike ahead."""
+    distance = verdict.distance or 0.0
+    drop = verdict.dropped is not None
+    return not drop, -distance if drop else distance, verdict.in_favour_of, verdict.dropped or verdict.kept
+
+
+def _shown(images: Path, verdict: Verdict) -> pair_sheet.Shown:
+    other = verdict.dropped or verdict.kept
+    said = "right one dropped" if verdict.dropped else "both kept"
+    caption = f"{verdict.tier}  {verdict.distance}  {said}"
+    return pair_sheet.Shown(images / f"{verdict.in_favour_of}.png", images / f"{other}.png", caption)
 
 
 def _remove_unkept(images: Path, rows: list[Row]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from sprites import FOE, HERO, SERIAL, art, encoded, load, noise_art, raw_folder
 from pipeline import manifest, pixels, similarity
 from pipeline.curate import dedup
 from pipeline.errors import BadInput
+from pipeline.io import decode_rgba
 from pipeline.params import Dedup, Executor
 
-PARAMS = Dedup(max_distance=10, max_difference=8.0)
+PARAMS = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull)
 
 
 def deduplicate(tmp_path, works, **facts):
@@ -94,15 +96,121 @@ def test_a_jpeg_of_another_expression_is_not_a_copy(tmp_path) -> None:
     assert [(line["tier"], line["dropped"]) for line in decisions(tmp_path)] == [("alternate", None)]
 
 
-def test_two_edited_pixels_make_a_near_duplicate_more_make_an_alternate(tmp_path) -> None:
+def test_a_stray_pixel_makes_a_near_duplicate_more_make_an_alternate(tmp_path) -> None:
     edited, edited_more = big_face(), big_face()
-    edited[20, 20:22] = (255, 255, 255, 255)
-    edited_more[20, 18:23] = (255, 255, 255, 255)
+    edited[20, 20] = (255, 255, 255, 255)
+    edited_more[20, 19:22] = (255, 255, 255, 255)
     works = {"g-1": encoded(big_face()), "g-2": encoded(edited), "g-3": encoded(edited_more)}
     _, rows = deduplicate(tmp_path, works)
     assert rows["g-2"]["reason"] == "near_duplicate"
     assert rows["g-3"]["status"] == "kept"
     assert rows["g-1"]["family"] == rows["g-3"]["family"] == "g-1"
+
+
+@pytest.mark.parametrize(("shift", "reason"), [(4, "near_duplicate"), (5, None)])
+def test_a_shift_of_colours_that_nobody_sees_makes_no_other_work(tmp_path, shift: int, reason: str | None) -> None:
+    shifted = big_face()
+    shifted[..., 0][shifted[..., 3] > 0] += np.uint8(shift)
+    _, rows = deduplicate(tmp_path, {"g-1": encoded(big_face()), "g-2": encoded(shifted)})
+    assert rows["g-2"]["reason"] == reason
+    assert rows["g-1"]["family"] == (None if reason else "g-1")
+
+
+def test_a_picture_moved_on_its_canvas_stays_as_a_frame_of_one_family(tmp_path) -> None:
+    """Padding is no difference, since it changes the canvas; the artist's own placing is one."""
+    works = {
+        "g-1": np.pad(art(HERO), ((0, 4), (0, 4), (0, 0))),
+        "g-2": np.pad(art(HERO), ((2, 2), (1, 3), (0, 0))),
+        "g-3": scaled(np.pad(art(HERO), ((2, 2), (1, 3), (0, 0))), 3),
+        "g-4": pad(art(HERO), 9, 9),
+    }
+    _, rows = deduplicate(tmp_path, {name: encoded(rgba) for name, rgba in works.items()})
+    assert {name: row["status"] for name, row in rows.items()} == {
+        "g-1": "kept", "g-2": "kept", "g-3": "dropped", "g-4": "dropped"
+    }  # fmt: skip
+    assert (rows["g-3"]["in_favour_of"], rows["g-4"]["in_favour_of"]) == ("g-2", "g-1")
+    assert rows["g-1"]["family"] == rows["g-2"]["family"] == "g-1"
+    assert [line["tier"] for line in decisions(tmp_path) if line["dropped"] is None] == ["moved"]
+
+
+@pytest.mark.parametrize("kind", ["webp", "jpeg", "bicubic", "flattened on black"])
+def test_a_copy_goes_in_favour_of_the_nearest_of_its_look_alikes(tmp_path, kind: str) -> None:
+    """The other expression comes first in every order, yet the copy is not its copy."""
+    mine = big_face(3)
+    image = Image.fromarray(mine)
+    copy = {
+        "webp": lambda: encoded(mine, "WEBP", quality=80),
+        "jpeg": lambda: encoded(np.array(similarity.on_ground(mine, 255)), "JPEG", quality=85),
+        "bicubic": lambda: encoded(np.array(image.resize((80, 80), Image.Resampling.BICUBIC))),
+        "flattened on black": lambda: encoded(np.array(similarity.on_ground(mine, 0).convert("RGBA"))),
+    }[kind]()
+    _, rows = deduplicate(tmp_path, {"g-1": encoded(big_face()), "g-2": encoded(mine), "g-3": copy})
+    assert (rows["g-3"]["reason"], rows["g-3"]["in_favour_of"]) == ("near_duplicate", "g-2")
+    assert rows["g-1"]["status"] == rows["g-2"]["status"] == "kept"
+
+
+def ruled(tmp_path, works, *verdicts: tuple[str, str, str]):
+    lines = [json.dumps(dict(zip(("one", "other", "verdict"), verdict, strict=True))) for verdict in verdicts]
+    (tmp_path / "overrides.jsonl").write_text("\n".join(lines))
+    src = raw_folder(tmp_path / "raw", works)
+    params = PARAMS.model_copy(update={"overrides": str(tmp_path / "overrides.jsonl")})
+    return dedup.run([src], tmp_path / "dedup", params, SERIAL), rows_of(tmp_path / "dedup")
+
+
+def test_what_a_person_calls_the_same_is_dropped(tmp_path) -> None:
+    works = {"g-1": encoded(scaled(art(FOE), 2)), "g-2": encoded(art(HERO))}
+    stats, rows = ruled(tmp_path, works, ("g-1", "g-2", "same"))
+    assert (rows["g-1"]["reason"], rows["g-1"]["in_favour_of"]) == ("duplicate", "g-2")
+    assert (stats["overrides"], stats["overrides_unknown"], stats["kept"]) == (1, 0, 1)
+    assert [line["tier"] for line in decisions(tmp_path)] == ["override"]
+
+
+@pytest.mark.parametrize("copy", [art(HERO), art(HERO)[:, ::-1], big_face()], ids=["exact", "kin", "near"])
+@pytest.mark.parametrize(("verdict", "family"), [("different", None), ("alternate", "g-1")])
+def test_what_a_person_keeps_apart_no_rule_brings_together(tmp_path, copy, verdict: str, family) -> None:
+    original = art(HERO) if copy.shape[0] == 8 else big_face(3)
+    works = {"g-1": encoded(original), "g-2": encoded(copy)}
+    _, rows = ruled(tmp_path, works, ("g-2", "g-1", verdict))
+    assert {name: (row["status"], row["family"]) for name, row in rows.items()} == {
+        "g-1": ("kept", family), "g-2": ("kept", family)
+    }  # fmt: skip
+
+
+def test_a_clan_holds_together_around_a_pair_that_is_kept_apart(tmp_path) -> None:
+    recoloured = art(HERO.replace("R", "G"))
+    works = {"g-1": art(HERO), "g-2": art(HERO)[:, ::-1], "g-3": recoloured, "g-4": recoloured[:, ::-1]}
+    _, rows = ruled(tmp_path, {name: encoded(rgba) for name, rgba in works.items()}, ("g-2", "g-3", "different"))
+    assert {row["family"] for row in rows.values()} == {"g-1"}
+
+
+def test_overrides_of_works_that_are_gone_are_told_and_do_no_harm(tmp_path, caplog) -> None:
+    stats, rows = ruled(tmp_path, {"g-1": encoded(art(HERO))}, ("g-1", "g-9", "same"), ("g-7", "g-8", "different"))
+    assert stats["overrides_unknown"] == 3
+    assert rows["g-1"]["status"] == "kept"
+    assert "3 ids are not there, first g-7" in caplog.text
+
+
+def test_the_closest_decisions_are_drawn_for_a_person(tmp_path) -> None:
+    jpeg = encoded(np.array(similarity.on_ground(big_face(), 255)), "JPEG", quality=85)
+    deduplicate(tmp_path, {"g-1": encoded(big_face()), "g-2": encoded(big_face(3)), "g-3": jpeg})
+    sheet = np.asarray(Image.open(tmp_path / "dedup" / "closest.png").convert("RGB"))
+    eye = (sheet == (30, 60, 150)).all(axis=2)
+    assert eye.sum() >= 4 * 16 * 16  # both eyes of two originals, enlarged four times
+    assert len(decisions(tmp_path)) == 2
+
+
+def test_the_canonical_place_is_told_in_native_pixels() -> None:
+    placed = pixels.canonical_place(scaled(np.pad(art(FOE), ((2, 3), (5, 1), (0, 0))), 4))
+    assert (placed.factor, placed.canvas, placed.place) == (4, (14.0, 13.0), (5.0, 2.0))
+    np.testing.assert_array_equal(placed.core, art(FOE))
+
+
+def test_what_is_held_of_a_work_is_small_and_in_arrays() -> None:
+    looks = similarity.Looks(1000)
+    looks[7] = similarity.look(big_face())
+    held = vars(looks).values()
+    assert all(isinstance(column, np.ndarray) and column.dtype != object for column in held)
+    assert sum(column.nbytes for column in held) <= 1100 * len(looks)
 
 
 def test_mirror_images_and_recolours_stay_as_one_family(tmp_path) -> None:
@@ -179,26 +287,6 @@ def test_two_workers_give_the_same_bytes_as_one(tmp_path) -> None:
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
 
 
-@pytest.mark.parametrize("max_distance", [0, 4, 6, 10])
-def test_pairs_within_agrees_with_brute_force(max_distance: int) -> None:
-    rng = np.random.default_rng(max_distance)
-    hashes = rng.integers(0, 2**64, 300, dtype=np.uint64)
-    flips = rng.integers(0, 64, (150, 8))
-    for index, bits in enumerate(flips):
-        hashes[index + 150] = hashes[index]
-        for bit in bits[: index % 9]:
-            hashes[index + 150] ^= np.uint64(1) << np.uint64(bit)
-    hashes = np.unique(hashes)
-    brute = [
-        (one, other)
-        for one in range(len(hashes))
-        for other in range(one + 1, len(hashes))
-        if int(hashes[one] ^ hashes[other]).bit_count() <= max_distance
-    ]
-    assert [tuple(pair) for pair in similarity.pairs_within(hashes, max_distance).tolist()] == brute
-    assert brute or max_distance == 0
-
-
 def test_blank_hashes_match_nothing() -> None:
     almost_white = np.full((16, 16, 4), 255, np.uint8)
     other = almost_white.copy()
@@ -243,3 +331,52 @@ def test_every_real_odd_file_decodes_or_says_why(shared_files, tmp_path) -> None
     assert stats["inputs"] == 100
     assert set(stats["reasons"]) <= {"blank", "duplicate", "near_duplicate"}
     assert stats["kept"] >= 90
+
+
+LOSSY = {
+    "webp": lambda rgba: encoded(rgba, "WEBP", quality=80),
+    "jpeg": lambda rgba: encoded(np.array(similarity.on_ground(rgba, 255)), "JPEG", quality=85),
+    "bicubic": lambda rgba: encoded(
+        np.array(Image.fromarray(rgba).resize((2 * rgba.shape[1], 2 * rgba.shape[0]), Image.Resampling.BICUBIC))
+    ),
+}
+LOSSLESS = {
+    "x2": lambda rgba: encoded(scaled(rgba, 2)),
+    "x5": lambda rgba: encoded(scaled(rgba, 5)),
+    "padded": lambda rgba: encoded(pad(rgba, 5, 9)),
+    "webp": lambda rgba: encoded(rgba, "WEBP", lossless=True),
+}
+
+
+def rates(tmp_path, files: dict[str, bytes], copy) -> tuple[float, float]:
+    """Shares of the copies that go in favour of their own picture, and of works that go in favour of another one."""
+    sprites = {f"o-{number:04}": decode_rgba(data) for number, data in enumerate(files.values())}
+    sprites = {name: rgba for name, rgba in sprites.items() if pixels.canonical(rgba)[0].shape[:2] > (1, 1)}
+    works = {name: encoded(rgba) for name, rgba in sprites.items()}
+    works |= {name.replace("o-", "p-"): copy(rgba) for name, rgba in sprites.items()}
+    params = PARAMS.model_copy(update={"max_difference": 24.0})
+    dedup.run([raw_folder(tmp_path / "raw", works)], tmp_path / "dedup", params, SERIAL)
+    cores = {name: pixels.digest(pixels.canonical(rgba)[0]) for name, rgba in sprites.items()}
+    right = wrong = 0
+    for name, row in rows_of(tmp_path / "dedup").items():
+        if favoured := row.get("in_favour_of"):
+            same = cores[name.replace("p-", "o-")] == cores[favoured.replace("p-", "o-")]
+            right, wrong = right + (same and name.startswith("p-")), wrong + (not same)
+    return right / len(sprites), wrong / len(sprites)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("kind", LOSSY)
+@pytest.mark.parametrize("tar", ["pixel_tiles", "pixel_chars"])
+def test_lossy_copies_of_real_sprites_are_found_and_hardly_anything_else(shared_files, tmp_path, tar, kind) -> None:
+    found, wrong = rates(tmp_path, shared_files(tar, 200), LOSSY[kind])
+    assert found >= 0.87  # of 200; the benchmark demands 90 % of all
+    assert wrong <= 0.015
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("kind", LOSSLESS)
+def test_lossless_copies_of_real_sprites_are_all_found(shared_files, tmp_path, kind) -> None:
+    found, wrong = rates(tmp_path, shared_files("pixel_chars", 150), LOSSLESS[kind])
+    assert found == 1.0
+    assert wrong <= 0.01

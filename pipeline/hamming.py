@@ -1,0 +1,189 @@
+"""All pairs of 64-bit hashes within a Hamming distance: exact, in bounded memory, without comparing all with all.
+
+Hashes within D bits, cut into D + t bands, agree on at least t of them, since D flipped bits spoil at most D bands.
+For every choice of t bands only hashes equal on all of them are compared. More bands make longer keys and so fewer
+comparisons, but more choices to sort by: t is taken where an estimate on the hashes themselves is lowest, and where
+all pairs at once are cheaper (few hashes, or many alike) these are taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from itertools import combinations
+from math import comb
+
+import numpy as np
+from numpy.typing import NDArray
+
+Hashes = NDArray[np.uint64]  # (N,)
+Pairs = NDArray[np.int64]  # (P, 2) indices, the smaller first
+Index = NDArray[np.int64]
+
+BITS = 64
+BLOCK = 1 << 19  # comparisons, or pairs, held at a time
+LONG = 128  # hashes with one key, from which on they are compared as a block
+MAX_AGREE = 4  # the largest t
+SORTING = 24  # comparisons that take as long as sorting one hash into place
+GATHER = 4  # looking a hash up costs so many times the comparison of neighbours
+SAMPLE = 20_000  # hashes by which bits are judged
+PROBES = 4  # choices of bands on which the number of comparisons is estimated
+
+
+def pairs_within(hashes: Hashes, max_distance: int) -> Iterator[Pairs]:
+    """Every pair within `max_distance` bits exactly once, in blocks of no particular order."""
+    values, owner, counts = np.unique(hashes, return_inverse=True, return_counts=True)
+    members = np.argsort(owner, kind="stable")
+    starts = np.cumsum(counts) - counts
+    if len(values) < len(hashes):
+        yield from _equal(members, starts, counts)
+    for pairs in _distinct_pairs(values, max_distance):
+        yield from _expanded(pairs, members, starts, counts)
+
+
+def _equal(members: Index, starts: Index, counts: Index) -> Iterator[Pairs]:
+    for start, count in zip(starts[counts > 1], counts[counts > 1], strict=True):
+        for rows, columns in _triangle(int(count)):
+            yield _ordered(members[start + rows], members[start + columns])
+
+
+def _triangle(count: int) -> Iterator[tuple[Index, Index]]:
+    """Pairs (row, column) of 0..count-1 with row < column, by blocks of rows."""
+    height = max(1, BLOCK // count)
+    for low in range(0, count - 1, height):
+        rows, columns = np.nonzero(np.arange(low, min(low + height, count))[:, None] < np.arange(count)[None, :])
+        yield rows + low, columns
+
+
+def _expanded(pairs: Pairs, members: Index, starts: Index, counts: Index) -> Iterator[Pairs]:
+    """Pairs of values -> pairs of all hashes that have these values."""
+    one, other = pairs.T
+    each = counts[one] * counts[other]
+    if (each == 1).all():
+        yield _ordered(members[starts[one]], members[starts[other]])
+        return
+    upto = np.cumsum(each)
+    for low in range(0, int(upto[-1]), BLOCK):
+        number = np.arange(low, min(low + BLOCK, int(upto[-1])))
+        pair = np.searchsorted(upto, number, side="right")
+        within = number - (upto - each)[pair]
+        row, column = np.divmod(within, counts[other[pair]])
+        yield _ordered(members[starts[one[pair]] + row], members[starts[other[pair]] + column])
+
+
+def _ordered(one: Index, other: Index) -> Pairs:
+    return np.stack([np.minimum(one, other), np.maximum(one, other)], axis=1).astype(np.int64)
+
+
+def _distinct_pairs(values: Hashes, max_distance: int) -> Iterator[Pairs]:
+    """The same for hashes that are all different; none within 0 bits."""
+    if len(values) < 2 or max_distance == 0:
+        return
+    bands = _cheapest(values, max_distance)
+    yield from _all_pairs(values, max_distance) if bands is None else bands.pairs()
+
+
+def _all_pairs(values: Hashes, max_distance: int) -> Iterator[Pairs]:
+    height = max(1, BLOCK // len(values))
+    for low in range(0, len(values) - 1, height):
+        rest = values[low:]
+        near = np.bitwise_count(rest[:height, None] ^ rest[None, :]) <= max_distance
+        one, other = np.nonzero(np.triu(near, 1))
+        if len(one):
+            yield np.stack([one, other], axis=1) + low
+
+
+def _cheapest(values: Hashes, max_distance: int) -> Bands | None:
+    """The bands with the least estimated work; None where all pairs are less."""
+    least, best = len(values) * (len(values) - 1) / 2, None
+    for agree in range(1, MAX_AGREE + 1):
+        if max_distance + agree > BITS or comb(max_distance + agree, agree) * SORTING * len(values) > least:
+            break
+        bands = Bands(values, max_distance, agree)
+        if (cost := bands.cost()) < least:
+            least, best = cost, bands
+    return best
+
+
+class Bands:
+    """Distinct hashes cut into `max_distance + agree` bands."""
+
+    def __init__(self, values: Hashes, max_distance: int, agree: int) -> None:
+        self.values = values
+        self.max_distance = max_distance
+        self.agree = agree
+        self.sample = values[:: max(1, len(values) // SAMPLE)]
+
+    @cached_property
+    def masks(self) -> list[int]:
+        """The most telling bits are dealt out first, so that no band is one in which all hashes agree."""
+        shares = [float(np.mean(self.sample >> np.uint64(bit) & np.uint64(1))) for bit in range(BITS)]
+        order = sorted(range(BITS), key=lambda bit: abs(shares[bit] - 0.5))
+        count = self.max_distance + self.agree
+        return [sum(1 << bit for bit in order[band::count]) for band in range(count)]
+
+    @cached_property
+    def choices(self) -> list[tuple[int, ...]]:
+        return list(combinations(range(len(self.masks)), self.agree))
+
+    def cost(self) -> float:
+        """Estimated work, in comparisons."""
+        probes = self.choices[:: max(1, len(self.choices) // PROBES)]
+        compared = 0
+        for choice in probes:
+            _, counts = np.unique(self.values & self._mask(choice), return_counts=True)
+            compared += int((counts * (counts - 1) // 2).sum())
+        return len(self.choices) * (SORTING * len(self.values) + compared / len(probes))
+
+    def _mask(self, choice: tuple[int, ...]) -> np.uint64:
+        return np.uint64(sum(self.masks[band] for band in choice))
+
+    def pairs(self) -> Iterator[Pairs]:
+        for choice in self.choices:
+            key = self.values & self._mask(choice)
+            order = np.argsort(key)
+            ordered = self.values[order]
+            for one, other in self._near(key[order], ordered):
+                new = self._is_first(ordered[one] ^ ordered[other], choice)
+                yield _ordered(order[one[new]], order[other[new]])
+
+    def _near(self, key: Hashes, ordered: Hashes) -> Iterator[tuple[Index, Index]]:
+        """Places of near hashes that have one key; both arrays are sorted by it."""
+        edges = np.flatnonzero(np.r_[True, key[1:] != key[:-1], True])
+        starts, lengths = edges[:-1], np.diff(edges)
+        for start, length in zip(starts[lengths > LONG], lengths[lengths > LONG], strict=True):
+            for pairs in _all_pairs(ordered[start : start + length], self.max_distance):
+                yield pairs[:, 0] + start, pairs[:, 1] + start
+        short = lengths <= LONG
+        wanted = np.repeat(short, lengths)
+        ends = np.repeat(starts[short] + lengths[short], lengths[short])
+        place = ends - _countdown(lengths[short])
+        for step in range(1, LONG):
+            more = place + step < ends
+            place, ends = place[more], ends[more]
+            if not len(place):
+                return
+            yield self._near_at(key, ordered, place, step, wanted)
+
+    def _near_at(
+        self, key: Hashes, ordered: Hashes, place: Index, step: int, wanted: NDArray[np.bool_]
+    ) -> tuple[Index, Index]:
+        """Near hashes of one key `step` apart: looked up one by one, or where most are `wanted`, all along."""
+        if len(place) * GATHER < len(ordered):
+            near = place[np.bitwise_count(ordered[place] ^ ordered[place + step]) <= self.max_distance]
+            return near, near + step
+        near = np.flatnonzero(np.bitwise_count(ordered[:-step] ^ ordered[step:]) <= self.max_distance)
+        near = near[wanted[near] & (key[near] == key[near + step])]
+        return near, near + step
+
+    def _is_first(self, different: Hashes, choice: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Whether no earlier choice finds the pair too: before the last chosen band, all others differ."""
+        first = np.ones(len(different), bool)
+        for band in set(range(choice[-1])) - set(choice):
+            first &= (different & np.uint64(self.masks[band])) != 0
+        return first
+
+
+def _countdown(lengths: Index) -> Index:
+    """[3, 2] -> [3, 2, 1, 2, 1]."""
+    return np.repeat(np.cumsum(lengths), lengths) - np.arange(lengths.sum())
