@@ -20,10 +20,11 @@ def distinct(play: Play, most: int) -> dict[int, Pixels]:
     """At most `most` frames, by index: the first, then one by one the frame that is farthest from all chosen ones.
 
     The distance of two frames is the share of pixels that differ; of equally far ones the earliest is taken, and an
-    exact repeat never. Plays `most` times.
+    exact repeat never. Plays `most` times; no more than MOST_HELD pixels are taken.
     """
     chosen: dict[int, Pixels] = {}
     newest, nearest = next(play()).copy(), np.empty(0, np.int64)
+    most = min(most, max(1, MOST_HELD * 4 // newest.size))
     index = 0
     while True:
         chosen[index] = newest

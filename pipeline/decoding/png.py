@@ -2,9 +2,9 @@
 
 Pillow's own reading is not exact: it cuts 16 bits off (and clips 16-bit grey), compares the transparent grey of depths
 below 8 with scaled samples, blends partly transparent frames wrongly, counts a default picture that is no part of
-the animation as its first frame, and looks at no checksum of the pixels. Here every chunk that pixels depend on must
-have the right CRC, a file without its end is truncated, and a pixel beyond its palette is an error.
-16 bits become 8 by the nearest value (PNG specification, 13.12): exact where the file was made from 8 bits.
+the animation as its first frame, and looks at no checksum of the pixels. Here every chunk must have the right CRC, a
+file without its end is truncated, and a pixel beyond its palette is an error. 16 bits become 8 by the
+nearest value (PNG specification, 13.12): exact where the file was made from 8 bits.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ from pipeline.decoding.source import Facts, Source, check_frames, check_size
 from pipeline.io import Pixels
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-TELLING = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT", b"eXIf"))
 DISPOSALS: tuple[Disposal, ...] = ("keep", "clear", "restore")
 GREY, RGB, INDEXED, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
 DEPTHS = {GREY: (1, 2, 4, 8, 16), RGB: (8, 16), INDEXED: (1, 2, 4, 8), GREY_ALPHA: (8, 16), RGB_ALPHA: (8, 16)}
@@ -70,7 +69,7 @@ class Chunks:
         self.controls: list[Control] = []
         self.sequence = 0
         found = _chunks(data)
-        name, header = next(found)
+        name, header = next(found, (b"IEND", b""))
         if name != b"IHDR" or len(header) != 13:
             raise Undecodable("unreadable", f"a PNG file that begins with {name!r}, expected IHDR")
         self.width, self.height, self.depth, self.kind, *_, self.interlaced = struct.unpack(">IIBBBBB", header)
@@ -126,19 +125,18 @@ def read(data: bytes) -> Source:
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Names and contents of the chunks that pixels depend on, up to IEND."""
+    """Names and contents of all chunks up to IEND; of a damaged one not even the name is known."""
     at, end = len(SIGNATURE), len(data)
     while at + 12 <= end:
         size, name = struct.unpack_from(">I4s", data, at)
         after = at + 8 + size
         if after + 4 > end:
             break
-        if name in TELLING:
-            if zlib.crc32(data[at + 4 : after]) != int.from_bytes(data[after : after + 4]):
-                raise Undecodable("unreadable", f"byte {at} of a PNG file: the {name.decode()} chunk is damaged")
-            if name == b"IEND":
-                return
-            yield name, data[at + 8 : after]
+        if zlib.crc32(data[at + 4 : after]) != int.from_bytes(data[after : after + 4]):
+            raise Undecodable("unreadable", f"byte {at} of a PNG file: the {name!r} chunk is damaged")
+        if name == b"IEND":
+            return
+        yield name, data[at + 8 : after]
         at = after + 4
     raise Undecodable("truncated", f"a PNG file without its end, {len(data)} bytes")
 
@@ -235,4 +233,4 @@ def _deep(chunks: Chunks, samples: Samples) -> NDArray[np.int64]:
 
 
 def _nearest(deep: NDArray[np.int64]) -> Pixels:
-    return ((deep * 510 + 65535) // 131070).astype(np.uint8)
+    return ((deep * 510 + 65535) // 131070).astype(np.uint8, order="C")

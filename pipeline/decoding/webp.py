@@ -34,6 +34,8 @@ def read(data: bytes) -> Source:
         return Source(replace(still.facts, lossless=lossless), still.play)
     rectangles = [content for name, content in parts if name == b"ANMF"]
     check_frames(len(rectangles))
+    if not rectangles:
+        raise Undecodable("unreadable", "an animated WebP file without frames")
     facts = _facts(data, rectangles)
     transparent = data[:FLAGS] + bytes([data[FLAGS] | ALPHA]) + data[FLAGS + 1 :]
     return Source(replace(facts, lossless=lossless), partial(_play, transparent, facts.frames))

@@ -13,7 +13,7 @@ from pipeline.curate import dedup
 from pipeline.errors import BadInput
 from pipeline.params import Dedup, Executor
 
-PARAMS = Dedup(max_distance=10, max_difference=8.0)
+PARAMS = Dedup(max_distance=10, max_difference=8.0, frames="first", most_frames=4)
 
 
 def deduplicate(tmp_path, works, **facts):
