@@ -58,18 +58,20 @@ def read(data: bytes) -> Source:
     if not shots:
         raise Undecodable("unreadable", "a GIF file without an image")
     first = shots[0]
-    width, height = _screen(data)
+    width, height = struct.unpack_from("<HH", data, 6)
     width, height = max(width, first.left + first.width), max(height, first.top + first.height)
     check_size(width, height)
-    open_canvas = not first.covers(width, height)
-    has_alpha = open_canvas or any(shot.key is not None or shot.disposal == "clear" for shot in shots)
+    has_alpha = not first.covers(width, height) or first.key is not None or any(map(_opens, shots, shots[1:]))
     facts = Facts("GIF", width, height, len(shots), has_alpha, lossless=True)
     return Source(facts, partial(_play, shots, width, height))
 
 
-def _screen(data: bytes) -> tuple[int, int]:
-    width, height = struct.unpack_from("<HH", data, 6)
-    return width, height
+def _opens(shot: Shot, after: Shot) -> bool:
+    """Whether what `shot` clears away may be seen through the next one."""
+    covered = after.left <= shot.left and after.top <= shot.top
+    covered &= after.left + after.width >= shot.left + shot.width
+    covered &= after.top + after.height >= shot.top + shot.height
+    return shot.disposal == "clear" and (after.key is not None or not covered)
 
 
 def _shots(data: bytes) -> Iterator[Shot]:
