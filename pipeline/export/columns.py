@@ -38,6 +38,8 @@ def _kind(value: Any) -> Kind:
     if isinstance(value, list):
         nested = {_kind(item) for item in value}
         return "strings" if nested == {"string"} else "ints" if nested == {"int64"} else "json"
+    if type(value) is int and not -(2**63) <= value < 2**63:
+        return "json"
     kinds: dict[type, Kind] = {str: "string", bool: "bool", int: "int64", float: "float64"}
     return kinds.get(type(value), "json")
 
@@ -52,4 +54,4 @@ def cell(value: Any, kind: Kind) -> Any:
     """A value as its column holds it."""
     if kind == "json" and value is not None:
         return json.dumps(value, sort_keys=True, ensure_ascii=False)
-    return None if value == [] and kind == "string" else value
+    return None if value == [] and kind not in ("strings", "ints") else value
