@@ -50,3 +50,16 @@ def test_a_figure_that_misses_its_bound_is_said_to(scrape: ModuleType) -> None:
     shown = scrape.demands([*small, *large, run("crawl", 50, 5.1, delay=0.05)])
     assert [demand.met for demand in shown] == [False, True, True, True, False, True]
     assert scrape.table([], [("lospec", demand) for demand in shown]).count("MISSED") == 2
+
+
+def test_the_decoding_benchmark_measures_every_kind_of_file(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "benchmarks" / "decoding.py", "--works", "3", "--rounds", "1"]
+    done = subprocess.run(
+        [*command, "--json", str(tmp_path / "figures.json")], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.stderr == ""
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert [(one["kind"], one["files"]) for one in figures] == [
+        ("GIF", 3), ("GIF, animated", 3), ("JPEG", 3), ("PNG", 6), ("WEBP", 3), ("all", 18),
+    ]  # fmt: skip
+    assert done.returncode == (0 if figures[-1]["ratio"] <= 1.15 else 1)

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -28,8 +28,7 @@ EXTENSION, IMAGE, TRAILER, CONTROL = 0x21, 0x2C, 0x3B, 0xF9
 INTERLACED, TABLE = 0x40, 0x80
 
 
-@dataclass(frozen=True)
-class Shot:
+class Shot(NamedTuple):
     """One image of the file, not yet decoded."""
 
     left: int

@@ -6,8 +6,6 @@ Samples count as they are: no colour management (ICC, gamma), so that a palette 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 
 import numpy as np
@@ -36,21 +34,20 @@ def read(data: bytes, format: str) -> Source:
     Raises:
         Undecodable: too_large; what Pillow raises (io.DAMAGED).
     """
-    with opened(data, format) as image:
-        turn, has_alpha = turn_of(image), image.has_transparency_data
-        drawn = image.convert("RGBA")
+    image = opened(data, format)
+    turn, has_alpha = turn_of(image), image.has_transparency_data
+    drawn = image.convert("RGBA")
     del image  # its memory serves the array: a third faster for large pictures
     rgba = upright(as_array(drawn) if has_alpha else np.array(drawn), turn)
     facts = Facts(format, rgba.shape[1], rgba.shape[0], 1, has_alpha, lossless=format != "JPEG")
     return Source(facts, lambda: iter((rgba,)))
 
 
-@contextmanager
-def opened(data: bytes, format: str) -> Iterator[ImageFile.ImageFile]:
+def opened(data: bytes, format: str) -> ImageFile.ImageFile:
     """A picture whose size is bearable."""
-    with Image.open(BytesIO(data), formats=(format,)) as image:
-        check_size(*image.size)
-        yield image
+    image = Image.open(BytesIO(data), formats=(format,))
+    check_size(*image.size)
+    return image
 
 
 def turn_of(image: ImageFile.ImageFile) -> int:

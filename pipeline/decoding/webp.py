@@ -51,9 +51,9 @@ def _parts(data: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def _facts(data: bytes, rectangles: list[bytes]) -> Facts:
-    with stills.opened(data, "WEBP") as image:
-        width, height = image.size
-        turned = stills.turn_of(image) >= 5
+    image = stills.opened(data, "WEBP")
+    width, height = image.size
+    turned = stills.turn_of(image) >= 5
     partial_frames = any(_covered(rectangle) != (0, 0, width, height) for rectangle in rectangles)
     has_alpha = bool(data[FLAGS] & ALPHA) or partial_frames
     return Facts("WEBP", *((height, width) if turned else (width, height)), len(rectangles), has_alpha, lossless=True)
@@ -66,8 +66,8 @@ def _covered(rectangle: bytes) -> tuple[int, int, int, int]:
 
 
 def _play(data: bytes, frames: int) -> Iterator[Pixels]:
-    with stills.opened(data, "WEBP") as image:
-        turn = stills.turn_of(image)
-        for number in range(frames):
-            image.seek(number)
-            yield upright(stills.as_array(image.convert("RGBA")), turn)
+    image = stills.opened(data, "WEBP")
+    turn = stills.turn_of(image)
+    for number in range(frames):
+        image.seek(number)
+        yield upright(stills.as_array(image.convert("RGBA")), turn)
