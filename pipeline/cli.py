@@ -55,6 +55,11 @@ class Kind(StrEnum):
     faces = "faces"
 
 
+class Packing(StrEnum):
+    parquet = "parquet"
+    webdataset = "webdataset"
+
+
 class Way(StrEnum):
     cell = "cell"
     majority = "majority"
@@ -405,6 +410,26 @@ def inspect(
         return
     for line in looking.lines(found):
         typer.echo(line)
+
+
+@app.command()
+def export(
+    packing: Annotated[Packing, typer.Option("--format", help="parquet needs the extra `export`.")],
+    src: Annotated[Path, typer.Option("--from", help="data/split, or any folder with a manifest.")] = layout.SPLIT,
+    out: Annotated[Path | None, typer.Option("--out", help="Default: a folder below exports/.")] = None,
+    licence: Annotated[list[str] | None, typer.Option(help="Only works under this one; may be repeated.")] = None,
+    shard_size: Annotated[int, typer.Option(min=1, help="Works a shard.")] = 1000,
+    force: Annotated[bool, typer.Option("--force", help="Replace an earlier export.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Works with their provenance in shards, for training elsewhere; the blocklist is honoured."""
+    from pipeline.export import command
+
+    outcome = command.run(
+        src, out, format=packing.value, licences=licence or [], shard_size=shard_size, blocked=layout.BLOCKLIST,
+        exports=layout.EXPORTS, force=force,
+    )  # fmt: skip
+    result(outcome, as_json)
 
 
 @app.command()

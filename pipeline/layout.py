@@ -30,6 +30,7 @@ TRAIN_METRICS = Path("metrics/train.json")
 EVALUATE_METRICS = Path("metrics/evaluate.json")
 REPORTS = Path("reports")
 DOCS = Path("docs")
+EXPORTS = Path("exports")
 STATE = Path(".state")
 
 SOURCES = ("pixeljoint", "lospec", "pixiehaus")

@@ -93,6 +93,8 @@ class Dedup(Section):
     max_distance: Annotated[int, Field(ge=0, le=16)]  # bits between 64-bit pHashes of candidates
     max_difference: Annotated[float, Field(ge=0, le=64)]  # mean absolute difference (0..255) over the foreground
     overrides: Annotated[str, Field(min_length=1)]  # file of what a person decided about pairs of works
+    frames: Literal["first", "distinct", "all"]  # of an animation: distinct = those that differ most from one another
+    most_frames: Annotated[int, Field(ge=1, le=64)]  # frames an animation may give (frames: distinct only)
 
 
 class Flatten(Section):

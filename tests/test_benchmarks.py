@@ -119,3 +119,16 @@ def test_the_sprite_benchmark_counts_what_is_merged_and_what_is_found(tmp_path: 
     assert found["distinct sprites dropped, original"] <= 3
     assert found["JPEG q85, white: found by imagehash pHash <= 10"] >= 80
     assert sorted(sheets.iterdir())
+
+
+def test_the_decoding_benchmark_measures_every_kind_of_file(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "benchmarks" / "decoding.py", "--works", "3", "--rounds", "1"]
+    done = subprocess.run(
+        [*command, "--json", str(tmp_path / "figures.json")], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.stderr == ""
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert [(one["kind"], one["files"]) for one in figures] == [
+        ("GIF", 3), ("GIF, animated", 3), ("JPEG", 3), ("PNG", 6), ("WEBP", 3), ("all", 18),
+    ]  # fmt: skip
+    assert done.returncode == (0 if figures[-1]["ratio"] <= 1.15 else 1)

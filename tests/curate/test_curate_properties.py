@@ -30,7 +30,7 @@ from pipeline import cells, manifest, pixels
 from pipeline.curate import dedup, flatten, grid, resize, split
 from pipeline.params import Dedup, Flatten, Grid, Resize, Split
 
-DEDUP = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull)
+DEDUP = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull, frames="first", most_frames=4)
 FLATTEN = Flatten(policy="contrast", backgrounds=["#c8d2dc", "#5a6478"], alpha_threshold=128, max_transparent=0.97)
 GRID = Grid(max_cell=16, min_confidence=0.55)
 RESIZE = Resize(size=64, cells=16, min_cells=4, max_aspect=3.0, larger="crop", crop="saliency")

@@ -15,7 +15,7 @@ from pipeline.errors import BadInput
 from pipeline.io import decode_rgba
 from pipeline.params import Dedup, Executor
 
-PARAMS = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull)
+PARAMS = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull, frames="first", most_frames=4)
 
 
 def deduplicate(tmp_path, works, **facts):

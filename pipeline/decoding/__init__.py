@@ -1,0 +1,95 @@
+"""Bytes of any picture that a gallery serves -> exact pixels, or a reason from a closed list.
+
+PNG (all depths and colour types, Adam7, APNG), GIF, WebP, JPEG and BMP, told apart by their first bytes, since names
+lie. No colour is invented: samples are taken as they are (`png` tells of 16 bits, `stills` of CMYK and colour
+management), EXIF orientation is applied, and colours under alpha 0 become 0. A file that is damaged anywhere in what
+was asked for gives nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from pipeline.decoding import choosing, gif, png, stills, webp
+from pipeline.decoding.faults import REASONS, Undecodable
+from pipeline.decoding.source import MAX_FRAMES, Facts, Source
+from pipeline.io import DAMAGED, Pixels
+
+__all__ = ["MAX_FRAMES", "REASONS", "Decoded", "Facts", "Frame", "Policy", "Undecodable", "decode"]
+
+Policy = Literal["first", "distinct", "all"]
+
+MAX_ANIMATION = 256_000_000  # pixels of all frames together, where more than the first is asked for
+READERS: dict[bytes, Callable[[bytes], Source]] = {
+    png.SIGNATURE: png.read,
+    b"GIF87a": gif.read,
+    b"GIF89a": gif.read,
+    b"\xff\xd8\xff": stills.read_jpeg,
+    b"BM": partial(stills.read, format="BMP"),
+}
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A picture as it is looked at; `index` is its place in the animation, from 0."""
+
+    index: int
+    rgba: Pixels  # uint8 (H, W, 4)
+
+
+@dataclass(frozen=True)
+class Decoded:
+    facts: Facts
+    frames: tuple[Frame, ...]  # at least one, by index
+
+
+def decode(data: bytes, name: str, *, frames: Policy, most: int) -> Decoded:
+    """A file's facts and the frames that are asked for; a still picture has one, whatever is asked for.
+
+    Args:
+        name: of the file, for errors.
+        frames: `first` (of an animation, not the picture that an APNG shows in its place); `distinct` = the first and
+            the frames that differ most, see `choosing.distinct`; `all` = every frame but exact repeats.
+        most: how many `distinct` frames there may be.
+
+    Raises:
+        Undecodable: with one of REASONS; its message begins with `name`.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow warns of bombs and odd metadata; both are judged here
+            source = _reader(data)(data)
+            return Decoded(source.facts, _chosen(source, frames, most))
+    except Undecodable as error:
+        raise Undecodable(error.reason, f"{name}: not a readable image: {error}") from error
+    except (*DAMAGED, zlib.error) as error:
+        reason = "truncated" if "truncated" in str(error) else "unreadable"
+        raise Undecodable(reason, f"{name}: not a readable image: {str(error) or type(error).__name__}") from error
+
+
+def _reader(data: bytes) -> Callable[[bytes], Source]:
+    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
+        return webp.read
+    for magic, reader in READERS.items():
+        if data.startswith(magic):
+            return reader
+    raise Undecodable("not_an_image", f"expected PNG, GIF, WebP, JPEG or BMP, found {data[:12]!r}")
+
+
+def _chosen(source: Source, frames: Policy, most: int) -> tuple[Frame, ...]:
+    facts = source.facts
+    if frames == "first" or facts.frames == 1:
+        return (Frame(0, next(source.play())),)
+    pixels = facts.frames * facts.width * facts.height
+    if pixels > MAX_ANIMATION:
+        raise Undecodable("too_many_frames", f"{facts.frames} frames of {facts.width}x{facts.height} pixels")
+    if frames == "all":
+        found = choosing.every(source.play)
+    else:
+        found = choosing.distinct(choosing.replayed(source.play, pixels), most)
+    return tuple(Frame(index, rgba) for index, rgba in found.items())

@@ -1,0 +1,58 @@
+"""Pixels on their way from a codec to a frame."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import ExifTags, Image
+
+from pipeline.decoding.faults import Undecodable
+from pipeline.io import DAMAGED, Pixels
+
+# EXIF orientation -> steps through the rows and columns, after they have been swapped from 5 on
+TURNS = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
+
+
+def table_of(rgb: bytes) -> Pixels:
+    """A palette of 3 bytes a colour as opaque (N, 4)."""
+    colours = np.frombuffer(rgb, np.uint8).reshape(-1, 3)
+    table = np.full((len(colours), 4), 255, np.uint8)
+    table[:, :3] = colours
+    return table
+
+
+def coloured(indices: Pixels, table: Pixels) -> Pixels:
+    """uint8 (H, W) and a palette (N, 4) -> (H, W, 4).
+
+    Raises:
+        Undecodable: unreadable, where a pixel is beyond the palette.
+    """
+    if len(table) < 256 and (largest := int(indices.max())) >= len(table):
+        raise Undecodable("unreadable", f"a pixel has colour {largest} of a palette of {len(table)}")
+    return table.view(np.uint32)[:, 0][indices].view(np.uint8).reshape(*indices.shape, 4)
+
+
+def without_hidden(rgba: Pixels) -> Pixels:
+    """The same array, 0 wherever alpha is 0."""
+    packed = rgba.view("<u4")
+    packed *= packed >= 1 << 24  # alpha is the highest byte
+    return rgba
+
+
+def orientation(exif: bytes) -> int:
+    """1 to 8, as EXIF has it; 1 (upright) where none is told or the data are damaged."""
+    try:
+        found = Image.Exif()
+        found.load(exif)
+        told = found.get(ExifTags.Base.Orientation)
+    except DAMAGED:
+        return 1
+    return told if isinstance(told, int) and told in TURNS else 1
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """(H, W, C) as it is meant to be looked at, pixels moved and never mixed, as browsers show it."""
+    if orientation == 1:
+        return pixels
+    rows, columns = TURNS[orientation]
+    turned = pixels.swapaxes(0, 1) if orientation >= 5 else pixels
+    return np.ascontiguousarray(turned[::rows, ::columns])

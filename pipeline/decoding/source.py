@@ -1,0 +1,51 @@
+"""A file whose container was read and whose frames can be asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from pipeline.decoding.faults import Undecodable
+from pipeline.io import MAX_PIXELS, Pixels
+
+MAX_FRAMES = 10_000
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What an image file says of itself; `format` by its magic bytes."""
+
+    format: str
+    width: int  # as it is looked at: EXIF orientation applied
+    height: int
+    frames: int  # of the animation; 1 = a still picture
+    has_alpha: bool  # it can hold transparency: an alpha channel, a transparent colour, a canvas left open
+    lossless: bool
+
+
+@dataclass(frozen=True)
+class Source:
+    """Facts, and a way to play the frames from the first; a frame is valid until the next is asked for."""
+
+    facts: Facts
+    play: Callable[[], Iterator[Pixels]]
+
+
+def check_size(width: int, height: int) -> None:
+    """
+    Raises:
+        Undecodable: too_large; unreadable (no pixels at all).
+    """
+    if not width or not height:
+        raise Undecodable("unreadable", f"a picture of {width}x{height} pixels")
+    if width * height > MAX_PIXELS:
+        raise Undecodable("too_large", f"{width}x{height} pixels, the limit is {MAX_PIXELS}")
+
+
+def check_frames(frames: int) -> None:
+    """
+    Raises:
+        Undecodable: too_many_frames.
+    """
+    if frames > MAX_FRAMES:
+        raise Undecodable("too_many_frames", f"{frames} frames, the limit is {MAX_FRAMES}")

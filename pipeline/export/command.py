@@ -1,0 +1,205 @@
+"""`facetopix export`: works for people who train elsewhere, as parquet or WebDataset shards.
+
+    OUT/<domain>/<split>-000000.parquet    of data/split; works-000000.parquet of any other folder
+    OUT/manifest.jsonl  stats.json  README.md
+
+Every kept work of the folder is exported or left out with a reason: blocklist (nothing but its id is told), licence.
+Images go out as the bytes that they are.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal
+
+from pipeline import blocklist, layout, manifest
+from pipeline.blocklist import Blocklist
+from pipeline.errors import BadInput
+from pipeline.export import card
+from pipeline.export.columns import Kind, kinds_of, record_of
+from pipeline.export.shards import ParquetShard, Shard, TarShard, Work, pyarrow
+from pipeline.io import output_dir, write_atomic
+from pipeline.manifest import Row
+from pipeline.pictures import EXTENSIONS
+
+Format = Literal["parquet", "webdataset"]
+
+UNSPLIT = "works"  # the name of shards where there are no splits
+UNKNOWN = "(unknown)"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which works of `src`."""
+
+    src: Path
+    licences: Collection[str]  # empty = all
+    blocked: Blocklist
+
+    def reason(self, row: Row) -> str | None:
+        """Why a work is left out."""
+        owner, slash, _ = str(row.get("source_id") or "").partition("/")
+        source = str(row.get("source") or "")
+        artists = [row.get("artist"), owner if slash and source in layout.SOURCES else None]
+        ids = (str(row["id"]), str(row.get("parent") or row["id"]))
+        if any(self.blocked.covers(id=id, source=source, artists=artists) for id in ids):
+            return "blocklist"
+        return "licence" if self.licences and row.get("licence") not in self.licences else None
+
+    def rows(self) -> Iterator[Row]:
+        return (row for row in manifest.stream_kept(self.src) if self.reason(row) is None)
+
+
+def run(
+    src: Path,
+    out: Path | None,
+    *,
+    format: Format,
+    licences: Sequence[str],
+    shard_size: int,
+    blocked: Path,
+    exports: Path,
+    force: bool,
+) -> dict[str, Any]:
+    """Export the kept works of `src`, a folder with a manifest, to `out` (None: a folder of its name in `exports`).
+
+    Returns:
+        The stats of the export: inputs, kept (exported), dropped by reason, groups and shards, sources, licences.
+
+    Raises:
+        BadInput: no manifest, nothing to export, an image that is missing or not the one of its row, `out` exists
+            (without `force`) or holds `src`, pyarrow is missing.
+    """
+    out = out or exports / f"{'-'.join(src.parts[-2:] if src.parent.name == 'raw' else src.parts[-1:])}-{format}"
+    _require_free(out, src, force)
+    if format == "parquet":
+        pyarrow()
+    wanted = Wanted(src, frozenset(licences), blocklist.load(blocked))
+    if next(wanted.rows(), None) is None:
+        raise BadInput(f"{src}: nothing to export: no kept work passes the blocklist and --licence {list(licences)}")
+    kinds = kinds_of(map(record_of, wanted.rows()))
+    with output_dir(out) as folder:
+        shelf = Shelf(folder, format, shard_size, kinds)
+        stats = manifest.write_streamed(folder, _exported(wanted, shelf))
+        stats = {**stats, **_facts(wanted, format), "groups": shelf.close()}
+        manifest.write_json(folder / "stats.json", stats)
+        write_atomic(folder / "README.md", card.text(stats).encode())
+    return {**stats, "out": str(out)}
+
+
+def _require_free(out: Path, src: Path, force: bool) -> None:
+    if src.resolve().is_relative_to(out.resolve()) or out.resolve().is_relative_to(src.resolve()):
+        raise BadInput(f"{out}: is, holds or lies in {src}, which is exported; choose another folder")
+    if out.exists() and not force:
+        raise BadInput(f"{out}: exists; --force replaces it")
+    if out.exists() and not (out / "stats.json").is_file():
+        raise BadInput(f"{out}: is no export, and is not replaced; choose another folder")
+
+
+def _exported(wanted: Wanted, shelf: Shelf) -> Iterator[tuple[str, list[Row]]]:
+    for row in manifest.stream_kept(wanted.src):
+        if (reason := wanted.reason(row)) is None:
+            path = _image(wanted.src, row)
+            shard = shelf.add(_group(row), Work(f"{row['id']}{path.suffix}", _bytes(path, row), record_of(row)))
+            yield row["id"], [{**record_of(row), "shard": shard, "status": "kept", "reason": None}]
+        else:
+            told = {} if reason == "blocklist" else record_of(row)
+            yield row["id"], [{**told, "id": row["id"], "status": "dropped", "reason": reason}]
+
+
+def _group(row: Row) -> str:
+    return f"{row['domain']}/{row['split']}" if row.get("split") else UNSPLIT
+
+
+def _image(src: Path, row: Row) -> Path:
+    """Where a work's image is: by split, by id, or (as served) by hash."""
+    if row.get("split"):
+        return src / str(row["domain"]) / str(row["split"]) / f"{row['id']}.png"
+    processed = src / "images" / f"{row['id']}.png"
+    if processed.is_file() or not row.get("sha256") or not row.get("format"):
+        return processed
+    extension = EXTENSIONS.get(str(row["format"]).upper(), "png")
+    return src / "images" / f"{row['sha256']}.{extension}"
+
+
+def _bytes(path: Path, row: Row) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise BadInput(f"{path}: the image of {row['id']} is missing; run the stage that makes it again") from error
+    if path.stem == row.get("sha256") and hashlib.sha256(data).hexdigest() != path.stem:
+        raise BadInput(f"{path}: its bytes are not those that were fetched for {row['id']}: the file is damaged")
+    return data
+
+
+def _facts(wanted: Wanted, format: Format) -> dict[str, Any]:
+    sources: Counter[str] = Counter()
+    licences: Counter[str] = Counter()
+    for row in wanted.rows():
+        sources[str(row.get("source") or UNKNOWN)] += 1
+        licences[str(row.get("licence") or UNKNOWN)] += 1
+    return {
+        "from": wanted.src.as_posix(),
+        "format": format,
+        "version": version("facetopix"),
+        "only_licences": sorted(wanted.licences),
+        "sources": dict(sorted(sources.items())),
+        "licences": dict(sorted(licences.items())),
+    }
+
+
+@dataclass
+class Shelf:
+    """The shards of an export, a row of them for each group of works, e.g. pixel/train."""
+
+    folder: Path
+    format: Format
+    size: int  # works a shard
+    kinds: dict[str, Kind]
+    open: dict[str, Shard] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, group: str, work: Work) -> str:
+        """Put a work on; returns the name of its shard."""
+        number, place = divmod(self.counts[group], self.size)
+        name = self._name(group, number)
+        if place == 0:
+            self._open(group, name)
+        self.open[group].add(work)
+        self.counts[group] += 1
+        return name
+
+    def _name(self, group: str, number: int) -> str:
+        return f"{group}-{number:06d}.{'tar' if self.format == 'webdataset' else 'parquet'}"
+
+    def _open(self, group: str, name: str) -> None:
+        if group in self.open:
+            self.open[group].close()
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.open[group] = (TarShard if self.format == "webdataset" else ParquetShard)(path, self.kinds)
+
+    def close(self) -> dict[str, Any]:
+        """Group -> works, and each shard's name, works and hash."""
+        for shard in self.open.values():
+            shard.close()
+        counts = sorted(self.counts.items())
+        return {group: {"works": count, "shards": self._shards(group, count)} for group, count in counts}
+
+    def _shards(self, group: str, count: int) -> list[dict[str, Any]]:
+        names = [self._name(group, number) for number in range(-(-count // self.size))]
+        works = [min(self.size, count - number * self.size) for number in range(len(names))]
+        return [
+            {"name": name, "works": held, "sha256": _digest(self.folder / name)}
+            for name, held in zip(names, works, strict=True)
+        ]
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

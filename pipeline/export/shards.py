@@ -1,0 +1,124 @@
+"""Files that hold many works each, the same bytes on every run."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple, Protocol
+
+from pipeline.errors import BadInput
+from pipeline.export.columns import Kind, cell
+
+BATCH = 100  # works of a row group of a table ...
+BATCH_BYTES = 32 << 20  # ... or as many as have images of so many bytes together; no more are held in memory
+
+FEATURES = {
+    "string": {"dtype": "string", "_type": "Value"},
+    "json": {"dtype": "string", "_type": "Value"},
+    "bool": {"dtype": "bool", "_type": "Value"},
+    "int64": {"dtype": "int64", "_type": "Value"},
+    "float64": {"dtype": "float64", "_type": "Value"},
+    "strings": {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"},
+    "ints": {"feature": {"dtype": "int64", "_type": "Value"}, "_type": "List"},
+}
+
+
+class Work(NamedTuple):
+    """A work on its way into a shard."""
+
+    name: str  # id and extension
+    data: bytes  # the image file
+    record: Mapping[str, Any]
+
+
+class Shard(Protocol):
+    """One file; whole once closed."""
+
+    def add(self, work: Work) -> None: ...
+    def close(self) -> None: ...
+
+
+class TarShard:
+    """WebDataset: <id>.<extension> and <id>.json of each work, in a plain tar without times and owners."""
+
+    def __init__(self, path: Path, _kinds: Mapping[str, Kind]) -> None:
+        self._tar = tarfile.open(path, "w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 (closed by close)
+
+    def add(self, work: Work) -> None:
+        text = json.dumps(work.record, sort_keys=True, ensure_ascii=False) + "\n"
+        self._file(work.name, work.data)
+        self._file(f"{work.record['id']}.json", text.encode())
+
+    def _file(self, name: str, data: bytes) -> None:
+        member = tarfile.TarInfo(name)
+        member.size = len(data)
+        self._tar.addfile(member, io.BytesIO(data))
+
+    def close(self) -> None:
+        self._tar.close()
+
+
+class ParquetShard:
+    """A row a work; `image` is {bytes, path}, which Hugging Face's datasets reads as an Image."""
+
+    def __init__(self, path: Path, kinds: Mapping[str, Kind]) -> None:
+        self._arrow = pyarrow()
+        self._kinds = kinds
+        self._waiting: list[dict[str, Any]] = []
+        self._bytes = 0
+        self._schema = self._arrow.schema(
+            [("image", self._image_type()), *((name, self._type(kind)) for name, kind in kinds.items())],
+            metadata={"huggingface": json.dumps({"info": {"features": features(kinds)}})},
+        )
+        self._file = self._arrow.parquet.ParquetWriter(path, self._schema, compression="zstd")
+
+    def _image_type(self) -> Any:
+        return self._arrow.struct([("bytes", self._arrow.binary()), ("path", self._arrow.string())])
+
+    def _type(self, kind: Kind) -> Any:
+        arrow = self._arrow
+        lists = {"strings": arrow.list_(arrow.string()), "ints": arrow.list_(arrow.int64())}
+        plain = {"bool": arrow.bool_(), "int64": arrow.int64(), "float64": arrow.float64()}
+        return lists.get(kind) or plain.get(kind) or arrow.string()
+
+    def add(self, work: Work) -> None:
+        values = {name: cell(work.record.get(name), kind) for name, kind in self._kinds.items()}
+        self._waiting.append({"image": {"bytes": work.data, "path": work.name}, **values})
+        self._bytes += len(work.data)
+        if len(self._waiting) == BATCH or self._bytes >= BATCH_BYTES:
+            self._write()
+
+    def _write(self) -> None:
+        if self._waiting:
+            self._file.write_table(self._arrow.Table.from_pylist(self._waiting, schema=self._schema))
+            self._waiting, self._bytes = [], 0
+
+    def close(self) -> None:
+        self._write()
+        self._file.close()
+
+
+def features(kinds: Mapping[str, Kind]) -> dict[str, Any]:
+    """The columns in the words of Hugging Face's datasets."""
+    return {"image": {"_type": "Image"}, **{name: FEATURES[kind] for name, kind in kinds.items()}}
+
+
+def pyarrow() -> ModuleType:
+    """
+    Raises:
+        BadInput: it is not installed.
+    """
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise BadInput(
+            "a parquet export needs pyarrow, which is not installed: install the extra `export` "
+            "(uv sync --extra export, or pip install 'facetopix[export]'), or use --format webdataset"
+        ) from error
+    module: ModuleType = pyarrow
+    return module
