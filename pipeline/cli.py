@@ -238,7 +238,10 @@ def faces(out: Out = layout.FACES, params: ParamsFile = PARAMS) -> None:
 
     values = _load(params)
     with _stage("faces"):
-        result(stage.run(layout.INPUT_FACES, out, values.faces, values.sample, values.resize.size, values.executor))
+        stats = stage.run(
+            layout.INPUT_FACES, out, values.faces, values.sample, values.resize.size, values.executor, layout.BLOCKLIST
+        )
+    result(stats)
 
 
 @app.command()
