@@ -292,7 +292,7 @@ def split(out: Out = layout.SPLIT, params: ParamsFile = PARAMS) -> None:
 
     values = _load(params)
     with _stage("split"):
-        result(stage.run(layout.RESIZE, layout.FACES, out, values.split, values.seed))
+        result(stage.run(layout.RESIZE, layout.FACES, out, values.split, values.seed, layout.DEDUP))
 
 
 @app.command()
