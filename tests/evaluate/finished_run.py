@@ -81,7 +81,7 @@ def _write_split(data: Path, works: list, art: list, people: list, faces: list) 
     for domain, members, pictures in (("pixel", works[:-1], art), ("faces", people, faces)):
         for member, picture in zip(members, pictures, strict=False):
             io.write_png(data / "split" / domain / "test" / f"{member['id']}.png", picture)
-            rows.append(manifest.kept(member, domain=domain, part="test"))
+            rows.append(manifest.kept(member, domain=domain, split="test"))
     manifest.write(data / "split", rows, inputs=[row["id"] for row in rows])
 
 
