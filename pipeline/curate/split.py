@@ -161,7 +161,11 @@ def _addresses(domain: str, row: Row, artist: Artist | None, rgb: Pixels) -> lis
 
 def _kin(rgb: Pixels, background: str | None) -> list[Address]:
     """What a picture shares with its mirror image and its recolours on any ground; nothing if it is too simple."""
-    ground = rgb[..., 0] < 0 if background is None else (rgb == np.array(pixels.parse_colour(background))).all(axis=2)
+    ground = (
+        rgb[..., 0] < 0
+        if background is None
+        else (rgb == np.array(pixels.parse_colour(background), np.uint8)).all(axis=2)
+    )
     core, _ = pixels.canonical(np.dstack([rgb, np.where(ground, 0, 255).astype(np.uint8)]))
     return [("kin", pixels.kinship(core))] if min(core.shape[:2]) >= MIN_KIN else []
 

@@ -34,6 +34,7 @@ def render(root: Path, params: Params, environment: Environment) -> str:
         "sample": bool(rows) and all(row.get("origin") == "sample" for row in rows),
         "licences": census.licences(found),
         "origins": provenance.origins(rows),
+        "fetched": census.fetched(found),
         "refusals": census.refusals(found),
         "reasons": census.REFUSALS,
         "consents": census.consents(found),

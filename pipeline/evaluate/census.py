@@ -90,6 +90,14 @@ def generated(rows: Iterable[Row]) -> dict[str, int]:
     return {"yes": said[True], "no": said[False], UNTOLD: said[None]}
 
 
+def fetched(census: Census) -> tuple[str, str] | None:
+    """The first and the last day on which a kept work was fetched, as its source's clock had it."""
+    days = sorted(
+        str(row["fetched_at"])[:10] for row in census.served if row["status"] == "kept" and row.get("fetched_at")
+    )
+    return (days[0], days[-1]) if days else None
+
+
 # makers
 
 

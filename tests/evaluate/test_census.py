@@ -99,3 +99,11 @@ def test_refusals_are_told_per_source_also_where_there_are_none():
     found = dict(census.refusals(Census(rows, [], [], [], [])))
     assert found["a"] == [("noai", 1), ("robots", 0), ("blocklist", 0)]
     assert found["b"] == [("noai", 0), ("robots", 0), ("blocklist", 0)]
+
+
+def test_the_days_of_fetching_are_those_of_kept_works():
+    days = {"a": "2025-03-01T10:00:00Z", "b": "2024-12-31T23:59:59Z", "c": None}
+    rows = [{"id": name, "status": "kept", "fetched_at": day} for name, day in days.items()]
+    gone = {"id": "d", "status": "failed", "fetched_at": "2020-01-01T00:00:00Z"}
+    assert census.fetched(Census([*rows, gone], [], [], [], [])) == ("2024-12-31", "2025-03-01")
+    assert census.fetched(NOTHING) is None
