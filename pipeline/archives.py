@@ -90,7 +90,9 @@ def _tar_members(archive: Path, tar: tarfile.TarFile) -> Iterator[Member]:
 
 
 def _write_all(archive: Path, members: Iterator[Member], folder: Path, limits: Limits) -> int:
-    total = limits.total(archive.stat().st_size)
+    packed = archive.stat().st_size
+    total = limits.total(packed)
+    rule = f"an archive of {packed} bytes may unpack to {total}, a file in it to {limits.member_bytes}"
     names: dict[str, str] = {}
     written = 0
     for number, member in enumerate(members, 1):
@@ -101,7 +103,12 @@ def _write_all(archive: Path, members: Iterator[Member], folder: Path, limits: L
             continue
         _require_new(archive, relative, names)
         with member.content as content:
-            written += _write(archive, member, content, folder / relative, min(limits.member_bytes, total - written))
+            allowed = min(limits.member_bytes, total - written)
+            try:
+                written += _write(content, folder / relative, allowed)
+            except _TooMuchError as error:
+                what = f"{member.name!r} unpacks to more than is allowed ({allowed} bytes)"
+                raise BadInput(f"{archive}: {what}: {rule}") from error
     return len(names)
 
 
@@ -121,7 +128,11 @@ def _require_new(archive: Path, path: PurePosixPath, names: dict[str, str]) -> N
     names[key] = str(path)
 
 
-def _write(archive: Path, member: Member, content: IO[bytes], target: Path, allowed: int) -> int:
+class _TooMuchError(Exception):
+    """More bytes than were allowed."""
+
+
+def _write(content: IO[bytes], target: Path, allowed: int) -> int:
     """Counts what is really read: the size that an archive claims proves nothing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     written = 0
@@ -129,6 +140,6 @@ def _write(archive: Path, member: Member, content: IO[bytes], target: Path, allo
         while chunk := content.read(READ):
             written += len(chunk)
             if written > allowed:
-                raise BadInput(f"{archive}: {member.name!r} unpacks to more than is allowed ({allowed} bytes)")
+                raise _TooMuchError
             file.write(chunk)
     return written
