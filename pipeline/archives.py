@@ -107,7 +107,7 @@ def _write_all(archive: Path, members: Iterator[Member], folder: Path, limits: L
             try:
                 written += _write(content, folder / relative, allowed)
             except _TooMuchError as error:
-                what = f"{member.name!r} unpacks to more than is allowed ({allowed} bytes)"
+                what = f"{member.name!r} unpacks to more than is allowed ({allowed} bytes more)"
                 raise BadInput(f"{archive}: {what}: {rule}") from error
     return len(names)
 
