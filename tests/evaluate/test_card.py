@@ -177,6 +177,15 @@ def test_only_a_run_on_the_sample_alone_says_so(finished_run, parameters, page):
     assert "Of 11 works, 11 come without a licence." in text
 
 
+def test_the_days_of_fetching_stand_with_the_sources(finished_run, parameters, page):
+    assert "Fetched" not in page
+    rewrite(finished_run / "data/raw/lospec", lambda row: {**row, "fetched_at": "2026-01-31T08:00:00Z"})
+    assert "Fetched on 2026-01-31, by the sample's fixed clock." in text_of(draw(finished_run, parameters))
+    rewrite(finished_run / "data/raw/pixeljoint", lambda row: {**row, "fetched_at": "2026-02-01T08:00:00Z"})
+    rewrite(finished_run / "data/split", lambda row: {**row, "origin": "live"})
+    assert "Fetched from 2026-01-31 to 2026-02-01." in text_of(draw(finished_run, parameters))
+
+
 def test_a_folder_without_data_is_a_card_of_zeros(tmp_path, parameters):
     words = text_of(draw(tmp_path, parameters))
     assert "0 pixel-art pictures of 0 works and 0 faces from 0 sources" in words
