@@ -5,6 +5,7 @@ from __future__ import annotations
 import lzma
 import stat
 import tarfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -25,9 +26,15 @@ class Limits:
     members: int
     bytes: int  # in all
     member_bytes: int
+    ratio: int  # bytes in all over those of the archive; beyond, only `any_bytes` are allowed
+    any_bytes: int  # in all, however small the archive: flat BMPs of pixel art shrink to a hundredth
+
+    def total(self, packed: int) -> int:
+        """Bytes that an archive of `packed` bytes may unpack to."""
+        return min(self.bytes, max(self.any_bytes, self.ratio * packed))
 
 
-LIMITS = Limits(members=200_000, bytes=16 << 30, member_bytes=256 << 20)
+LIMITS = Limits(members=200_000, bytes=16 << 30, member_bytes=256 << 20, ratio=100, any_bytes=256 << 20)
 
 
 def is_archive(path: Path) -> bool:
@@ -42,8 +49,9 @@ def unpack(archive: Path, folder: Path, limits: Limits = LIMITS) -> int:
     """Write the regular files of an archive below `folder`, which must not hold them yet; returns their number.
 
     Raises:
-        BadInput: damaged or encrypted; an absolute or climbing name, a link, a device, a name twice; over a limit.
-            What was written until then stays: unpack into a folder that can be thrown away.
+        BadInput: damaged or encrypted; an absolute or climbing name, a link, a device; two names that are one where
+            file systems ignore case or composition; over a limit. What was written until then stays: unpack into a
+            folder that can be thrown away.
     """
     try:
         if zipfile.is_zipfile(archive):
@@ -82,18 +90,26 @@ def _tar_members(archive: Path, tar: tarfile.TarFile) -> Iterator[Member]:
 
 
 def _write_all(archive: Path, members: Iterator[Member], folder: Path, limits: Limits) -> int:
-    files = written = 0
+    packed = archive.stat().st_size
+    total = limits.total(packed)
+    rule = f"an archive of {packed} bytes may unpack to {total}, a file in it to {limits.member_bytes}"
+    names: dict[str, str] = {}
+    written = 0
     for number, member in enumerate(members, 1):
         relative = _safe(archive, member.name)
         if number > limits.members:
             raise BadInput(f"{archive}: more than {limits.members} members")
         if member.content is None:
             continue
+        _require_new(archive, relative, names)
         with member.content as content:
-            allowed = min(limits.member_bytes, limits.bytes - written)
-            written += _write(archive, member, content, folder / relative, allowed)
-        files += 1
-    return files
+            allowed = min(limits.member_bytes, total - written)
+            try:
+                written += _write(content, folder / relative, allowed)
+            except _TooMuchError as error:
+                what = f"{member.name!r} unpacks to more than is allowed ({allowed} bytes more)"
+                raise BadInput(f"{archive}: {what}: {rule}") from error
+    return len(names)
 
 
 def _safe(archive: Path, name: str) -> PurePosixPath:
@@ -104,7 +120,19 @@ def _safe(archive: Path, name: str) -> PurePosixPath:
     return path
 
 
-def _write(archive: Path, member: Member, content: IO[bytes], target: Path, allowed: int) -> int:
+def _require_new(archive: Path, path: PurePosixPath, names: dict[str, str]) -> None:
+    """Some file systems ignore case or composition: there a second name would overwrite the first file."""
+    key = unicodedata.normalize("NFC", str(path).casefold())
+    if key in names:
+        raise BadInput(f"{archive}: {names[key]!r} and {str(path)!r} would be one file, at least where case is ignored")
+    names[key] = str(path)
+
+
+class _TooMuchError(Exception):
+    """More bytes than were allowed."""
+
+
+def _write(content: IO[bytes], target: Path, allowed: int) -> int:
     """Counts what is really read: the size that an archive claims proves nothing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     written = 0
@@ -112,6 +140,6 @@ def _write(archive: Path, member: Member, content: IO[bytes], target: Path, allo
         while chunk := content.read(READ):
             written += len(chunk)
             if written > allowed:
-                raise BadInput(f"{archive}: {member.name!r} unpacks to more than is allowed ({allowed} bytes)")
+                raise _TooMuchError
             file.write(chunk)
     return written

@@ -9,8 +9,6 @@ One JSON object a line; `note` and `date` are free text for the people who keep 
 from __future__ import annotations
 
 import json
-import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 from pipeline import layout
 from pipeline.errors import BadInput
 from pipeline.io import write_atomic
+from pipeline.names import plain, work_of
 
 Entry = Mapping[str, str | None]
 Key = tuple[str, str | None, str | None]  # what an entry covers: (id, None, None) or ("", artist, source)
@@ -29,7 +28,6 @@ EXPECTED = (
     + " or ".join(f'"{source}"' for source in SOURCES)
     + '}, with "note" and "date" as texts if any'
 )
-PART = re.compile(r"(-f\d+|-t\d+x\d+)+$")  # of the id of a frame or tile
 
 
 @dataclass(frozen=True)
@@ -42,14 +40,9 @@ class Blocklist:
         """Whether this work is blocked, by its id, its parent's id, or one of its artists (None = not told)."""
         if not self.keys:
             return False
-        names = {_plain(artist) for artist in artists if artist}
+        names = {plain(artist) for artist in artists if artist}
         wanted: set[Key] = {("", name, place) for name in names for place in (None, source)}
         return not self.keys.isdisjoint(wanted | {(work_of(id), None, None)})
-
-
-def work_of(id: str) -> str:
-    """The id of the work that a frame or tile is part of; any other id as it is."""
-    return PART.sub("", id)
 
 
 def blocklist_of(entries: Iterable[Entry]) -> Blocklist:
@@ -99,14 +92,7 @@ def _sorted(entries: Iterable[Entry]) -> list[Entry]:
 def _key(entry: Entry) -> Key:
     if (id := entry.get("id")) is not None:
         return work_of(id.strip()), None, None
-    return "", _plain(entry["artist"] or ""), entry["source"]
-
-
-def _plain(name: str) -> str:
-    """A name as it is compared: without regard to case, width, composition and white space."""
-    for _ in range(2):  # folding can undo a composition, and the other way round
-        name = unicodedata.normalize("NFKC", name).casefold()
-    return " ".join(name.split())
+    return "", plain(entry["artist"] or ""), entry["source"]
 
 
 def _read(path: Path) -> list[Entry]:
@@ -132,7 +118,7 @@ def _checked(raw: Any, where: str) -> Entry:
     allowed = {kind, "note", "date"} | ({"source"} if kind == "artist" else set())
     if unknown := sorted(map(str, raw.keys() - allowed)):
         raise BadInput(f"{where}: unknown key {unknown[0]!r}; {EXPECTED}")
-    if not all(_is_text(raw[key]) for key in raw.keys() - {"source"}) or not _plain(raw.get(kind, "")):
+    if not all(_is_text(raw[key]) for key in raw.keys() - {"source"}) or not plain(raw.get(kind, "")):
         raise BadInput(f"{where}: found {dict(raw)!r}; {EXPECTED}")
     if raw.get("source") not in (None, *SOURCES):
         raise BadInput(f"{where}: unknown source {raw['source']!r}; {EXPECTED}")

@@ -243,7 +243,10 @@ def faces(out: Out = layout.FACES, params: ParamsFile = PARAMS) -> None:
 
     values = _load(params)
     with _stage("faces"):
-        result(stage.run(layout.INPUT_FACES, out, values.faces, values.sample, values.resize.size, values.executor))
+        stats = stage.run(
+            layout.INPUT_FACES, out, values.faces, values.sample, values.resize.size, values.executor, layout.BLOCKLIST
+        )
+    result(stats)
 
 
 @app.command()
@@ -294,7 +297,7 @@ def split(out: Out = layout.SPLIT, params: ParamsFile = PARAMS) -> None:
 
     values = _load(params)
     with _stage("split"):
-        result(stage.run(layout.RESIZE, layout.FACES, out, values.split, values.seed))
+        result(stage.run(layout.RESIZE, layout.FACES, out, values.split, values.seed, layout.DEDUP))
 
 
 @app.command()

@@ -24,6 +24,7 @@ from pipeline import layout
 from pipeline.blocklist import Entry
 from pipeline.errors import BadInput
 from pipeline.io import write_atomic
+from pipeline.names import work_of
 
 REBUILD = ("uv run dvc repro", "uv run dvc gc --workspace")
 
@@ -143,7 +144,7 @@ class _Search:
         works = set()
         for record in records:
             place = str(record.get("source") or source)
-            id, artists = lists.work_of(_id(record, place)), _artists(record, place)
+            id, artists = work_of(_id(record, place)), _artists(record, place)
             for name, wish in self._wishes:
                 if not _is_blank(record) and wish.covers(id=id, source=place, artists=artists):
                     self.found[name].add(id)

@@ -84,6 +84,8 @@ class Faces(Section):
 
     origin: Literal["sample", "inputs"]
     limit: Annotated[int, Field(ge=1)] | None
+    detector: Annotated[str, Field(min_length=1)] | None  # OpenCV cascade that cuts faces out; null = centre of inputs
+    margin: Annotated[float, Field(ge=0, le=2)]  # around a detected face, on every side, in shares of its side
     max_distance: Annotated[int, Field(ge=0, le=16)]  # bits between 64-bit pHashes of duplicates; 0 = equal hash
 
 
@@ -137,6 +139,17 @@ class Split(Section):
     val: Annotated[float, Field(ge=0, le=0.5)]  # share of the works
     test: Annotated[float, Field(ge=0, le=0.5)]
     licences: list[str]  # keep only works under these; empty = all
+    min_transparent: Share  # artworks outside are dropped; 0 and 1: none, not even of unknown share
+    max_transparent: Share
+
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> Split:
+        if self.min_transparent > self.max_transparent:
+            raise ValueError(
+                "min_transparent must not be above max_transparent, got "
+                f"{self.min_transparent} and {self.max_transparent}"
+            )
+        return self
 
 
 class Resnet(Section):

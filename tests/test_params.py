@@ -52,6 +52,10 @@ def changed(tmp_path: Path, key: str, value: Any) -> Path:
         ("dedup.max_distnace", 3, ["dedup.max_distnace is unknown", "max_distance"]),
         ("colour", 1, ["colour is unknown", "epochs"]),
         ("-split.val", None, ["split.val is missing"]),
+        ("split.min_transparent", 1.5, ["split.min_transparent", ">= 0 and <= 1", "got 1.5"]),
+        ("split.max_transparent", -0.1, ["split.max_transparent", ">= 0 and <= 1", "got -0.1"]),
+        ("faces.margin", 3.0, ["faces.margin", ">= 0 and <= 2", "got 3.0"]),
+        ("faces.detector", "", ["faces.detector", "got ''"]),
         ("scrape.limit", 0, ["scrape.limit", ">= 1", "got 0"]),
         ("scrape", 3, ["scrape", "got 3"]),
     ],
@@ -64,6 +68,16 @@ def test_a_wrong_value_is_named_with_its_key_its_value_and_what_was_expected(
         load(file)
     for word in [str(file), *words]:
         assert word in str(caught.value)
+
+
+def test_an_empty_range_of_transparency_is_refused(tmp_path: Path) -> None:
+    file = changed(tmp_path, "split.min_transparent", 0.5)
+    text = file.read_text(encoding="utf-8").replace("max_transparent: 1.0", "max_transparent: 0.25")
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(BadParams, match=r"split: .*must not be above max_transparent, got 0.5 and 0.25"):
+        load(file)
+    file.write_text(text.replace("max_transparent: 0.25", "max_transparent: 0.5"), encoding="utf-8")
+    assert load(file).split.max_transparent == 0.5
 
 
 def test_every_wrong_key_is_told_at_once(tmp_path: Path) -> None:

@@ -132,7 +132,8 @@ def test_models_import_nothing_of_the_pipeline_and_no_stage_imports_the_command_
 
 def test_direct_dependencies_are_pinned_exactly_and_the_others_by_constraints() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    direct = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"]]
+    extras = [pin for pins in project["project"].get("optional-dependencies", {}).values() for pin in pins]
+    direct = [*project["project"]["dependencies"], *project["dependency-groups"]["dev"], *extras]
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9a-z.]+( ; sys_platform .+)?", pin) for pin in direct), direct
     constraints = project["tool"]["uv"]["constraint-dependencies"]
     assert len(constraints) > 50

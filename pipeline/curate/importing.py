@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline import archives, io, manifest, pictures
+from pipeline import archives, io, manifest, notes, pictures
 from pipeline.blocklist import Blocklist, load
 from pipeline.errors import BadInput
 from pipeline.manifest import Row
+from pipeline.notes import Notes
 
 SOURCE = "inputs"
-MANIFEST = "manifest.csv"  # columns path (relative to its folder) and any of those below
 TEXT_COLUMNS = ("title", "artist", "posted", "licence", "page_url", "image_url", "identity")
 UNKNOWN = dict.fromkeys(("fetched_at", "format", "width", "height", "frames", "has_alpha"))  # what a crawl adds
-
-Notes = dict[str, str]  # one line of a manifest.csv by column
 
 
 def run(src: Path, dst: Path, blocklist: Path) -> dict[str, Any]:
@@ -30,15 +27,15 @@ def run(src: Path, dst: Path, blocklist: Path) -> dict[str, Any]:
     """
     blocked = load(blocklist)
     files = pictures.files_below(src) if src.is_dir() else []
-    notes = _notes(src) if files else {}
+    said = notes.read(src) if files else {}
     with io.output_dir(dst) as out:
         (out / "images").mkdir()
-        rows = [_import(path, src, notes.get(path, {}), blocked, out / "images") for path in files]
+        rows = [_import(path, src, said.get(path, {}), blocked, out / "images") for path in files]
         return manifest.write(out, rows, inputs=[row["id"] for row in rows])
 
 
-def _import(path: Path, src: Path, notes: Notes, blocked: Blocklist, images: Path) -> Row:
-    row = _blank_row(path.relative_to(src).as_posix(), notes)
+def _import(path: Path, src: Path, said: Notes, blocked: Blocklist, images: Path) -> Row:
+    row = _blank_row(notes.source_id(path.relative_to(src)), said)
     if blocked.covers(id=row["id"], source=SOURCE, artists=[row["artist"]]):
         untold = _blank_row(row["source_id"], {})
         return manifest.dropped(untold, "blocklist", **UNKNOWN, sha256=None, bytes=None)
@@ -54,10 +51,10 @@ def _import(path: Path, src: Path, notes: Notes, blocked: Blocklist, images: Pat
     return manifest.kept(row, **{**UNKNOWN, **facts})
 
 
-def _blank_row(source_id: str, notes: Notes) -> Row:
-    tags = [tag.strip() for tag in notes.get("tags", "").replace(";", ",").split(",") if tag.strip()]
-    known = {column: notes.get(column) or None for column in TEXT_COLUMNS}
-    generated = {"true": True, "1": True, "false": False, "0": False}.get(notes.get("ai_generated", "").lower())
+def _blank_row(source_id: str, said: Notes) -> Row:
+    tags = [tag.strip() for tag in said.get("tags", "").replace(";", ",").split(",") if tag.strip()]
+    known = {column: said.get(column) or None for column in TEXT_COLUMNS}
+    generated = {"true": True, "1": True, "false": False, "0": False}.get(said.get("ai_generated", "").lower())
     return {
         "id": f"{SOURCE}-{hashlib.sha256(source_id.encode()).hexdigest()[:16]}",
         "source": SOURCE,
@@ -68,24 +65,6 @@ def _blank_row(source_id: str, notes: Notes) -> Row:
         "ai_generated": generated,
         "consent": None,
     }
-
-
-def _notes(src: Path) -> dict[Path, Notes]:
-    """File -> its line; outer manifests are read first, so that the nearest one wins."""
-    tables = sorted(src.rglob(MANIFEST), key=lambda path: (len(path.parts), path))
-    return {path: line for table in tables for path, line in _read_table(table)}
-
-
-def _read_table(table: Path) -> Iterator[tuple[Path, Notes]]:
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            if "path" not in (reader.fieldnames or ()):
-                raise BadInput(f"{table}: expected a column named path, found {reader.fieldnames}")
-            for line in reader:
-                yield table.parent / line["path"], {key: value for key, value in line.items() if key and value}
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise BadInput(f"{table}: not a UTF-8 CSV file: {error}") from error
 
 
 def add(kind: Literal["art", "faces"], paths: Sequence[Path], inputs: Path) -> dict[str, Any]:

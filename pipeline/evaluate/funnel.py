@@ -69,7 +69,7 @@ def count(stage: Stage) -> Counts:
     rows = manifest.read(stage.folder)
     tally = manifest.tally(rows)
     given = {row["id"] for source in stage.sources if source.is_dir() for row in manifest.read_kept(source)}
-    accounted = {row["id"] if row["id"] in given or not given else row.get("parent") for row in rows}
+    accounted = {row["id"] if row["id"] in given else row.get("parent") or row["id"] for row in rows}
     return Counts(
         stage.name, len(given or accounted), tally["kept"], tally["dropped"], tally["failed"],
         tuple(tally["reasons"].items()), accounted == given if stage.sources else _declared(stage) == len(accounted),

@@ -1,4 +1,4 @@
-"""The report stage: one self-contained page that a person reads, the same bytes for the same inputs."""
+"""The report stage: the self-contained pages that a person reads, the same bytes for the same inputs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import io
 from pipeline.errors import BadInput
-from pipeline.evaluate import charts, funnel, provenance, showcase, verdicts
+from pipeline.evaluate import card, charts, funnel, provenance, showcase, verdicts
 from pipeline.evaluate.thumbnails import Thumbnail, strip
 from pipeline.manifest import Row
 from pipeline.params import Params
@@ -22,22 +22,36 @@ RESULTS_OF_RUN = ("executor",)  # sections on which no result depends: not on th
 
 
 def run(root: Path, dst: Path, params: Params) -> dict[str, Any]:
-    """Write `dst/index.html`.
+    """Write `dst/index.html` and, beside it, the data card `dst/dataset.html`.
 
     Reads, below `root`: `data/` (manifests, stats, pictures), `artifacts/{baselines,style,translate,cyclegan}/`,
     `metrics/evaluate.json` and `plots/train/<generator>/plots/metrics/train/*.tsv`. Only the metrics must be there;
     what is missing is left out of the page.
 
     Returns:
-        `bytes` of the page, `pictures` in it.
+        `bytes` of the page and `pictures` in it; of the card `card_bytes` and `card_pictures`.
 
     Raises:
         BadInput: no metrics, or a picture or curve that cannot be read.
     """
-    page = render(root, params)
+    page, data_card = render(root, params), card.render(root, params, environment())
     with io.output_dir(dst) as out:
         io.write_atomic(out / "index.html", page.encode())
-    return {"bytes": len(page.encode()), "pictures": page.count("data:image/png")}
+        io.write_atomic(out / "dataset.html", data_card.encode())
+    return {
+        "bytes": len(page.encode()),
+        "pictures": page.count("data:image/png"),
+        "card_bytes": len(data_card.encode()),
+        "card_pictures": data_card.count("data:image/png"),
+    }
+
+
+def environment() -> Environment:
+    """Templates of this package; everything is escaped, and a forgotten value is an error."""
+    return Environment(
+        loader=PackageLoader("pipeline.evaluate"), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
 
 
 def render(root: Path, params: Params) -> str:
@@ -45,10 +59,6 @@ def render(root: Path, params: Params) -> str:
     evaluated = read_metrics(root)
     table, goals = evaluated["methods"], evaluated["targets"]
     rows = provenance.kept_rows(root / "data")
-    environment = Environment(
-        loader=PackageLoader("pipeline.evaluate"), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
-    )  # fmt: skip
     context = {
         "result": verdicts.result(table, goals),
         "metrics": verdicts.METRICS,
@@ -63,7 +73,7 @@ def render(root: Path, params: Params) -> str:
         "params": _sections(params),
         "sample": bool(rows) and all(row.get("origin") == "sample" for row in rows),
     }
-    return environment.get_template("report.html").render(context)
+    return environment().get_template("report.html").render(context)
 
 
 def read_metrics(root: Path) -> dict[str, Any]:

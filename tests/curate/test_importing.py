@@ -1,51 +1,20 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import stat
-import tarfile
-import zipfile
-from pathlib import Path
 
 import pytest
-from sprites import FOE, HERO, art, encoded, rows_of, scaled
+from packing import PNG, place, tarred, zipped
+from sprites import FOE, art, encoded, rows_of, scaled
 
-from pipeline import archives, blocklist
+from pipeline import blocklist
 from pipeline.curate import importing
 from pipeline.errors import BadInput
 
-PNG = encoded(art(HERO))
 KEYS = {
     "id", "source", "source_id", "origin", "page_url", "image_url", "title", "artist", "posted", "tags", "licence",
     "ai_generated", "consent", "fetched_at", "sha256", "bytes", "format", "width", "height", "frames", "has_alpha",
     "status", "reason",
 }  # fmt: skip
-
-
-def place(path: Path, data: bytes = PNG) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    return path
-
-
-def zipped(path: Path, members: dict[str, bytes], mode: int = 0) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, data in members.items():
-            info = zipfile.ZipInfo(name)
-            info.external_attr = mode << 16
-            file.writestr(info, data, zipfile.ZIP_DEFLATED)
-    return path
-
-
-def tarred(path: Path, members: dict[str, bytes], **changes) -> Path:
-    with tarfile.open(path, "w:gz") as file:
-        for name, data in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            for key, value in changes.items():
-                setattr(info, key, value)
-            file.addfile(info, io.BytesIO(data))
-    return path
 
 
 def test_no_art_is_no_error(tmp_path) -> None:
@@ -181,74 +150,6 @@ def test_paths_without_art_or_overlapping_inputs_are_refused(tmp_path) -> None:
         importing.add("art", [tmp_path / "absent"], tmp_path / "inputs")
     with pytest.raises(BadInput, match="where it would be copied to"):
         importing.add("art", [tmp_path], tmp_path / "inputs")
-
-
-HOSTILE = ["/etc/x.png", "../x.png", "a/../../x.png", "a\\..\\x.png", "C:x.png", "..", "\\\\host\\x.png"]
-
-
-@pytest.mark.parametrize("name", HOSTILE)
-@pytest.mark.parametrize("pack", [zipped, tarred])
-def test_names_that_leave_the_folder_are_refused_and_nothing_is_added(tmp_path, pack, name) -> None:
-    archive = pack(tmp_path / "evil.bin", {"good.png": PNG, name: PNG})
-    with pytest.raises(BadInput, match="could leave the folder"):
-        importing.add("art", [archive], tmp_path / "inputs")
-    assert not list((tmp_path / "inputs").rglob("*.png"))
-    assert [path.name for path in tmp_path.iterdir() if path.suffix == ".png"] == []
-
-
-@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
-def test_links_and_devices_in_tars_are_refused(tmp_path, kind) -> None:
-    archive = tarred(tmp_path / "evil.tar", {"x.png": b""}, type=kind, linkname="/etc/passwd")
-    with pytest.raises(BadInput, match="link or a special file"):
-        archives.unpack(archive, tmp_path / "out")
-
-
-def test_links_in_zips_are_refused(tmp_path) -> None:
-    archive = zipped(tmp_path / "evil.zip", {"x.png": b"/etc/passwd"}, mode=stat.S_IFLNK | 0o777)
-    with pytest.raises(BadInput, match="link or a special file"):
-        archives.unpack(archive, tmp_path / "out")
-
-
-@pytest.mark.parametrize("pack", [zipped, tarred])
-@pytest.mark.parametrize(
-    ("limits", "message"),
-    [
-        (archives.Limits(members=2, bytes=10**6, member_bytes=10**6), "more than 2 members"),
-        (archives.Limits(members=9, bytes=25_000, member_bytes=20_000), r"'c' unpacks to more than is allowed \(5000"),
-        (archives.Limits(members=9, bytes=10**6, member_bytes=9_999), r"'a' unpacks to more than is allowed \(9999"),
-    ],
-)
-def test_bombs_are_stopped_while_they_unpack(tmp_path, pack, limits, message) -> None:
-    archive = pack(tmp_path / "bomb", {name: bytes(10_000) for name in "abc"})
-    with pytest.raises(BadInput, match=message):
-        archives.unpack(archive, tmp_path / "out", limits)
-    assert sum(path.stat().st_size for path in (tmp_path / "out").rglob("*")) <= 20_000
-
-
-def test_a_zip_that_lies_about_its_sizes_is_stopped_too(tmp_path) -> None:
-    archive = zipped(tmp_path / "bomb.zip", {"a": bytes(50_000)})
-    honest = (50_000).to_bytes(4, "little")
-    archive.write_bytes(archive.read_bytes().replace(honest, (10).to_bytes(4, "little")))
-    with pytest.raises(BadInput):
-        archives.unpack(archive, tmp_path / "out", archives.Limits(members=9, bytes=20, member_bytes=20))
-
-
-def test_damaged_archives_are_bad_input(tmp_path) -> None:
-    whole = tarred(tmp_path / "t.tgz", {f"{n}.png": encoded(art(HERO)) + bytes(range(256)) * n for n in range(60)})
-    place(tmp_path / "half.tgz", whole.read_bytes()[:700])
-    with pytest.raises(BadInput, match=r"half\.tgz"):
-        importing.add("art", [tmp_path / "half.tgz"], tmp_path / "inputs")
-    assert not list((tmp_path / "inputs").rglob("*.png"))
-
-
-def test_a_member_named_twice_is_refused(tmp_path) -> None:
-    with tarfile.open(tmp_path / "t.tar", "w") as file:
-        for data in (PNG, encoded(art(FOE))):
-            info = tarfile.TarInfo("x.png")
-            info.size = len(data)
-            file.addfile(info, io.BytesIO(data))
-    with pytest.raises(BadInput, match="exists"):
-        archives.unpack(tmp_path / "t.tar", tmp_path / "out")
 
 
 @pytest.mark.shared

@@ -11,7 +11,7 @@ from pipeline.curate import split
 from pipeline.errors import BadInput
 from pipeline.params import Split
 
-PARAMS = Split(val=0.1, test=0.2, licences=[])
+PARAMS = Split(val=0.1, test=0.2, licences=[], min_transparent=0.0, max_transparent=1.0)
 
 
 def works(prefix: str, count: int) -> dict[str, np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -53,19 +54,38 @@ def _write_curated(data: Path, works: list[dict], art: list[np.ndarray]) -> None
         refused = manifest.failed({"id": f"{source}-99", "source": source}, "robots")
         manifest.write(data / "raw" / source, [*own, refused], inputs=[row["id"] for row in [*own, refused]])
     kept = works[:-1]
+    for work in kept[:2]:
+        work["family"] = kept[0]["id"]
     rows = [
         *(manifest.kept(work) for work in kept),
         manifest.dropped(works[-1], "duplicate", in_favour_of=kept[0]["id"]),
     ]
     _write_stage(data / "dedup", rows, [work["id"] for work in works], art)
-    for name, pictures in (("flatten", art), ("grid", [picture[::4, ::4] for picture in art]), ("resize", art)):
-        _write_stage(data / name, [manifest.kept(work) for work in kept], [work["id"] for work in kept], pictures)
+    _write_decisions(data / "dedup", works)
+    natives = [picture[::4, ::4] for picture in art]
+    facts = {"flatten": {"transparent_share": 0.25}, "grid": {"cell": 4.0, "native_width": 32, "native_height": 32}}
+    for name, pictures in (("flatten", art), ("grid", natives), ("resize", art)):
+        rows = [manifest.kept(work, **facts.get(name, {})) for work in kept]
+        _write_stage(data / name, rows, [work["id"] for work in kept], pictures)
+
+
+def _write_decisions(folder: Path, works: list[dict]) -> None:
+    """The last work is a near copy of the first, the second an alternate of it."""
+    first, second, *_, last = (work["id"] for work in works)
+    decisions = [
+        {"kept": first, "dropped": last, "in_favour_of": first, "tier": "near", "distance": 7.25},
+        {"kept": second, "dropped": None, "in_favour_of": first, "tier": "alternate", "distance": 3.5},
+    ]
+    io.write_atomic(folder / "decisions.jsonl", "".join(json.dumps(line) + "\n" for line in decisions).encode())
 
 
 def _served(folder: Path, work: dict, picture: np.ndarray) -> dict:
     digest = hashlib.sha256(picture.tobytes()).hexdigest()
     io.write_png(folder / "images" / f"{digest}.png", picture)
-    return manifest.kept(work, sha256=digest)
+    height, width = picture.shape[:2]
+    return manifest.kept(
+        work, sha256=digest, format="png", width=width, height=height, frames=1 + (work["id"][-1] == "3")
+    )
 
 
 def _write_stage(folder: Path, rows: list[dict], inputs: list[str], pictures: list[np.ndarray]) -> None:
@@ -81,7 +101,7 @@ def _write_split(data: Path, works: list, art: list, people: list, faces: list) 
     for domain, members, pictures in (("pixel", works[:-1], art), ("faces", people, faces)):
         for member, picture in zip(members, pictures, strict=False):
             io.write_png(data / "split" / domain / "test" / f"{member['id']}.png", picture)
-            rows.append(manifest.kept(member, domain=domain, part="test"))
+            rows.append(manifest.kept(member, domain=domain, split="test"))
     manifest.write(data / "split", rows, inputs=[row["id"] for row in rows])
 
 

@@ -73,3 +73,13 @@ def test_provenance_counts_works_artists_and_licences(untouched_run):
     assert origins["pixiehaus"].ai_generated == origins["pixiehaus"].works == 3
     assert origins["lospec"].licences == (("CC0-1.0", 4),)
     assert origins["faces"].licences == (("unknown", 8),)
+
+
+def test_crops_of_one_picture_are_one_input(tmp_path):
+    crops = [{"id": f"inputs-1-c{number:02}", "parent": "inputs-1"} for number in (1, 2, 3)]
+    rows = [manifest.kept(crops[0]), manifest.kept(crops[1]), manifest.dropped(crops[2], "too_small")]
+    folder = tmp_path / "data" / "faces"
+    folder.mkdir(parents=True)
+    manifest.write(folder, [*rows, manifest.dropped({"id": "inputs-2"}, "no_face")], inputs=["inputs-1", "inputs-2"])
+    counted = funnel.count(funnel.stages(tmp_path / "data")[0])
+    assert (counted.inputs, counted.kept, counted.dropped, counted.balanced) == (2, 2, 2, True)

@@ -6,32 +6,17 @@ import base64
 import json
 import re
 import shutil
-import subprocess
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from pages import CHROMIUM, Elements, probe, text_of
 
 from pipeline import io
 from pipeline.errors import BadInput
 from pipeline.evaluate import report
 from pipeline.evaluate.thumbnails import png_uri, thumbnail
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 MEBIBYTE = 2**20
-
-
-class Elements(HTMLParser):
-    def __init__(self, page):
-        super().__init__()
-        self.found = []
-        self.feed(page)
-
-    def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
-
-    def all(self, tag):
-        return [attributes for name, attributes in self.found if name == tag]
 
 
 @pytest.fixture(scope="module")
@@ -39,16 +24,12 @@ def page(untouched_run, parameters):
     return report.render(untouched_run, parameters)
 
 
-def text_of(page):
-    return re.sub(r"\s+", " ", re.sub(r"<(script|style)>.*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL))
-
-
 def test_the_page_is_one_small_file_that_needs_nothing_else(page):
     elements = Elements(page)
     sources = [a["src"] for _, a in elements.found if "src" in a]
     assert all(source.startswith("data:image/png;base64,") for source in sources if source != "../.state/runs.js")
     assert sources.count("../.state/runs.js") == 1
-    assert [a["href"] for _, a in elements.found if "href" in a] == ["data:,"]
+    assert [a["href"] for _, a in elements.found if "href" in a] == ["data:,", "dataset.html"]
     assert not re.search(r"https?://|url\(|@import", page)
     assert len(page.encode()) < 6 * MEBIBYTE
 
@@ -169,39 +150,6 @@ def test_embedded_pictures_are_lossless(tmp_path):
         again = io.read_rgba(tmp_path / "x.png")
         visible = pixels[..., 3] > 0 if pixels.shape[2] == 4 else np.ones(pixels.shape[:2], bool)
         assert (again[..., : pixels.shape[2]][visible] == pixels[visible]).all()
-
-
-PROBE = """
-<script>
-addEventListener("error", (event) => errors.push(String(event.message || event.target.src)), true);
-const errors = [];
-addEventListener("load", () => {
-  const broken = [...document.images].filter((image) => !image.naturalWidth || image.width % image.naturalWidth);
-  const elsewhere = performance.getEntriesByType("resource").map((entry) => entry.name);
-  const facts = {
-    images: document.images.length, broken: broken.map((image) => image.alt), errors,
-    requests: elsewhere.filter((name) => !name.startsWith("data:")),
-    timings: !document.getElementById("timings").hidden,
-    wide: document.documentElement.scrollWidth > innerWidth,
-  };
-  document.body.innerHTML = "<pre id=probe>" + JSON.stringify(facts) + "</pre>";
-});
-</script>
-"""
-
-
-def probe(page, folder, width=1280):
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "index.html").write_text(page.replace("<head>", "<head>" + PROBE))
-    done = subprocess.run(
-        [
-            CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-            "--no-first-run", f"--user-data-dir={folder / 'profile'}", f"--window-size={width},900",
-            "--virtual-time-budget=5000", "--dump-dom", (folder / "index.html").as_uri(),
-        ],
-        capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    return json.loads(re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)[1])
 
 
 @pytest.mark.browser

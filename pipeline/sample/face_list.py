@@ -1,0 +1,54 @@
+"""The faces of the sample: what is known of each, and its picture. As in real collections, some are copies."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from pipeline import seeds
+from pipeline.io import Pixels
+from pipeline.manifest import Row
+from pipeline.sample import art
+from pipeline.sample.character import draw_character
+
+COPY_EVERY = 40  # of so many faces, the last is a copy of an earlier one
+COPY_BACK = 17
+
+
+def rows(count: int) -> list[Row]:
+    """Provenance of the first `count` faces; `index` is what `drawn` takes."""
+    return [_row(index) for index in range(count)]
+
+
+def _row(index: int) -> Row:
+    original, source_id = _original(index), f"face/{index}"
+    who = draw_character(_stream(original))
+    return {
+        "id": f"sample-{hashlib.sha256(source_id.encode()).hexdigest()[:16]}",
+        "source": "sample",
+        "source_id": source_id,
+        "origin": "sample",
+        "licence": "MIT",
+        "artist": "facetopix sample",
+        "identity": f"face/{original}",
+        "tags": [f"{who.hair_name} hair", who.back, who.fringe, who.outfit, who.mouth],
+        "index": index,
+    }
+
+
+def drawn(index: int, size: int) -> Pixels:
+    """(size, size, 3); of the copies every other one is a little darker than its original."""
+    pixels = art.face(_stream(_original(index)), size)
+    if _original(index) != index and (index // COPY_EVERY) % 2:
+        return (pixels.astype(np.uint16) * 97 // 100).astype(np.uint8)
+    return pixels
+
+
+def _original(index: int) -> int:
+    """The index itself, or that of the face of which this one is a copy."""
+    return index - COPY_BACK if index % COPY_EVERY == COPY_EVERY - 1 else index
+
+
+def _stream(index: int) -> np.random.Generator:
+    return seeds.generator(0, "sample", "face", index)

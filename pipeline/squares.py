@@ -1,0 +1,53 @@
+"""Smooth pictures (photographs, drawings) as squares: upright, on white, cropped, never padded."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from pipeline.errors import BadInput
+from pipeline.io import Pixels, open_image
+
+Square = tuple[int, int, int]  # left, top, side, in pixels of the picture
+
+
+def read_upright(path: Path) -> Image.Image:
+    """The first frame as RGB: turned as its EXIF says, transparency on white.
+
+    Raises:
+        BadInput: not a readable image.
+    """
+    try:
+        with open_image(path) as image:
+            return _on_white(ImageOps.exif_transpose(image))
+    except struct.error as error:  # damaged EXIF beyond Pillow's own checks
+        raise BadInput(f"{path}: not a readable image: {error}") from error
+
+
+def _on_white(image: Image.Image) -> Image.Image:
+    rgba = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+
+
+def centre(width: int, height: int) -> Square:
+    """The largest square in the middle of a picture."""
+    side = min(width, height)
+    return (width - side) // 2, (height - side) // 2, side
+
+
+def around(box: Square, margin: float, width: int, height: int) -> Square:
+    """`box` with `margin` times its side more on every side, moved and, where it must, shrunk into the picture."""
+    left, top, side = box
+    wanted = min(round(side * (1 + 2 * margin)), width, height)
+    x, y = left + (side - wanted) // 2, top + (side - wanted) // 2
+    return min(max(x, 0), width - wanted), min(max(y, 0), height - wanted), wanted
+
+
+def cut(image: Image.Image, square: Square, size: int) -> Pixels:
+    """The square at size x size, LANCZOS: such pictures are smooth, only the art's side is never filtered."""
+    left, top, side = square
+    part = image.crop((left, top, left + side, top + side))
+    return np.asarray(part.resize((size, size), Image.Resampling.LANCZOS))
