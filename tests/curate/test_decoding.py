@@ -39,6 +39,21 @@ def test_bombs_are_refused_before_they_go_off() -> None:
     assert first(inner).shape == (4, 4, 4)
 
 
+def test_animations_that_contradict_themselves() -> None:
+    """Fewer frames than told, one out of order, one beyond the canvas, a first one that does not fill it."""
+    small = {"rgba": art("G"), "left": 1}
+    whole = apng(2, 1, [{"rgba": art("RR")}, small])
+    count = struct.pack(">II", 2, 0)
+    fewer = whole.replace(chunk(b"acTL", count), chunk(b"acTL", struct.pack(">II", 3, 0)))
+    more = whole.replace(chunk(b"acTL", count), chunk(b"acTL", struct.pack(">II", 1, 0)))
+    second = whole.index(b"fcTL", whole.index(b"IDAT")) - 4
+    skipped = whole[:second] + whole[second + 38 :]  # one fcTL chunk less
+    beyond = apng(2, 1, [{"rgba": art("RR")}, {**small, "left": 2}])
+    assert reason(fewer) == "truncated"
+    assert reason(apng(2, 1, [{"rgba": art("R")}])) == "unreadable"
+    assert [reason(data) for data in (more, skipped, beyond)] == ["unreadable"] * 3
+
+
 def test_too_many_frames() -> None:
     assert reason(gif(1, 1, *[gif_frame("R")] * 10_001)) == "too_many_frames"
     wide = gif(4000, 4000, *[gif_frame("R")] * 20)
