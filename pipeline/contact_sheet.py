@@ -18,7 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import BadInput, PipelineError
 from pipeline.inspect import printable
-from pipeline.io import Pixels, read_rgba, write_png
+from pipeline.io import Pixels, write_png
+from pipeline.pictures import first_frame
 
 SOLID = 128  # alpha from here on is opaque
 SLOT = 160  # pixels a side of a picture's place: 10 x 16, 5 x 32, 2 x 80; the longest id fits below it
@@ -103,7 +104,7 @@ def _thumbnail(image: Entry) -> tuple[Pixels, int]:
     What is too large for its place is shown at its native size, where that is known, and if it is still too large,
     every n-th pixel of that.
     """
-    rgba = read_rgba(Path(image["path"]))
+    rgba = first_frame(Path(image["path"]))
     height, width = rgba.shape[:2]
     step = 1
     if max(height, width) > SLOT:

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from pipeline import cells, manifest, pictures, pixels
+from pipeline.decoding import decode
 from pipeline.errors import BadInput, PipelineError
-from pipeline.io import Pixels, read_rgba
+from pipeline.io import Pixels
 from pipeline.manifest import Row
 from pipeline.progress import Progress, silent
 
@@ -87,9 +88,10 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
 
 def _entry(path: Path, max_cell: int, min_confidence: float) -> Entry:
     try:
-        facts, rgba = pictures.describe(path), read_rgba(path)
-    except PipelineError as error:
+        decoded = decode(path.read_bytes(), str(path), frames="first", most=1)
+    except (PipelineError, OSError) as error:
         return {"path": str(path), "error": str(error)}
+    facts, rgba = decoded.facts, decoded.frames[0].rgba
     cell = cells.detect(_on_ground(rgba), max_cell, min_confidence)
     return {
         "path": str(path),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.decoding import Facts, decode
+from pipeline.io import Pixels
 
-__all__ = ["COMPANIONS", "EXTENSIONS", "LICENCE_FOLDER", "Facts", "describe", "files_below"]
+__all__ = ["COMPANIONS", "EXTENSIONS", "LICENCE_FOLDER", "Facts", "describe", "files_below", "first_frame"]
 
 EXTENSIONS = {"PNG": "png", "GIF": "gif", "WEBP": "webp", "JPEG": "jpg", "BMP": "bmp"}
 COMPANIONS = (".csv", ".html", ".json", ".jsonl", ".md", ".pdf", ".rst", ".txt", ".yaml", ".yml", "")
@@ -20,6 +21,15 @@ def describe(path: Path) -> Facts:
         BadInput: not a readable image, too large, or too many frames.
     """
     return decode(path.read_bytes(), str(path), frames="first", most=1).facts
+
+
+def first_frame(path: Path) -> Pixels:
+    """uint8 (H, W, 4), exactly as it is looked at; colours under alpha 0 are 0.
+
+    Raises:
+        BadInput: not a readable image, too large, or too many frames.
+    """
+    return decode(path.read_bytes(), str(path), frames="first", most=1).frames[0].rgba
 
 
 def files_below(folder: Path) -> list[Path]:

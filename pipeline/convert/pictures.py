@@ -22,6 +22,7 @@ from pipeline.convert.baselines import Grid
 from pipeline.errors import BadInput
 from pipeline.io import Pixels
 from pipeline.manifest import Row, tally
+from pipeline.pictures import first_frame
 
 Method = Callable[[Pixels, Grid], Pixels]  # uint8 (H, W, 3), (rows, columns) -> uint8 (rows, columns, 3)
 Cells = int | Grid  # cells along the longest side, aspect ratio kept; or exactly (rows, columns)
@@ -170,7 +171,7 @@ def _one(
     if existing and not force:
         return _not_kept("dropped", "exists", f"{existing[0]} exists")
     try:
-        rgba = io.read_rgba(path)
+        rgba = first_frame(path)
     except BadInput as error:
         return _not_kept("failed", "unreadable", str(error))
     try:
