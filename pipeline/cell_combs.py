@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,19 +46,59 @@ class Profile:
 
 
 @dataclass(frozen=True)
+class Whole:
+    """Cells of a whole pitch; the phases are where the first boundaries lie, 0 = one cell off the corner."""
+
+    pitch: int
+    x: int
+    y: int
+
+    def boundaries(self, profile: Profile) -> tuple[Positions, Positions]:
+        return (
+            np.arange(self.x or self.pitch, profile.width, self.pitch),
+            np.arange(self.y or self.pitch, profile.height, self.pitch),
+        )
+
+
+@dataclass(frozen=True)
+class Equal:
+    """So many equal cells along each side of an uncropped image."""
+
+    wide: int
+    tall: int
+
+    def boundaries(self, profile: Profile) -> tuple[Positions, Positions]:
+        return _equal(profile.across, self.wide), _equal(profile.down, self.tall)
+
+
+@dataclass(frozen=True)
 class Comb:
-    """A grid that the gradient suggests. `edges`: effective number of edges on it, beyond two for pitch and phase."""
+    """A grid that the gradient suggests."""
 
     score: float
     pitch: float
-    columns: Positions
-    rows: Positions
-    edges: float
+    profile: Profile
+    grid: Whole | Equal
+
+    @cached_property
+    def boundaries(self) -> tuple[Positions, Positions]:
+        """Columns and rows."""
+        return self.grid.boundaries(self.profile)
+
+    @property
+    def edges(self) -> float:
+        """Effective number of edges: participation number (sum e)^2 / sum e^2 of the steps on the boundaries.
+
+        Less two: one on each axis fixes the phase.
+        """
+        columns, rows = self.boundaries
+        steps = self.profile.across[columns - 1], self.profile.down[rows - 1]
+        return float(sum(np.square(e.sum()) / np.square(e).sum() for e in steps if e.any())) - 2
 
 
 @dataclass(frozen=True)
 class Teeth:
-    """Boundaries of `first`, `first` + 1, ... equal cells on one side, strung together; `ends`: where each ends.
+    """Boundaries of `first`, `first` + 1, ... equal cells on one side, strung together from `starts` to `ends`.
 
     `below` and `above` are indices into a profile; they differ where a boundary ends on half a pixel.
     """
@@ -66,6 +106,7 @@ class Teeth:
     first: int
     below: Positions
     above: Positions
+    starts: Positions
     ends: Positions
 
 
@@ -106,20 +147,16 @@ def best(profile: Profile, max_cell: int) -> Comb | None:
         return None
     whole, phases = _whole_scores(profile, max_cell)
     counts, fractional = _fractional_scores(profile, max_cell)
-    pitches = np.r_[np.arange(2, 2 + len(whole)), profile.width / counts]
-    scores = np.r_[whole, fractional]
+    pitches = np.concatenate((np.arange(2, 2 + len(whole)), profile.width / counts))
+    scores = np.concatenate((whole, fractional))
     good = np.flatnonzero(scores >= scores.max() - SAME_SCORE)
     winner = int(good[np.lexsort((scores[good], pitches[good]))[-1]])
     if winner < len(whole):
-        columns, rows = (_every(winner + 2, int(phase), side) for phase, side in zip(
-            phases[winner], (profile.width, profile.height), strict=True))
+        grid: Whole | Equal = Whole(winner + 2, int(phases[winner, 0]), int(phases[winner, 1]))
     else:
         count = int(counts[winner - len(whole)])
-        columns = _equal(profile.across, count)
-        rows = _equal(profile.down, _tall(profile, np.array([count]))[0])
-    return Comb(
-        float(scores[winner]), float(pitches[winner]), columns, rows, _effective_edges(profile, columns, rows)
-    )
+        grid = Equal(count, int(_tall(profile, np.array([count]))[0]))
+    return Comb(float(scores[winner]), float(pitches[winner]), profile, grid)
 
 
 def _scores(profile: Profile, across: Numbers, down: Numbers, columns: Numbers, rows: Numbers) -> Numbers:
@@ -139,14 +176,20 @@ def _whole_scores(profile: Profile, max_cell: int) -> tuple[Numbers, Positions]:
 
 
 def _best_phases(side: Numbers, most: int) -> tuple[Numbers, Positions, Numbers]:
-    pitches = np.arange(2, most + 1)
-    position = np.arange(1, len(side) + 1)
-    slot = position % pitches[:, None] + (pitches[:, None] - 2) * (most + 1)
-    sums = np.bincount(slot.ravel(), np.broadcast_to(side, slot.shape).ravel(), len(pitches) * (most + 1))
-    sums = sums.reshape(len(pitches), most + 1)
+    """For each pitch the most gradient that a phase has on its boundaries, that phase, and how many they are."""
+    slots, pitches = _slots(len(side), most)
+    sums = np.bincount(slots, np.tile(side, len(pitches)), len(pitches) * (most + 1)).reshape(len(pitches), most + 1)
     phases = sums.argmax(axis=1)
     counts = (len(side) - np.where(phases, phases, pitches)) // pitches + 1
-    return sums[np.arange(len(pitches)), phases], phases, counts.astype(np.float64)
+    return sums.max(axis=1), phases, counts.astype(np.float64)
+
+
+@lru_cache(maxsize=64)
+def _slots(length: int, most: int) -> tuple[Positions, Positions]:
+    """For pitches 2 to `most` in turn: the bin, pitch and phase, of each of `length` boundaries; and those pitches."""
+    pitches = np.arange(2, most + 1)
+    slots = np.arange(1, length + 1) % pitches[:, None] + (pitches[:, None] - 2) * (most + 1)
+    return slots.ravel(), pitches
 
 
 def _fractional_scores(profile: Profile, max_cell: int) -> tuple[Positions, Numbers]:
@@ -170,9 +213,9 @@ def _on_teeth(side: Numbers, counts: Positions, max_cell: int) -> Numbers:
         return np.empty(0)
     make = teeth if len(side) < CACHED else teeth.__wrapped__
     table = make(len(side) + 1, int(counts[0]), int(counts[-1]))
-    running = np.r_[0.0, np.cumsum(np.maximum(side[table.below], side[table.above]))]
-    sums = np.diff(running[np.r_[0, table.ends]])
-    on_teeth: Numbers = sums[counts - table.first]
+    running = np.concatenate(([0.0], np.maximum(side.take(table.below), side.take(table.above)).cumsum()))
+    chosen = counts - table.first
+    on_teeth: Numbers = running[table.ends[chosen]] - running[table.starts[chosen]]
     return on_teeth
 
 
@@ -181,15 +224,12 @@ def teeth(length: int, first: int, last: int) -> Teeth:
     """Boundaries of `first` to `last` equal cells on a side of `length` pixels."""
     counts = np.arange(first, last + 1)
     ends = np.cumsum(counts - 1)
-    number = np.arange(ends[-1]) - np.repeat(ends - (counts - 1), counts - 1) + 1
+    starts = ends - (counts - 1)
+    number = np.arange(ends[-1]) - np.repeat(starts, counts - 1) + 1
     exact = number * np.repeat(length / counts, counts - 1)
     below = np.ceil(exact - 0.5 - TIE).astype(np.intp) - 1
     above = np.floor(exact + 0.5 + TIE).astype(np.intp) - 1
-    return Teeth(first, below, above, ends)
-
-
-def _every(pitch: int, phase: int, length: int) -> Positions:
-    return np.arange(phase or pitch, length, pitch)
+    return Teeth(first, below, above, starts, ends)
 
 
 def _equal(side: Numbers, count: int) -> Positions:
@@ -197,9 +237,3 @@ def _equal(side: Numbers, count: int) -> Positions:
     table = teeth.__wrapped__(len(side) + 1, count, count)
     chosen: Positions = np.where(side[table.above] > side[table.below], table.above, table.below) + 1
     return chosen
-
-
-def _effective_edges(profile: Profile, columns: Positions, rows: Positions) -> float:
-    """Participation number (sum e)^2 / sum e^2 of the boundaries' steps, less two."""
-    steps = profile.across[columns - 1], profile.down[rows - 1]
-    return float(sum(np.square(e.sum()) / np.square(e).sum() for e in steps if e.any())) - 2

@@ -133,6 +133,9 @@ def fractional_grid(edges: Edges, max_cell: int) -> Fit | None:
         return None
     searched = math.log2(2 * len(counts))
     share = _independent(edges) / edges.count
+    conceivable = _log_binomial(edges.width - 1, len(edges.columns)) + _log_binomial(edges.height - 1, len(edges.rows))
+    if conceivable * share - searched < EVIDENCE:
+        return None
     for sampled in (CENTRE, CORNER):
         for count in counts[_on_grid(edges.columns, edges.width / counts, sampled)].tolist():
             fit = _fit(edges, count, sampled)

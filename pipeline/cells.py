@@ -139,11 +139,11 @@ def _by_comb(rgb: Pixels, max_cell: int, min_confidence: float, *, few: bool) ->
     if comb is None or comb.score < min(DOUBT, min_confidence) or comb.edges < MIN_EDGES:
         return _native(rgb, comb.score if comb else 0.0)
     if comb.score >= min_confidence and _explains(rgb, luma, comb, few=few):
-        return Cell(comb.pitch, _rounded(comb.score), comb.columns, comb.rows, exact=False)
+        return Cell(comb.pitch, _rounded(comb.score), *comb.boundaries, exact=False)
     return _native(rgb, comb.score) if few else _unknown(comb.score)
 
 
 def _explains(rgb: Pixels, luma: Luma, comb: Comb, *, few: bool) -> bool:
     if few:
-        return cell_colours.misfit_of_centres(rgb, comb.columns, comb.rows) <= MAX_CLEAN_MISFIT
-    return cell_colours.are_plain(rgb, luma, comb.columns, comb.rows)
+        return cell_colours.misfit_of_centres(rgb, *comb.boundaries) <= MAX_CLEAN_MISFIT
+    return cell_colours.are_plain(rgb, luma, *comb.boundaries)
