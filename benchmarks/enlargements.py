@@ -7,7 +7,7 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,11 @@ HALVES = ("choose", "report")  # thresholds are chosen on one half of the paths,
 BACKGROUNDS = ["#ffffff", "#c8d2dc", "#8fa3b8", "#5a6478", "#e4c9a8", "#a8c8a0"]
 SOLID = 128  # alpha from here on is opaque
 SCANT = 12  # edges, columns and rows together: with fewer an enlargement cannot be told from a simple drawing
-LARGEST = 250_000  # pixels of a work that is still enlarged; larger ones only have to stay native
+LARGEST = 1_000_000  # pixels: what a condition would enlarge beyond is left out of it
+COLLAGES = (  # title pages put together from sprites that are enlarged already, each at an offset of its own
+    "pixel_scenes/ninja_adventure/MusicCover.png",
+    "pixel_scenes/ninja_adventure/preview-part-2.png",
+)
 PLANTED = 8  # edges from which a common divisor of their distances marks a work as enlarged by its artist
 KEPT = (0.7, 1.0)  # share of each side that a random crop leaves
 
@@ -42,13 +46,11 @@ class Work:
 
 @dataclass(frozen=True)
 class Case:
-    """An image, the size of its cells in pixels, how many there are, and the native pixels where they are known."""
+    """An image, the size of its cells in pixels, and the native pixels, so how many there are."""
 
     rgb: Pixels
     cell: float
-    width: int
-    height: int
-    native: Pixels | None
+    native: Pixels
 
 
 Make = Callable[[Pixels, Random], Case]
@@ -56,10 +58,17 @@ Make = Callable[[Pixels, Random], Case]
 
 @dataclass(frozen=True)
 class Condition:
-    """What is done to a native work. `least`: demanded share of right sizes. `within`: pixels a side may be off."""
+    """What is done to a native work.
+
+    Attributes:
+        scale: about how many times longer the sides become.
+        least: demanded share of right sizes; of native works the share that is not shrunk.
+        within: native pixels by which a side may be off.
+    """
 
     name: str
     make: Make
+    scale: float = 1.0
     least: float | None = None
     within: int = 0
 
@@ -81,7 +90,7 @@ def half_of(path: str) -> str:
 def sample(tar: str, count: int, half: str, seed: int) -> Sample:
     """`count` works of that half of a tar, in an order hashed from the path."""
     works: list[Work] = []
-    left_out = {"mostly transparent": 0, "enlarged by its artist": 0}
+    left_out = {"mostly transparent": 0, "enlarged by its artist": 0, "collage of enlarged works": 0}
     images = list(files_of(tar))
     chosen = [image for image in images if half_of(image[0]) == half]
     for path, data in sorted(chosen, key=lambda image: seeds.derive(seed, "sample", image[0])):
@@ -90,6 +99,8 @@ def sample(tar: str, count: int, half: str, seed: int) -> Sample:
         rgb = flattened(decode_rgba(data, path), path)
         if rgb is None:
             left_out["mostly transparent"] += 1
+        elif path in COLLAGES:
+            left_out["collage of enlarged works"] += 1
         elif enlarged_already(rgb):
             left_out["enlarged by its artist"] += 1
         else:
@@ -133,13 +144,11 @@ def _changes(rgb: Pixels, axis: int) -> np.ndarray:
 
 
 def untouched(rgb: Pixels, random: Random) -> Case:
-    height, width = rgb.shape[:2]
-    return Case(rgb, 1.0, width, height, rgb)
+    return Case(rgb, 1.0, rgb)
 
 
 def repeated(rgb: Pixels, random: Random, factor: int) -> Case:
-    height, width = rgb.shape[:2]
-    return Case(rgb.repeat(factor, 0).repeat(factor, 1), factor, width, height, rgb)
+    return Case(rgb.repeat(factor, 0).repeat(factor, 1), factor, rgb)
 
 
 def cropped(rgb: Pixels, random: Random, factor: int) -> Case:
@@ -148,7 +157,7 @@ def cropped(rgb: Pixels, random: Random, factor: int) -> Case:
     left, right = _window(rgb.shape[1] * factor, random)
     native = rgb[top // factor : -(-bottom // factor), left // factor : -(-right // factor)]
     window = rgb.repeat(factor, 0).repeat(factor, 1)[top:bottom, left:right]
-    return Case(np.ascontiguousarray(window), factor, native.shape[1], native.shape[0], native)
+    return Case(np.ascontiguousarray(window), factor, native)
 
 
 def _window(length: int, random: Random) -> tuple[int, int]:
@@ -163,9 +172,9 @@ def resized(rgb: Pixels, random: Random, pitch: float, corner: bool = False) -> 
     size = round(width * pitch), round(height * pitch)
     if corner:
         x, y = (np.arange(long) * short // long for long, short in zip(size, (width, height), strict=True))
-        return Case(np.ascontiguousarray(rgb[y][:, x]), size[0] / width, width, height, rgb)
+        return Case(np.ascontiguousarray(rgb[y][:, x]), size[0] / width, rgb)
     again = Image.fromarray(rgb).resize(size, Image.Resampling.NEAREST)
-    return Case(np.array(again), size[0] / width, width, height, rgb)
+    return Case(np.array(again), size[0] / width, rgb)
 
 
 def filtered(rgb: Pixels, random: Random, factor: int, share: float, resample: Image.Resampling) -> Case:
@@ -173,21 +182,21 @@ def filtered(rgb: Pixels, random: Random, factor: int, share: float, resample: I
     height, width = rgb.shape[:2]
     size = round(width * factor * share), round(height * factor * share)
     again = Image.fromarray(rgb.repeat(factor, 0).repeat(factor, 1)).resize(size, resample)
-    return Case(np.array(again), size[0] / width, width, height, None)
+    return Case(np.array(again), size[0] / width, rgb)
 
 
 def smoothed(rgb: Pixels, random: Random, factor: int, resample: Image.Resampling) -> Case:
     """Enlarged by a filter alone: no hard cell is left."""
     height, width = rgb.shape[:2]
     again = Image.fromarray(rgb).resize((width * factor, height * factor), resample)
-    return Case(np.array(again), factor, width, height, None)
+    return Case(np.array(again), factor, rgb)
 
 
 def compressed(rgb: Pixels, random: Random, make: Make, quality: int) -> Case:
     case = make(rgb, random)
     data = io.BytesIO()
     Image.fromarray(case.rgb).save(data, "JPEG", quality=quality)
-    return Case(np.array(Image.open(data)), case.cell, case.width, case.height, None)
+    return replace(case, rgb=np.array(Image.open(data)))
 
 
 def noisy(rgb: Pixels, random: Random, make: Make, deviation: float) -> Case:
@@ -195,47 +204,59 @@ def noisy(rgb: Pixels, random: Random, make: Make, deviation: float) -> Case:
     case = make(rgb, random)
     noise = random.normal(0, deviation, case.rgb.shape)
     spoilt = np.clip(np.rint(case.rgb + noise), 0, 255).astype(np.uint8)
-    return Case(spoilt, case.cell, case.width, case.height, None)
+    return replace(case, rgb=spoilt)
 
 
 def times(factor: int) -> Make:
     return partial(repeated, factor=factor)
 
 
+def lossy(make: Make, quality: int) -> Make:
+    return partial(compressed, make=make, quality=quality)
+
+
+def grainy(make: Make) -> Make:
+    return partial(noisy, make=make, deviation=2.0)
+
+
+def crop(factor: int) -> Make:
+    return partial(cropped, factor=factor)
+
+
+def lanczos(factor: int, share: float) -> Condition:
+    make = partial(filtered, factor=factor, share=share, resample=Image.Resampling.LANCZOS)
+    return Condition(f"x{factor}, Lanczos to x{factor * share:.4g}", make, factor, 0.8)
+
+
 NATIVE = (
-    Condition("native", untouched, 1.0),
-    Condition("native, JPEG 90", partial(compressed, make=untouched, quality=90), 1.0),
-    Condition("native, JPEG 75", partial(compressed, make=untouched, quality=75), 1.0),
-    Condition("native, noise 2", partial(noisy, make=untouched, deviation=2), 1.0),
+    Condition("native", untouched, least=1.0),
+    Condition("native, JPEG 90", lossy(untouched, 90), least=1.0),
+    Condition("native, JPEG 75", lossy(untouched, 75), least=1.0),
+    Condition("native, noise 2", grainy(untouched), least=1.0),
 )
 ENLARGED = (
-    *(Condition(f"x{factor}", times(factor), 1.0) for factor in (2, 3, 4, 5, 6, 8, 10, 12)),
-    *(Condition(f"x{factor}, crop", partial(cropped, factor=factor), 1.0, within=2) for factor in (4, 6, 8)),
-    Condition("x2, JPEG 90", partial(compressed, make=times(2), quality=90)),
-    Condition("x2, JPEG 75", partial(compressed, make=times(2), quality=75)),
+    *(Condition(f"x{factor}", times(factor), factor, 1.0) for factor in (2, 3, 4, 5, 6, 8, 10, 12)),
+    *(Condition(f"x{factor}, crop", crop(factor), factor, 1.0, within=2) for factor in (4, 6, 8)),
+    *(Condition(f"x2, JPEG {quality}", lossy(times(2), quality), 2) for quality in (90, 75)),
     *(
-        Condition(f"x{factor}, JPEG {quality}", partial(compressed, make=times(factor), quality=quality), 0.95)
+        Condition(f"x{factor}, JPEG {quality}", lossy(times(factor), quality), factor, 0.95)
         for factor in (4, 8)
         for quality in (90, 75)
     ),
-    Condition("x8, JPEG 50", partial(compressed, make=times(8), quality=50)),
-    Condition("x8, crop, JPEG 85", partial(compressed, make=partial(cropped, factor=8), quality=85), 0.95, within=2),
-    *(Condition(f"x{factor}, noise 2", partial(noisy, make=times(factor), deviation=2), 0.95) for factor in (2, 4, 8)),
+    Condition("x8, JPEG 50", lossy(times(8), 50), 8),
+    Condition("x8, crop, JPEG 85", lossy(crop(8), 85), 8, 0.95, within=2),
+    *(Condition(f"x{factor}, noise 2", grainy(times(factor)), factor, 0.95) for factor in (2, 4, 8)),
 )
 FRACTIONAL = (
-    Condition("x1.5", partial(resized, pitch=1.5)),
-    *(Condition(f"x{pitch:.4g}", partial(resized, pitch=pitch), 0.8) for pitch in (2.5, 3.3, 16 / 3)),
-    Condition("x2.5, corners", partial(resized, pitch=2.5, corner=True), 0.8),
-    *(
-        Condition(
-            f"x{factor}, then Lanczos to x{factor * share:.4g}",
-            partial(filtered, factor=factor, share=share, resample=Image.Resampling.LANCZOS),
-            0.8,
-        )
-        for factor, share in ((8, 2 / 3), (6, 3 / 4), (10, 0.63))
-    ),
+    Condition("x1.5", partial(resized, pitch=1.5), 1.5),
+    *(Condition(f"x{pitch:.4g}", partial(resized, pitch=pitch), pitch, 0.8) for pitch in (2.5, 3.3, 16 / 3)),
+    Condition("x2.5, corners", partial(resized, pitch=2.5, corner=True), 2.5, 0.8),
+    lanczos(8, 2 / 3),
+    lanczos(6, 3 / 4),
+    lanczos(10, 0.63),
 )
 BLURRED = (
-    Condition("x4 bilinear", partial(smoothed, factor=4, resample=Image.Resampling.BILINEAR)),
-    Condition("x8 bicubic", partial(smoothed, factor=8, resample=Image.Resampling.BICUBIC)),
+    Condition("x4 bilinear", partial(smoothed, factor=4, resample=Image.Resampling.BILINEAR), 4),
+    Condition("x8 bicubic", partial(smoothed, factor=8, resample=Image.Resampling.BICUBIC), 8),
 )
+CONDITIONS = (*NATIVE, *ENLARGED, *FRACTIONAL, *BLURRED)

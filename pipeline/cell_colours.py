@@ -13,6 +13,7 @@ Numbers = NDArray[np.float64]
 Packed = NDArray[np.int64]  # colours as 0xRRGGBB
 
 MAX_RESIDUAL = 0.1  # of the variance that the cells may leave unexplained (true grids <= 0.07, natives mostly > 0.2)
+NOISE = 4.0  # variance that noise adds whatever the contrast: a standard deviation of 2, as JPEG 75 has in dark art
 MAX_MISFIT = 0.1  # share of pixels that may differ visibly from their cell ...
 VISIBLE = 32  # ... in luma, of 255
 SNAP = 24  # of 255: colours of one inexact work nearer than this are the same colour
@@ -33,7 +34,7 @@ def are_plain(rgb: Pixels, luma: Luma, columns: Positions, rows: Positions) -> b
     explained = np.square(sums).sum(axis=2) / area
     squares = float(np.square(rgb.astype(np.float32)).sum(dtype=np.float64))
     mean = np.square(sums.sum(axis=(0, 1))).sum() / area.sum()
-    if squares - explained.sum() > MAX_RESIDUAL * (squares - mean):
+    if squares - explained.sum() > MAX_RESIDUAL * (squares - mean) + NOISE * rgb.size:
         return False
     cells = (_sums(luma[..., None], columns, rows)[..., 0] / area).astype(np.float32)
     again = cells[_index(rgb.shape[0], rows)][:, _index(rgb.shape[1], columns)]

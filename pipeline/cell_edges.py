@@ -22,6 +22,7 @@ LEAST_PITCH = 1.25  # smaller fractional enlargements are not looked for
 TIE = 1e-3  # pixels: boundaries this near to half a pixel may be rounded either way
 OCCUPIED = 0.5  # share of boundaries, between the outermost edges, that are edges: else it is half the pitch of another
 STRAY = 50  # a column of so many rows is an edge in earnest when more than one of them changes (rows likewise)
+FAINT = 3  # of 255: compression, noise and filters leave many smaller steps, artists few
 CENTRE, CORNER = 0.5, 0.0  # where in a pixel an enlarger samples: Pillow in the middle, OpenCV at the corner
 
 
@@ -88,6 +89,16 @@ def _run(mask: NDArray[np.bool_]) -> int:
     if not len(gaps):
         return len(mask)
     return int(max(gaps[0], len(mask) - 1 - gaps[-1], np.diff(gaps).max(initial=1) - 1))
+
+
+def faintness(rgb: Pixels) -> float:
+    """Share of FAINT steps among all steps between neighbouring bytes of a channel; 0 where nothing changes."""
+    height, width = rgb.shape[:2]
+    flat = rgb.reshape(height, width * 3)
+    across, down = flat[:, 3:] - flat[:, :-3], flat[1:] - flat[:-1]
+    steps = np.count_nonzero(across) + np.count_nonzero(down)
+    within = sum(np.count_nonzero(side + np.uint8(FAINT) <= 2 * FAINT) for side in (across, down))
+    return (within - across.size - down.size + steps) / steps if steps else 0.0
 
 
 def common_factor(edges: Edges) -> tuple[int, float]:

@@ -20,6 +20,7 @@ from pipeline.io import Pixels
 
 MIN_EDGES = 8.0  # effective number of edges on a comb, beyond the two that fix pitch and phase
 FEW_COLOURS = 64  # neither compression nor a smoothing filter left so few: the image is crisp, its pixels are exact
+FAINT_OF_FEW, FAINT_OF_MANY = 0.2, 0.1  # share of faint steps up to which images of few (many) colours are crisp
 MAX_CLEAN_MISFIT = 0.01  # share of pixels that may differ at all from their cell, where there are FEW_COLOURS
 DOUBT = 0.45  # comb score above 99 % of natives (0.41); from there to the threshold the answer is "unknown"
 CRISP = 1.3  # second over first difference, squared: hard edges give >= 1.9, photographs 1.5, x2 bicubic <= 1.3
@@ -73,10 +74,16 @@ def detect(rgb: Pixels, max_cell: int, min_confidence: float) -> Cell:
     gaps = edges.longest_run < LONG_RUN
     if gaps and (fit := cell_edges.fractional_grid(edges, max_cell)):
         return Cell(fit.pitch, _odds(fit.bits), fit.columns, fit.rows, exact=True)
-    few = _has_few_colours(rgb)
+    faint = cell_edges.faintness(rgb)
+    few = faint < FAINT_OF_FEW and _has_few_colours(rgb)
     if few and not gaps:
         return _native(rgb, 0.0)
-    return _by_comb(rgb, max_cell, min_confidence, few=few)
+    luma = cell_combs.luma_of(rgb)
+    if not few and min(luma.shape) >= SMALL and cell_combs.crispness(luma) < CRISP:
+        return _unknown(0.0)
+    if faint < FAINT_OF_MANY and not gaps:
+        return _native(rgb, 0.0)
+    return _by_comb(rgb, luma, max_cell, min_confidence, few=few)
 
 
 def reduce(rgb: Pixels, cell: Cell) -> Pixels:
@@ -131,10 +138,7 @@ def _has_few_colours(rgb: Pixels) -> bool:
     return Image.fromarray(rgb).getcolors(FEW_COLOURS) is not None
 
 
-def _by_comb(rgb: Pixels, max_cell: int, min_confidence: float, *, few: bool) -> Cell:
-    luma = cell_combs.luma_of(rgb)
-    if not few and min(luma.shape) >= SMALL and cell_combs.crispness(luma) < CRISP:
-        return _unknown(0.0)
+def _by_comb(rgb: Pixels, luma: Luma, max_cell: int, min_confidence: float, *, few: bool) -> Cell:
     comb = cell_combs.best(cell_combs.profile_of(luma), max_cell)
     if comb is None or comb.score < min(DOUBT, min_confidence) or comb.edges < MIN_EDGES:
         return _native(rgb, comb.score if comb else 0.0)
