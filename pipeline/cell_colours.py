@@ -85,9 +85,10 @@ def _sums(planes: Pixels, columns: Positions, rows: Positions) -> NDArray[np.uin
 
 
 def _areas(shape: tuple[int, ...], columns: Positions, rows: Positions) -> Numbers:
-    """Pixels of each cell, (rows + 1, columns + 1, 1)."""
+    """Pixels of each cell, (rows + 1, columns + 1)."""
     height, width = np.diff(np.r_[0, rows, shape[0]]), np.diff(np.r_[0, columns, shape[1]])
-    return np.multiply.outer(height, width).astype(np.float64)
+    areas: Numbers = np.multiply.outer(height, width).astype(np.float64)
+    return areas
 
 
 def _centres(length: int, starts: Positions) -> Positions:

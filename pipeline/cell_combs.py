@@ -86,13 +86,30 @@ class Comb:
         return self.grid.boundaries(self.profile)
 
     @property
+    def inside(self) -> float | None:
+        """How dense the gradient is more than a pixel away from every boundary, of how dense it is on average.
+
+        A filter smears a boundary over its neighbours, drawing at a finer pitch is everywhere. None where cells are so
+        small that there is no such place.
+        """
+        far = [_far_from(starts, len(side)) for starts, side in zip(self.boundaries, self._sides, strict=True)]
+        places = sum(int(mask.sum()) for mask in far)
+        if not places:
+            return None
+        found = sum(float(side[mask].sum()) for mask, side in zip(far, self._sides, strict=True))
+        return found / self.profile.total * sum(map(len, far)) / places
+
+    @property
+    def _sides(self) -> tuple[Numbers, Numbers]:
+        return self.profile.across, self.profile.down
+
+    @property
     def edges(self) -> float:
         """Effective number of edges: participation number (sum e)^2 / sum e^2 of the steps on the boundaries.
 
         Less two: one on each axis fixes the phase.
         """
-        columns, rows = self.boundaries
-        steps = self.profile.across[columns - 1], self.profile.down[rows - 1]
+        steps = [side[starts - 1] for starts, side in zip(self.boundaries, self._sides, strict=True)]
         return float(sum(np.square(e.sum()) / np.square(e).sum() for e in steps if e.any())) - 2
 
 
@@ -112,7 +129,7 @@ class Teeth:
 
 def luma_of(rgb: Pixels) -> Luma:
     """ITU-R BT.601, as JPEG: chroma is stored at half resolution and bleeds."""
-    return np.asarray(Image.fromarray(rgb).convert("L"))
+    return np.asarray(Image.fromarray(rgb).convert("L"), np.uint8)
 
 
 def profile_of(luma: Luma, floor: int = FLOOR) -> Profile:
@@ -196,9 +213,9 @@ def _fractional_scores(profile: Profile, max_cell: int) -> tuple[Positions, Numb
     """Pitches width / n of an uncropped image, for every n."""
     counts = np.arange(max(2, math.ceil(profile.width / max_cell)), profile.width // 2 + 1)
     tall = _tall(profile, counts)
-    across = _on_teeth(profile.across, counts, max_cell)
-    down = _on_teeth(profile.down, tall, max_cell)
-    return counts, _scores(profile, across, down, counts - 1.0, tall - 1.0)
+    across = _on_teeth(profile.across, counts)
+    down = _on_teeth(profile.down, tall)
+    return counts, _scores(profile, across, down, (counts - 1).astype(np.float64), (tall - 1).astype(np.float64))
 
 
 def _tall(profile: Profile, counts: Positions) -> Positions:
@@ -207,7 +224,7 @@ def _tall(profile: Profile, counts: Positions) -> Positions:
     return tall
 
 
-def _on_teeth(side: Numbers, counts: Positions, max_cell: int) -> Numbers:
+def _on_teeth(side: Numbers, counts: Positions) -> Numbers:
     """Gradient on the boundaries of so many equal cells, of each of the ascending `counts`."""
     if not len(counts):
         return np.empty(0)
@@ -230,6 +247,14 @@ def teeth(length: int, first: int, last: int) -> Teeth:
     below = np.ceil(exact - 0.5 - TIE).astype(np.intp) - 1
     above = np.floor(exact + 0.5 + TIE).astype(np.intp) - 1
     return Teeth(first, below, above, starts, ends)
+
+
+def _far_from(starts: Positions, length: int) -> NDArray[np.bool_]:
+    """For each of `length` boundaries: neither one of `starts` nor next to one."""
+    near = np.zeros(length + 2, bool)
+    for offset in (-1, 0, 1):
+        near[starts + offset] = True
+    return ~near[1:-1]
 
 
 def _equal(side: Numbers, count: int) -> Positions:

@@ -86,9 +86,7 @@ def find(rgb: Pixels) -> Edges:
 
 def _run(mask: NDArray[np.bool_]) -> int:
     gaps = np.flatnonzero(~mask)
-    if not len(gaps):
-        return len(mask)
-    return int(max(gaps[0], len(mask) - 1 - gaps[-1], np.diff(gaps).max(initial=1) - 1))
+    return int(np.diff(np.concatenate(([-1], gaps, [len(mask)]))).max()) - 1
 
 
 def faintness(rgb: Pixels) -> float:
@@ -147,11 +145,12 @@ def fractional_grid(edges: Edges, max_cell: int) -> Fit | None:
     conceivable = _log_binomial(edges.width - 1, len(edges.columns)) + _log_binomial(edges.height - 1, len(edges.rows))
     if conceivable * share - searched < EVIDENCE:
         return None
-    for sampled in (CENTRE, CORNER):
-        for count in counts[_on_grid(edges.columns, edges.width / counts, sampled)].tolist():
-            fit = _fit(edges, count, sampled)
-            if fit and fit.bits * share - searched >= EVIDENCE:
-                return replace(fit, bits=fit.bits * share - searched)
+    pitches = edges.width / counts
+    fitting = [(sampled, _on_grid(edges.columns, pitches, sampled)) for sampled in (CENTRE, CORNER)]
+    for count, sampled in sorted((count, sampled) for sampled, fits in fitting for count in counts[fits].tolist()):
+        fit = _fit(edges, count, sampled)
+        if fit and fit.bits * share - searched >= EVIDENCE:
+            return replace(fit, bits=fit.bits * share - searched)
     return None
 
 
@@ -169,7 +168,7 @@ def _likely_counts(height: int, width: int, count: int) -> list[int]:
     least = math.ceil((height - 1) * count / (width + 1))
     most = math.floor((height + 1) * count / (width - 1))
     nearest = height * count / width
-    return sorted(range(max(least, 1), most + 1), key=lambda tall: abs(tall - nearest))
+    return sorted(range(max(least, 1), most + 1), key=lambda tall: (abs(tall - nearest), tall))
 
 
 def _on_grid(starts: Positions, pitches: Numbers, sampled: float) -> NDArray[np.bool_]:
