@@ -21,7 +21,7 @@ EVIDENCE = 6.0  # bits: log2 of the odds against an accident, above those that t
 LEAST_PITCH = 1.25  # smaller fractional enlargements are not looked for
 TIE = 1e-3  # pixels: boundaries this near to half a pixel may be rounded either way
 OCCUPIED = 0.5  # share of boundaries, between the outermost edges, that are edges: else it is half the pitch of another
-STRAY = 50  # a column of so many rows is an edge in earnest when more than one of them changes (rows likewise)
+STRAY = 50  # a column is an edge in earnest when more than one of so many pixels changes wholly (rows likewise)
 FAINT = 3  # of 255: compression, noise and filters leave many smaller steps, artists few
 CENTRE, CORNER = 0.5, 0.0  # where in a pixel an enlarger samples: Pillow in the middle, OpenCV at the corner
 
@@ -32,7 +32,7 @@ class Edges:
 
     Attributes:
         width, height: of the image, in pixels.
-        across: how many bytes of each column but the first differ from the one before (the most of its channels).
+        across: how many bytes of each column but the first differ from the one before, three a pixel.
         down: the same of rows.
         columns: columns that differ from the one before at all.
         rows: the same of rows.
@@ -52,7 +52,7 @@ class Edges:
     @property
     def longest_run(self) -> int:
         """Most neighbouring columns (rows) that all are edges in earnest."""
-        return max(_run(self.across > self.height // STRAY), _run(self.down > self.width // STRAY))
+        return max(_run(self.across > 3 * self.height // STRAY), _run(self.down > 3 * self.width // STRAY))
 
 
 @dataclass(frozen=True)
@@ -79,14 +79,14 @@ def find(rgb: Pixels) -> Edges:
     height, width = rgb.shape[:2]
     flat = rgb.reshape(height, width * 3)
     across = np.add.reduce((flat[:, 3:] != flat[:, :-3]).view(np.uint8), axis=0, dtype=np.uint32)
-    across = across.reshape(width - 1, 3).max(axis=1)
+    across = across.reshape(width - 1, 3).sum(axis=1, dtype=np.uint32)
     down = np.add.reduce((flat[1:] != flat[:-1]).view(np.uint8), axis=1, dtype=np.uint32)
     return Edges(width, height, across, down, np.flatnonzero(across) + 1, np.flatnonzero(down) + 1)
 
 
 def _run(mask: NDArray[np.bool_]) -> int:
-    gaps = np.flatnonzero(~mask)
-    return int(np.diff(np.concatenate(([-1], gaps, [len(mask)]))).max()) - 1
+    gaps = np.concatenate(([-1], np.flatnonzero(~mask), [len(mask)]))
+    return int((gaps[1:] - gaps[:-1]).max()) - 1
 
 
 def faintness(rgb: Pixels) -> float:
@@ -124,7 +124,7 @@ def _outline(strength: NDArray[np.uint32], starts: Positions) -> NDArray[np.uint
 
 def _without_mirror(strengths: NDArray[np.uint32]) -> int:
     """Number of distances, of mirrored ones every other."""
-    distances = max(np.count_nonzero(strengths) - 1, 0)
+    distances = max(int(np.count_nonzero(strengths)) - 1, 0)
     return (distances + 1) // 2 if np.array_equal(strengths, strengths[::-1]) else distances
 
 
