@@ -33,7 +33,7 @@ COLLAGES = (  # title pages put together from sprites that are enlarged already,
 PLANTED = 8  # edges from which a common divisor of their distances marks a work as enlarged by its artist
 KEPT = (0.7, 1.0)  # share of each side that a random crop leaves
 
-Random = np.random.Generator
+Random = np.random.Generator  # every way of making a case is given one, those that need no chance ignore theirs
 
 
 @dataclass(frozen=True)
@@ -143,11 +143,11 @@ def _changes(rgb: Pixels, axis: int) -> np.ndarray:
     return np.flatnonzero(changed) + 1
 
 
-def untouched(rgb: Pixels, random: Random) -> Case:
+def untouched(rgb: Pixels, _: Random) -> Case:
     return Case(rgb, 1.0, rgb)
 
 
-def repeated(rgb: Pixels, random: Random, factor: int) -> Case:
+def repeated(rgb: Pixels, _: Random, factor: int) -> Case:
     return Case(rgb.repeat(factor, 0).repeat(factor, 1), factor, rgb)
 
 
@@ -166,7 +166,7 @@ def _window(length: int, random: Random) -> tuple[int, int]:
     return start, start + size
 
 
-def resized(rgb: Pixels, random: Random, pitch: float, corner: bool = False) -> Case:
+def resized(rgb: Pixels, _: Random, pitch: float, corner: bool = False) -> Case:
     """Fractional nearest neighbour. Pillow samples at pixel centres; others, OpenCV for one, at `corner`s."""
     height, width = rgb.shape[:2]
     size = round(width * pitch), round(height * pitch)
@@ -177,7 +177,7 @@ def resized(rgb: Pixels, random: Random, pitch: float, corner: bool = False) -> 
     return Case(np.array(again), size[0] / width, rgb)
 
 
-def filtered(rgb: Pixels, random: Random, factor: int, share: float, resample: Image.Resampling) -> Case:
+def filtered(rgb: Pixels, _: Random, factor: int, share: float, resample: Image.Resampling) -> Case:
     """Enlarged `factor` times, then brought to `share` of that by a smoothing filter."""
     height, width = rgb.shape[:2]
     size = round(width * factor * share), round(height * factor * share)
@@ -185,7 +185,7 @@ def filtered(rgb: Pixels, random: Random, factor: int, share: float, resample: I
     return Case(np.array(again), size[0] / width, rgb)
 
 
-def smoothed(rgb: Pixels, random: Random, factor: int, resample: Image.Resampling) -> Case:
+def smoothed(rgb: Pixels, _: Random, factor: int, resample: Image.Resampling) -> Case:
     """Enlarged by a filter alone: no hard cell is left."""
     height, width = rgb.shape[:2]
     again = Image.fromarray(rgb).resize((width * factor, height * factor), resample)

@@ -14,9 +14,10 @@ import platform
 import statistics
 import sys
 import time
+from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,18 @@ class Tally:
         """Share that counts towards the demand: of natives what is not shrunk, of others the right size."""
         good = ("exact", "unknown") if self.condition.startswith("native,") else ("exact",)
         return sum(self.answers[answer] for answer in good) / max(self.answers.total(), 1)
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "condition": self.condition,
+            "answers": {answer: self.answers[answer] for answer in ANSWERS},
+            "scant": dict(self.scant),
+            "colours": statistics.mean(self.colours) if self.colours else None,
+            "ms": statistics.median(self.milliseconds) if self.milliseconds else None,
+            "right": self.right,
+            "demanded": self.demanded,
+            "met": self.met,
+        }
 
     @property
     def met(self) -> bool:
@@ -189,7 +202,7 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}".rstrip("0").rstrip(".")
 
 
-def sample_lines(samples: Sequence[Sample], given: argparse.Namespace) -> Iterator[str]:
+def sample_lines(samples: Sequence[Sample], given: Namespace) -> Iterator[str]:
     yield f"Works of the half `{given.half}` of each tar, in an order hashed with seed {given.seed}:\n"
     for one in samples:
         out = ", ".join(f"{count} {reason}" for reason, count in one.left_out.items() if count)
@@ -219,9 +232,7 @@ def hardware() -> str:
     return f"{os.cpu_count()} CPUs ({platform.machine()}), {platform.system()}, Python {platform.python_version()}"
 
 
-def show(
-    report: dict[str, Any], samples: Sequence[Sample], tallies: Sequence[Tally], given: argparse.Namespace
-) -> None:
+def show(report: dict[str, Any], samples: Sequence[Sample], tallies: Sequence[Tally], given: Namespace) -> None:
     parts = [report["setting"], "", *sample_lines(samples, given)]
     head = ["condition", "works", *ANSWERS, "demanded", "", "colours", "scant, exact", "ms"]
     parts.append(table(head, answer_rows(tallies)))
@@ -254,7 +265,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     few = [work for one in samples for work in one.works[: given.peers]]
     report = {
         "setting": f"{hardware()}, {datetime.now(UTC):%Y-%m-%d}",
-        "conditions": [{**asdict(one), "right": one.right, "met": one.met} for one in tallies],
+        "sample": [{"tar": one.tar, "works": len(one.works), "left_out": one.left_out} for one in samples],
+        "conditions": [one.figures() for one in tallies],
         "smooth": {tar: {"pictures": seen, "shrunk": number} for tar, (seen, number) in smooth.items()},
         "speed": list(speeds(works)),
         "peers": list(beside(few, given.seed)) if few else [],

@@ -73,12 +73,13 @@ class Equal:
 
 @dataclass(frozen=True)
 class Comb:
-    """A grid that the gradient suggests."""
+    """A grid that the gradient suggests; `searched`: bits that choosing it among others of its kind used up."""
 
     score: float
     pitch: float
     profile: Profile
     grid: Whole | Equal
+    searched: float = 0.0
 
     @cached_property
     def boundaries(self) -> tuple[Positions, Positions]:
@@ -102,6 +103,11 @@ class Comb:
     @property
     def _sides(self) -> tuple[Numbers, Numbers]:
         return self.profile.across, self.profile.down
+
+    @property
+    def bits(self) -> float:
+        """Evidence of the edges, less what the search used up."""
+        return self.edges * math.log2(self.pitch) - self.searched
 
     @property
     def edges(self) -> float:
@@ -169,11 +175,11 @@ def best(profile: Profile, max_cell: int) -> Comb | None:
     good = np.flatnonzero(scores >= scores.max() - SAME_SCORE)
     winner = int(good[np.lexsort((scores[good], pitches[good]))[-1]])
     if winner < len(whole):
-        grid: Whole | Equal = Whole(winner + 2, int(phases[winner, 0]), int(phases[winner, 1]))
-    else:
-        count = int(counts[winner - len(whole)])
-        grid = Equal(count, int(_tall(profile, np.array([count]))[0]))
-    return Comb(float(scores[winner]), float(pitches[winner]), profile, grid)
+        phase = Whole(winner + 2, int(phases[winner, 0]), int(phases[winner, 1]))
+        return Comb(float(scores[winner]), winner + 2.0, profile, phase)
+    count = int(counts[winner - len(whole)])
+    equal = Equal(count, int(_tall(profile, np.array([count]))[0]))
+    return Comb(float(scores[winner]), profile.width / count, profile, equal, math.log2(2 * len(counts)))
 
 
 def _scores(profile: Profile, across: Numbers, down: Numbers, columns: Numbers, rows: Numbers) -> Numbers:

@@ -18,7 +18,7 @@ from pipeline.cell_combs import Comb, Luma
 from pipeline.cell_edges import Edges, Positions
 from pipeline.io import Pixels
 
-MIN_EDGES = 8.0  # effective number of edges on a comb, beyond the two that fix pitch and phase
+MIN_EDGES = 8.0  # effective number of edges on a comb, beyond the two that fix pitch and phase; also their bits
 FEW_COLOURS = 64  # neither compression nor a smoothing filter left so few: the image is crisp, its pixels are exact
 FAINT_OF_FEW, FAINT_OF_MANY = 0.2, 0.1  # share of faint steps up to which images of few (many) colours are crisp
 MAX_CLEAN_MISFIT = 0.01  # share of pixels that may differ at all from their cell, where there are FEW_COLOURS
@@ -144,7 +144,7 @@ def _has_few_colours(rgb: Pixels) -> bool:
 
 def _by_comb(rgb: Pixels, luma: Luma, max_cell: int, min_confidence: float, *, few: bool) -> Cell:
     comb = cell_combs.best(cell_combs.profile_of(luma), max_cell)
-    if comb is None or comb.score < min(DOUBT, min_confidence) or comb.edges < MIN_EDGES:
+    if comb is None or comb.score < min(DOUBT, min_confidence) or min(comb.edges, comb.bits) < MIN_EDGES:
         return _native(rgb, comb.score if comb else 0.0)
     if comb.score >= min_confidence and _explains(rgb, luma, comb, few=few):
         return Cell(comb.pitch, _rounded(comb.score), *comb.boundaries, exact=False)
