@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -81,7 +83,6 @@ def test_the_grid_benchmark_runs_every_condition_on_real_art_and_reports(grid: M
 
 
 def test_every_condition_makes_what_it_says(grid: ModuleType) -> None:
-    """Half of a native checker of 12 by 10 and its enlargements: the right answer is known without a detector."""
     random = np.random.default_rng(0)
     rgb = random.integers(0, 256, (10, 12, 3), dtype=np.uint8)
     for condition in grid.CONDITIONS:
