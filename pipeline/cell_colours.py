@@ -53,8 +53,7 @@ def majority(rgb: Pixels, columns: Positions, rows: Positions) -> Pixels:
     distance = np.square(_unpacked(pairs) - mean[owner]).sum(axis=1)
     nearest = distance == _best_of(np.minimum, distance, owner)
     pairs, owner = pairs[nearest], owner[nearest]
-    first = np.r_[True, owner[1:] != owner[:-1]]
-    return _unpacked(pairs[first]).reshape(len(rows) + 1, len(columns) + 1, 3)
+    return _unpacked(pairs[_first_of_each(owner)]).reshape(len(rows) + 1, len(columns) + 1, 3)
 
 
 def merge_near(rgb: Pixels) -> Pixels:
@@ -72,34 +71,43 @@ def merge_near(rgb: Pixels) -> Pixels:
 
 def _best_of(rule: np.ufunc, values: NDArray[np.generic], owner: Packed) -> NDArray[np.generic]:
     """For each value: the best of its owner's, which stand together."""
-    starts = np.flatnonzero(np.r_[True, owner[1:] != owner[:-1]])
-    best: NDArray[np.generic] = np.repeat(rule.reduceat(values, starts), np.diff(np.r_[starts, len(values)]))
+    starts = _first_of_each(owner)
+    best: NDArray[np.generic] = np.repeat(rule.reduceat(values, starts), np.diff(starts, append=len(values)))
     return best
+
+
+def _first_of_each(owner: Packed) -> Positions:
+    return np.concatenate(([0], np.flatnonzero(owner[1:] != owner[:-1]) + 1))
 
 
 def _sums(planes: Pixels, columns: Positions, rows: Positions) -> NDArray[np.uint32]:
     """uint8 (H, W, C) -> (rows + 1, columns + 1, C): sums over each cell."""
-    down = np.add.reduceat(planes, np.r_[0, rows], axis=0, dtype=np.uint32)
-    sums: NDArray[np.uint32] = np.add.reduceat(down, np.r_[0, columns], axis=1)
+    down = np.add.reduceat(planes, _bounds(rows, len(planes))[:-1], axis=0, dtype=np.uint32)
+    sums: NDArray[np.uint32] = np.add.reduceat(down, _bounds(columns, planes.shape[1])[:-1], axis=1)
     return sums
 
 
 def _areas(shape: tuple[int, ...], columns: Positions, rows: Positions) -> Numbers:
     """Pixels of each cell, (rows + 1, columns + 1)."""
-    height, width = np.diff(np.r_[0, rows, shape[0]]), np.diff(np.r_[0, columns, shape[1]])
+    height, width = np.diff(_bounds(rows, shape[0])), np.diff(_bounds(columns, shape[1]))
     areas: Numbers = np.multiply.outer(height, width).astype(np.float64)
     return areas
 
 
 def _centres(length: int, starts: Positions) -> Positions:
-    bounds = np.r_[0, starts, length]
+    bounds = _bounds(starts, length)
     centres: Positions = (bounds[:-1] + bounds[1:]) // 2
     return centres
 
 
 def _index(length: int, starts: Positions) -> Positions:
     """Cell number of every column (row)."""
-    return np.repeat(np.arange(len(starts) + 1), np.diff(np.r_[0, starts, length]))
+    return np.repeat(np.arange(len(starts) + 1), np.diff(_bounds(starts, length)))
+
+
+def _bounds(starts: Positions, length: int) -> Positions:
+    """Both ends of every cell, strung together."""
+    return np.concatenate(([0], starts, [length]))
 
 
 def _packed(rgb: Pixels) -> Packed:

@@ -216,8 +216,9 @@ def _slots(length: int, most: int) -> tuple[Positions, Positions]:
 
 
 def _fractional_scores(profile: Profile, max_cell: int) -> tuple[Positions, Numbers]:
-    """Pitches width / n of an uncropped image, for every n."""
+    """Pitches width / n of an uncropped image, for every n that leaves a remainder: whole ones have a phase too."""
     counts = np.arange(max(2, math.ceil(profile.width / max_cell)), profile.width // 2 + 1)
+    counts = counts[profile.width % counts != 0]
     tall = _tall(profile, counts)
     across = _on_teeth(profile.across, counts)
     down = _on_teeth(profile.down, tall)

@@ -23,9 +23,7 @@ FEW_COLOURS = 64  # neither compression nor a smoothing filter left so few: the 
 FAINT_OF_FEW, FAINT_OF_MANY = 0.2, 0.1  # share of faint steps up to which images of few (many) colours are crisp
 MAX_CLEAN_MISFIT = 0.01  # share of pixels that may differ at all from their cell, where there are FEW_COLOURS
 DOUBT = 0.45  # comb score above 99 % of natives (0.41); from there to the threshold the answer is "unknown"
-MAX_INSIDE = (
-    0.12  # gradient inside of cells, of the average (true grids <= 0.1, native art on which a comb scores >= 0.14)
-)
+MAX_INSIDE = 0.12  # gradient inside of cells, of the average (true grids <= 0.1, finer art that scores well >= 0.14)
 CLEAR = 0.7  # comb score of cells too small to have an inside (true grids >= 0.79, native art <= 0.58)
 CRISP = 1.3  # second over first difference, squared: hard edges give >= 1.9, photographs 1.5, x2 bicubic <= 1.3
 LONG_RUN = 6  # neighbouring edges: cells of LEAST_PITCH or more pixels leave a gap after fewer

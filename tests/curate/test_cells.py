@@ -163,6 +163,16 @@ def test_symmetry_is_no_evidence() -> None:
     np.testing.assert_array_equal(cells.reduce(rgb, detect(rgb)), rgb)
 
 
+def test_a_mirrored_half_is_no_evidence() -> None:
+    left, right = (scaled(noise_art(seed, 5, 3)[..., :3], 3) for seed in (7, 8))
+    mirrored, plain = (
+        cell_edges.common_factor(cell_edges.find(np.ascontiguousarray(np.hstack([left, half]))))
+        for half in (left[:, ::-1], right)
+    )
+    assert mirrored[0] == plain[0] == 3
+    assert mirrored[1] <= plain[1] - 3 * np.log2(3)
+
+
 def test_an_enlargement_of_next_to_nothing_stays_as_it_is() -> None:
     """Three pixels of eight by eight: enlarged, they might as well be three native squares."""
     rgb = np.full((8, 8, 3), 200, np.uint8)
@@ -178,20 +188,30 @@ def test_enlarged_sprites_on_a_finer_ground_are_native() -> None:
     assert detect(rgb).size == 1
 
 
-def test_compressed_art_of_mixed_pixel_sizes_is_never_shrunk() -> None:
-    rng = np.random.default_rng(4)
-    rgb = scaled(noise_art(2, 40, 30, 8)[..., :3], 4)
-    strewn = rng.random(rgb.shape[:2]) < 0.03
-    rgb[strewn] = (12, 30, 40)
+@pytest.mark.parametrize(("fine", "share"), [(10, 0.3), (14, 0.1), (18, 0.1)])
+def test_compressed_art_of_mixed_pixel_sizes_is_never_shrunk(fine: int, share: float) -> None:
+    """Broad shades in cells of four, strewn with native pixels of little contrast: cells explain nearly all of it."""
+    random = np.random.default_rng(4)
+    shade = np.linspace(20, 200, 40).astype(int) + random.integers(0, 2, (30, 40)) * 40
+    rgb = scaled(shade.astype(np.uint8)[..., None].repeat(3, 2), 4)
+    rgb[random.random(rgb.shape[:2]) < share] += np.uint8(fine)
     assert detect(jpeg(rgb, 90)).size in (1, None)
 
 
+@pytest.mark.parametrize("factor", [2, 3])
+def test_little_evidence_of_a_whole_factor_weighs_more_than_of_a_fraction(factor: int) -> None:
+    """A fraction is the best of many that were tried; a whole factor is one of a few."""
+    native = noise_art(3, 7, 7)[..., :3].copy()
+    assert detect(noisy(scaled(native, factor), 2)).size == factor
+
+
+@pytest.mark.parametrize("step", [5, 6, 8, 12])
 @pytest.mark.parametrize("spoil", [lambda rgb: jpeg(rgb, 75), lambda rgb: noisy(rgb, 2)])
-def test_dark_art_of_little_contrast_is_recognised_when_spoilt(spoil) -> None:
-    palette = np.array([(20, 20, 24), (34, 30, 30), (48, 44, 40), (60, 40, 36)], np.uint8)
+def test_dark_art_of_little_contrast_is_recognised_when_spoilt(spoil, step: int) -> None:
+    palette = np.array([(30 + step * shade,) * 3 for shade in range(4)], np.uint8)
     native = palette[np.random.default_rng(1).integers(0, 4, (24, 24))]
-    cell = detect(spoil(scaled(native, 4)))
-    assert (cell.size, cell.native_width, cell.native_height) == (4, 24, 24)
+    cell = detect(spoil(scaled(native, 2)))
+    assert (cell.size, cell.native_width, cell.native_height) == (2, 24, 24)
 
 
 def test_a_lanczos_reduction_of_an_enlargement_is_undone() -> None:
@@ -205,8 +225,9 @@ def test_a_lanczos_reduction_of_an_enlargement_is_undone() -> None:
 def test_small_smooth_drawings_are_native() -> None:
     """Nobody enlarges to 24 pixels: what is smooth there was drawn so."""
     y, x = np.mgrid[:24, :24]
-    rgb = np.stack([120 + 5 * x + 2 * y, 90 + 3 * y, 60 + 4 * x], axis=2).astype(np.uint8)
+    rgb = np.stack([9 + 7 * x + 3 * y, 30 + 6 * y + 3 * x, 20 + 4 * x + 5 * y], axis=2).astype(np.uint8)
     assert detect(rgb).size == 1
+    assert detect(np.kron(rgb, np.ones((2, 2, 1), np.uint8))).size == 2
 
 
 def test_huge_images_take_bounded_time() -> None:
