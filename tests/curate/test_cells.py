@@ -12,7 +12,7 @@ from PIL import Image
 from sprites import HERO, art, colours_of, noise_art, scaled
 from test_grid import detect, jpeg, portrait
 
-from pipeline import cell_edges, cells
+from pipeline import cell_combs, cell_edges, cells
 
 natives = st.builds(
     lambda *shape: noise_art(*shape)[..., :3].copy(),
@@ -203,6 +203,16 @@ def test_little_evidence_of_a_whole_factor_weighs_more_than_of_a_fraction(factor
     """A fraction is the best of many that were tried; a whole factor is one of a few."""
     native = noise_art(3, 7, 7)[..., :3].copy()
     assert detect(noisy(scaled(native, factor), 2)).size == factor
+
+
+def test_a_fraction_pays_for_the_search_that_found_it() -> None:
+    native = portrait()
+    for enlarged, pitch in ((scaled(native, 4), 4), (nearest(native, 106, 106), 106 / 32)):
+        comb = cell_combs.best(cell_combs.profile_of(cell_combs.luma_of(enlarged)), 16)
+        assert comb is not None
+        assert comb.pitch == pitch
+        paid = comb.edges * np.log2(pitch) - comb.bits
+        assert paid == 0 if pitch == 4 else paid > 5
 
 
 @pytest.mark.parametrize("step", [5, 6, 8, 12])
