@@ -6,10 +6,12 @@ import json
 import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -132,3 +134,76 @@ def test_the_decoding_benchmark_measures_every_kind_of_file(tmp_path: Path) -> N
         ("GIF", 3), ("GIF, animated", 3), ("JPEG", 3), ("PNG", 6), ("WEBP", 3), ("all", 18),
     ]  # fmt: skip
     assert done.returncode == (0 if figures[-1]["ratio"] <= 1.15 else 1)
+
+
+def grid(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import grid
+
+    return grid
+
+
+@pytest.mark.shared
+def test_the_grid_benchmark_runs_every_condition_on_real_art_and_reports(grid: ModuleType, tmp_path: Path) -> None:
+    if not all((grid.enlargements.SHARED / f"{tar}.tar").is_file() for tar in (*grid.ART, *grid.SMOOTH)):
+        pytest.skip("shared data are absent")
+    command = [sys.executable, ROOT / "benchmarks" / "grid.py", "--works", "2", "--peers", "0"]
+    done = subprocess.run(
+        [*command, "--json", str(tmp_path / "report.json")], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.stderr == ""
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [one["works"] for one in report["sample"]] == [2] * len(grid.ART)
+    assert [one["condition"] for one in report["conditions"]] == [one.name for one in grid.CONDITIONS]
+    assert all(sum(one["answers"].values()) + sum(one["scant"].values()) <= 8 for one in report["conditions"])
+    assert sum(report["conditions"][0]["answers"].values()) + sum(report["conditions"][0]["scant"].values()) == 8
+    assert {tar: found["pictures"] for tar, found in report["smooth"].items()} == dict.fromkeys(grid.SMOOTH, 2)
+    shrunk = any(found["shrunk"] for found in report["smooth"].values())
+    assert done.returncode == (1 if shrunk or not all(one["met"] for one in report["conditions"]) else 0)
+    assert report["setting"] in done.stdout
+
+
+def test_every_condition_makes_what_it_says(grid: ModuleType) -> None:
+    random = np.random.default_rng(0)
+    rgb = random.integers(0, 256, (10, 12, 3), dtype=np.uint8)
+    for condition in grid.CONDITIONS:
+        case = condition.make(rgb, np.random.default_rng(1))
+        height, width = case.native.shape[:2]
+        assert case.rgb.dtype == np.uint8
+        assert (case.cell - 1) * width <= case.rgb.shape[1] <= (case.cell + 0.1) * width
+        assert abs(case.rgb.shape[0] - case.cell * height) <= max(2 * case.cell, 1), condition.name
+        assert case.native.shape == rgb.shape or "crop" in condition.name
+
+
+def test_an_answer_about_the_grid_is_judged_by_size_and_by_kind(grid: ModuleType) -> None:
+    def answer(condition: str, size: float | None, width: int, height: int) -> str:
+        case = next(one for one in grid.CONDITIONS if one.name == condition)
+        columns, rows = np.arange(1, width), np.arange(1, height)
+        cell = grid.cells.Cell(size, 1.0, columns, rows, exact=True)
+        return grid.judge(case, case.make(np.zeros((30, 20, 3), np.uint8), np.random.default_rng(0)), cell)
+
+    assert answer("x4", 4, 20, 30) == "exact"
+    assert answer("x4", None, 1, 1) == "unknown"
+    assert answer("x4", 4, 21, 30) == "within 1"
+    assert answer("x4", 2, 40, 60) == "wrong"
+    assert answer("x4", 1, 80, 120) == "left native"
+    assert answer("native", 1, 20, 30) == "exact"
+    assert answer("native", 2, 10, 15) == "wrong"
+
+
+def test_a_missed_share_is_said_to(grid: ModuleType) -> None:
+    kept = grid.Tally("native, JPEG 90", 1.0, Counter({"exact": 9, "unknown": 1}))
+    shrunk = grid.Tally("native, JPEG 90", 1.0, Counter({"exact": 99, "wrong": 1}))
+    unknown = grid.Tally("x4", 0.95, Counter({"exact": 9, "unknown": 1}))
+    assert [one.met for one in (kept, shrunk, unknown)] == [True, False, False]
+    rows = list(grid.answer_rows([kept, shrunk]))
+    assert ["MISSED" in row for row in rows] == [False, True]
+    assert rows[0][:6] == ["native, JPEG 90", 10, "90", "0", "10", "0"]
+
+
+def test_scant_works_are_told_apart_never_hidden(grid: ModuleType) -> None:
+    """A plain image has no edge that could tell of an enlargement."""
+    plain = grid.Work("plain", np.full((8, 8, 3), 9, np.uint8))
+    told = grid.tally(next(one for one in grid.CONDITIONS if one.name == "x4"), [plain], seed=0)
+    assert (told.answers.total(), told.scant.total()) == (0, 1)
+    assert next(grid.answer_rows([told]))[-2] == "0 of 1"

@@ -1,0 +1,281 @@
+"""How often the native cell size of real pixel art is found, how often it is guessed wrong, and how long it takes.
+
+    python benchmarks/grid.py [--works 100] [--peers 12] [--half report] [--json FILE]
+
+Needs the folder of real data (FACETOPIX_SHARED). Exit code 1 when a figure misses what is demanded of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from argparse import Namespace
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import enlargements
+import numpy as np
+import pixel_peers
+from enlargements import ART, CONDITIONS, SMOOTH, Case, Condition, Sample, Work
+
+from pipeline import cells, seeds
+from pipeline.io import Pixels, decode_rgba, encode_png
+
+MAX_CELL, MIN_CONFIDENCE = 16, 0.55  # as in params.yaml
+ANSWERS = ("exact", "within 1", "unknown", "left native", "wrong")
+SAME_SIZE = 0.02  # of the cell: fractional ones are known to half a pixel of the whole side
+SAME_COLOUR = 24  # of 255, in every channel
+ROUNDS = 5  # of each timing, the best counts
+SIZES = (32, 64, 128)  # pixels: timings are told up to each longest side
+SHOWN_TO_PEERS = ("native", "native, JPEG 90", "x2", "x4", "x8", "x2.5", "x6, crop", "x4, JPEG 90", "x8, noise 2")
+
+
+@dataclass
+class Tally:
+    """Answers under one condition; `scant`: those about works with too few edges, apart from the others."""
+
+    condition: str
+    demanded: float | None
+    answers: Counter[str] = field(default_factory=Counter)
+    scant: Counter[str] = field(default_factory=Counter)
+    colours: list[float] = field(default_factory=list)  # share of right pixels of each exactly found work
+    milliseconds: list[float] = field(default_factory=list)  # CPU, detection and reduction
+
+    @property
+    def right(self) -> float:
+        """Share that counts towards the demand: of natives what is not shrunk, of others the right size."""
+        good = ("exact", "unknown") if self.condition.startswith("native,") else ("exact",)
+        return sum(self.answers[answer] for answer in good) / max(self.answers.total(), 1)
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "condition": self.condition,
+            "answers": {answer: self.answers[answer] for answer in ANSWERS},
+            "scant": dict(self.scant),
+            "colours": statistics.mean(self.colours) if self.colours else None,
+            "ms": statistics.median(self.milliseconds) if self.milliseconds else None,
+            "right": self.right,
+            "demanded": self.demanded,
+            "met": self.met,
+        }
+
+    @property
+    def met(self) -> bool:
+        return self.demanded is None or self.right >= self.demanded
+
+
+def judge(condition: Condition, case: Case, cell: cells.Cell) -> str:
+    if cell.size is None:
+        return "unknown"
+    assert cell.native_width is not None
+    assert cell.native_height is not None
+    height, width = case.native.shape[:2]
+    off = max(abs(cell.native_width - width), abs(cell.native_height - height))
+    if off <= condition.within and abs(cell.size - case.cell) <= SAME_SIZE * case.cell:
+        return "exact"
+    if off <= 1:
+        return "within 1"
+    return "left native" if cell.size == 1 else "wrong"
+
+
+def tally(condition: Condition, works: Iterable[Work], seed: int) -> Tally:
+    result = Tally(condition.name, condition.least)
+    for work in works:
+        height, width = work.rgb.shape[:2]
+        if height * width * condition.scale**2 > enlargements.LARGEST:
+            continue
+        case = condition.make(work.rgb, seeds.generator(seed, condition.name, work.path))
+        began = time.thread_time()
+        cell = cells.detect(case.rgb, MAX_CELL, MIN_CONFIDENCE)
+        reduced = None if cell.size is None else cells.reduce(case.rgb, cell)
+        result.milliseconds.append(1000 * (time.thread_time() - began))
+        answer = judge(condition, case, cell)
+        scant = enlargements.edges(case.native) < enlargements.SCANT
+        (result.scant if scant else result.answers)[answer] += 1
+        if answer == "exact" and reduced is not None and reduced.shape == case.native.shape:
+            result.colours.append(same_colours(reduced, case.native))
+    return result
+
+
+def same_colours(one: Pixels, other: Pixels) -> float:
+    """Share of pixels that are at most SAME_COLOUR apart in every channel."""
+    return float((np.abs(one.astype(np.int16) - other).max(axis=2) <= SAME_COLOUR).mean())
+
+
+def shrunk(tar: str, count: int, seed: int) -> tuple[int, int]:
+    """How many pictures of a tar of smooth art were looked at, and how many of them were shrunk."""
+    images = sorted(enlargements.files_of(tar), key=lambda image: seeds.derive(seed, "smooth", image[0]))[:count]
+    opaque = (enlargements.flattened(decode_rgba(data, path), path) for path, data in images)
+    sizes = [cells.detect(rgb, MAX_CELL, MIN_CONFIDENCE).size for rgb in opaque if rgb is not None]
+    return len(sizes), sum(size not in (1, None) for size in sizes)
+
+
+def speeds(works: Sequence[Work]) -> Iterator[dict[str, Any]]:
+    """CPU time of detection and reduction beside decoding and encoding of the same PNG, median over the works."""
+    for name, factor in (("native", 1), ("x2", 2), ("x4", 4)):
+        longest = 0
+        for most in SIZES:
+            enlarged = (work.rgb.repeat(factor, 0).repeat(factor, 1) for work in works)
+            chosen = [rgb for rgb in enlarged if longest < max(rgb.shape[:2]) <= most]
+            longest = most
+            if chosen:
+                yield {"what": name, "to": most, "works": len(chosen), **_speed(chosen)}
+
+
+def _speed(images: Sequence[Pixels]) -> dict[str, float]:
+    pairs = [(best_of(detect_and_reduce, rgb), best_of(decode_and_encode, encode_png(rgb))) for rgb in images]
+    own, file = np.array(pairs).T
+    ninetieth = float(np.quantile(own, 0.9))
+    return {"own": float(np.median(own)), "own_90": ninetieth, "file": float(np.median(file))}
+
+
+def detect_and_reduce(rgb: Pixels) -> None:
+    cell = cells.detect(rgb, MAX_CELL, MIN_CONFIDENCE)
+    if cell.size is not None:
+        cells.reduce(rgb, cell)
+
+
+def decode_and_encode(data: bytes) -> None:
+    encode_png(decode_rgba(data))
+
+
+def best_of(call: Callable[[Any], None], argument: object) -> float:
+    """Milliseconds of CPU, the best of ROUNDS."""
+    took = []
+    for _ in range(ROUNDS):
+        began = time.thread_time_ns()
+        call(argument)
+        took.append(time.thread_time_ns() - began)
+    return min(took) / 1e6
+
+
+def beside(works: Sequence[Work], seed: int) -> Iterator[dict[str, Any]]:
+    """Every detector on the same few works: share of right sizes, and CPU time of the whole call."""
+    contestants = {"facetopix": own_size, **pixel_peers.installed()}
+    for condition in (condition for condition in CONDITIONS if condition.name in SHOWN_TO_PEERS):
+        for name, detector in contestants.items():
+            right, took = [], []
+            for work in works:
+                case = condition.make(work.rgb, seeds.generator(seed, condition.name, work.path))
+                began = time.process_time()
+                size = answer_of(detector, case.rgb)
+                took.append(1000 * (time.process_time() - began))
+                right.append(size is not None and is_right(size, case, condition))
+            share = sum(right) / len(right)
+            yield {"condition": condition.name, "detector": name, "right": share, "ms": statistics.median(took)}
+
+
+def answer_of(detector: pixel_peers.Detector, rgb: Pixels) -> tuple[int, int] | None:
+    try:
+        return detector(rgb)
+    except Exception:  # noqa: BLE001  a peer's failure, of whatever kind, is a wrong answer
+        return None
+
+
+def own_size(rgb: Pixels) -> tuple[int, int]:
+    """As the stage works: what is unknown is not reduced, so it is no native size."""
+    cell = cells.detect(rgb, MAX_CELL, MIN_CONFIDENCE)
+    reduced = cells.reduce(rgb, cell)
+    return reduced.shape[1], reduced.shape[0]
+
+
+def is_right(size: tuple[int, int], case: Case, condition: Condition) -> bool:
+    height, width = case.native.shape[:2]
+    return max(abs(size[0] - width), abs(size[1] - height)) <= condition.within
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines) + "\n"
+
+
+def percent(share: float) -> str:
+    return f"{100 * share:.2f}".rstrip("0").rstrip(".")
+
+
+def sample_lines(samples: Sequence[Sample], given: Namespace) -> Iterator[str]:
+    yield f"Works of the half `{given.half}` of each tar, in an order hashed with seed {given.seed}:\n"
+    for one in samples:
+        out = ", ".join(f"{count} {reason}" for reason, count in one.left_out.items() if count)
+        yield f"- {one.tar}: {len(one.works)} of {one.files} files" + (f"; left out: {out}" if out else "")
+    yield ""
+
+
+def answer_rows(tallies: Sequence[Tally]) -> Iterator[list[object]]:
+    for one in tallies:
+        total = max(one.answers.total(), 1)
+        shares = [percent(one.answers[answer] / total) for answer in ANSWERS]
+        scant = f"{one.scant['exact']} of {one.scant.total()}" if one.scant else ""
+        colours = percent(statistics.mean(one.colours)) if one.colours else ""
+        demanded = "" if one.demanded is None else f">= {percent(one.demanded)}"
+        took = f"{statistics.median(one.milliseconds):.2f}" if one.milliseconds else ""
+        yield [one.condition, one.answers.total(), *shares, demanded, "" if one.met else "MISSED", colours, scant, took]
+
+
+def peer_rows(shown: Sequence[dict[str, Any]]) -> Iterator[list[object]]:
+    names = list(dict.fromkeys(one["detector"] for one in shown))
+    for condition in dict.fromkeys(one["condition"] for one in shown):
+        mine = {one["detector"]: one for one in shown if one["condition"] == condition}
+        yield [condition, *(f"{percent(mine[name]['right'])} ({mine[name]['ms']:.1f} ms)" for name in names)]
+
+
+def hardware() -> str:
+    return f"{os.cpu_count()} CPUs ({platform.machine()}), {platform.system()}, Python {platform.python_version()}"
+
+
+def show(report: dict[str, Any], samples: Sequence[Sample], tallies: Sequence[Tally], given: Namespace) -> None:
+    parts = [report["setting"], "", *sample_lines(samples, given)]
+    head = ["condition", "works", *ANSWERS, "demanded", "", "colours", "scant, exact", "ms"]
+    parts.append(table(head, answer_rows(tallies)))
+    smooth = [[tar, found["pictures"], found["shrunk"]] for tar, found in report["smooth"].items()]
+    parts.append(table(["smooth pictures", "looked at", "shrunk"], smooth))
+    ratios = [
+        [one["what"], one["to"], one["works"], *(f"{one[key]:.3f}" for key in ("own", "own_90", "file"))]
+        for one in report["speed"]
+    ]
+    head = ["works", "pixels, to", "number", "detect + reduce, ms", "90 % within", "decode + encode, ms"]
+    parts.append(table(head, ratios))
+    if report["peers"]:
+        names = list(dict.fromkeys(one["detector"] for one in report["peers"]))
+        parts.append(table(["right size, % (CPU)", *names], peer_rows(report["peers"])))
+    print("\n".join(parts))  # noqa: T201
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--works", type=int, default=100, help="works of each tar")
+    parser.add_argument("--peers", type=int, default=3, help="works of each tar that the peers see too; 0: none")
+    parser.add_argument("--half", choices=enlargements.HALVES, default="report", help="thresholds come from `choose`")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--json", type=Path, help="write all figures there")
+    given = parser.parse_args(arguments)
+    samples = [enlargements.sample(tar, given.works, given.half, given.seed) for tar in ART]
+    works = [work for one in samples for work in one.works]
+    tallies = [tally(condition, works, given.seed) for condition in CONDITIONS]
+    smooth = {tar: shrunk(tar, given.works, given.seed) for tar in SMOOTH}
+    few = [work for one in samples for work in one.works[: given.peers]]
+    report = {
+        "setting": f"{hardware()}, {datetime.now(UTC):%Y-%m-%d}",
+        "sample": [{"tar": one.tar, "works": len(one.works), "left_out": one.left_out} for one in samples],
+        "conditions": [one.figures() for one in tallies],
+        "smooth": {tar: {"pictures": seen, "shrunk": number} for tar, (seen, number) in smooth.items()},
+        "speed": list(speeds(works)),
+        "peers": list(beside(few, given.seed)) if few else [],
+    }
+    show(report, samples, tallies, given)
+    if given.json:
+        given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return 0 if all(one.met for one in tallies) and not any(number for _, number in smooth.values()) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,271 @@
+"""Cells that compression, noise or a filter has blurred: comb scores of the gradient.
+
+s(p) = (E(p) - chance) / (1 - chance), E = share of the gradient that lies on the boundaries of a grid of pitch p,
+chance = what a gradient spread evenly would have there, about 1 / p.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pipeline.cell_edges import TIE, Positions
+from pipeline.io import Pixels
+
+Luma = NDArray[np.uint8]  # (H, W)
+Numbers = NDArray[np.float64]
+
+SAME_SCORE = 0.01  # of the best comb score: the largest pitch within it wins, since divisors of a pitch score alike
+FLOOR = 8  # of 255: smaller steps of luma are compression noise, not edges
+CACHED = 512  # pixels: tables of longer sides are made anew each time
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Gradient along both axes: one value a boundary between neighbouring columns (rows), steps of luma summed."""
+
+    across: Numbers
+    down: Numbers
+
+    @property
+    def total(self) -> float:
+        return float(self.across.sum() + self.down.sum())
+
+    @property
+    def width(self) -> int:
+        return len(self.across) + 1
+
+    @property
+    def height(self) -> int:
+        return len(self.down) + 1
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Cells of a whole pitch; the phases are where the first boundaries lie, 0 = one cell off the corner."""
+
+    pitch: int
+    x: int
+    y: int
+
+    def boundaries(self, profile: Profile) -> tuple[Positions, Positions]:
+        return (
+            np.arange(self.x or self.pitch, profile.width, self.pitch),
+            np.arange(self.y or self.pitch, profile.height, self.pitch),
+        )
+
+
+@dataclass(frozen=True)
+class Equal:
+    """So many equal cells along each side of an uncropped image."""
+
+    wide: int
+    tall: int
+
+    def boundaries(self, profile: Profile) -> tuple[Positions, Positions]:
+        return _equal(profile.across, self.wide), _equal(profile.down, self.tall)
+
+
+@dataclass(frozen=True)
+class Comb:
+    """A grid that the gradient suggests; `searched`: bits that choosing it among others of its kind used up."""
+
+    score: float
+    pitch: float
+    profile: Profile
+    grid: Whole | Equal
+    searched: float = 0.0
+
+    @cached_property
+    def boundaries(self) -> tuple[Positions, Positions]:
+        """Columns and rows."""
+        return self.grid.boundaries(self.profile)
+
+    @property
+    def inside(self) -> float | None:
+        """How dense the gradient is more than a pixel away from every boundary, of how dense it is on average.
+
+        A filter smears a boundary over its neighbours, drawing at a finer pitch is everywhere. None where cells are so
+        small that there is no such place.
+        """
+        far = [_far_from(starts, len(side)) for starts, side in zip(self.boundaries, self._sides, strict=True)]
+        places = sum(int(mask.sum()) for mask in far)
+        if not places:
+            return None
+        found = sum(float(side[mask].sum()) for mask, side in zip(far, self._sides, strict=True))
+        return found / self.profile.total * sum(map(len, far)) / places
+
+    @property
+    def _sides(self) -> tuple[Numbers, Numbers]:
+        return self.profile.across, self.profile.down
+
+    @property
+    def bits(self) -> float:
+        """Evidence of the edges, less what the search used up."""
+        return self.edges * math.log2(self.pitch) - self.searched
+
+    @property
+    def edges(self) -> float:
+        """Effective number of edges: participation number (sum e)^2 / sum e^2 of the steps on the boundaries.
+
+        Less two: one on each axis fixes the phase.
+        """
+        steps = [side[starts - 1] for starts, side in zip(self.boundaries, self._sides, strict=True)]
+        return float(sum(np.square(e.sum()) / np.square(e).sum() for e in steps if e.any())) - 2
+
+
+@dataclass(frozen=True)
+class Teeth:
+    """Boundaries of `first`, `first` + 1, ... equal cells on one side, strung together from `starts` to `ends`.
+
+    `below` and `above` are indices into a profile; they differ where a boundary ends on half a pixel.
+    """
+
+    first: int
+    below: Positions
+    above: Positions
+    starts: Positions
+    ends: Positions
+
+
+def luma_of(rgb: Pixels) -> Luma:
+    """ITU-R BT.601, as JPEG: chroma is stored at half resolution and bleeds."""
+    return np.asarray(Image.fromarray(rgb).convert("L"), np.uint8)
+
+
+def profile_of(luma: Luma, floor: int = FLOOR) -> Profile:
+    """Steps of luma along x and along y, less `floor`."""
+    across = _steps(luma[:, 1:], luma[:, :-1], floor).sum(axis=0, dtype=np.uint32)
+    down = _steps(luma[1:], luma[:-1], floor).sum(axis=1, dtype=np.uint32)
+    return Profile(across.astype(np.float64), down.astype(np.float64))
+
+
+def _steps(ahead: Luma, behind: Luma, floor: int) -> Luma:
+    step = np.maximum(ahead, behind) - np.minimum(ahead, behind)
+    np.maximum(step, floor, out=step)
+    step -= np.uint8(floor)
+    return step
+
+
+def crispness(luma: Luma) -> float:
+    """Energy of the second difference over that of the first: 2 for lone steps, near 0 for smooth upscales."""
+    signed = luma.astype(np.float32)
+    second, first = (sum(_energy(np.diff(signed, n, axis)) for axis in (0, 1)) for n in (2, 1))
+    return second / first if first else math.inf
+
+
+def _energy(values: NDArray[np.float32]) -> float:
+    flat = values.ravel()
+    return float(flat @ flat)
+
+
+def best(profile: Profile, max_cell: int) -> Comb | None:
+    """The largest pitch among those that score within SAME_SCORE of the best; None where there is no gradient."""
+    if not profile.total or min(len(profile.across), len(profile.down)) < 2:
+        return None
+    whole, phases = _whole_scores(profile, max_cell)
+    counts, fractional = _fractional_scores(profile, max_cell)
+    pitches = np.concatenate((np.arange(2, 2 + len(whole)), profile.width / counts))
+    scores = np.concatenate((whole, fractional))
+    good = np.flatnonzero(scores >= scores.max() - SAME_SCORE)
+    winner = int(good[np.lexsort((scores[good], pitches[good]))[-1]])
+    if winner < len(whole):
+        phase = Whole(winner + 2, int(phases[winner, 0]), int(phases[winner, 1]))
+        return Comb(float(scores[winner]), winner + 2.0, profile, phase)
+    count = int(counts[winner - len(whole)])
+    equal = Equal(count, int(_tall(profile, np.array([count]))[0]))
+    return Comb(float(scores[winner]), profile.width / count, profile, equal, math.log2(2 * len(counts)))
+
+
+def _scores(profile: Profile, across: Numbers, down: Numbers, columns: Numbers, rows: Numbers) -> Numbers:
+    """s of the module docstring for grids with so much gradient on so many columns and rows."""
+    on_grid = (across + down) / profile.total
+    evenly = columns * (profile.across.sum() / len(profile.across)) + rows * (profile.down.sum() / len(profile.down))
+    chance = np.minimum(evenly / profile.total, 1 - 1e-9)
+    scores: Numbers = (on_grid - chance) / (1 - chance)
+    return scores
+
+
+def _whole_scores(profile: Profile, max_cell: int) -> tuple[Numbers, Positions]:
+    """Pitches 2, 3, ...: scores, and the best phases (x, y) of each."""
+    most = min(max_cell, len(profile.across), len(profile.down))
+    sums, phases, counts = zip(*(_best_phases(side, most) for side in (profile.across, profile.down)), strict=True)
+    return _scores(profile, *sums, *counts), np.stack(phases, axis=1)
+
+
+def _best_phases(side: Numbers, most: int) -> tuple[Numbers, Positions, Numbers]:
+    """For each pitch the most gradient that a phase has on its boundaries, that phase, and how many they are."""
+    slots, pitches = _slots(len(side), most)
+    sums = np.bincount(slots, np.tile(side, len(pitches)), len(pitches) * (most + 1)).reshape(len(pitches), most + 1)
+    phases = sums.argmax(axis=1)
+    counts = (len(side) - np.where(phases, phases, pitches)) // pitches + 1
+    return sums.max(axis=1), phases, counts.astype(np.float64)
+
+
+@lru_cache(maxsize=64)
+def _slots(length: int, most: int) -> tuple[Positions, Positions]:
+    """For pitches 2 to `most` in turn: the bin, pitch and phase, of each of `length` boundaries; and those pitches."""
+    pitches = np.arange(2, most + 1)
+    slots = np.arange(1, length + 1) % pitches[:, None] + (pitches[:, None] - 2) * (most + 1)
+    return slots.ravel(), pitches
+
+
+def _fractional_scores(profile: Profile, max_cell: int) -> tuple[Positions, Numbers]:
+    """Pitches width / n of an uncropped image, for every n that leaves a remainder: whole ones have a phase too."""
+    counts = np.arange(max(2, math.ceil(profile.width / max_cell)), profile.width // 2 + 1)
+    counts = counts[profile.width % counts != 0]
+    tall = _tall(profile, counts)
+    across = _on_teeth(profile.across, counts)
+    down = _on_teeth(profile.down, tall)
+    return counts, _scores(profile, across, down, (counts - 1).astype(np.float64), (tall - 1).astype(np.float64))
+
+
+def _tall(profile: Profile, counts: Positions) -> Positions:
+    """Rows of cells beside so many columns of cells."""
+    tall: Positions = np.clip(np.rint(profile.height * counts / profile.width), 1, profile.height).astype(np.intp)
+    return tall
+
+
+def _on_teeth(side: Numbers, counts: Positions) -> Numbers:
+    """Gradient on the boundaries of so many equal cells, of each of the ascending `counts`."""
+    if not len(counts):
+        return np.empty(0)
+    make = teeth if len(side) < CACHED else teeth.__wrapped__
+    table = make(len(side) + 1, int(counts[0]), int(counts[-1]))
+    running = np.concatenate(([0.0], np.maximum(side.take(table.below), side.take(table.above)).cumsum()))
+    chosen = counts - table.first
+    on_teeth: Numbers = running[table.ends[chosen]] - running[table.starts[chosen]]
+    return on_teeth
+
+
+@lru_cache(maxsize=64)
+def teeth(length: int, first: int, last: int) -> Teeth:
+    """Boundaries of `first` to `last` equal cells on a side of `length` pixels."""
+    counts = np.arange(first, last + 1)
+    ends = np.cumsum(counts - 1)
+    starts = ends - (counts - 1)
+    number = np.arange(ends[-1]) - np.repeat(starts, counts - 1) + 1
+    exact = number * np.repeat(length / counts, counts - 1)
+    below = np.ceil(exact - 0.5 - TIE).astype(np.intp) - 1
+    above = np.floor(exact + 0.5 + TIE).astype(np.intp) - 1
+    return Teeth(first, below, above, starts, ends)
+
+
+def _far_from(starts: Positions, length: int) -> NDArray[np.bool_]:
+    """For each of `length` boundaries: neither one of `starts` nor next to one."""
+    near = np.zeros(length + 2, bool)
+    for offset in (-1, 0, 1):
+        near[starts + offset] = True
+    return ~near[1:-1]
+
+
+def _equal(side: Numbers, count: int) -> Positions:
+    """Boundaries of `count` equal cells; one that ends on half a pixel lies on the stronger side of it."""
+    table = teeth.__wrapped__(len(side) + 1, count, count)
+    chosen: Positions = np.where(side[table.above] > side[table.below], table.above, table.below) + 1
+    return chosen

@@ -1,0 +1,199 @@
+"""Cells that nothing has blurred: every edge of the image lies on a boundary of the grid, so arithmetic finds it.
+
+Whole factors: greatest common divisor of the differences between edge positions, which cropping leaves alone.
+Fractional nearest neighbour: side / n for every number n of cells that puts all edges on boundaries.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.io import Pixels
+
+Positions = NDArray[np.intp]  # first column (row) of every cell but the first, ascending
+Numbers = NDArray[np.float64]
+
+EVIDENCE = 6.0  # bits: log2 of the odds against an accident, above those that the search itself uses up
+LEAST_PITCH = 1.25  # smaller fractional enlargements are not looked for
+TIE = 1e-3  # pixels: boundaries this near to half a pixel may be rounded either way
+OCCUPIED = 0.5  # share of boundaries, between the outermost edges, that are edges: else it is half the pitch of another
+STRAY = 50  # a column is an edge in earnest when more than one of so many pixels changes wholly (rows likewise)
+FAINT = 3  # of 255: compression, noise and filters leave many smaller steps, artists few
+CENTRE, CORNER = 0.5, 0.0  # where in a pixel an enlarger samples: Pillow in the middle, OpenCV at the corner
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Where an image changes.
+
+    Attributes:
+        width, height: of the image, in pixels.
+        across: how many bytes of each column but the first differ from the one before, three a pixel.
+        down: the same of rows.
+        columns: columns that differ from the one before at all.
+        rows: the same of rows.
+    """
+
+    width: int
+    height: int
+    across: NDArray[np.uint32]
+    down: NDArray[np.uint32]
+    columns: Positions
+    rows: Positions
+
+    @property
+    def count(self) -> int:
+        return len(self.columns) + len(self.rows)
+
+    @property
+    def longest_run(self) -> int:
+        """Most neighbouring columns (rows) that all are edges in earnest."""
+        return max(_run(self.across > 3 * self.height // STRAY), _run(self.down > 3 * self.width // STRAY))
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fractional grid; `bits`: how much less likely its edges are to lie on it by accident."""
+
+    pitch: float
+    bits: float
+    columns: Positions
+    rows: Positions
+
+
+@dataclass(frozen=True)
+class Side:
+    """The same along one side; `span`: boundaries from the first edge to the last."""
+
+    grid: Positions
+    bits: float
+    span: int
+
+
+def find(rgb: Pixels) -> Edges:
+    """Edges of a contiguous uint8 (H, W, 3) image."""
+    height, width = rgb.shape[:2]
+    flat = rgb.reshape(height, width * 3)
+    across = np.add.reduce((flat[:, 3:] != flat[:, :-3]).view(np.uint8), axis=0, dtype=np.uint32)
+    across = across.reshape(width - 1, 3).sum(axis=1, dtype=np.uint32)
+    down = np.add.reduce((flat[1:] != flat[:-1]).view(np.uint8), axis=1, dtype=np.uint32)
+    return Edges(width, height, across, down, np.flatnonzero(across) + 1, np.flatnonzero(down) + 1)
+
+
+def _run(mask: NDArray[np.bool_]) -> int:
+    gaps = np.concatenate(([-1], np.flatnonzero(~mask), [len(mask)]))
+    return int((gaps[1:] - gaps[:-1]).max()) - 1
+
+
+def faintness(rgb: Pixels) -> float:
+    """Share of FAINT steps among all steps between neighbouring bytes of a channel; 0 where nothing changes."""
+    height, width = rgb.shape[:2]
+    flat = rgb.reshape(height, width * 3)
+    across, down = flat[:, 3:] - flat[:, :-3], flat[1:] - flat[:-1]
+    steps = np.count_nonzero(across) + np.count_nonzero(down)
+    within = sum(np.count_nonzero(side + np.uint8(FAINT) <= 2 * FAINT) for side in (across, down))
+    return (within - across.size - down.size + steps) / steps if steps else 0.0
+
+
+def common_factor(edges: Edges) -> tuple[int, float]:
+    """Greatest common divisor of all edge distances (1: there is none), and the bits of evidence for it.
+
+    One distance on each axis tells nothing: a lone rectangle has them, and they divide themselves.
+    """
+    distances = np.diff(edges.columns).tolist() + np.diff(edges.rows).tolist()
+    factor = math.gcd(*distances)
+    return (factor, max(_independent(edges) - 2, 0) * math.log2(factor)) if factor > 1 else (1, 0.0)
+
+
+def _independent(edges: Edges) -> int:
+    """Distances between edges that do not follow from others: symmetry repeats them, on one axis or on both."""
+    across, down = _outline(edges.across, edges.columns), _outline(edges.down, edges.rows)
+    if np.array_equal(across, down) or np.array_equal(across, down[::-1]):
+        return _without_mirror(across)
+    return _without_mirror(across) + _without_mirror(down)
+
+
+def _outline(strength: NDArray[np.uint32], starts: Positions) -> NDArray[np.uint32]:
+    """Strengths of the edges from the first to the last, with the zeros between them."""
+    return strength[starts[0] - 1 : starts[-1]] if len(starts) else strength[:0]
+
+
+def _without_mirror(strengths: NDArray[np.uint32]) -> int:
+    """Number of distances, of mirrored ones every other."""
+    distances = max(int(np.count_nonzero(strengths)) - 1, 0)
+    return (distances + 1) // 2 if np.array_equal(strengths, strengths[::-1]) else distances
+
+
+def whole_grid(length: int, factor: int, starts: Positions) -> Positions:
+    """Boundaries of every cell of a whole factor whose phase the edges `starts` tell."""
+    phase = int(starts[0]) % factor if len(starts) else 0
+    return np.arange(phase or factor, length, factor)
+
+
+def fractional_grid(edges: Edges, max_cell: int) -> Fit | None:
+    """The uncropped fractional enlargement with the fewest cells that explains every edge, if there is evidence."""
+    fewest = max(len(edges.columns) + 1, math.ceil(edges.width / max_cell), 2)
+    counts = np.arange(fewest, int(edges.width / LEAST_PITCH) + 1)
+    if not len(counts) or not edges.count:
+        return None
+    searched = math.log2(2 * len(counts))
+    share = _independent(edges) / edges.count
+    conceivable = _log_binomial(edges.width - 1, len(edges.columns)) + _log_binomial(edges.height - 1, len(edges.rows))
+    if conceivable * share - searched < EVIDENCE:
+        return None
+    pitches = edges.width / counts
+    fitting = [(sampled, _on_grid(edges.columns, pitches, sampled)) for sampled in (CENTRE, CORNER)]
+    for count, sampled in sorted((count, sampled) for sampled, fits in fitting for count in counts[fits].tolist()):
+        fit = _fit(edges, count, sampled)
+        if fit and fit.bits * share - searched >= EVIDENCE:
+            return replace(fit, bits=fit.bits * share - searched)
+    return None
+
+
+def _fit(edges: Edges, count: int, sampled: float) -> Fit | None:
+    across = _fit_side(edges.columns, edges.width, count, sampled)
+    tall = _likely_counts(edges.height, edges.width, count) if across else ()
+    for down in (_fit_side(edges.rows, edges.height, number, sampled) for number in tall):
+        if across and down and edges.count >= OCCUPIED * (across.span + down.span):
+            return Fit(edges.width / count, across.bits + down.bits, across.grid, down.grid)
+    return None
+
+
+def _likely_counts(height: int, width: int, count: int) -> list[int]:
+    """Rows of cells that fit `count` columns, when both sides were rounded to whole pixels."""
+    least = math.ceil((height - 1) * count / (width + 1))
+    most = math.floor((height + 1) * count / (width - 1))
+    nearest = height * count / width
+    return sorted(range(max(least, 1), most + 1), key=lambda tall: (abs(tall - nearest), tall))
+
+
+def _on_grid(starts: Positions, pitches: Numbers, sampled: float) -> NDArray[np.bool_]:
+    """For each pitch: whether every edge is within rounding of one of its multiples."""
+    beyond = np.mod(starts[None, :] + (sampled + TIE), pitches[:, None])
+    fits: NDArray[np.bool_] = (beyond <= 1 + 2 * TIE * (sampled == CENTRE)).all(axis=1)
+    return fits
+
+
+def _fit_side(starts: Positions, length: int, count: int, sampled: float) -> Side | None:
+    """Boundaries of `count` equal cells that include all of `starts`; None when there are none such."""
+    exact = np.arange(1, count) * (length / count)
+    below = np.ceil(exact - sampled - TIE).astype(np.intp)
+    above = np.floor(exact + sampled + TIE).astype(np.intp) if sampled else below
+    grid = np.where(np.isin(above, starts), above, below)
+    used = np.flatnonzero(np.isin(grid, starts))
+    if len(used) < len(starts):
+        return None
+    tied = below != above
+    ties, tied_edges = int(tied.sum()), int(tied[used].sum())
+    ways = _log_binomial(len(grid) - ties, len(used) - tied_edges) + _log_binomial(ties, tied_edges) + tied_edges
+    bits = _log_binomial(length - 1, len(starts)) - ways
+    return Side(grid, bits, int(used[-1] - used[0]) + 1 if len(used) else 0)
+
+
+def _log_binomial(n: int, k: int) -> float:
+    """log2 of the number of ways to choose k of n."""
+    return (math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)) / math.log(2)
