@@ -102,8 +102,7 @@ class Dedup(Section):
 class Flatten(Section):
     """Alpha onto a stated background."""
 
-    policy: Literal["solid", "contrast"]  # what is put behind a transparent work: always the first of `backgrounds`,
-    # or one that stands out from the work's outline, chosen by its id
+    policy: Literal["solid", "contrast"]  # always the first of `backgrounds`, or by the work's id and outline
     backgrounds: Annotated[list[Colour], Field(min_length=1)]
     alpha_threshold: Annotated[int, Field(ge=1, le=255)]  # alpha below is background, the rest opaque
     max_transparent: Share  # works with a larger transparent share are dropped
