@@ -28,7 +28,8 @@ from pipeline.params import Dedup, Executor
 
 logger = logging.getLogger(__name__)
 
-MIN_SIDE = 4  # canonical pictures with a shorter side are too simple to identify a work
+MIN_SIDE = 4  # canonical pictures with a shorter side are too simple to be compared by sight, ...
+MIN_AREA, MIN_COLOURS = 16, 3  # ... with fewer pixels and fewer colours to be told from one another when enlarged
 BATCH = 4000  # works whose looks are in transit at a time
 REASONS = {"override": "duplicate", "exact": "duplicate", "near": "near_duplicate"}  # by tier
 SHOWN = 48  # pairs on the sheet of the closest decisions
@@ -155,15 +156,15 @@ def see(rgba: Pixels) -> Seen:
     """What a picture is compared by: uint8 (H, W, 4), colours under alpha 0 zeroed."""
     placed = pixels.canonical_place(rgba)
     core = placed.core
-    telling = min(core.shape[:2]) >= MIN_SIDE
+    area, colours = core.shape[0] * core.shape[1], pixels.colour_count(core)
     return Seen(
-        key=pixels.digest(core if telling else rgba),
-        kin=pixels.kinship(core) if telling else None,
+        key=pixels.digest(core if area >= MIN_AREA or colours >= MIN_COLOURS else rgba),
+        kin=pixels.kinship(core) if min(core.shape[:2]) >= MIN_SIDE else None,
         factor=placed.factor,
         canvas=placed.canvas,
         place=placed.place,
-        area=core.shape[0] * core.shape[1],
-        colour_bits=pixels.colour_count(core).bit_length(),
+        area=area,
+        colour_bits=colours.bit_length(),
         blank=core.shape[:2] == (1, 1),
         look=similarity.look(rgba),
     )

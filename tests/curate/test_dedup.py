@@ -246,6 +246,15 @@ def test_pictures_too_simple_to_identify_a_work_are_compared_pixel_by_pixel(tmp_
     assert {name: row["reason"] for name, row in rows.items()} == {"g-1": None, "g-2": None, "g-3": "duplicate"}
 
 
+@pytest.mark.parametrize("text", ["RG/BY", "RGRGRGRG/GRGRGRGR"])
+def test_small_pictures_with_something_in_them_are_known_when_enlarged(tmp_path, text: str) -> None:
+    works = {"g-1": art(text), "g-2": scaled(art(text), 8), "g-3": pad(art(text), 9, 9)}
+    _, rows = deduplicate(tmp_path, {name: encoded(rgba) for name, rgba in works.items()})
+    assert {name: row["reason"] for name, row in rows.items()} == {
+        "g-1": None, "g-2": "duplicate", "g-3": "duplicate"
+    }  # fmt: skip
+
+
 def test_only_the_first_frame_of_an_animation_is_taken_and_the_row_says_so(tmp_path) -> None:
     buffer = io.BytesIO()
     frames = [Image.fromarray(scaled(art(text), 2)) for text in (HERO, FOE)]
