@@ -182,7 +182,7 @@ def forget(
 
     outcome = taking_down.run(
         artists=artist or [], ids=work or [], source=source.value if source else None, state=layout.STATE,
-        blocklist=layout.BLOCKLIST, data=layout.DATA, dry_run=dry_run,
+        blocklist=layout.BLOCKLIST, outputs=(layout.DATA, layout.EXPORTS), dry_run=dry_run,
     )  # fmt: skip
     if as_json:
         result(outcome, as_json=True)

@@ -1,7 +1,7 @@
 """`facetopix forget`: works leave the state of every crawl, and a blocklist keeps them from coming back.
 
 The blocklist comes first and is durable, so that a kill at any point forgets nothing of the wish; the same command
-again finishes. Outputs below data/ are reported, not touched: they are DVC's. Their hashes stand in dvc.lock, their
+again finishes. Outputs below data/ and exports/ are reported, not touched: the former are DVC's. Their hashes stand in dvc.lock, their
 files share their bytes with DVC's cache (hard links), and `dvc checkout` would bring a removed picture back. `dvc
 repro` rebuilds them without the works, models included, and `dvc gc --workspace` then purges the cache; a remote needs
 `dvc gc --workspace --cloud` as well.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from itertools import chain, takewhile
@@ -45,13 +46,15 @@ def run(
     source: str | None,
     state: Path,
     blocklist: Path,
-    data: Path,
+    outputs: Sequence[Path],
     dry_run: bool,
 ) -> dict[str, Any]:
     """Forget the works with these ids and those of these artists; of a `dry_run`, what would be.
 
     Args:
         ids: row ids, as manifests give them; that of a frame or tile stands for its work.
+        outputs: folders below which manifests may tell of the works. Nothing is removed there, but the caches of what
+            stages computed go: nobody can tell whose pictures they hold.
         source: where the artists are meant; None = everywhere.
 
     Returns:
@@ -70,17 +73,19 @@ def run(
     with nullcontext() if dry_run else _held(state / "forget", "another take-down"):
         new = len(lists.missing(blocklist, entries)) if dry_run else lists.add(blocklist, entries)
         states = {folder: search.state(folder) for folder in _states(state, entries)}
-    outputs = {path: search.output(path) for path in sorted(data.rglob("manifest.jsonl"))}
+    told = {path: search.output(path) for folder in outputs for path in sorted(folder.rglob("manifest.jsonl"))}
     if search.problems:
         raise BadInput("; ".join(search.problems))
     works = sorted(set[str]().union(*search.found.values()))
+    if not dry_run:
+        shutil.rmtree(state / "cache", ignore_errors=True)
     return {
         "blocklisted": new,
         "found": {name: len(found) for name, found in search.found.items()},
         "works": works,
         "images": search.images,
         "states": {str(path): count for path, count in states.items() if count},
-        "outputs": {str(path): count for path, count in outputs.items() if count},
+        "outputs": {str(path): count for path, count in told.items() if count},
         "next": list(REBUILD) if works else [],
     }
 

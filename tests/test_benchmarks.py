@@ -136,6 +136,7 @@ def test_the_decoding_benchmark_measures_every_kind_of_file(tmp_path: Path) -> N
     assert done.returncode == (0 if figures[-1]["ratio"] <= 1.15 else 1)
 
 
+@pytest.fixture
 def grid(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     import grid

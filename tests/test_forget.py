@@ -79,7 +79,7 @@ def run(home: Path, *, artists: Sequence[str] = (), ids: Sequence[str] = (), **m
     wanted = {"source": None, "dry_run": False, **more}
     return forget.run(
         artists=artists, ids=ids, state=home / ".state", blocklist=home / "inputs" / "blocklist.jsonl",
-        data=home / "data", **wanted,
+        outputs=(home / "data", home / "exports"), **wanted,
     )  # fmt: skip
 
 
@@ -114,6 +114,17 @@ def test_an_artist_leaves_journal_images_and_listings_and_nobody_else_does(tmp_p
         "next": ["uv run dvc repro", "uv run dvc gc --workspace"],
     }  # fmt: skip
     assert lines(tmp_path / "inputs/blocklist.jsonl") == [{"artist": "ann", "source": None}]
+
+
+def test_exports_are_told_and_cached_pictures_go(tmp_path: Path) -> None:
+    folder = home_with_ann(tmp_path)
+    exported = write_lines(tmp_path / "exports" / "split-parquet" / "manifest.jsonl", lines(folder / "journal.jsonl"))
+    cached = write_lines(tmp_path / ".state" / "cache" / "grid.sqlite", [])
+    assert run(tmp_path, artists=["Ann"], dry_run=True)["outputs"][str(exported)] == 3
+    assert cached.exists()
+    assert run(tmp_path, artists=["Ann"])["outputs"][str(exported)] == 3
+    assert not cached.parent.exists()
+    assert exported.exists()
 
 
 def test_listing_pages_that_told_of_a_work_are_asked_for_again(tmp_path: Path) -> None:
