@@ -1,10 +1,10 @@
 """`facetopix forget`: works leave the state of every crawl, and a blocklist keeps them from coming back.
 
 The blocklist comes first and is durable, so that a kill at any point forgets nothing of the wish; the same command
-again finishes. Outputs below data/ and exports/ are reported, not touched: the former are DVC's. Their hashes stand in dvc.lock, their
-files share their bytes with DVC's cache (hard links), and `dvc checkout` would bring a removed picture back. `dvc
-repro` rebuilds them without the works, models included, and `dvc gc --workspace` then purges the cache; a remote needs
-`dvc gc --workspace --cloud` as well.
+again finishes. Outputs below data/ and exports/ are reported, not touched. The former are DVC's: their hashes stand in
+dvc.lock, their files share their bytes with DVC's cache (hard links), and `dvc checkout` would bring a removed picture
+back. `dvc repro` rebuilds them without the works, models included, and `dvc gc --workspace` then purges the cache; a
+remote needs `dvc gc --workspace --cloud` as well. Exports are made again by `facetopix export --force`.
 """
 
 from __future__ import annotations
