@@ -124,7 +124,7 @@ class Bench:
         originals = dedup_sprites.phashes(data for _, data in self.files(ORIGINAL, paths))
         for kind in [ORIGINAL, *kinds]:
             mine = [m for m in merged if m.work.startswith(f"{kind}\t")]
-            wrong = sum(not self.same(m) or m.kept.split("\t")[0] != ORIGINAL for m in mine)
+            wrong = sum(not self.same(m) or (kind == ORIGINAL and not m.kept.startswith(ORIGINAL)) for m in mine)
             yield Figure(f"{kind}, among {loss} copies: dropped wrongly", percent(wrong, len(paths)), most=WRONG_BESIDE)
             if kind == ORIGINAL:
                 continue
