@@ -257,7 +257,7 @@ def dedup(out: Out = layout.DEDUP, params: ParamsFile = PARAMS) -> None:
     values = _load(params)
     sources = [*(layout.RAW / name for name in layout.SOURCES), layout.IMPORTED]
     with _stage("dedup"):
-        result(stage.run(sources, out, values.dedup, values.executor))
+        result(stage.run(sources, out, values.dedup, values.executor, layout.STATE))
 
 
 @app.command()

@@ -16,16 +16,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline import cache, manifest
-from pipeline.executor import stream_map, window_size
 from pipeline.io import output_dir
 from pipeline.manifest import Row
 from pipeline.params import Executor
+from pipeline.recall import Facts, Item, recall_map
 
 logger = logging.getLogger(__name__)
-
-Facts = Mapping[str, Any]
-
-WINDOW_BYTES = 64 * 2**20  # of input files that are in memory at once, twice
 
 
 @dataclass(frozen=True)
@@ -67,26 +63,6 @@ class Stage:
     binned: Mapping[str, Callable[[Row], str | None]] = field(default_factory=dict)
 
 
-@dataclass
-class _Job:
-    """One row on its way."""
-
-    row: Row
-    data: bytes
-    facts: dict[str, Any]
-    key: bytes
-    remembered: bytes | None = None
-
-
-@dataclass
-class _Window:
-    jobs: list[_Job] = field(default_factory=list)
-    size: int = 0  # bytes
-
-    def missing(self) -> list[tuple[bytes, Facts]]:
-        return [(job.data, job.facts) for job in self.jobs if job.remembered is None]
-
-
 def run(stage: Stage, src: Path, dst: Path, executor: Executor, state: Path | None) -> dict[str, Any]:
     """Every kept image of `src` through the step into `dst`: images, manifest.jsonl, stats.json. Returns the stats.
 
@@ -95,32 +71,22 @@ def run(stage: Stage, src: Path, dst: Path, executor: Executor, state: Path | No
     """
     with output_dir(dst) as out, cache.opened(state, stage.name) as memory:
         (out / "images").mkdir()
-        windows = _windows(stage, src, memory, window_size(executor))
+        known = cache.Known.of(stage.module, stage.params)
         work = partial(_work, step=partial(stage.step, params=stage.params))
-        made = stream_map(work, ((window, window.missing()) for window in windows), executor)
-        groups = _groups(stage, made, out / "images", memory)
+        made = recall_map(work, _items(stage, src), known, memory, executor)
+        groups = ((row["id"], _settled(stage, row, value, out / "images")) for row, value in made)
         stats = manifest.write_streamed(out, groups, stage.counted, stage.binned)
         logger.info("%s: %d images, %d of them remembered", stage.name, stats["inputs"], memory.served)
         return stats
 
 
-def _windows(stage: Stage, src: Path, memory: cache.Cache, count: int) -> Iterator[_Window]:
-    """Of at most `count` images and about WINDOW_BYTES."""
-    known = cache.Known.of(stage.module, stage.params)
-    window = _Window()
+def _items(stage: Stage, src: Path) -> Iterator[Item[Row]]:
     for row in manifest.stream_kept(src):
-        data = _bytes_of(src / "images" / f"{row['id']}.png")
         facts = {name: row.get(name) for name in stage.reads}
-        window.jobs.append(_Job(row, data, facts, known.key(data, facts)))
-        window.size += len(data)
-        if len(window.jobs) == count or window.size > WINDOW_BYTES:
-            yield _recalled(window, memory)
-            window = _Window()
-    if window.jobs:
-        yield _recalled(window, memory)
+        yield Item(row, bytes_of(src / "images" / f"{row['id']}.png"), facts)
 
 
-def _bytes_of(path: Path) -> bytes:
+def bytes_of(path: Path) -> bytes:
     """Empty when it cannot be read: a step says unreadable of that as of anything else that is no image."""
     try:
         return path.read_bytes()
@@ -128,32 +94,10 @@ def _bytes_of(path: Path) -> bytes:
         return b""
 
 
-def _recalled(window: _Window, memory: cache.Cache) -> _Window:
-    found = memory.get([job.key for job in window.jobs])
-    for job in window.jobs:
-        job.remembered = found.get(job.key)
-    return window
-
-
-def _work(item: tuple[bytes, Facts], step: Callable[[bytes, Facts], Sequence[Outcome]]) -> bytes:
-    data, facts = item
+def _work(data: bytes, facts: Facts, step: Callable[[bytes, Facts], Sequence[Outcome]]) -> bytes:
     outcomes = step(data, facts)
     head = [[outcome.suffix, outcome.said, outcome.png is not None] for outcome in outcomes]
     return cache.pack(head, *(outcome.png for outcome in outcomes if outcome.png is not None))
-
-
-def _groups(
-    stage: Stage, made: Iterator[tuple[_Window, Iterator[bytes]]], images: Path, memory: cache.Cache
-) -> Iterator[tuple[str, list[Row]]]:
-    """Each input's id with its rows, once their pictures are written; a window is remembered as a whole."""
-    for window, results in made:
-        fresh: dict[bytes, bytes] = {}
-        for job in window.jobs:
-            value = job.remembered
-            if value is None:
-                value = fresh[job.key] = next(results)
-            yield job.row["id"], _settled(stage, job.row, value, images)
-        memory.put(fresh)
 
 
 def _settled(stage: Stage, row: Row, value: bytes, images: Path) -> list[Row]:

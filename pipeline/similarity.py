@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import imagehash
@@ -50,30 +50,49 @@ class Look:
 
 
 class Looks:
-    """The looks of many images in a few arrays: about 1 KB an image, whatever its size."""
+    """The looks of many images in a few arrays: about 1 KB an image, whatever its size.
 
-    def __init__(self, count: int) -> None:
-        self.hashes = np.zeros((count, len(GROUNDS)), np.uint64)
-        self.thumbnails = np.zeros((count, THUMBNAIL, THUMBNAIL, 4), np.uint8)
-        self.foreground = np.zeros(count, np.float32)
-        self.opaque = np.zeros(count, np.bool_)
-        self.aspect = np.ones(count, np.float32)
+    Args:
+        expected: images for which there is room at once; more are moved to larger arrays.
+    """
+
+    COLUMNS = ("hashes", "foreground", "opaque", "aspect", "rows")
+
+    def __init__(self, expected: int = 0) -> None:
+        self.hashes = np.zeros((expected, len(GROUNDS)), np.uint64)
+        self.foreground = np.zeros(expected, np.float32)
+        self.opaque = np.zeros(expected, np.bool_)
+        self.aspect = np.ones(expected, np.float32)
+        self.rows = np.arange(expected)  # where an image's thumbnail is in `thumbnails`, which a copy shares
+        self.thumbnails = np.zeros((expected, THUMBNAIL, THUMBNAIL, 4), np.uint8)
+        self._count = 0
 
     def __len__(self) -> int:
-        return len(self.aspect)
+        return self._count
 
-    def __setitem__(self, index: int, look: Look) -> None:
+    def append(self, look: Look) -> None:
+        if self._count == len(self.aspect):
+            self._grow(max(64, self._count // 4))
+        index, self._count = self._count, self._count + 1
         self.hashes[index] = look.hashes
         self.thumbnails[index] = look.thumbnail
         self.foreground[index] = look.foreground
         self.opaque[index] = look.opaque
         self.aspect[index] = look.aspect
 
-    def take(self, indices: list[int]) -> Looks:
-        """A copy of some, in the order of `indices`."""
-        taken = Looks(0)
-        for name, column in vars(self).items():
-            setattr(taken, name, column[indices])
+    def _grow(self, more: int) -> None:
+        fresh = Looks(more)
+        fresh.rows += len(self.rows)
+        for name in (*self.COLUMNS, "thumbnails"):
+            setattr(self, name, np.concatenate([getattr(self, name), getattr(fresh, name)]))
+
+    def take(self, indices: Sequence[int]) -> Looks:
+        """Some, in the order of `indices`; the thumbnails stay where they are."""
+        taken = Looks()
+        for name in self.COLUMNS:
+            setattr(taken, name, getattr(self, name)[indices])
+        taken.thumbnails = self.thumbnails
+        taken._count = len(indices)
         return taken
 
 
@@ -185,8 +204,8 @@ def likenesses(looks: Looks, max_distance: int) -> Iterator[Likeness]:
 def _judged(looks: Looks, pairs: Pairs) -> Likeness:
     share = looks.foreground[pairs].min(axis=1)
     pairs, share = pairs[share > 0], share[share > 0]
-    gap = on_grounds(looks.thumbnails[pairs[:, 0]])
-    gap -= on_grounds(looks.thumbnails[pairs[:, 1]])
+    gap = on_grounds(looks.thumbnails[looks.rows[pairs[:, 0]]])
+    gap -= on_grounds(looks.thumbnails[looks.rows[pairs[:, 1]]])
     luma, colour = np.abs(gap @ LUMA), np.abs(gap, out=gap).mean(axis=(2, 3, 4))
     best = looks.opaque[pairs].any(axis=1)
     ground = np.where(best, colour.argmin(axis=1), colour.argmax(axis=1)).astype(np.int8)

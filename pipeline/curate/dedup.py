@@ -4,181 +4,171 @@ Of duplicates the one kept is, in this order: stored losslessly, with the fewest
 enlarged, with the largest canonical picture, with the smallest id. Edited versions, recolours and mirror images are
 alternates: they stay, as one `family`; so do pictures that differ in nothing but their place on one canvas. What was
 decided is written to decisions.jsonl, the closest decisions are drawn in closest.png, and what a person overrules
-stands in the file of overrides.
+stands in the file of overrides. Frames of an animation are works of their own, `<id>-f003` with their `parent`.
 """
 
 from __future__ import annotations
 
+import heapq
 import json
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from pipeline import duplicates, manifest, overrides, pair_sheet, pictures, pixels, similarity
+from pipeline import cache, duplicates, manifest, overrides, pair_sheet, similarity
 from pipeline.duplicates import Decisions, Verdict, Work
 from pipeline.errors import BadInput
-from pipeline.executor import parallel_map
-from pipeline.io import Pixels, output_dir, read_rgba, write_atomic, write_png
+from pipeline.examined import Examined, Frames, Picture, examine, examined
+from pipeline.io import output_dir, write_atomic
 from pipeline.manifest import Row
 from pipeline.params import Dedup, Executor
+from pipeline.pictures import EXTENSIONS
+from pipeline.recall import Item, recall_map
 
 logger = logging.getLogger(__name__)
 
-MIN_SIDE = 4  # canonical pictures with a shorter side are too simple to be compared by sight, ...
-MIN_AREA, MIN_COLOURS = 16, 3  # ... with fewer pixels and fewer colours to be told from one another when enlarged
-BATCH = 4000  # works whose looks are in transit at a time
 REASONS = {"override": "duplicate", "exact": "duplicate", "near": "near_duplicate"}  # by tier
 SHOWN = 48  # pairs on the sheet of the closest decisions
 
-Facts = dict[str, Any]
+Source = tuple[Row, Path]  # a kept work of a raw folder, and its image file
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What comparison needs of one picture; says nothing of the work or the file it came from."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the manifest will tell of a decoded file; `frames` are the indices looked at, `blank` some of them."""
 
-    key: str
-    kin: str | None
-    factor: int
-    canvas: tuple[float, float]
-    place: tuple[float, float]
-    area: int
-    colour_bits: int
-    blank: bool
-    look: similarity.Look
+    reason: str | None
+    count: int = 0  # frames of the file
+    width: int = 0
+    height: int = 0
+    frames: tuple[int, ...] = ()
+    blank: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
-class Examined:
-    """A file that could be decoded: its facts as a row tells them, and its picture as seen."""
-
-    facts: Facts
-    lossless: bool
-    seen: Seen
-
-
-@dataclass(frozen=True)
+@dataclass
 class Gallery:
-    """All that was read: a work per picture worth comparing, rows for the others, facts by id."""
+    """All that was read: a work per picture worth comparing, and what is told of each file, by id."""
 
-    sources: dict[str, Row]
-    facts: dict[str, Facts]
-    works: list[Work]
-    looks: similarity.Looks
-    rows: list[Row]
+    works: list[Work] = field(default_factory=list)
+    looks: similarity.Looks = field(default_factory=similarity.Looks)
+    told: dict[str, Told] = field(default_factory=dict)
 
 
-def run(srcs: Sequence[Path], dst: Path, params: Dedup, executor: Executor) -> dict[str, Any]:
+def run(
+    srcs: Sequence[Path], dst: Path, params: Dedup, executor: Executor, state: Path | None = None
+) -> dict[str, Any]:
     """Kept works of all raw folders -> one RGBA PNG per distinct work, manifest, stats, decisions and their sheet.
 
-    Reasons: unreadable, blank, duplicate, near_duplicate.
+    Reasons: not_an_image, truncated, unreadable, too_large, too_many_frames, blank, duplicate, near_duplicate.
+
+    Args:
+        state: where the cache is (`.state`); None = nothing is remembered.
 
     Raises:
         BadInput: one id in two folders, an image file that is gone, or an override that is none.
     """
     ruled = overrides.load(Path(params.overrides))
-    sources = [(row, path) for src in srcs for row, path in _files_of(src)]
-    _require_distinct_ids([str(row["id"]) for row, _ in sources])
-    with output_dir(dst) as out:
+    with output_dir(dst) as out, cache.opened(state, "dedup") as memory:
         images = out / "images"
         images.mkdir()
-        gallery = _gallery(sources, images, executor)
+        expected = sum(1 for src in srcs for _ in manifest.stream_kept(src))
+        gallery = _gallery(_sources(srcs), expected, images, params, memory, executor)
         decided = duplicates.decide(gallery.works, gallery.looks, ruled, images, params, executor)
-        rows = [*gallery.rows, *_rows(gallery, decided)]
         _write_decisions(out, decided.verdicts)
-        _remove_unkept(images, rows)
-        unknown = duplicates.unknown(ruled, gallery.sources)
+        stats = manifest.write_streamed(out, _groups(_sources(srcs), gallery, decided), counted={}, binned={})
+        _remove_dropped(images, decided.verdicts)
+        unknown = duplicates.unknown(ruled, (work.id for work in gallery.works))
         if unknown:
             logger.warning("%s: %d ids are not there, first %s", params.overrides, len(unknown), unknown[0])
-        families = len({row["family"] for row in rows if row.get("family")})
-        counts = {"families": families, "overrides": len(ruled), "overrides_unknown": len(unknown)}
-        return manifest.write(out, rows, inputs=gallery.sources, **counts)
+        families = sum(len(family) > 1 for family in decided.families)
+        stats |= {"families": families, "overrides": len(ruled), "overrides_unknown": len(unknown)}
+        manifest.write_json(out / "stats.json", stats)
+        return stats
 
 
-def _files_of(src: Path) -> list[tuple[Row, Path]]:
-    files = {path.stem: path for path in sorted((src / "images").glob("*"))}
-    rows = manifest.read_kept(src)
-    if missing := [row["id"] for row in rows if row["sha256"] not in files]:
-        raise BadInput(f"{src}: no image file for {len(missing)} kept works, first {missing[0]}")
-    return [(row, files[row["sha256"]]) for row in rows]
+def _sources(srcs: Sequence[Path]) -> Iterator[Source]:
+    """Kept works of all folders with their files, by id."""
+    before = ""
+    for row, path in heapq.merge(*map(_files_of, srcs), key=lambda source: str(source[0]["id"])):
+        if row["id"] == before:
+            raise BadInput(f"two works with id {before}: ids must differ between the raw folders")
+        before = row["id"]
+        yield row, path
 
 
-def _require_distinct_ids(ids: list[str]) -> None:
-    if twice := [one for one, other in pairwise(sorted(ids)) if one == other]:
-        raise BadInput(f"two works with id {twice[0]}: ids must differ between the raw folders")
+def _files_of(src: Path) -> Iterator[Source]:
+    for row in manifest.stream_kept(src):
+        names = (src / "images" / f"{row['sha256']}.{extension}" for extension in EXTENSIONS.values())
+        path = next((path for path in names if path.is_file()), None)
+        if path is None:
+            raise BadInput(f"{src}: no image file for {row['id']} ({row['sha256']})")
+        yield row, path
 
 
-def _gallery(sources: list[tuple[Row, Path]], images: Path, executor: Executor) -> Gallery:
-    """Decode all; looks go straight into arrays, so that memory hardly grows with the number of works."""
-    gallery = Gallery({str(row["id"]): row for row, _ in sources}, {}, [], similarity.Looks(len(sources)), [])
-    work = partial(_examine, images=images)
-    for start in range(0, len(sources), BATCH):
-        batch = sources[start : start + BATCH]
-        for number, ((row, _), found) in enumerate(zip(batch, parallel_map(work, batch, executor), strict=True), start):
-            _enter(gallery, row, found, number)
+def _gallery(
+    sources: Iterable[Source], expected: int, images: Path, params: Dedup, memory: cache.Cache, executor: Executor
+) -> Gallery:
+    """Look at all; what is compared goes into arrays, so that memory grows little with the number of works."""
+    gallery, wanted = Gallery(looks=similarity.Looks(expected)), Frames(frames=params.frames, most=params.most_frames)
+    items = (Item(str(row["id"]), path.read_bytes(), {}) for row, path in sources)
+    known = cache.Known.of("pipeline.examined", wanted)
+    for id, value in recall_map(partial(examine, wanted=wanted), items, known, memory, executor):
+        _enter(gallery, id, examined(value), images)
     return gallery
 
 
-def _enter(gallery: Gallery, row: Row, found: Examined | None, index: int) -> None:
-    if found is None:
-        gallery.rows.append(manifest.failed(row, "unreadable"))
-    elif found.seen.blank:
-        gallery.rows.append(manifest.dropped(row, "blank"))
-    else:
-        seen, id = found.seen, str(row["id"])
-        gallery.facts[id] = found.facts
-        gallery.looks[index] = seen.look
-        gallery.works.append(_work(id, index, seen, found.lossless))
+def _enter(gallery: Gallery, id: str, found: Examined, images: Path) -> None:
+    if found.reason is not None:
+        gallery.told[id] = Told(found.reason)
+        return
+    frames = tuple(picture.index for picture in found.pictures)
+    blank = tuple(picture.index for picture in found.pictures if picture.seen.blank)
+    facts = found.facts
+    gallery.told[id] = told = Told(None, facts["frames"], facts["width"], facts["height"], frames, blank)
+    for picture in found.pictures:
+        if not picture.seen.blank:
+            name = _name(id, told, picture.index)
+            (images / f"{name}.png").write_bytes(picture.png)
+            gallery.works.append(_work(name, len(gallery.works), picture, found.lossless))
+            gallery.looks.append(picture.seen.look)
 
 
-def _work(id: str, index: int, seen: Seen, lossless: bool) -> Work:
+def _name(id: str, told: Told, frame: int) -> str:
+    """A picture's id: that of its file, unless several frames were taken from it."""
+    return id if len(told.frames) == 1 else f"{id}-f{frame:03}"
+
+
+def _work(id: str, index: int, picture: Picture, lossless: bool) -> Work:
+    seen = picture.seen
     shape = {"factor": seen.factor, "area": seen.area, "colour_bits": seen.colour_bits}
     return Work(id, index, seen.key, seen.kin, canvas=seen.canvas, place=seen.place, lossless=lossless, **shape)
 
 
-def _examine(source: tuple[Row, Path], images: Path) -> Examined | None:
-    """Decode a file and write its picture as images/<id>.png; None if it is unreadable."""
-    row, path = source
-    try:
-        facts, rgba = pictures.describe(path), read_rgba(path)
-    except BadInput:
-        return None
-    write_png(images / f"{row['id']}.png", rgba)
-    told = {"frames": facts.frames, "frame": 0, "width": facts.width, "height": facts.height}
-    return Examined(told, facts.lossless, see(rgba))
+def _groups(sources: Iterable[Source], gallery: Gallery, decided: Decisions) -> Iterator[tuple[str, list[Row]]]:
+    """Every input, by id, with its rows."""
+    families = {work.id: min(one.id for one in family) for family in decided.families if len(family) > 1
+                for work in family}  # fmt: skip
+    gone = {verdict.dropped: verdict for verdict in decided.verdicts if verdict.dropped is not None}
+    for row, _ in sources:
+        told = gallery.told[row["id"]]
+        if told.reason is not None:
+            yield row["id"], [manifest.failed(row, told.reason)]
+        else:
+            yield row["id"], [_row(row, told, frame, families, gone) for frame in told.frames]
 
 
-def see(rgba: Pixels) -> Seen:
-    """What a picture is compared by: uint8 (H, W, 4), colours under alpha 0 zeroed."""
-    placed = pixels.canonical_place(rgba)
-    core = placed.core
-    area, colours = core.shape[0] * core.shape[1], pixels.colour_count(core)
-    return Seen(
-        key=pixels.digest(core if area >= MIN_AREA or colours >= MIN_COLOURS else rgba),
-        kin=pixels.kinship(core) if min(core.shape[:2]) >= MIN_SIDE else None,
-        factor=placed.factor,
-        canvas=placed.canvas,
-        place=placed.place,
-        area=area,
-        colour_bits=colours.bit_length(),
-        blank=core.shape[:2] == (1, 1),
-        look=similarity.look(rgba),
-    )
-
-
-def _rows(gallery: Gallery, decided: Decisions) -> Iterator[Row]:
-    for family in decided.families:
-        name = min(work.id for work in family) if len(family) > 1 else None
-        for work in family:
-            yield manifest.kept(gallery.sources[work.id], **gallery.facts[work.id], family=name)
-    for verdict in decided.verdicts:
-        if verdict.dropped is not None:
-            source, reason = gallery.sources[verdict.dropped], REASONS[verdict.tier]
-            yield manifest.dropped(source, reason, in_favour_of=verdict.in_favour_of)
+def _row(source: Row, told: Told, frame: int, families: Mapping[str, str], gone: Mapping[str, Verdict]) -> Row:
+    name = _name(source["id"], told, frame)
+    row = source if name == source["id"] else {**source, "id": name, "parent": source["id"]}
+    facts = {"frames": told.count, "frame": frame, "width": told.width, "height": told.height}
+    if frame in told.blank:
+        return manifest.dropped(row, "blank")
+    if name in gone:
+        return manifest.dropped(row, REASONS[gone[name].tier], in_favour_of=gone[name].in_favour_of)
+    return manifest.kept(row, **facts, family=families.get(name))
 
 
 def _write_decisions(out: Path, verdicts: list[Verdict]) -> None:
@@ -204,8 +194,7 @@ def _shown(images: Path, verdict: Verdict) -> pair_sheet.Shown:
     return pair_sheet.Shown(images / f"{verdict.in_favour_of}.png", images / f"{other}.png", caption)
 
 
-def _remove_unkept(images: Path, rows: list[Row]) -> None:
-    kept = {f"{row['id']}.png" for row in rows if row["status"] == "kept"}
-    for path in sorted(images.iterdir()):
-        if path.name not in kept:
-            path.unlink()
+def _remove_dropped(images: Path, verdicts: Iterable[Verdict]) -> None:
+    for verdict in verdicts:
+        if verdict.dropped is not None:
+            (images / f"{verdict.dropped}.png").unlink()

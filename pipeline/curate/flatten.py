@@ -21,7 +21,8 @@ from pipeline.errors import BadInput
 from pipeline.io import Pixels, decode_rgba, encode_art_png, without_alpha
 from pipeline.manifest import Row
 from pipeline.params import Executor, Flatten
-from pipeline.per_image import Facts, Outcome
+from pipeline.per_image import Outcome
+from pipeline.recall import Facts
 
 CONTRAST = 48.0  # RGB distance from every common outline colour that a background should have
 OUTLINE_COLOURS = 3

@@ -10,7 +10,8 @@ from pipeline.errors import BadInput
 from pipeline.io import Pixels, decode_rgb, encode_art_png
 from pipeline.manifest import Row
 from pipeline.params import Executor, Grid
-from pipeline.per_image import Facts, Outcome
+from pipeline.per_image import Outcome
+from pipeline.recall import Facts
 
 CARRIED = ("frames", "frame", "background", "transparent_share", "partial_share")
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -21,7 +21,8 @@ from pipeline import manifest, per_image, pixels
 from pipeline.errors import BadInput
 from pipeline.io import Pixels, decode_rgb, encode_art_png
 from pipeline.params import Executor, Resize
-from pipeline.per_image import Facts, Outcome
+from pipeline.per_image import Outcome
+from pipeline.recall import Facts
 
 Piece = tuple[str, manifest.Verdict, Pixels | None]  # suffix of the id, what is said, the picture if it is kept
 
