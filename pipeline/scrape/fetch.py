@@ -38,7 +38,7 @@ PAGE_BYTES = 8 * 2**20
 IMAGE_BYTES = 16 * 2**20
 MAX_TAGS = 20_000  # nested ones take quadratic time
 MAX_CRAWL_DELAY = 900.0  # seconds; at more a crawl would not end
-TIMEOUT = httpx.Timeout(30.0, connect=15.0)
+EXTENSIONS = {"timeout": httpx.Timeout(30.0, connect=15.0).as_dict()}
 HAS_ROBOTS_META = re.compile(r"<meta[^>]{0,300}(?:robots|facetopix)", re.IGNORECASE)
 KEPT_HEADERS = ("user-agent", "accept", "accept-encoding", "content-type", "if-none-match", "if-modified-since")
 
@@ -113,9 +113,8 @@ class Fetcher:
         clock: Clock | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        transport = transport or (Public() if access.public else None)
+        self._transport = transport or (Public() if access.public else httpx.AsyncHTTPTransport(trust_env=False))
         self._access, self._clock, self._now = access, clock or Clock(), now
-        self._client = httpx.AsyncClient(transport=transport, timeout=TIMEOUT, trust_env=False)
         self._headers = {"User-Agent": user_agent, "Accept": "*/*"}
         self._lanes: dict[str, Lane] = {}
         self._book = robots.Book(self._robots, self._clock.monotonic)
@@ -124,7 +123,7 @@ class Fetcher:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def page(
         self, request: Request, cookies: Cookies | None = None, validators: Mapping[str, str] | None = None
@@ -272,7 +271,8 @@ class Fetcher:
     ) -> tuple[Answer, str | None]:
         began = time.monotonic()
         async with asyncio.timeout(self._access.patience):
-            response = await self._client.send(request, stream=True)
+            response = await self._transport.handle_async_request(request)
+            response.request = request
             try:
                 if cookies is not None:
                     cookies.jar.extract_cookies(response)
@@ -340,7 +340,7 @@ def _build(
     form: Mapping[str, str] | None = None,
 ) -> httpx.Request:
     try:
-        return httpx.Request(method, url, headers=headers, data=form, content=content)
+        return httpx.Request(method, url, headers=headers, data=form, content=content, extensions=EXTENSIONS)
     except (httpx.InvalidURL, ValueError) as error:
         raise Rejected("off_host", f"{url!r} is no address: {error}") from error
 

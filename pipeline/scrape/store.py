@@ -4,11 +4,12 @@
     pass-<list>.jsonl      the pages of the pass in progress over one listing, appended: the cursor
     last-<list>.jsonl      the pages of its last complete pass, with what a conditional request needs
     images/<sha256>.<ext>
-    .slot.partial          the row of the work whose image is on its way to the disk, beside that image's `.partial`
+    .slot.partial          row and image of the work that is on its way to the disk
 
-An image is durable before its journal line: a line never names a file that does not exist. The wait for the disk
-passes while the next work is asked for. A kill in that time loses nothing: image and row are whole in the slot, and the
-next run takes them from there. In memory are only the places of the lines, so that a crawl of any size needs little.
+An image is durable before its journal line: a line never names a file that does not exist. It becomes so while the
+next work is asked for. A kill in that time loses nothing: row and image are whole in the slot, which is overwritten in
+place and never synced, and the next run takes them from there. In memory are only the places of the lines, so that a
+crawl of any size needs little.
 """
 
 from __future__ import annotations
@@ -23,13 +24,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from io import RawIOBase
 from pathlib import Path
-from typing import IO
 
 from filelock import FileLock, Timeout
 
 from pipeline import manifest
 from pipeline.errors import BadInput
-from pipeline.io import sha256
+from pipeline.io import write_atomic
 from pipeline.manifest import Row
 
 LINE = 4096  # bytes that are read at once; most lines are shorter
@@ -100,6 +100,7 @@ class Store:
         self._places = {row["source_id"]: place for place, row in self._journal.rows()}
         self._disk = ThreadPoolExecutor(1, "disk")
         self._coming: tuple[Row, Future[None]] | None = None  # the work whose image is on its way to the disk
+        self._owed = False  # what is in the slot is not yet elsewhere, as after an error of the disk
         self._take_up()
         self._slot = (folder / SLOT).open("wb", buffering=0)
 
@@ -133,21 +134,10 @@ class Store:
         if self._whole(row):
             self.record(row)
             return
-        image = self.image(row)
-        partial = _partial(image)
-        try:
-            file = partial.open("wb", buffering=0)
-            _write_all(file, data)
-            self._fill_slot(row)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
-        self._coming = row, self._disk.submit(_make_durable, file, partial, image)
-
-    def _fill_slot(self, row: Row) -> None:
-        """The first line counts: a longer row that was there before is not cut off, which would cost a sync more."""
+        self._owed = True
         self._slot.seek(0)
-        _write_all(self._slot, json.dumps(row).encode() + b"\n")
+        _write_all(self._slot, json.dumps(row).encode() + b"\n" + data)
+        self._coming = row, self._disk.submit(write_atomic, self.image(row), data)
 
     async def landed(self) -> None:
         """Wait for the image that is on its way, while others work."""
@@ -160,25 +150,24 @@ class Store:
             (row, durable), self._coming = self._coming, None
             durable.result()
             self.record(row)
+            self._owed = False
 
     def _take_up(self) -> None:
         """What a killed run had on its way to the disk, where that is whole; the rest is removed."""
         slot = self.folder / SLOT
-        row = _first_row(slot)
+        row, data = _contents(slot)
         if row is not None and self.row(row["source_id"]) != row:
-            partial, image = _partial(self.image(row)), self.image(row)
-            if partial.is_file() and sha256(partial) == row["sha256"]:
-                _make_durable(partial.open("r+b"), partial, image)
-            if self._whole(row):
-                self.record(row)
+            write_atomic(self.image(row), data)
+            self.record(row)
         for torn in (slot, *sorted((self.folder / "images").glob(".*.partial"))):
             torn.unlink(missing_ok=True)
 
     def close(self) -> None:
         try:
             self.flush()
-            (self.folder / SLOT).unlink()
         finally:
+            if not self._owed:
+                (self.folder / SLOT).unlink()
             self._disk.shutdown()
             self._slot.close()
 
@@ -228,29 +217,21 @@ def locked(folder: Path) -> Iterator[Store]:
         raise BadInput(f"{folder}: another crawl is at work there") from error
 
 
-def _partial(image: Path) -> Path:
-    return image.with_name(f".{image.name}.partial")
-
-
-def _make_durable(file: IO[bytes], partial: Path, image: Path) -> None:
-    with file:
-        os.fsync(file.fileno())
-    partial.replace(image)
-
-
 def _write_all(file: RawIOBase, data: bytes) -> None:
     view = memoryview(data)
     while view:
         view = view[file.write(view) or 0 :]
 
 
-def _first_row(slot: Path) -> Row | None:
-    """None where there is no slot, or but half a row in it."""
+def _contents(slot: Path) -> tuple[Row | None, bytes]:
+    """Row and image; None where there is no slot, or but a part of them in it. What follows them is of older works."""
+    line, _, rest = (slot.read_bytes() if slot.is_file() else b"").partition(b"\n")
     try:
-        row: Row = json.loads(slot.read_bytes().partition(b"\n")[0])
-    except (FileNotFoundError, ValueError):
-        return None
-    return row
+        row: Row = json.loads(line)
+        data = rest[: row["bytes"]]
+    except (ValueError, TypeError, KeyError):
+        return None, b""
+    return (row, data) if hashlib.sha256(data).hexdigest() == row["sha256"] else (None, b"")
 
 
 def image_name(row: Row) -> str:

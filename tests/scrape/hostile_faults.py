@@ -106,7 +106,7 @@ IMAGES = {
     "redirect-to-loopback": ends("off_host", 1, moved(308, "//127.0.0.2:@port1@/x.png")),
     "redirect-to-a-file": ends("off_host", 1, moved(302, "file:///etc/passwd")),
     "redirect-with-password": ends("off_host", 1, moved(302, "http://a:b@127.0.0.1:@port1@/x.png")),
-    "redirect-to-nonsense": ends("network", 4, moved(302, "http://[::bad/")),
+    "redirect-to-nonsense": ends("off_host", 1, moved(302, "http://[::bad/")),
     "noai": ends("noai", 1, image(WHOLE, ("X-Robots-Tag", "NoAI"))),
     "noimageai-in-a-list": ends("noai", 1, image(WHOLE, ("x-robots-tag", "index,follow, NOIMAGEAI"))),
     "noai-in-a-second-header": ends("noai", 1, image(WHOLE, ("X-Robots-Tag", "index"), ("X-Robots-Tag", "noai"))),
