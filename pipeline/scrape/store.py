@@ -4,25 +4,20 @@
     pass-<list>.jsonl      the pages of the pass in progress over one listing, appended: the cursor
     last-<list>.jsonl      the pages of its last complete pass, with what a conditional request needs
     images/<sha256>.<ext>
-    .slot.partial          row and image of the work that is on its way to the disk
 
 An image is durable before its journal line: a line never names a file that does not exist. It becomes so while the
-next work is asked for. A kill in that time loses nothing: row and image are whole in the slot, which is overwritten in
-place and never synced, and the next run takes them from there. In memory are only the places of the lines, so that a
-crawl of any size needs little.
+next works are asked for, see `landing`. In memory are only the places of the lines, so that a crawl of any size needs
+little.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from io import RawIOBase
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -31,9 +26,10 @@ from pipeline import manifest
 from pipeline.errors import BadInput
 from pipeline.io import write_atomic
 from pipeline.manifest import Row
+from pipeline.scrape import landing
+from pipeline.scrape.landing import Landing, write_all
 
 LINE = 4096  # bytes that are read at once; most lines are shorter
-SLOT = ".slot.partial"
 SYNC_EVERY = 1.0  # seconds; a lost machine loses the journal lines of at most so long, a killed process none
 
 
@@ -49,7 +45,7 @@ class Journal:
     def append(self, row: Row) -> int:
         """The place of the new line; it survives a kill of this process."""
         line = json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-        _write_all(self._file, line)
+        write_all(self._file, line)
         place, self._end = self._end, self._end + len(line)
         if time.monotonic() - self._synced > SYNC_EVERY:
             self.sync()
@@ -98,18 +94,15 @@ class Store:
     def __init__(self, folder: Path, journal: Journal) -> None:
         self.folder, self._journal = folder, journal
         self._places = {row["source_id"]: place for place, row in self._journal.rows()}
-        self._disk = ThreadPoolExecutor(1, "disk")
-        self._coming: tuple[Row, Future[None]] | None = None  # the work whose image is on its way to the disk
-        self._owed = False  # what is in the slot is not yet elsewhere, as after an error of the disk
         self._take_up()
-        self._slot = (folder / SLOT).open("wb", buffering=0)
+        self._landing = Landing(folder)
 
     def __len__(self) -> int:
         return len(self._places)
 
     def row(self, source_id: str) -> Row | None:
         """The last that is known of a work."""
-        if self._coming is not None and self._coming[0]["source_id"] == source_id:
+        if source_id in self._landing:
             self.flush()
         place = self._places.get(source_id)
         return None if place is None else self._journal.read(place)
@@ -128,48 +121,41 @@ class Store:
         except FileNotFoundError:
             return False
 
+    async def room(self) -> None:
+        """Wait until `keep` need not."""
+        await self._landing.room()
+
     def keep(self, row: Row, data: bytes) -> None:
-        """Its image, then its line; the image may still be on its way to the disk, see `flush`."""
-        self.flush()
+        """Its image, then its line; it may still be on its way to the disk, see `flush`."""
+        image = self.image(row)
+        for landed in self._landing.landed(all=self._landing.carries(image)):
+            self.record(landed)
         if self._whole(row):
             self.record(row)
-            return
-        self._owed = True
-        self._slot.seek(0)
-        _write_all(self._slot, json.dumps(row).encode() + b"\n" + data)
-        self._coming = row, self._disk.submit(write_atomic, self.image(row), data)
-
-    async def landed(self) -> None:
-        """Wait for the image that is on its way, while others work."""
-        if self._coming is not None and not self._coming[1].done():
-            await asyncio.shield(asyncio.wrap_future(self._coming[1]))
+        else:
+            self._landing.send(row, data, image)
 
     def flush(self) -> None:
-        """The image that is on its way is on the disk, and its line written."""
-        if self._coming is not None:
-            (row, durable), self._coming = self._coming, None
-            durable.result()
-            self.record(row)
-            self._owed = False
+        """All that was kept is on the disk, and its lines are written."""
+        for landed in self._landing.landed(all=True):
+            self.record(landed)
 
     def _take_up(self) -> None:
         """What a killed run had on its way to the disk, where that is whole; the rest is removed."""
-        slot = self.folder / SLOT
-        row, data = _contents(slot)
-        if row is not None and self.row(row["source_id"]) != row:
-            write_atomic(self.image(row), data)
-            self.record(row)
-        for torn in (slot, *sorted((self.folder / "images").glob(".*.partial"))):
-            torn.unlink(missing_ok=True)
+        for row, data in landing.left(self.folder):
+            place = self._places.get(row["source_id"])
+            if place is None or self._journal.read(place) != row:
+                write_atomic(self.image(row), data)
+                self.record(row)
+        landing.clear(self.folder)
+        for torn in sorted((self.folder / "images").glob(".*.partial")):
+            torn.unlink()
 
     def close(self) -> None:
         try:
             self.flush()
         finally:
-            if not self._owed:
-                (self.folder / SLOT).unlink()
-            self._disk.shutdown()
-            self._slot.close()
+            self._landing.close()
 
     def record(self, row: Row) -> None:
         self._places[row["source_id"]] = self._journal.append(row)
@@ -215,23 +201,6 @@ def locked(folder: Path) -> Iterator[Store]:
             yield works
     except Timeout as error:
         raise BadInput(f"{folder}: another crawl is at work there") from error
-
-
-def _write_all(file: RawIOBase, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) or 0 :]
-
-
-def _contents(slot: Path) -> tuple[Row | None, bytes]:
-    """Row and image; None where there is no slot, or but a part of them in it. What follows them is of older works."""
-    line, _, rest = (slot.read_bytes() if slot.is_file() else b"").partition(b"\n")
-    try:
-        row: Row = json.loads(line)
-        data = rest[: row["bytes"]]
-    except (ValueError, TypeError, KeyError):
-        return None, b""
-    return (row, data) if hashlib.sha256(data).hexdigest() == row["sha256"] else (None, b"")
 
 
 def image_name(row: Row) -> str:

@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.scrape import store
-from pipeline.scrape.store import SLOT, Store
+from pipeline.scrape import landing, store
+from pipeline.scrape.store import Store
+
+SLOT = ".slot-2.partial"
 
 
 def row(name: str, data: bytes, **more: Any) -> dict[str, Any]:
@@ -100,7 +102,7 @@ def test_a_full_disk_loses_no_work_that_arrived(tmp_path: Path, monkeypatch: pyt
 
     with monkeypatch.context() as patched, pytest.raises(OSError, match="no space"):  # noqa: SIM117
         with store.locked(tmp_path) as works:
-            patched.setattr(store, "write_atomic", full)
+            patched.setattr(landing, "write_atomic", full)
             works.keep(row("a", b"cat"), b"cat")
             works.flush()
     assert not image(tmp_path, b"cat").exists()
@@ -116,3 +118,14 @@ def test_a_line_longer_than_a_block_is_read_whole(tmp_path: Path) -> None:
         works.record(row("c", b""))
         assert works.row("a") == long
         assert isinstance(works, Store)
+
+
+def test_many_works_of_few_pictures_arrive_whole_and_once(tmp_path: Path) -> None:
+    """Several are on their way at once, some of them the same picture."""
+    works = {f"w-{number}": bytes([number % 7]) * 5000 for number in range(60)}
+    with store.locked(tmp_path) as kept:
+        for name, data in works.items():
+            kept.keep(row(name, data), data)
+    assert sorted(names(tmp_path)) == sorted(works)
+    assert len(list((tmp_path / "images").iterdir())) == 7
+    assert all(image(tmp_path, data).read_bytes() == data for data in works.values())
