@@ -3,15 +3,14 @@
     python benchmarks/curate.py [--items 100000] [--json FILE]
 
 First each image through the steps of flatten, grid and resize, decoded once and encoded once, beside Pillow that only
-decodes it and encodes the same result. Then the stages themselves over a tenth of `--items` drawn works and over all of
-them, killed in the middle, and again with one new work in a hundred. All times are CPU times. Exit code 1 when a figure
-misses what is demanded of it.
+decodes it and encodes the same result. Then the stages from dedup to split over a tenth of `--items` drawn works and
+over all of them, killed in the middle, and again with one new work in a hundred. All times are CPU times. Exit code 1
+when a figure misses what is demanded of it.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import logging
 import os
@@ -33,12 +32,14 @@ import works
 from chain import STEPS, Chain, chains, sets
 
 from pipeline import io
-from pipeline.curate import flatten, grid, resize
+from pipeline.curate import dedup, flatten, grid, resize, split
 from pipeline.executor import window_size
 from pipeline.params import Executor, Params, load
 
 ROOT = Path(__file__).parents[1]
-STAGES = {"flatten": flatten, "grid": grid, "resize": resize}
+STAGES = ("dedup", "flatten", "grid", "resize", "split")
+CACHED = STAGES[:-1]
+FACES = 8  # split wants both domains
 SMALLER = 10  # the smaller run has so many times fewer works
 NEW = 100  # one new work in so many
 EXACT, OTHERWISE = 1.5, 2.5  # most that the steps may cost, in Pillow's decoding and encoding
@@ -79,7 +80,7 @@ class Run:
     @property
     def computed(self) -> float:
         """Largest share of its inputs that a stage computed."""
-        return max(1 - self.remembered[stage] / max(1, self.inputs[stage]) for stage in STAGES)
+        return max(1 - self.remembered[stage] / max(1, self.inputs[stage]) for stage in CACHED)
 
 
 def stages(src: Path, out: Path, state: Path, params: Params) -> dict[str, Any]:
@@ -90,10 +91,9 @@ def stages(src: Path, out: Path, state: Path, params: Params) -> dict[str, Any]:
     logging.getLogger("pipeline").addHandler(handler)
     logging.getLogger("pipeline").setLevel(logging.INFO)
     cpu = {}
-    for before, stage in itertools.pairwise(["", *STAGES]):
+    for stage in STAGES:
         began = _spent()
-        given = out / before if before else src
-        STAGES[stage].run(given, out / stage, getattr(params, stage), params.executor, state)  # type: ignore[attr-defined]
+        _run(stage, src, out, state, params)
         cpu[stage] = _spent() - began
     lines = [found for line in told if (found := re.fullmatch(r"(\w+): (\d+) images, (\d+) of them remembered", line))]
     return {
@@ -102,6 +102,22 @@ def stages(src: Path, out: Path, state: Path, params: Params) -> dict[str, Any]:
         "remembered": {line[1]: int(line[3]) for line in lines},
         "peak_mb": _peak_mb(),
     }
+
+
+def _run(stage: str, src: Path, out: Path, state: Path, params: Params) -> None:
+    executor = params.executor
+    match stage:
+        case "dedup":
+            dedup.run([src], out / stage, params.dedup, executor, state)
+        case "flatten":
+            flatten.run(out / "dedup", out / stage, params.flatten, executor, state)
+        case "grid":
+            grid.run(out / "flatten", out / stage, params.grid, executor, state)
+        case "resize":
+            resize.run(out / "grid", out / stage, params.resize, executor, state)
+        case "split":
+            faces = src.parent / "faces"
+            split.run(out / "resize", faces, out / stage, params.split, params.seed, dedup=out / "dedup")
 
 
 def _peak_mb() -> float:
@@ -151,6 +167,7 @@ def scale(items: int) -> Iterator[Run | Demand]:
     few, new = max(1, items // SMALLER), max(1, items // NEW)
     with tempfile.TemporaryDirectory(prefix="facetopix-benchmark-") as name:
         folder = Path(name)
+        works.faces(folder / "faces", FACES)
         src = works.folder(folder / "few", range(few))
         small = measured("a tenth", few, src, folder / "small", folder / "state-small")
         yield small
@@ -187,7 +204,7 @@ def shown(found: Sequence[Chain], runs: Sequence[Run], demands: Sequence[Demand]
     ]  # fmt: skip
     second = [
         (run.name, run.works, *(f"{1e6 * run.cpu[stage] / run.works:.0f}" for stage in STAGES), f"{run.each:.0f}",
-         *(run.remembered[stage] for stage in STAGES), f"{run.seconds:.1f}", f"{run.peak_mb:.0f}")
+         *(run.remembered[stage] for stage in CACHED), f"{run.seconds:.1f}", f"{run.peak_mb:.0f}")
         for run in runs
     ]  # fmt: skip
     third = [
@@ -198,7 +215,7 @@ def shown(found: Sequence[Chain], runs: Sequence[Run], demands: Sequence[Demand]
     heads = [
         ("works", "kind", "images", *timed, "chain, us", "Pillow, us", "ratio"),
         ("run", "works", *(f"{stage}, us" for stage in STAGES), "all, us",
-         *(f"of {stage} remembered" for stage in STAGES), "wall, s", "peak, MB"),
+         *(f"of {stage} remembered" for stage in CACHED), "wall, s", "peak, MB"),
         ("figure", "measured", "demanded", ""),
     ]  # fmt: skip
     return "\n\n".join(table(head, rows) for head, rows in zip(heads, (first, second, third), strict=True))

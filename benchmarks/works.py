@@ -53,7 +53,7 @@ def drawn(number: int) -> Pixels:
 
 
 def folder(path: Path, numbers: range) -> Path:
-    """Drawn works as the stage before flatten leaves them: images and manifest."""
+    """Drawn works as a crawl leaves them: images by their hash, and a manifest."""
     (path / "images").mkdir(parents=True)
 
     def groups() -> Iterator[tuple[str, list[manifest.Row]]]:
@@ -61,8 +61,19 @@ def folder(path: Path, numbers: range) -> Path:
             data = encode_png(drawn(number))
             row = {"id": f"drawn-{number:08}", "source": "drawn", "artist": f"a{number % 97}", "licence": "CC0-1.0"}
             row["sha256"] = hashlib.sha256(data).hexdigest()
-            (path / "images" / f"{row['id']}.png").write_bytes(data)
-            yield row["id"], [manifest.kept(row, frames=1, frame=0)]
+            (path / "images" / f"{row['sha256']}.png").write_bytes(data)
+            yield row["id"], [manifest.kept(row)]
 
     manifest.write_streamed(path, groups(), {}, {})
+    return path
+
+
+def faces(path: Path, count: int) -> Path:
+    """Drawn works as the stage of faces leaves them."""
+    (path / "images").mkdir(parents=True)
+    rows = [{"id": f"face-{number:08}", "source": "drawn", "identity": str(number)} for number in range(count)]
+    for row in rows:
+        face = np.random.default_rng([1, int(row["identity"])]).integers(0, 256, (128, 128, 3), np.uint8)
+        (path / "images" / f"{row['id']}.png").write_bytes(encode_png(face))
+    manifest.write(path, [manifest.kept(row) for row in rows], inputs=[row["id"] for row in rows])
     return path

@@ -76,6 +76,7 @@ def run(
         images.mkdir()
         expected = sum(1 for src in srcs for _ in manifest.stream_kept(src))
         gallery = _gallery(_sources(srcs), expected, images, params, memory, executor)
+        logger.info("dedup: %d images, %d of them remembered", len(gallery.told), memory.served)
         decided = duplicates.decide(gallery.works, gallery.looks, ruled, images, params, executor)
         _write_decisions(out, decided.verdicts)
         stats = manifest.write_streamed(out, _groups(_sources(srcs), gallery, decided), counted={}, binned={})
