@@ -108,7 +108,8 @@ def _run(stage: str, src: Path, out: Path, state: Path, params: Params) -> None:
     executor = params.executor
     match stage:
         case "dedup":
-            dedup.run([src], out / stage, params.dedup, executor, state)
+            rules = params.dedup.model_copy(update={"overrides": os.devnull})
+            dedup.run([src], out / stage, rules, executor, state)
         case "flatten":
             flatten.run(out / "dedup", out / stage, params.flatten, executor, state)
         case "grid":
