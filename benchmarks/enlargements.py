@@ -15,15 +15,18 @@ import numpy as np
 from PIL import Image
 
 from pipeline import seeds
-from pipeline.curate.flatten import choose_background, flatten
+from pipeline.curate.flatten import judge
 from pipeline.io import Pixels, decode_rgba
+from pipeline.params import Flatten
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 ART = ("pixel_faces", "pixel_chars", "pixel_tiles", "pixel_scenes")
 SMOOTH = ("photos", "anime_faces_256", "anime_faces_128_a", "anime_drawn")
 HALVES = ("choose", "report")  # thresholds are chosen on one half of the paths, figures come from the other
-BACKGROUNDS = ["#ffffff", "#c8d2dc", "#8fa3b8", "#5a6478", "#e4c9a8", "#a8c8a0"]
-SOLID = 128  # alpha from here on is opaque
+RULES = Flatten(
+    policy="contrast", backgrounds=["#ffffff", "#c8d2dc", "#8fa3b8", "#5a6478", "#e4c9a8", "#a8c8a0"],
+    alpha_threshold=128, max_transparent=0.97,
+)  # fmt: skip
 SCANT = 12  # edges, columns and rows together: with fewer an enlargement cannot be told from a simple drawing
 LARGEST = 1_000_000  # pixels: what a condition would enlarge beyond is left out of it
 COLLAGES = (  # title pages put together from sprites that are enlarged already, each at an offset of its own
@@ -121,10 +124,8 @@ def files_of(tar: str) -> Iterator[tuple[str, bytes]]:
 
 def flattened(rgba: Pixels, work: str) -> Pixels | None:
     """As the stage `flatten` does it; None where there is next to nothing to see."""
-    solid = rgba[..., 3] >= SOLID
-    if solid.mean() < 0.03:
-        return None
-    return flatten(rgba, solid, choose_background(rgba, solid, BACKGROUNDS, work))
+    _, rgb = judge(rgba, work, RULES)
+    return rgb
 
 
 def edges(rgb: Pixels) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.decoding import Facts, decode
+from pipeline.decoding import Decoded, Facts, decode
+from pipeline.errors import BadInput
 from pipeline.io import Pixels
 
 __all__ = ["COMPANIONS", "EXTENSIONS", "LICENCE_FOLDER", "Facts", "describe", "files_below", "first_frame"]
@@ -20,7 +21,7 @@ def describe(path: Path) -> Facts:
     Raises:
         BadInput: not a readable image, too large, or too many frames.
     """
-    return decode(path.read_bytes(), str(path), frames="first", most=1).facts
+    return _decoded(path).facts
 
 
 def first_frame(path: Path) -> Pixels:
@@ -29,7 +30,15 @@ def first_frame(path: Path) -> Pixels:
     Raises:
         BadInput: not a readable image, too large, or too many frames.
     """
-    return decode(path.read_bytes(), str(path), frames="first", most=1).frames[0].rgba
+    return _decoded(path).frames[0].rgba
+
+
+def _decoded(path: Path) -> Decoded:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: not a readable file: {error.strerror}") from error
+    return decode(data, str(path), frames="first", most=1)
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -142,7 +142,7 @@ def test_the_books_balance_from_raw_to_split(tmp_path) -> None:
         assert {row["id"] for row in rows} == given
         assert all(row["reason"] for row in rows if row["status"] != "kept")
     assert {row["reason"] for folder in folders for row in manifest.read(folder)} == {
-        None, "blank", "unreadable", "duplicate", "extreme_aspect"
+        None, "blank", "truncated", "duplicate", "extreme_aspect"
     }  # fmt: skip
 
 
