@@ -127,11 +127,15 @@ class Bench:
     def same(self, merged: Merged) -> bool:
         return self.cores[path_of(merged.work)] == self.cores[path_of(merged.kept)]
 
-    def copies(self, loss: str, paths: list[str], least: float) -> Iterator[Figure]:
-        """All copies and their originals in one set. Found: dropped in favour of the own picture.
+    def found(self, merged: Merged) -> bool:
+        return self.cores[path_of(merged.work)] == self.cores[path_of(merged.favourite)]
 
-        Wrong is what costs a picture, or its lossless version: what goes in favour of another picture, and an original
-        that goes in favour of a copy. Pictures are the same where their canonical pixels are.
+    def copies(self, loss: str, paths: list[str], least: float) -> Iterator[Figure]:
+        """All copies and their originals in one set.
+
+        Found: dropped for a version of the own picture. Wrong is what costs a picture or its lossless version: what is
+        another picture's in the end, so also a copy that was found but whose original goes for another picture, and an
+        original that goes for a copy. Pictures are the same where their canonical pixels are.
         """
         kinds = [kind for kind, (how, _) in COPIES.items() if how == loss]
         merged = self.merged([ORIGINAL, *kinds], paths, f"{loss} copies")
@@ -143,7 +147,7 @@ class Bench:
             yield Figure(f"{kind}, among {loss} copies: dropped wrongly", percent(wrong, len(paths)), most=WRONG_BESIDE)
             if kind == ORIGINAL:
                 continue
-            right = Counter(dedup_sprites.is_test(path_of(m.work)) for m in mine if self.same(m))
+            right = Counter(dedup_sprites.is_test(path_of(m.work)) for m in mine if self.found(m))
             yield Figure(f"{kind}: found", percent(right.total(), len(paths)), least=least)
             yield Figure(f"{kind}: found, test half", percent(right[True], len(test)), least=least)
             hashes = dedup_sprites.phashes(data for _, data in self.files(kind, paths))

@@ -120,9 +120,15 @@ COPIES: dict[str, tuple[str, Make]] = {
 
 @dataclass(frozen=True)
 class Merged:
-    """A work that was dropped, by name, and the one that was kept instead."""
+    """A work that was dropped, by name.
+
+    Attributes:
+        favourite: the one it was dropped for, as its row says.
+        kept: the one that stays instead; another one where the favourite itself was dropped.
+    """
 
     work: str
+    favourite: str
     kept: str
     tier: str
 
@@ -138,7 +144,7 @@ def deduplicate(works: Iterator[tuple[str, bytes]], params: Dedup, sheet: Path |
         tiers = {line["dropped"]: line["tier"] for line in map(json.loads, (dst / "decisions.jsonl").open())}
         rows = {row["id"]: row for row in manifest.read(dst)}
         gone = [id for id, row in rows.items() if row["status"] == "dropped" and row.get("in_favour_of")]
-        return [Merged(names[id], names[_final(rows, id)], tiers[id]) for id in gone]
+        return [Merged(names[id], names[rows[id]["in_favour_of"]], names[_final(rows, id)], tiers[id]) for id in gone]
 
 
 def _final(rows: Mapping[str, manifest.Row], id: str) -> str:
