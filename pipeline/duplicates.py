@@ -170,11 +170,8 @@ class _Measured:
 
 def _screened(looks: similarity.Looks, params: Dedup) -> similarity.Likeness:
     """Pairs that the pictures themselves must tell, sorted."""
-    found = [similarity.Likeness.none()]
-    for block in similarity.likenesses(looks, params.max_distance):
-        alike = block.difference <= max(params.max_difference, MAX_SCREENED)
-        found.append(block.where(alike | (block.detail <= MAX_DETAIL)))
-    joined = similarity.Likeness.joined(found)
+    bounds = params.max_distance, max(params.max_difference, MAX_SCREENED), MAX_DETAIL
+    joined = similarity.Likeness.joined([similarity.Likeness.none(), *similarity.likenesses(looks, *bounds)])
     return joined.where(np.lexsort((joined.pairs[:, 0], joined.pairs[:, 1])))
 
 

@@ -1,4 +1,4 @@
-"""Two lossy pictures, with no original to tell by."""
+"""Two lossy pictures, with no original to tell by; and which pairs are looked at."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from sprites import noise_art, scaled
 
-from pipeline import copies
+from pipeline import copies, similarity
 from pipeline.io import Pixels, encode_png
 
 
@@ -72,3 +72,22 @@ def test_plain_blocks_say_nothing(tmp_path, range_: int, apart: bool) -> None:
     other = one.copy()
     other[:, 8:, :3] += 1
     assert (distance(tmp_path, one, other) is None) == apart
+
+
+def test_sifting_leaves_out_no_pair_that_is_alike() -> None:
+    """Sprites with and without alpha, each beside versions that are less and less like it."""
+    looks, rng = similarity.Looks(), np.random.default_rng(3)
+    for seed in range(60):
+        rgba = noise_art(seed, 20, 20)
+        rgba[rng.random((20, 20)) < 0.4 * (seed % 3)] = 0
+        for noise in (0, 15, 25, 35):
+            changed = rgba.copy()
+            changed[..., :3] = np.clip(changed[..., :3] + rng.normal(0, noise, (20, 20, 3)), 0, 255)
+            changed[changed[..., 3] == 0] = 0
+            looks.append(similarity.look(changed))
+    pairs = np.stack(np.triu_indices(len(looks), 1), axis=1)
+    judged = similarity._judged(looks, pairs)
+    alike = judged.where((judged.difference <= 24) | (judged.detail <= 24))
+    sifted = similarity._sifted(looks, similarity._sketches(looks), pairs, 24, 24)
+    assert 100 < len(alike.pairs) <= len(sifted) < len(pairs) / 4
+    assert set(map(tuple, alike.pairs.tolist())) <= set(map(tuple, sifted.tolist()))
