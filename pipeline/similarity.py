@@ -23,6 +23,7 @@ MAX_STRETCH = 1.05  # between the aspects of two versions of one work
 JUDGED = 1 << 13  # pairs judged at a time: about 100 MB ...
 SIFTED = 1 << 14  # ... of so many that are sifted at a time: about 10 MB
 SKETCH = 8  # cells a side of what they are sifted by
+SKETCHED = 1 << 9  # thumbnails at a time: about 3 MB
 SLACK = 2.0  # of 255, by which rounded means of two images, on a ground, may differ more than the means themselves
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -213,10 +214,10 @@ def _sketches(looks: Looks) -> NDArray[np.uint8]:
     """(N, 4, 64): means of R, G, B (multiplied by alpha) and alpha over each of 8 x 8 cells of the thumbnails."""
     cell = THUMBNAIL // SKETCH
     sketches = np.empty((len(looks), 4, SKETCH**2), np.uint8)
-    for start in range(0, len(looks), JUDGED):
-        small = looks.thumbnails[looks.rows[start : min(start + JUDGED, len(looks))]]
+    for start in range(0, len(looks), SKETCHED):
+        small = looks.thumbnails[looks.rows[start : min(start + SKETCHED, len(looks))]]
         cells = small.reshape(-1, SKETCH, cell, SKETCH, cell, 4).mean(axis=(2, 4), dtype=np.float32).round()
-        sketches[start : start + JUDGED] = cells.reshape(-1, SKETCH**2, 4).swapaxes(1, 2)
+        sketches[start : start + SKETCHED] = cells.reshape(-1, SKETCH**2, 4).swapaxes(1, 2)
     return sketches
 
 
