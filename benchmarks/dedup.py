@@ -22,7 +22,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import dedup_sprites
-from dedup_sprites import COPIES, LOSSLESS, LOSSY, Merged, Sprites
+from dedup_sprites import AGAIN, COPIES, LOSSLESS, LOSSY, Merged, Sprites
 
 from pipeline import params as parameters
 from pipeline import pixels
@@ -75,13 +75,24 @@ class Bench:
         yield from self.distinct(ORIGINAL, most=WRONG)
         for kind, (loss, _) in COPIES.items():
             if loss == LOSSY and "bicubic" not in kind:
-                yield from self.distinct(kind)
+                yield from self.distinct(kind, most=WRONG)
 
     def all_copies(self) -> Iterator[Figure]:
         """Of all but blank sprites (one colour), whose copies are dropped as blank like themselves."""
         paths = [path for path, rgba in self.sprites.items() if pixels.canonical(rgba)[0].shape[:2] > (1, 1)]
         yield from self.copies(LOSSLESS, paths[::LOSSLESS_SHARE], 100.0)
         yield from self.copies(LOSSY, paths, LOSSY_RECALL)
+        yield from self.without_original(paths)
+
+    def without_original(self, paths: list[str]) -> Iterator[Figure]:
+        """A JPEG of each picture beside another one: found are pairs of which one went for the other."""
+        base = "JPEG q85, white"
+        for kind in (kind for kind, (how, _) in COPIES.items() if how == AGAIN):
+            merged = self.merged([base, kind], paths, f"{kind} without original")
+            right = sum(self.same(m) for m in merged)
+            title = f"{kind}, beside {base}, no original"
+            yield Figure(f"{title}: found", percent(right, len(paths)))
+            yield Figure(f"{title}: dropped wrongly", percent(len(merged) - right, 2 * len(paths)))
 
     def files(self, kind: str, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
         for path in paths:
@@ -116,8 +127,16 @@ class Bench:
     def same(self, merged: Merged) -> bool:
         return self.cores[path_of(merged.work)] == self.cores[path_of(merged.kept)]
 
+    def found(self, merged: Merged) -> bool:
+        return self.cores[path_of(merged.work)] == self.cores[path_of(merged.favourite)]
+
     def copies(self, loss: str, paths: list[str], least: float) -> Iterator[Figure]:
-        """All copies and their originals in one set. Found: dropped in favour of the own picture."""
+        """All copies and their originals in one set.
+
+        Found: dropped for a version of the own picture. Wrong is what costs a picture or its lossless version: what is
+        another picture's in the end, so also a copy that was found but whose original goes for another picture, and an
+        original that goes for a copy. Pictures are the same where their canonical pixels are.
+        """
         kinds = [kind for kind, (how, _) in COPIES.items() if how == loss]
         merged = self.merged([ORIGINAL, *kinds], paths, f"{loss} copies")
         test = [path for path in paths if dedup_sprites.is_test(path)]
@@ -128,7 +147,7 @@ class Bench:
             yield Figure(f"{kind}, among {loss} copies: dropped wrongly", percent(wrong, len(paths)), most=WRONG_BESIDE)
             if kind == ORIGINAL:
                 continue
-            right = Counter(dedup_sprites.is_test(path_of(m.work)) for m in mine if self.same(m))
+            right = Counter(dedup_sprites.is_test(path_of(m.work)) for m in mine if self.found(m))
             yield Figure(f"{kind}: found", percent(right.total(), len(paths)), least=least)
             yield Figure(f"{kind}: found, test half", percent(right[True], len(test)), least=least)
             hashes = dedup_sprites.phashes(data for _, data in self.files(kind, paths))

@@ -26,10 +26,11 @@ from pipeline.curate import dedup
 from pipeline.errors import BadInput
 from pipeline.io import Pixels, decode_rgba, encode_png
 from pipeline.params import Dedup, Executor
+from pipeline.pictures import EXTENSIONS
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 TARS = ("pixel_tiles", "pixel_chars")
-LOSSLESS, LOSSY = "lossless", "lossy"
+LOSSLESS, LOSSY, AGAIN = "lossless", "lossy", "again"
 
 Sprites = Mapping[str, Pixels]  # by path inside its tar
 Make = Callable[[Pixels], bytes]
@@ -88,6 +89,14 @@ def _cropped(rgba: Pixels) -> bytes:
     return encode_png(rgba[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
 
 
+def _jpeg(rgba: Pixels, quality: int) -> bytes:
+    return _saved(similarity.on_ground(rgba, 255), "JPEG", quality=quality)
+
+
+def _again(rgba: Pixels) -> bytes:
+    return _jpeg(decode_rgba(_jpeg(rgba, 85)), 85)
+
+
 def _bicubic(rgba: Pixels) -> bytes:
     image = Image.fromarray(rgba)
     return _saved(image.resize((image.width * 2, image.height * 2), Image.Resampling.BICUBIC), "PNG")
@@ -102,16 +111,24 @@ COPIES: dict[str, tuple[str, Make]] = {
     "WebP, lossless": (LOSSLESS, lambda rgba: _saved(Image.fromarray(rgba), "WEBP", lossless=True)),
     "PNG, saved again": (LOSSLESS, lambda rgba: _saved(Image.fromarray(rgba), "PNG", compress_level=1)),
     "WebP q80": (LOSSY, lambda rgba: _saved(Image.fromarray(rgba), "WEBP", quality=80)),
-    "JPEG q85, white": (LOSSY, lambda rgba: _saved(similarity.on_ground(rgba, 255), "JPEG", quality=85)),
+    "JPEG q85, white": (LOSSY, lambda rgba: _jpeg(rgba, 85)),
     "x2 bicubic": (LOSSY, _bicubic),
+    "JPEG q95, white": (AGAIN, lambda rgba: _jpeg(rgba, 95)),
+    "JPEG q85, saved again": (AGAIN, _again),
 }
 
 
 @dataclass(frozen=True)
 class Merged:
-    """A work that was dropped, by name, and the one that was kept instead."""
+    """A work that was dropped, by name.
+
+    Attributes:
+        favourite: the one it was dropped for, as its row says.
+        kept: the one that stays instead; another one where the favourite itself was dropped.
+    """
 
     work: str
+    favourite: str
     kept: str
     tier: str
 
@@ -127,7 +144,7 @@ def deduplicate(works: Iterator[tuple[str, bytes]], params: Dedup, sheet: Path |
         tiers = {line["dropped"]: line["tier"] for line in map(json.loads, (dst / "decisions.jsonl").open())}
         rows = {row["id"]: row for row in manifest.read(dst)}
         gone = [id for id, row in rows.items() if row["status"] == "dropped" and row.get("in_favour_of")]
-        return [Merged(names[id], names[_final(rows, id)], tiers[id]) for id in gone]
+        return [Merged(names[id], names[rows[id]["in_favour_of"]], names[_final(rows, id)], tiers[id]) for id in gone]
 
 
 def _final(rows: Mapping[str, manifest.Row], id: str) -> str:
@@ -142,7 +159,8 @@ def _raw_folder(src: Path, works: Iterator[tuple[str, bytes]]) -> dict[str, str]
     names, rows = {}, []
     for number, (name, data) in enumerate(works):
         id, digest = f"w-{number:06}", hashlib.sha256(data).hexdigest()
-        (src / "images" / f"{digest}.img").write_bytes(data)
+        extension = EXTENSIONS[str(Image.open(io.BytesIO(data)).format)]
+        (src / "images" / f"{digest}.{extension}").write_bytes(data)
         names[id] = name
         rows.append(manifest.kept({"id": id, "source": "benchmark", "sha256": digest}))
     manifest.write(src, rows, inputs=list(names))

@@ -64,9 +64,9 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Decisions:
-    """Families of the works that stay, in order of preference, and every verdict."""
+    """Families of two works or more that stay, as ids in order of preference, and every verdict."""
 
-    families: list[list[Work]]
+    families: list[list[str]]
     verdicts: list[Verdict]
 
 
@@ -82,10 +82,15 @@ def decide(
     verdicts += _near(telling, looks, ruled, images, params, executor)
     kept = _standing(ordered, verdicts)
     verdicts += [*_kin(kept, ruled), *_ruled_alternates(kept, ruled)]
-    by_id = {work.id: work for work in kept}
+    return Decisions(_families(kept, verdicts), verdicts)
+
+
+def _families(kept: Sequence[Work], verdicts: Iterable[Verdict]) -> list[list[str]]:
+    ids = {work.id for work in kept}
     links = [(v.kept, v.in_favour_of) for v in verdicts if v.dropped is None]
-    families = groups.components(by_id, [link for link in links if by_id.keys() >= set(link)])
-    return Decisions([[by_id[member] for member in family] for family in families], verdicts)
+    links = [link for link in links if ids.issuperset(link)]
+    linked = {id for link in links for id in link}
+    return groups.components((work.id for work in kept if work.id in linked), links)
 
 
 def _standing(works: Sequence[Work], verdicts: Iterable[Verdict]) -> list[Work]:
@@ -134,7 +139,10 @@ def _near(
     params: Dedup, executor: Executor,
 ) -> list[Verdict]:  # fmt: skip
     likeness = _screened(looks.take([work.index for work in works]), params)
-    versions = [copies.Version(images / f"{work.id}.png", work.lossless) for work in works]
+    versions = {
+        one: copies.Version(images / f"{works[one].id}.png", works[one].lossless)
+        for one in np.unique(likeness.pairs).tolist()
+    }
     levels = np.array(similarity.GROUNDS)[likeness.ground].tolist()
     pairs = likeness.pairs.tolist()
     asked = [
@@ -170,11 +178,8 @@ class _Measured:
 
 def _screened(looks: similarity.Looks, params: Dedup) -> similarity.Likeness:
     """Pairs that the pictures themselves must tell, sorted."""
-    found = [similarity.Likeness.none()]
-    for block in similarity.likenesses(looks, params.max_distance):
-        alike = block.difference <= max(params.max_difference, MAX_SCREENED)
-        found.append(block.where(alike | (block.detail <= MAX_DETAIL)))
-    joined = similarity.Likeness.joined(found)
+    bounds = params.max_distance, max(params.max_difference, MAX_SCREENED), MAX_DETAIL
+    joined = similarity.Likeness.joined([similarity.Likeness.none(), *similarity.likenesses(looks, *bounds)])
     return joined.where(np.lexsort((joined.pairs[:, 0], joined.pairs[:, 1])))
 
 

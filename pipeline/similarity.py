@@ -20,7 +20,11 @@ GROUNDS = (255, 0, 128)  # grey levels under transparency: a copy may have been 
 THUMBNAIL = 16
 BLANK_BITS = 8  # a hash with fewer set bits is that of a nearly uniform picture and matches everything
 MAX_STRETCH = 1.05  # between the aspects of two versions of one work
-JUDGED = 1 << 13  # pairs judged at a time: about 100 MB
+JUDGED = 1 << 13  # pairs judged at a time: about 100 MB ...
+SIFTED = 1 << 14  # ... of so many that are sifted at a time: about 10 MB
+SKETCH = 8  # cells a side of what they are sifted by
+SKETCHED = 1 << 9  # thumbnails at a time: about 3 MB
+SLACK = 2.0  # of 255, by which rounded means of two images, on a ground, may differ more than the means themselves
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
@@ -189,16 +193,45 @@ def _foreground(rgba: Pixels, thumbnail: Pixels, *, opaque: bool) -> float:
     return float((away > 16).mean())
 
 
-def likenesses(looks: Looks, max_distance: int) -> Iterator[Likeness]:
+def likenesses(looks: Looks, max_distance: int, max_difference: float, max_detail: float) -> Iterator[Likeness]:
     """Every pair of images of one shape with hashes within `max_distance` bits on some ground, once, in blocks.
 
-    Blank hashes and images without foreground match nothing.
+    Only pairs whose `difference` or whose `detail` is within its bound. Blank hashes and images without foreground
+    match nothing.
     """
+    sketches = _sketches(looks)
     for pairs in _candidates(looks.hashes, max_distance):
         stretch = looks.aspect[pairs[:, 0]] / looks.aspect[pairs[:, 1]]
         fitting = pairs[(stretch >= 1 / MAX_STRETCH) & (stretch <= MAX_STRETCH)]
-        for start in range(0, len(fitting), JUDGED):
-            yield _judged(looks, fitting[start : start + JUDGED])
+        for start in range(0, len(fitting), SIFTED):
+            sifted = _sifted(looks, sketches, fitting[start : start + SIFTED], max_difference, max_detail)
+            for first in range(0, len(sifted), JUDGED):
+                judged = _judged(looks, sifted[first : first + JUDGED])
+                yield judged.where((judged.difference <= max_difference) | (judged.detail <= max_detail))
+
+
+def _sketches(looks: Looks) -> NDArray[np.uint8]:
+    """(N, 4, 64): means of R, G, B (multiplied by alpha) and alpha over each of 8 x 8 cells of the thumbnails."""
+    cell = THUMBNAIL // SKETCH
+    sketches = np.empty((len(looks), 4, SKETCH**2), np.uint8)
+    for start in range(0, len(looks), SKETCHED):
+        small = looks.thumbnails[looks.rows[start : min(start + SKETCHED, len(looks))]]
+        cells = small.reshape(-1, SKETCH, cell, SKETCH, cell, 4).mean(axis=(2, 4), dtype=np.float32).round()
+        sketches[start : start + SKETCHED] = cells.reshape(-1, SKETCH**2, 4).swapaxes(1, 2)
+    return sketches
+
+
+def _sifted(looks: Looks, sketches: NDArray[np.uint8], pairs: Pairs, max_difference: float, max_detail: float) -> Pairs:
+    """Without those that are beyond both bounds on every ground: means never differ by more than what they are of."""
+    gap = sketches[pairs[:, 0]].astype(np.float32)
+    gap -= sketches[pairs[:, 1]]
+    most = max_difference * looks.foreground[pairs].min(axis=1) + SLACK
+    possible = np.zeros(len(pairs), bool)
+    for level in GROUNDS:
+        shown = gap[:, :3] - gap[:, 3:] * np.float32(level / 255)
+        possible |= np.abs(LUMA @ shown).max(axis=1) <= max_detail + SLACK
+        possible |= np.abs(shown, out=shown).mean(axis=(1, 2)) <= most
+    return pairs[possible]
 
 
 def _judged(looks: Looks, pairs: Pairs) -> Likeness:

@@ -84,8 +84,7 @@ def run(
         unknown = duplicates.unknown(ruled, (work.id for work in gallery.works))
         if unknown:
             logger.warning("%s: %d ids are not there, first %s", params.overrides, len(unknown), unknown[0])
-        families = sum(len(family) > 1 for family in decided.families)
-        stats |= {"families": families, "overrides": len(ruled), "overrides_unknown": len(unknown)}
+        stats |= {"families": len(decided.families), "overrides": len(ruled), "overrides_unknown": len(unknown)}
         manifest.write_json(out / "stats.json", stats)
         return stats
 
@@ -150,8 +149,7 @@ def _work(id: str, index: int, picture: Picture, lossless: bool) -> Work:
 
 def _groups(sources: Iterable[Source], gallery: Gallery, decided: Decisions) -> Iterator[tuple[str, list[Row]]]:
     """Every input, by id, with its rows."""
-    families = {work.id: min(one.id for one in family) for family in decided.families if len(family) > 1
-                for work in family}  # fmt: skip
+    families = {id: first for family in decided.families for first in [min(family)] for id in family}
     gone = {verdict.dropped: verdict for verdict in decided.verdicts if verdict.dropped is not None}
     for row, _ in sources:
         told = gallery.told[row["id"]]
