@@ -145,22 +145,31 @@ def enlarge(native: Pixels, factor: int) -> Pixels:
 
 def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
     """(left, top) of the window of at most cells x cells with the most content; rule in the module docstring."""
-    colours = pixels.pack(rgb)
-    points = (colours != int(background[1:], 16)).view(np.uint8)  # up to 3
-    points[:, 1:] += colours[:, 1:] != colours[:, :-1]
-    points[1:] += colours[1:] != colours[:-1]
-    scores = _window_sums(points, min(cells, rgb.shape[0]), min(cells, rgb.shape[1]))
+    scores = _window_sums(_points(rgb, background), min(cells, rgb.shape[0]), min(cells, rgb.shape[1]))
     tops, lefts = np.nonzero(scores == scores.max())
     off_centre = np.abs(2 * lefts - (scores.shape[1] - 1))
     best = np.lexsort((lefts, tops, off_centre))[0]
     return int(lefts[best]), int(tops[best])
 
 
-def _window_sums(points: Pixels, height: int, width: int) -> NDArray[np.int32]:
-    """Sum over every height x width window, by its top left corner."""
-    total = np.zeros((points.shape[0] + 1, points.shape[1] + 1), np.int32)
-    points.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, out=total[1:, 1:])
-    sums: NDArray[np.int32] = (
-        total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
-    )
-    return sums
+def _points(rgb: Pixels, background: str) -> Pixels:
+    """Up to 3 a cell."""
+    colours = pixels.words(rgb)
+    points = (colours != pixels.words(np.array([[pixels.parse_colour(background)]], np.uint8))).view(np.uint8)
+    points[:, 1:] += colours[:, 1:] != colours[:, :-1]
+    points[1:] += colours[1:] != colours[:-1]
+    return points
+
+
+def _window_sums(points: Pixels, height: int, width: int) -> NDArray[np.unsignedinteger]:
+    """Sum over every height x width window, by its top left corner.
+
+    Running sums may wrap around: their differences are right as long as they fit themselves.
+    """
+    kind = np.uint16 if 3 * height * width < 1 << 16 else np.uint32
+    down = np.zeros((points.shape[0] + 1, points.shape[1]), kind)
+    points.cumsum(axis=0, out=down[1:])
+    tall = down[height:] - down[:-height]
+    across = np.zeros((tall.shape[0], tall.shape[1] + 1), kind)
+    tall.cumsum(axis=1, out=across[:, 1:])
+    return across[:, width:] - across[:, :-width]
