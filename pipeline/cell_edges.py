@@ -88,7 +88,9 @@ def find(rgb: Pixels) -> Edges:
     across, down = np.zeros(3 * (width - 1), np.uint32), np.empty(height - 1, np.uint32)
     for top, own, strip in strips(rgb.reshape(height, width * 3)):
         across += np.add.reduce((own[:, 3:] != own[:, :-3]).view(np.uint8), axis=0, dtype=np.uint8)
-        changed = np.bitwise_count(np.packbits(strip[1:] != strip[:-1], axis=1))  # sums of bytes would take twice as long
+        changed = np.bitwise_count(
+            np.packbits(strip[1:] != strip[:-1], axis=1)
+        )  # sums of bytes would take twice as long
         np.add.reduce(changed, axis=1, dtype=np.uint32, out=down[top : top + len(changed)])
     across = across.reshape(width - 1, 3).sum(axis=1, dtype=np.uint32)
     return Edges(width, height, across, down, np.flatnonzero(across) + 1, np.flatnonzero(down) + 1)

@@ -178,9 +178,9 @@ def encode_png(pixels: Pixels) -> bytes:
 def encode_art_png(pixels: Pixels) -> bytes:
     """`encode_png` for pixel art: a row that repeats the one above says so (filter Up), any other stands as it is.
 
-    Art repeats rows and colours, so no filter makes it simpler, and zlib's fast levels find all there is to find: a
-    quarter of the time of `encode_png`, files as large (means over real tiles, faces, characters: 95 to 105 %, enlarged
-    scenes 113 %). Only gradients grow: photographs to twice the size.
+    Art repeats rows and colours: no filter makes it simpler, and zlib's fast levels find what there is to find. A
+    third of the time of `encode_png`; files of 128 x 128 are 95 to 113 % as large (means over sets of real tiles,
+    faces, characters, scenes). Only gradients grow, by half and more.
     """
     height, width, channels = pixels.shape
     flat = pixels.reshape(height, width * channels)
@@ -190,12 +190,12 @@ def encode_art_png(pixels: Pixels) -> bytes:
     lines[:, :1] = np.where(new, AS_IT_IS, LIKE_ABOVE)
     np.multiply(flat, new, out=lines[:, 1:])
     header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[channels], 0, 0, 0)
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, ART_LEVEL)), (b"IEND", b""))
-    return PNG + b"".join(_chunk(kind, data) for kind, data in parts)
+    packed = zlib.compress(lines.data, ART_LEVEL)
+    return PNG + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    return b"%b%b%b%b" % (struct.pack(">I", len(data)), kind, data, struct.pack(">I", zlib.crc32(data, zlib.crc32(kind))))
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
 def write_png(path: Path, pixels: Pixels) -> None:

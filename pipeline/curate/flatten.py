@@ -63,11 +63,11 @@ def judge(rgba: Pixels, work: str, params: Flatten) -> tuple[manifest.Verdict, P
     """What is said of a work, and its opaque picture if it is kept."""
     whole = words(rgba)
     if whole.min() >= OPAQUE:
-        nothing = {"transparent_share": 0.0, "partial_share": 0.0}
+        nothing: dict[str, Any] = {"transparent_share": 0.0, "partial_share": 0.0}
         return manifest.verdict("kept", background=surroundings(rgba), **nothing), without_alpha(rgba)
     solid = whole >= params.alpha_threshold * VISIBLE
     shares = _shares(whole, solid)
-    if shares["transparent_share"] > params.max_transparent or not shares["transparent_share"] < 1:
+    if shares["transparent_share"] > params.max_transparent or shares["transparent_share"] == 1:
         return manifest.verdict("dropped", "mostly_transparent", **shares), None
     background = choose_background(rgba, solid, params, work)
     return manifest.verdict("kept", background=background, **shares), flatten(rgba, solid, background)
@@ -103,7 +103,10 @@ def _tenth(row: Row) -> str | None:
 def flatten(rgba: Pixels, solid: pixels.Mask, background: str) -> Pixels:
     """(H, W, 4) -> (H, W, 3): the artist's colour where solid, the background elsewhere."""
     red, green, blue = pixels.parse_colour(background)
-    whole = np.where(solid, words(rgba), np.uint32(red | green << 8 | blue << 16))
+    ground = np.uint32(red | green << 8 | blue << 16)
+    whole = words(rgba) - ground
+    whole *= solid  # no branches: a dithered mask would cost np.where five times as much
+    whole += ground
     return without_alpha(whole.view(np.uint8).reshape(rgba.shape))
 
 
