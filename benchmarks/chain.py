@@ -14,6 +14,7 @@ from PIL import Image
 
 from pipeline import io
 from pipeline.curate import flatten, grid, resize
+from pipeline.executor import keep_freed_memory
 from pipeline.io import Pixels
 from pipeline.params import Params
 
@@ -89,6 +90,7 @@ def pillow(data: bytes, picture: Pixels) -> None:
 
 def chains(name: str, files: Sequence[bytes], params: Params) -> Iterator[Chain]:
     """A set of works by kind."""
+    keep_freed_memory()  # as the executor does; Pillow gains by it too
     found = [(data, chain(data, params, plain)) for data in files if _readable(data)]
     for kind in ("exact", "inexact"):
         mine = [(data, made[1]) for data, made in found if made is not None and made[0] == kind]

@@ -1,6 +1,6 @@
 """What an image costs in curation, and whether that holds for any number of them.
 
-    python benchmarks/curate.py [--items 100000] [--json FILE]
+    python benchmarks/curate.py [--parts chain scale] [--items 100000] [--chains 200] [--json FILE]
 
 First each image through the steps of flatten, grid and resize, decoded once and encoded once, beside Pillow that only
 decodes it and encodes the same result. Then the stages from dedup to split over a tenth of `--items` drawn works and
@@ -42,6 +42,7 @@ CACHED = STAGES[:-1]
 FACES = 8  # split wants both domains
 SMALLER = 10  # the smaller run has so many times fewer works
 NEW = 100  # one new work in so many
+PARTS = ("chain", "scale")
 EXACT, OTHERWISE = 1.5, 2.5  # most that the steps may cost, in Pillow's decoding and encoding
 LINEAR, FLAT = 1.3, 1.2  # most that time per image and peak memory may grow between the runs
 AGAIN = 0.02  # most of the works that the second run may compute
@@ -226,6 +227,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--items", type=int, default=100_000, help="works of the larger run")
     parser.add_argument("--chains", type=int, default=200, help="works of each set that go through the chain of steps")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured")
     parser.add_argument("--json", type=Path, help="write all figures there")
     parser.add_argument("--work", type=Path, nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
@@ -234,11 +236,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         executor = Executor(backend="loky", n_jobs=1)
         print(json.dumps(stages(*given.work, params.model_copy(update={"executor": executor}))))  # noqa: T201
         return 0
-    found = [one for name, files in sets(given.chains) for one in chains(name, files, params)]
+    works_of = sets(given.chains) if "chain" in given.parts else ()
+    found = [one for name, files in works_of for one in chains(name, files, params)]
     demands = [
         Demand(f"chain / Pillow, {c.works}, {c.kind}", c.ratio, {"exact": EXACT}.get(c.kind, OTHERWISE)) for c in found
     ]
-    results = list(scale(given.items))
+    results = list(scale(given.items)) if "scale" in given.parts else []
     runs = [one for one in results if isinstance(one, Run)]
     demands += [one for one in results if isinstance(one, Demand)]
     machine = f"{os.cpu_count()} CPUs ({platform.machine()}), {platform.system()}, Python {platform.python_version()}"

@@ -7,6 +7,7 @@ Fractional nearest neighbour: side / n for every number n of cells that puts all
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -23,6 +24,7 @@ TIE = 1e-3  # pixels: boundaries this near to half a pixel may be rounded either
 OCCUPIED = 0.5  # share of boundaries, between the outermost edges, that are edges: else it is half the pitch of another
 STRAY = 50  # a column is an edge in earnest when more than one of so many pixels changes wholly (rows likewise)
 FAINT = 3  # of 255: compression, noise and filters leave many smaller steps, artists few
+STRIP = 1 << 16  # bytes
 CENTRE, CORNER = 0.5, 0.0  # where in a pixel an enlarger samples: Pillow in the middle, OpenCV at the corner
 
 
@@ -50,9 +52,15 @@ class Edges:
         return len(self.columns) + len(self.rows)
 
     @property
+    def steps(self) -> int:
+        """How many bytes of the image differ from their left, and how many from their upper neighbour."""
+        return int(self.across.sum()) + int(self.down.sum())
+
+    @property
     def longest_run(self) -> int:
         """Most neighbouring columns (rows) that all are edges in earnest."""
-        return max(_run(self.across > 3 * self.height // STRAY), _run(self.down > 3 * self.width // STRAY))
+        columns, rows = self.across > 3 * self.height // STRAY, self.down > 3 * self.width // STRAY
+        return max(map(len, (columns.tobytes() + b"\0" + rows.tobytes()).split(b"\0")))
 
 
 @dataclass(frozen=True)
@@ -77,26 +85,40 @@ class Side:
 def find(rgb: Pixels) -> Edges:
     """Edges of a contiguous uint8 (H, W, 3) image."""
     height, width = rgb.shape[:2]
-    flat = rgb.reshape(height, width * 3)
-    across = np.add.reduce((flat[:, 3:] != flat[:, :-3]).view(np.uint8), axis=0, dtype=np.uint32)
+    across, down = np.zeros(3 * (width - 1), np.uint32), np.empty(height - 1, np.uint32)
+    for top, own, strip in strips(rgb.reshape(height, width * 3)):
+        across += np.add.reduce((own[:, 3:] != own[:, :-3]).view(np.uint8), axis=0, dtype=np.uint8)
+        changed = np.bitwise_count(
+            np.packbits(strip[1:] != strip[:-1], axis=1)
+        )  # sums of bytes would take twice as long
+        np.add.reduce(changed, axis=1, dtype=np.uint32, out=down[top : top + len(changed)])
     across = across.reshape(width - 1, 3).sum(axis=1, dtype=np.uint32)
-    down = np.add.reduce((flat[1:] != flat[:-1]).view(np.uint8), axis=1, dtype=np.uint32)
     return Edges(width, height, across, down, np.flatnonzero(across) + 1, np.flatnonzero(down) + 1)
 
 
-def _run(mask: NDArray[np.bool_]) -> int:
-    gaps = np.concatenate(([-1], np.flatnonzero(~mask), [len(mask)]))
-    return int((gaps[1:] - gaps[:-1]).max()) - 1
+def strips(lines: Pixels, beyond: int = 1) -> Iterator[tuple[int, Pixels, Pixels]]:
+    """Number of the first row, some rows, and the same with `beyond` more below: what is made of them stays in cache.
+
+    At most 255 rows, so that counts of them fit in a byte.
+    """
+    tall = max(1, min(255, STRIP // lines.shape[1]))
+    for top in range(0, len(lines), tall):
+        yield top, lines[top : top + tall], lines[top : top + tall + beyond]
 
 
-def faintness(rgb: Pixels) -> float:
+def faintness(rgb: Pixels, edges: Edges) -> float:
     """Share of FAINT steps among all steps between neighbouring bytes of a channel; 0 where nothing changes."""
+    steps = edges.steps
+    if not steps:
+        return 0.0
     height, width = rgb.shape[:2]
-    flat = rgb.reshape(height, width * 3)
-    across, down = flat[:, 3:] - flat[:, :-3], flat[1:] - flat[:-1]
-    steps = np.count_nonzero(across) + np.count_nonzero(down)
-    within = sum(np.count_nonzero(side + np.uint8(FAINT) <= 2 * FAINT) for side in (across, down))
-    return (within - across.size - down.size + steps) / steps if steps else 0.0
+    places = within = 0
+    for _, own, strip in strips(rgb.reshape(height, width * 3)):
+        for side in (own[:, 3:] - own[:, :-3], strip[1:] - strip[:-1]):
+            side += np.uint8(FAINT)
+            places += side.size
+            within += int(np.count_nonzero(side <= 2 * FAINT))
+    return (within - places + steps) / steps
 
 
 def common_factor(edges: Edges) -> tuple[int, float]:
@@ -104,8 +126,10 @@ def common_factor(edges: Edges) -> tuple[int, float]:
 
     One distance on each axis tells nothing: a lone rectangle has them, and they divide themselves.
     """
-    distances = np.diff(edges.columns).tolist() + np.diff(edges.rows).tolist()
-    factor = math.gcd(*distances)
+    distances = [side[1:] - side[:-1] for side in (edges.columns, edges.rows)]
+    if any((side == 1).any() for side in distances):
+        return 1, 0.0
+    factor = math.gcd(*distances[0].tolist(), *distances[1].tolist())
     return (factor, max(_independent(edges) - 2, 0) * math.log2(factor)) if factor > 1 else (1, 0.0)
 
 

@@ -76,7 +76,7 @@ def detect(rgb: Pixels, max_cell: int, min_confidence: float) -> Cell:
     gaps = edges.longest_run < LONG_RUN
     if gaps and (fit := cell_edges.fractional_grid(edges, max_cell)):
         return Cell(fit.pitch, _odds(fit.bits), fit.columns, fit.rows, exact=True)
-    faint = cell_edges.faintness(rgb)
+    faint = cell_edges.faintness(rgb, edges)
     few = faint < FAINT_OF_FEW and _has_few_colours(rgb)
     if few and not gaps:
         return _native(rgb, 0.0)

@@ -21,6 +21,14 @@ from PIL import Image
 from pipeline.errors import BadInput
 
 Pixels = NDArray[np.uint8]
+Words = NDArray[np.uint32]
+
+WORD = np.dtype("<u4")  # an RGBA pixel as one number, alpha in the highest byte, red in the lowest
+VISIBLE = 1 << 24  # least word whose alpha is not 0
+PNG = b"\x89PNG\r\n\x1a\n"
+AS_IT_IS, LIKE_ABOVE = 0, 2  # PNG's filters None and Up
+COLOUR_TYPES = {3: 2, 4: 6}  # PNG's numbers for so many channels
+ART_LEVEL = 3  # of zlib; from 4 on it also tries what comes after a match: three times the time, files 20 % smaller
 
 MAX_PIXELS = 16_000_000  # per frame; a gallery's largest legitimate artwork is far below
 FORMATS = ("PNG", "GIF", "WEBP", "JPEG", "BMP")
@@ -116,12 +124,10 @@ def decode_rgba(data: bytes, name: str = "image") -> Pixels:
 
 
 def _rgba(image: Image.Image) -> Pixels:
-    read = np.asarray(image if image.mode == "RGBA" else image.convert("RGBA"))
-    visible = read.view(np.uint32) * (
-        read[..., 3:] != 0
-    )  # a pixel as one number, no branches: ten times a mask's speed
-    pixels: Pixels = visible.view(np.uint8)
-    return pixels
+    read = image if image.mode == "RGBA" else image.convert("RGBA")
+    whole = np.frombuffer(read.tobytes(), WORD)
+    visible = whole * (whole >= VISIBLE)  # no branches: ten times a mask's speed
+    return visible.view(np.uint8).reshape(read.height, read.width, 4)
 
 
 def read_rgb(path: Path) -> Pixels:
@@ -149,6 +155,11 @@ def _rgb(image: Image.Image, name: str) -> Pixels:
     return without_alpha(rgba)
 
 
+def words(rgba: Pixels) -> Words:
+    """uint8 (H, W, 4) -> (H, W), a WORD a pixel; a view where the pixels are contiguous."""
+    return np.ascontiguousarray(rgba).view(WORD)[..., 0]
+
+
 def without_alpha(rgba: Pixels) -> Pixels:
     """uint8 (H, W, 4) -> (H, W, 3), plane by plane: four times as fast as a copy of the slice."""
     rgb = np.empty((*rgba.shape[:2], 3), np.uint8)
@@ -165,13 +176,26 @@ def encode_png(pixels: Pixels) -> bytes:
 
 
 def encode_art_png(pixels: Pixels) -> bytes:
-    """`encode_png` for pixel art: filtered rows of it are runs, and runs are all that is looked for.
+    """`encode_png` for pixel art: a row that repeats the one above says so (filter Up), any other stands as it is.
 
-    Half the time, files 10 to 40 % larger (means over sets of tiles, faces and sample art; still about 1 KB each).
+    Art repeats rows and colours: no filter makes it simpler, and zlib's fast levels find what there is to find. A
+    third of the time of `encode_png`; files of 128 x 128 are 95 to 113 % as large (means over sets of real tiles,
+    faces, characters, scenes). Only gradients grow, by half and more.
     """
-    data = BytesIO()
-    Image.fromarray(pixels).save(data, format="PNG", compress_level=6, compress_type=zlib.Z_RLE)
-    return data.getvalue()
+    height, width, channels = pixels.shape
+    flat = pixels.reshape(height, width * channels)
+    new = np.ones((height, 1), np.bool_)
+    np.any(flat[1:] != flat[:-1], axis=1, keepdims=True, out=new[1:])
+    lines = np.empty((height, 1 + width * channels), np.uint8)
+    lines[:, :1] = np.where(new, AS_IT_IS, LIKE_ABOVE)
+    np.multiply(flat, new, out=lines[:, 1:])
+    header = struct.pack(">IIBBBBB", width, height, 8, COLOUR_TYPES[channels], 0, 0, 0)
+    packed = zlib.compress(lines.data, ART_LEVEL)
+    return PNG + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed) + _chunk(b"IEND", b"")
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
 def write_png(path: Path, pixels: Pixels) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import platform
+import subprocess
 import sys
 from collections.abc import Iterator
 
@@ -17,6 +19,17 @@ SERIAL, THREADS, PROCESSES = (
     Executor(backend="threading", n_jobs=2),
     Executor(backend="loky", n_jobs=2),
 )
+KEEP = "executor.keep_freed_memory()"
+FAULTS = """
+import resource
+import numpy as np
+from pipeline import executor
+{}
+np.ones(3 << 20, np.uint8)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+np.ones(3 << 20, np.uint8)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
 EVERYWHERE = pytest.mark.parametrize("executor", [SERIAL, THREADS, PROCESSES], ids=["serial", "threads", "processes"])
 
 
@@ -105,3 +118,10 @@ def test_a_backend_that_is_not_installed_is_named_with_its_extra(backend: str, m
     monkeypatch.setitem(sys.modules, module, None)  # as Python itself marks what cannot be imported
     with pytest.raises(BadParams, match=rf"executor\.backend: {backend} is not installed .*extra `{backend}`"):
         parallel_map(abs, [1] * CHUNK * 3, Executor(backend=backend, n_jobs=2))  # type: ignore[arg-type]
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
+def test_freed_memory_is_kept_for_the_next_image() -> None:
+    """Page faults of a second array of 3 MB after the first was freed."""
+    fresh, kept = (int(subprocess.check_output([sys.executable, "-c", FAULTS.format(first)])) for first in ("", KEEP))
+    assert kept < fresh / 4

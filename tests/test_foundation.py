@@ -149,6 +149,14 @@ def test_png_of_art_loses_nothing(seed: int, side: int, channels: int, colours: 
         assert np.array_equal(np.asarray(image), pixels)
 
 
+def test_png_of_art_is_about_as_small_as_a_thorough_one() -> None:
+    rng = np.random.default_rng(5)
+    palette = rng.integers(0, 256, (12, 3), dtype=np.uint8)
+    native = palette[rng.integers(0, 12, (32, 16)).repeat(2, 1)]
+    pixels = native.repeat(4, 0).repeat(4, 1)
+    assert len(io.encode_art_png(pixels)) <= 1.15 * len(io.encode_png(pixels))
+
+
 def test_a_folder_digest_sees_names_and_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
     first = io.folder_digest(tmp_path)

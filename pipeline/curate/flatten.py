@@ -18,7 +18,7 @@ import numpy as np
 
 from pipeline import manifest, per_image, pixels, seeds
 from pipeline.errors import BadInput
-from pipeline.io import Pixels, decode_rgba, encode_art_png, without_alpha
+from pipeline.io import VISIBLE, Pixels, Words, decode_rgba, encode_art_png, without_alpha, words
 from pipeline.manifest import Row
 from pipeline.params import Executor, Flatten
 from pipeline.per_image import Outcome
@@ -26,6 +26,7 @@ from pipeline.recall import Facts
 
 CONTRAST = 48.0  # RGB distance from every common outline colour that a background should have
 OUTLINE_COLOURS = 3
+OPAQUE = 255 * VISIBLE  # least word of an opaque pixel
 CARRIED = ("frames", "frame")
 
 
@@ -60,21 +61,24 @@ def step(data: bytes, facts: Facts, params: Flatten) -> list[Outcome]:
 
 def judge(rgba: Pixels, work: str, params: Flatten) -> tuple[manifest.Verdict, Pixels | None]:
     """What is said of a work, and its opaque picture if it is kept."""
-    alpha = np.ascontiguousarray(rgba[..., 3])
-    solid = alpha >= params.alpha_threshold
-    shares = _shares(alpha, solid)
-    if shares["transparent_share"] > params.max_transparent or not solid.any():
+    whole = words(rgba)
+    if whole.min() >= OPAQUE:
+        nothing: dict[str, Any] = {"transparent_share": 0.0, "partial_share": 0.0}
+        return manifest.verdict("kept", background=surroundings(rgba), **nothing), without_alpha(rgba)
+    solid = whole >= params.alpha_threshold * VISIBLE
+    shares = _shares(whole, solid)
+    if shares["transparent_share"] > params.max_transparent or shares["transparent_share"] == 1:
         return manifest.verdict("dropped", "mostly_transparent", **shares), None
     background = choose_background(rgba, solid, params, work)
     return manifest.verdict("kept", background=background, **shares), flatten(rgba, solid, background)
 
 
-def _shares(alpha: Pixels, solid: pixels.Mask) -> dict[str, Any]:
+def _shares(whole: Words, solid: pixels.Mask) -> dict[str, Any]:
     """Rounded to 4 digits, but to 0 and 1 only what is exactly that."""
-    full, none = (int(np.count_nonzero(alpha == value)) for value in (255, 0))
+    full, some = (int(np.count_nonzero(whole >= least)) for least in (OPAQUE, VISIBLE))
     return {
-        "transparent_share": _share(int(np.count_nonzero(~solid)), solid.size),
-        "partial_share": _share(solid.size - full - none, solid.size),
+        "transparent_share": _share(solid.size - int(np.count_nonzero(solid)), solid.size),
+        "partial_share": _share(some - full, solid.size),
     }
 
 
@@ -98,15 +102,18 @@ def _tenth(row: Row) -> str | None:
 
 def flatten(rgba: Pixels, solid: pixels.Mask, background: str) -> Pixels:
     """(H, W, 4) -> (H, W, 3): the artist's colour where solid, the background elsewhere."""
-    ground = np.array([*pixels.parse_colour(background), 255], np.uint8).view(np.uint32)
-    whole = np.where(solid[..., None], np.ascontiguousarray(rgba).view(np.uint32), ground)
-    return without_alpha(whole.view(np.uint8))
+    red, green, blue = pixels.parse_colour(background)
+    ground = np.uint32(red | green << 8 | blue << 16)
+    whole = words(rgba) - ground
+    whole *= solid  # no branches: a dithered mask would cost np.where five times as much
+    whole += ground
+    return without_alpha(whole.view(np.uint8).reshape(rgba.shape))
 
 
 def choose_background(rgba: Pixels, solid: pixels.Mask, params: Flatten, work: str) -> str:
     """The colour that surrounds a work, as '#rrggbb'; rule in the module docstring."""
     if solid.all():
-        return pixels.format_colour(pixels.common_colours(pixels.border(rgba[..., :3]), 1)[0])
+        return surroundings(rgba)
     if params.policy == "solid":
         return params.backgrounds[0]
     ordered = sorted(params.backgrounds, key=lambda colour: seeds.derive(0, "background", work, colour))
@@ -114,10 +121,14 @@ def choose_background(rgba: Pixels, solid: pixels.Mask, params: Flatten, work: s
     return next((colour for colour in ordered if _stands_out(colour, outline)), ordered[0])
 
 
+def surroundings(rgba: Pixels) -> str:
+    """Most common colour of the border."""
+    return pixels.format_colour(pixels.common_colours(pixels.border(rgba[..., :3]), 1)[0])
+
+
 def _colours(rgba: Pixels, mask: pixels.Mask) -> Pixels:
     """(N, 3) of those pixels; taken by place and as whole numbers, many times as fast as by mask and channel."""
-    whole = np.ascontiguousarray(rgba).view(np.uint32).ravel()
-    colours: Pixels = whole[np.flatnonzero(mask)].view(np.uint8).reshape(-1, 4)[:, :3]
+    colours: Pixels = words(rgba).ravel()[np.flatnonzero(mask)].view(np.uint8).reshape(-1, 4)[:, :3]
     return colours
 
 

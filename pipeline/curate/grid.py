@@ -7,14 +7,13 @@ from typing import Any
 
 from pipeline import cells, manifest, per_image
 from pipeline.errors import BadInput
-from pipeline.io import Pixels, decode_rgb, encode_art_png
+from pipeline.io import PNG, Pixels, decode_rgb, encode_art_png
 from pipeline.manifest import Row
 from pipeline.params import Executor, Grid
 from pipeline.per_image import Outcome
 from pipeline.recall import Facts
 
 CARRIED = ("frames", "frame", "background", "transparent_share", "partial_share")
-PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def run(src: Path, dst: Path, params: Grid, executor: Executor, state: Path | None = None) -> dict[str, Any]:

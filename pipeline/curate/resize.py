@@ -145,22 +145,35 @@ def enlarge(native: Pixels, factor: int) -> Pixels:
 
 def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
     """(left, top) of the window of at most cells x cells with the most content; rule in the module docstring."""
-    colours = pixels.pack(rgb)
-    points = (colours != int(background[1:], 16)).view(np.uint8)  # up to 3
-    points[:, 1:] += colours[:, 1:] != colours[:, :-1]
-    points[1:] += colours[1:] != colours[:-1]
-    scores = _window_sums(points, min(cells, rgb.shape[0]), min(cells, rgb.shape[1]))
+    height, width = min(cells, rgb.shape[0]), min(cells, rgb.shape[1])
+    points = _points(rgb, background).astype(np.uint16 if 3 * height * width < 1 << 16 else np.uint32)
+    scores = window_sums(window_sums(points, height).T, width).T
     tops, lefts = np.nonzero(scores == scores.max())
     off_centre = np.abs(2 * lefts - (scores.shape[1] - 1))
     best = np.lexsort((lefts, tops, off_centre))[0]
     return int(lefts[best]), int(tops[best])
 
 
-def _window_sums(points: Pixels, height: int, width: int) -> NDArray[np.int32]:
-    """Sum over every height x width window, by its top left corner."""
-    total = np.zeros((points.shape[0] + 1, points.shape[1] + 1), np.int32)
-    points.cumsum(axis=0, dtype=np.int32).cumsum(axis=1, out=total[1:, 1:])
-    sums: NDArray[np.int32] = (
-        total[height:, width:] - total[:-height, width:] - total[height:, :-width] + total[:-height, :-width]
-    )
+def _points(rgb: Pixels, background: str) -> Pixels:
+    """Up to 3 a cell."""
+    colours = pixels.words(rgb)
+    ground = pixels.words(np.array([[pixels.parse_colour(background)]], np.uint8))
+    points: Pixels = (colours != ground).view(np.uint8)
+    points[:, 1:] += colours[:, 1:] != colours[:, :-1]
+    points[1:] += colours[1:] != colours[:-1]
+    return points
+
+
+def window_sums(rows: NDArray[Any], length: int) -> NDArray[Any]:
+    """Sums of `length` neighbouring rows, by the first of them: two halves, and the last row where there is one over.
+
+    A few additions of whole arrays; running sums go through them a number at a time.
+    """
+    if length == 1:
+        return rows
+    half = window_sums(rows, length // 2)
+    count = len(rows) - length + 1
+    sums: NDArray[Any] = half[:count] + half[length // 2 :][:count]
+    if length % 2:
+        sums += rows[length - 1 :]
     return sums

@@ -131,3 +131,18 @@ def test_shares_are_0_or_1_only_when_exactly_so(tmp_path) -> None:
     rgba[0, 0, 3], rgba[0, 1, 3] = 0, 200
     _, rows = flattened(tmp_path, {"a": rgba})
     assert (rows["a"]["transparent_share"], rows["a"]["partial_share"]) == (0.0001, 0.0001)
+
+
+@pytest.mark.parametrize("alphas", [(255,), (128, 255), (0, 255), (0, 1, 127, 128, 254, 255), (0,)])
+def test_verdict_and_picture_are_those_of_the_plain_rule(alphas) -> None:
+    rgba = noise_art(7, 20, 30)
+    rgba[..., 3] = np.random.default_rng(1).choice(alphas, (30, 20))
+    rgba[rgba[..., 3] == 0] = 0
+    alpha = rgba[..., 3]
+    said, rgb = flatten.judge(rgba, "work", PARAMS)
+    assert said["transparent_share"] == round((alpha < 128).mean(), 4)
+    assert said["partial_share"] == round(((alpha > 0) & (alpha < 255)).mean(), 4)
+    assert (rgb is None) == (alphas == (0,))
+    if rgb is not None:
+        ground = np.array(tuple(bytes.fromhex(said["background"][1:])), np.uint8)
+        np.testing.assert_array_equal(rgb, np.where(alpha[..., None] >= 128, rgba[..., :3], ground))
