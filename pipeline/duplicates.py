@@ -37,8 +37,8 @@ class Work:
 
     id: str
     index: int
-    key: str
-    kin: str | None
+    key: bytes
+    kin: bytes | None
     factor: int
     canvas: tuple[float, float]
     place: tuple[float, float]
@@ -116,7 +116,7 @@ def _ruled_links(ids: Iterable[str], ruled: overrides.Verdicts, verdict: str) ->
 
 
 def _exact(works: Sequence[Work], ruled: overrides.Verdicts) -> list[Verdict]:
-    staying: dict[str, list[Work]] = {}
+    staying: dict[bytes, list[Work]] = {}
     verdicts = []
     for work in works:
         alike = staying.setdefault(work.key, [])
@@ -204,7 +204,7 @@ def _forest(measured: Iterable[_Measured]) -> Iterator[_Measured]:
 
 
 def _kin(works: list[Work], ruled: overrides.Verdicts) -> Iterator[Verdict]:
-    relatives = sorted((work for work in works if work.kin), key=lambda work: (str(work.kin), work.id))
+    relatives = sorted((work for work in works if work.kin), key=lambda work: (work.kin or b"", work.id))
     for _, clan in groupby(relatives, key=lambda work: work.kin):
         for one, other in _unruled(list(clan), ruled):
             if one.key != other.key:

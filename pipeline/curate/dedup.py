@@ -144,7 +144,8 @@ def _name(id: str, told: Told, frame: int) -> str:
 def _work(id: str, index: int, picture: Picture, lossless: bool) -> Work:
     seen = picture.seen
     shape = {"factor": seen.factor, "area": seen.area, "colour_bits": seen.colour_bits}
-    return Work(id, index, seen.key, seen.kin, canvas=seen.canvas, place=seen.place, lossless=lossless, **shape)
+    key, kin = bytes.fromhex(seen.key), None if seen.kin is None else bytes.fromhex(seen.kin)
+    return Work(id, index, key, kin, canvas=seen.canvas, place=seen.place, lossless=lossless, **shape)
 
 
 def _groups(sources: Iterable[Source], gallery: Gallery, decided: Decisions) -> Iterator[tuple[str, list[Row]]]:
