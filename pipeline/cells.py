@@ -27,6 +27,7 @@ MAX_INSIDE = 0.12  # gradient inside of cells, of the average (true grids <= 0.1
 CLEAR = 0.7  # comb score of cells too small to have an inside (true grids >= 0.79, native art <= 0.58)
 CRISP = 1.3  # second over first difference, squared: hard edges give >= 1.9, photographs 1.5, x2 bicubic <= 1.3
 LONG_RUN = 6  # neighbouring edges: cells of LEAST_PITCH or more pixels leave a gap after fewer
+SAMPLED = 16  # rows
 SMALL = 32  # pixels: no one blows a drawing up to less, so a smooth one of that size was drawn smooth
 
 
@@ -137,6 +138,9 @@ def _rounded(value: float) -> float:
 
 
 def _has_few_colours(rgb: Pixels) -> bool:
+    some = rgb[:: max(1, len(rgb) // SAMPLED)]
+    if rgb.size > cell_edges.STRIP and Image.fromarray(some).getcolors(FEW_COLOURS) is None:
+        return False  # a few rows tell most large images that have many
     return Image.fromarray(rgb).getcolors(FEW_COLOURS) is not None
 
 

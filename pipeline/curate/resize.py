@@ -146,12 +146,17 @@ def enlarge(native: Pixels, factor: int) -> Pixels:
 def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
     """(left, top) of the window of at most cells x cells with the most content; rule in the module docstring."""
     height, width = min(cells, rgb.shape[0]), min(cells, rgb.shape[1])
-    points = _points(rgb, background).astype(np.uint16 if 3 * height * width < 1 << 16 else np.uint32)
-    scores = window_sums(window_sums(points, height).T, width).T
+    tall = window_sums(_points(rgb, background).astype(_holding(3 * height)), height)
+    scores = window_sums(tall.T.astype(_holding(3 * height * width)), width).T
     tops, lefts = np.nonzero(scores == scores.max())
     off_centre = np.abs(2 * lefts - (scores.shape[1] - 1))
     best = np.lexsort((lefts, tops, off_centre))[0]
     return int(lefts[best]), int(tops[best])
+
+
+def _holding(most: int) -> type[np.unsignedinteger[Any]]:
+    """Narrowest numbers that can be so large: half the width is half the time."""
+    return np.uint8 if most < 1 << 8 else np.uint16 if most < 1 << 16 else np.uint32
 
 
 def _points(rgb: Pixels, background: str) -> Pixels:
