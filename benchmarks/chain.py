@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
+from unittest import mock
 
 import works
 from PIL import Image
 
-from pipeline import io
+from pipeline import cell_combs, io
 from pipeline.curate import flatten, grid, resize
 from pipeline.executor import keep_freed_memory
 from pipeline.io import Pixels
@@ -27,7 +28,7 @@ class Chain:
     """Microseconds of CPU an image, the best round."""
 
     works: str
-    kind: str  # exact: native, or every cell one colour; inexact: the rest of what is kept
+    kind: str  # exact: the exact test decides on the cell size; comb: luma has to be looked at
     images: int
     steps: dict[str, float]
     chain: float
@@ -51,8 +52,8 @@ class Clock:
         return result
 
 
-def chain(data: bytes, params: Params, call: Callable[..., Any]) -> tuple[str, Pixels] | None:
-    """(kind, final picture) of a work that is kept; the stages' own functions, decoded once, encoded once."""
+def chain(data: bytes, params: Params, call: Callable[..., Any]) -> Pixels | None:
+    """The final picture of a work that is kept; the stages' own functions, decoded once, encoded once."""
     rgba = call("decode", io.decode_rgba, data)
     said, rgb = call("flatten", flatten.judge, rgba, "work", params.flatten)
     if rgb is None:
@@ -62,19 +63,21 @@ def chain(data: bytes, params: Params, call: Callable[..., Any]) -> tuple[str, P
     if native is None:
         return None
     pieces = call("resize", lambda: list(resize.judge(native, background, params.resize)))
-    picture = pieces[0][2]
-    if picture is None:
-        return None
-    call("encode", io.encode_art_png, picture)
-    factor = said["cell"]
-    exact = factor == 1 or (factor % 1 == 0 and _is_exact(rgb, native, int(factor), said["phase"]))
-    return "exact" if exact else "inexact", picture
+    picture: Pixels | None = pieces[0][2]
+    if picture is not None:
+        call("encode", io.encode_art_png, picture)
+    return picture
 
 
-def _is_exact(rgb: Pixels, native: Pixels, factor: int, phase: Sequence[int]) -> bool:
-    left, top = (-phase[0]) % factor, (-phase[1]) % factor
-    height, width = rgb.shape[:2]
-    return bool((resize.enlarge(native, factor)[top : top + height, left : left + width] == rgb).all())
+def kind_of(data: bytes, params: Params) -> str:
+    """Of a work that is kept."""
+    _, rgb = flatten.judge(io.decode_rgba(data), "work", params.flatten)
+    with mock.patch.object(cell_combs, "luma_of", side_effect=LookupError):
+        try:
+            grid.judge(rgb, params.grid)
+        except LookupError:
+            return "comb"
+    return "exact"
 
 
 def plain(_: str, work: Callable[..., Any], *given: Any) -> Any:
@@ -91,9 +94,10 @@ def pillow(data: bytes, picture: Pixels) -> None:
 def chains(name: str, files: Sequence[bytes], params: Params) -> Iterator[Chain]:
     """A set of works by kind."""
     keep_freed_memory()  # as the executor does; Pillow gains by it too
-    found = [(data, chain(data, params, plain)) for data in files if _readable(data)]
-    for kind in ("exact", "inexact"):
-        mine = [(data, made[1]) for data, made in found if made is not None and made[0] == kind]
+    made = [(data, chain(data, params, plain)) for data in files if _readable(data)]
+    found = [(kind_of(data, params), data, picture) for data, picture in made if picture is not None]
+    for kind in ("exact", "comb"):
+        mine = [(data, picture) for one, data, picture in found if one == kind]
         if mine:
             yield _compared(name, kind, mine, params)
 

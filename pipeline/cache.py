@@ -20,6 +20,7 @@ import json
 import logging
 import platform
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -61,7 +62,7 @@ class Known:
     @classmethod
     def of(cls, module: str, params: BaseModel) -> Known:
         """Of the code that `module` (a dotted name) consists of, its parameters and the libraries it counts on."""
-        versions = [platform.python_version(), *map(version, LIBRARIES)]
+        versions = [platform.python_version(), zlib.ZLIB_RUNTIME_VERSION, *map(version, LIBRARIES)]
         whole = [SCHEMA, code.digest(module), params.model_dump(mode="json"), versions]
         return cls(hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).digest())
 
