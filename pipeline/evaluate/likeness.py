@@ -45,11 +45,14 @@ def kinds(data: Path, served: list[Row]) -> list[Kind]:
     rows = {row["id"]: row for row in served}
     near = sorted(decisions["near"], key=lambda item: (-item["distance"], _text(item)))
     alternates = sorted(decisions["alternate"], key=lambda item: (item["distance"], _text(item)))
-    exact = sorted(decisions["exact"], key=_text)
+    exact, moved, kin, ruled = (sorted(decisions[tier], key=_text) for tier in ("exact", "moved", "kin", "override"))
     described = [
         ("Near duplicates", "One of each pair was dropped. The least alike first.", near),
         ("Alternates", "Both were kept, in one family. The most alike first.", alternates),
         ("Exact duplicates", "The same pixels, padding and enlargement apart; one was dropped.", exact),
+        ("Mirror images and recolours", "Both were kept, in one family.", kin),
+        ("Moved pictures", "The same pixels in two places of one canvas: both were kept, in one family.", moved),
+        ("Decided by a person", "In the file of overrides.", ruled),
     ]
     return [Kind(name, about, len(found), _pairs(data, found, rows)) for name, about, found in described if found]
 
@@ -60,7 +63,9 @@ def _decisions(path: Path) -> dict[str, list[Row]]:
         for number, line in enumerate(path.read_bytes().splitlines(), 1):
             try:
                 decision = json.loads(line)
-                found[decision["tier"]].append({**decision, "distance": float(decision["distance"])})
+                distance = decision["distance"]
+                decision["distance"] = None if distance is None else float(distance)
+                found[decision["tier"]].append(decision)
             except (ValueError, KeyError, TypeError) as error:
                 raise BadInput(f"{path}:{number}: expected a decision with tier and distance: {error}") from error
     return found
@@ -92,7 +97,8 @@ def _pair(data: Path, decision: Row, rows: dict[str, Row]) -> Pair | None:
     if path is None or other_path is None:
         return None
     fate = "dropped" if decision["dropped"] else "kept too"
-    caption = f"{decision['tier']}, distance {decision['distance']:.1f}: {called(one)} | {fate}: {called(other)}"
+    distance = "" if decision["distance"] is None else f", distance {decision['distance']:.1f}"
+    caption = f"{decision['tier']}{distance}: {called(one)} | {fate}: {called(other)}"
     first_picture = thumbnail(path, called(one), longest=LONGEST)
     return Pair(first_picture, thumbnail(other_path, called(other), longest=LONGEST), caption)
 

@@ -75,6 +75,7 @@ def _write_decisions(folder: Path, works: list[dict]) -> None:
     decisions = [
         {"kept": first, "dropped": last, "in_favour_of": first, "tier": "near", "distance": 7.25},
         {"kept": second, "dropped": None, "in_favour_of": first, "tier": "alternate", "distance": 3.5},
+        {"kept": last, "dropped": None, "in_favour_of": second, "tier": "kin", "distance": None},
     ]
     io.write_atomic(folder / "decisions.jsonl", "".join(json.dumps(line) + "\n" for line in decisions).encode())
 

@@ -99,6 +99,7 @@ def test_a_dropped_work_is_shown_as_it_was_served_beside_the_kept_one(untouched_
     ]  # fmt: skip
     assert "near, distance 7.2: Figure &lt;0&gt; by artist 0 | dropped: Figure &lt;11&gt; by artist 3" in page
     assert "alternate, distance 3.5: Figure &lt;0&gt; by artist 0 | kept too: Figure &lt;1&gt; by artist 1" in page
+    assert "kin: Figure &lt;1&gt; by artist 1 | kept too: Figure &lt;11&gt; by artist 3" in page
     assert kinds[0].pairs[0].first.uri != kinds[0].pairs[0].second.uri
 
 
