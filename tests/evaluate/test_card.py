@@ -95,7 +95,7 @@ def test_charts_say_their_numbers(page):
 def test_a_dropped_work_is_shown_as_it_was_served_beside_the_kept_one(untouched_run, page):
     kinds = likeness.kinds(untouched_run / "data", _served(untouched_run))
     assert [(kind.name, kind.number, len(kind.pairs)) for kind in kinds] == [
-        ("Near duplicates", 1, 1), ("Alternates", 1, 1),
+        ("Near duplicates", 1, 1), ("Alternates", 1, 1), ("Mirror images and recolours", 1, 1),
     ]  # fmt: skip
     assert "near, distance 7.2: Figure &lt;0&gt; by artist 0 | dropped: Figure &lt;11&gt; by artist 3" in page
     assert "alternate, distance 3.5: Figure &lt;0&gt; by artist 0 | kept too: Figure &lt;1&gt; by artist 1" in page
