@@ -106,7 +106,7 @@ def _compared(name: str, kind: str, mine: Sequence[tuple[bytes, Pixels]], params
     """Chain and Pillow take turns; of each the best round counts. The steps are timed in a round of their own."""
     whole, theirs = [], []
     for _ in range(ROUNDS):
-        whole.append(_cpu(lambda: [chain(data, params, plain) and None for data, _ in mine]))
+        whole.append(_cpu(lambda: [chain(data, params, plain) is None for data, _ in mine]))
         theirs.append(_cpu(lambda: [pillow(data, picture) for data, picture in mine]))
     clock = Clock()
     for data, _ in mine:
