@@ -45,7 +45,11 @@ class Journal:
     def append(self, row: Row) -> int:
         """The place of the new line; it survives a kill of this process."""
         line = json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n"
-        write_all(self._file, line)
+        try:
+            write_all(self._file, line)
+        except OSError:
+            os.truncate(self._path, self._end)  # half a line would spoil the next one
+            raise
         place, self._end = self._end, self._end + len(line)
         if time.monotonic() - self._synced > SYNC_EVERY:
             self.sync()
