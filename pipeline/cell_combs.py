@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from pipeline.cell_edges import TIE, Positions, strips
+from pipeline.cell_edges import TIE, Positions
+from pipeline.compiled import compiled, part
 from pipeline.io import Pixels
 
 Luma = NDArray[np.uint8]  # (H, W)
@@ -22,7 +22,6 @@ Numbers = NDArray[np.float64]
 
 SAME_SCORE = 0.01  # of the best comb score: the largest pitch within it wins, since divisors of a pitch score alike
 FLOOR = 8  # of 255: smaller steps of luma are compression noise, not edges
-CACHED = 512  # pixels: tables of longer sides are made anew each time
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class Profile:
     across: Numbers
     down: Numbers
 
-    @property
+    @cached_property
     def total(self) -> float:
         return float(self.across.sum() + self.down.sum())
 
@@ -119,59 +118,70 @@ class Comb:
         return float(sum(np.square(e.sum()) / np.square(e).sum() for e in steps if e.any())) - 2
 
 
-@dataclass(frozen=True)
-class Teeth:
-    """Boundaries of `first`, `first` + 1, ... equal cells on one side, strung together from `starts` to `ends`.
-
-    `below` and `above` are indices into a profile; they differ where a boundary ends on half a pixel.
-    """
-
-    first: int
-    below: Positions
-    above: Positions
-    starts: Positions
-    ends: Positions
-
-
 def luma_of(rgb: Pixels) -> Luma:
-    """ITU-R BT.601, as JPEG: chroma is stored at half resolution and bleeds."""
-    luma = Image.fromarray(rgb).convert("L")
-    return np.frombuffer(luma.tobytes(), np.uint8).reshape(rgb.shape[:2])
+    """ITU-R BT.601, as JPEG: chroma is stored at half resolution and bleeds. Rounded as Pillow does."""
+    luma = np.empty(rgb.shape[:2], np.uint8)
+    _weigh(rgb.reshape(-1, 3), luma.ravel())
+    return luma
+
+
+@compiled
+def _weigh(rgb: Pixels, luma: Luma) -> None:
+    """(N, 3) -> (N,)."""
+    for place in range(len(luma)):
+        red, green, blue = np.int32(rgb[place, 0]), np.int32(rgb[place, 1]), np.int32(rgb[place, 2])
+        luma[place] = (19595 * red + 38470 * green + 7471 * blue + (1 << 15)) >> 16
 
 
 def profile_of(luma: Luma, floor: int = FLOOR) -> Profile:
     """Steps of luma along x and along y, less `floor`."""
     height, width = luma.shape
-    across, down = np.zeros(width - 1), np.empty(height - 1)
-    for top, own, strip in strips(luma):
-        across += _steps(own[:, 1:], own[:, :-1], floor).sum(axis=0, dtype=np.uint32)
-        below = _steps(strip[1:], strip[:-1], floor)
-        down[top : top + len(below)] = below.sum(axis=1, dtype=np.uint32)
-    return Profile(across, down)
+    across, down = np.zeros(width - 1, np.uint32), np.zeros(height - 1, np.uint32)
+    _sum_steps(luma, np.uint8(floor), across, down)
+    return Profile(across.astype(np.float64), down.astype(np.float64))
 
 
-def _steps(ahead: Luma, behind: Luma, floor: int) -> Luma:
-    step = np.maximum(ahead, behind)
-    step -= np.minimum(ahead, behind)
-    np.maximum(step, floor, out=step)
-    step -= np.uint8(floor)
-    return step
+@compiled
+def _sum_steps(luma: Luma, floor: np.uint8, across: NDArray[np.uint32], down: NDArray[np.uint32]) -> None:
+    height, width = luma.shape
+    for y in range(height):
+        left, right = luma[y, : width - 1], luma[y, 1:]
+        for x in range(width - 1):
+            across[x] += max(np.uint8(max(left[x], right[x]) - min(left[x], right[x])), floor) - floor
+        if y + 1 < height:
+            above, below = luma[y], luma[y + 1]
+            total = np.uint32(0)
+            for x in range(width):
+                total += np.uint32(max(np.uint8(max(above[x], below[x]) - min(above[x], below[x])), floor) - floor)
+            down[y] = total
 
 
 def crispness(luma: Luma) -> float:
     """Energy of the second difference over that of the first: 2 for lone steps, near 0 for smooth upscales."""
-    first = second = 0.0
-    for _, own, strip in strips(luma, beyond=2):
-        across, down = own.astype(np.float32), strip.astype(np.float32)
-        across, down = across[:, 1:] - across[:, :-1], down[1:] - down[:-1]
-        first += _energy(across) + _energy(down[: len(own)])
-        second += _energy(across[:, 1:] - across[:, :-1]) + _energy(down[1:] - down[:-1])
+    first, second = _energies(luma)
     return second / first if first else math.inf
 
 
-def _energy(values: NDArray[np.float32]) -> float:
-    flat = values.ravel()
-    return float(np.einsum("i,i", flat, flat))  # unlike `@` on one core, without waking the others
+@compiled
+def _energies(luma: Luma) -> tuple[int, int]:
+    """Sums of squares of first and second differences, on both axes."""
+    height, width = luma.shape
+    first = second = 0
+    for y in range(height):
+        line = luma[y]
+        for x in range(width - 1):
+            step = np.int32(line[x + 1]) - np.int32(line[x])
+            first += step * step
+        for x in range(width - 2):
+            bend = np.int32(line[x + 2]) - 2 * np.int32(line[x + 1]) + np.int32(line[x])
+            second += bend * bend
+        for x in range(width if y + 1 < height else 0):
+            step = np.int32(luma[y + 1, x]) - np.int32(line[x])
+            first += step * step
+        for x in range(width if y + 2 < height else 0):
+            bend = np.int32(luma[y + 2, x]) - 2 * np.int32(luma[y + 1, x]) + np.int32(line[x])
+            second += bend * bend
+    return first, second
 
 
 def best(profile: Profile, max_cell: int) -> Comb | None:
@@ -210,19 +220,23 @@ def _whole_scores(profile: Profile, max_cell: int) -> tuple[Numbers, Positions]:
 
 def _best_phases(side: Numbers, most: int) -> tuple[Numbers, Positions, Numbers]:
     """For each pitch the most gradient that a phase has on its boundaries, that phase, and how many they are."""
-    slots, pitches = _slots(len(side), most)
-    sums = np.bincount(slots, np.tile(side, len(pitches)), len(pitches) * (most + 1)).reshape(len(pitches), most + 1)
-    phases = sums.argmax(axis=1)
-    counts = (len(side) - np.where(phases, phases, pitches)) // pitches + 1
-    return sums.max(axis=1), phases, counts.astype(np.float64)
-
-
-@lru_cache(maxsize=64)
-def _slots(length: int, most: int) -> tuple[Positions, Positions]:
-    """For pitches 2 to `most` in turn: the bin, pitch and phase, of each of `length` boundaries; and those pitches."""
+    sums, phases = np.zeros(most - 1), np.zeros(most - 1, np.intp)
+    _try_phases(side, sums, phases)
     pitches = np.arange(2, most + 1)
-    slots = np.arange(1, length + 1) % pitches[:, None] + (pitches[:, None] - 2) * (most + 1)
-    return slots.ravel(), pitches
+    counts = (len(side) - np.where(phases, phases, pitches)) // pitches + 1
+    return sums, phases, counts.astype(np.float64)
+
+
+@compiled
+def _try_phases(side: Numbers, sums: Numbers, phases: Positions) -> None:
+    """For pitches 2, 3, ...; both results are 0 so far. Of equal phases the first."""
+    for pitch in range(2, len(sums) + 2):
+        for phase in range(pitch):
+            found = 0.0
+            for place in range((phase or pitch) - 1, len(side), pitch):
+                found += side[place]
+            if found > sums[pitch - 2]:
+                sums[pitch - 2], phases[pitch - 2] = found, phase
 
 
 def _fractional_scores(profile: Profile, max_cell: int) -> tuple[Positions, Numbers]:
@@ -242,28 +256,26 @@ def _tall(profile: Profile, counts: Positions) -> Positions:
 
 
 def _on_teeth(side: Numbers, counts: Positions) -> Numbers:
-    """Gradient on the boundaries of so many equal cells, of each of the ascending `counts`."""
-    if not len(counts):
-        return np.empty(0)
-    make = teeth if len(side) < CACHED else teeth.__wrapped__
-    table = make(len(side) + 1, int(counts[0]), int(counts[-1]))
-    running = np.concatenate(([0.0], np.maximum(side.take(table.below), side.take(table.above)).cumsum()))
-    chosen = counts - table.first
-    on_teeth: Numbers = running[table.ends[chosen]] - running[table.starts[chosen]]
-    return on_teeth
+    """Gradient on the boundaries of so many equal cells, of each of `counts`."""
+    sums = np.empty(len(counts))
+    _try_teeth(side, counts, sums)
+    return sums
 
 
-@lru_cache(maxsize=64)
-def teeth(length: int, first: int, last: int) -> Teeth:
-    """Boundaries of `first` to `last` equal cells on a side of `length` pixels."""
-    counts = np.arange(first, last + 1)
-    ends = np.cumsum(counts - 1)
-    starts = ends - (counts - 1)
-    number = np.arange(ends[-1]) - np.repeat(starts, counts - 1) + 1
-    exact = number * np.repeat(length / counts, counts - 1)
-    below = np.ceil(exact - 0.5 - TIE).astype(np.intp) - 1
-    above = np.floor(exact + 0.5 + TIE).astype(np.intp) - 1
-    return Teeth(first, below, above, starts, ends)
+@compiled
+def _try_teeth(side: Numbers, counts: Positions, sums: Numbers) -> None:
+    for number in range(len(counts)):
+        pitch, found = (len(side) + 1) / counts[number], 0.0
+        for tooth in range(1, counts[number]):
+            below, above = _places(tooth * pitch)
+            found += max(side[below], side[above])
+        sums[number] = found
+
+
+@part
+def _places(exact: float) -> tuple[int, int]:
+    """Indices into a profile of the boundaries that one at `exact` may be; two where it ends on half a pixel."""
+    return int(math.ceil(exact - 0.5 - TIE)) - 1, int(math.floor(exact + 0.5 + TIE)) - 1
 
 
 def _far_from(starts: Positions, length: int) -> NDArray[np.bool_]:
@@ -276,6 +288,7 @@ def _far_from(starts: Positions, length: int) -> NDArray[np.bool_]:
 
 def _equal(side: Numbers, count: int) -> Positions:
     """Boundaries of `count` equal cells; one that ends on half a pixel lies on the stronger side of it."""
-    table = teeth.__wrapped__(len(side) + 1, count, count)
-    chosen: Positions = np.where(side[table.above] > side[table.below], table.above, table.below) + 1
+    exact = np.arange(1, count) * ((len(side) + 1) / count)
+    below, above = np.ceil(exact - 0.5 - TIE).astype(np.intp) - 1, np.floor(exact + 0.5 + TIE).astype(np.intp) - 1
+    chosen: Positions = np.where(side[above] > side[below], above, below) + 1
     return chosen

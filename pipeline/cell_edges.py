@@ -7,12 +7,12 @@ Fractional nearest neighbour: side / n for every number n of cells that puts all
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.compiled import compiled
 from pipeline.io import Pixels
 
 Positions = NDArray[np.intp]  # first column (row) of every cell but the first, ascending
@@ -24,7 +24,7 @@ TIE = 1e-3  # pixels: boundaries this near to half a pixel may be rounded either
 OCCUPIED = 0.5  # share of boundaries, between the outermost edges, that are edges: else it is half the pitch of another
 STRAY = 50  # a column is an edge in earnest when more than one of so many pixels changes wholly (rows likewise)
 FAINT = 3  # of 255: compression, noise and filters leave many smaller steps, artists few
-STRIP = 1 << 16  # bytes
+COUNTED = 127  # rows, of which a byte can count two things each
 CENTRE, CORNER = 0.5, 0.0  # where in a pixel an enlarger samples: Pillow in the middle, OpenCV at the corner
 
 
@@ -38,6 +38,7 @@ class Edges:
         down: the same of rows.
         columns: columns that differ from the one before at all.
         rows: the same of rows.
+        small: how many bytes differ from their left by FAINT at most, or not at all, and how many from the upper one.
     """
 
     width: int
@@ -46,6 +47,7 @@ class Edges:
     down: NDArray[np.uint32]
     columns: Positions
     rows: Positions
+    small: int = 0
 
     @property
     def count(self) -> int:
@@ -55,6 +57,12 @@ class Edges:
     def steps(self) -> int:
         """How many bytes of the image differ from their left, and how many from their upper neighbour."""
         return int(self.across.sum()) + int(self.down.sum())
+
+    @property
+    def faintness(self) -> float:
+        """Share of FAINT steps among all steps between neighbouring bytes of a channel; 0 where nothing changes."""
+        places = 3 * ((self.width - 1) * self.height + self.width * (self.height - 1))
+        return (self.small - places + self.steps) / self.steps if self.steps else 0.0
 
     @property
     def longest_run(self) -> int:
@@ -85,40 +93,42 @@ class Side:
 def find(rgb: Pixels) -> Edges:
     """Edges of a contiguous uint8 (H, W, 3) image."""
     height, width = rgb.shape[:2]
-    across, down = np.zeros(3 * (width - 1), np.uint32), np.empty(height - 1, np.uint32)
-    for top, own, strip in strips(rgb.reshape(height, width * 3)):
-        across += np.add.reduce((own[:, 3:] != own[:, :-3]).view(np.uint8), axis=0, dtype=np.uint8)
-        changed = np.bitwise_count(
-            np.packbits(strip[1:] != strip[:-1], axis=1)
-        )  # sums of bytes would take twice as long
-        np.add.reduce(changed, axis=1, dtype=np.uint32, out=down[top : top + len(changed)])
-    across = across.reshape(width - 1, 3).sum(axis=1, dtype=np.uint32)
-    return Edges(width, height, across, down, np.flatnonzero(across) + 1, np.flatnonzero(down) + 1)
+    across, down = np.zeros(width - 1, np.uint32), np.zeros(height - 1, np.uint32)
+    small = _count_steps(rgb.reshape(height, width * 3), across, down)
+    return Edges(width, height, across, down, np.flatnonzero(across) + 1, np.flatnonzero(down) + 1, small)
 
 
-def strips(lines: Pixels, beyond: int = 1) -> Iterator[tuple[int, Pixels, Pixels]]:
-    """Number of the first row, some rows, and the same with `beyond` more below: what is made of them stays in cache.
+@compiled
+def _count_steps(lines: Pixels, across: NDArray[np.uint32], down: NDArray[np.uint32]) -> int:
+    """Fill in what `Edges` has of those names, 0 so far; returns its `small`.
 
-    At most 255 rows, so that counts of them fit in a byte.
+    Counts by column of bytes are bytes themselves for as many rows as that allows: so the processor takes many at once.
     """
-    tall = max(1, min(255, STRIP // lines.shape[1]))
-    for top in range(0, len(lines), tall):
-        yield top, lines[top : top + tall], lines[top : top + tall + beyond]
-
-
-def faintness(rgb: Pixels, edges: Edges) -> float:
-    """Share of FAINT steps among all steps between neighbouring bytes of a channel; 0 where nothing changes."""
-    steps = edges.steps
-    if not steps:
-        return 0.0
-    height, width = rgb.shape[:2]
-    places = within = 0
-    for _, own, strip in strips(rgb.reshape(height, width * 3)):
-        for side in (own[:, 3:] - own[:, :-3], strip[1:] - strip[:-1]):
-            side += np.uint8(FAINT)
-            places += side.size
-            within += int(np.count_nonzero(side <= 2 * FAINT))
-    return (within - places + steps) / steps
+    height, width = lines.shape
+    changed, within = np.zeros(width - 3, np.uint8), np.zeros(width, np.uint8)
+    small = 0
+    for top in range(0, height, COUNTED):
+        for y in range(top, min(top + COUNTED, height)):
+            left, right = lines[y, : width - 3], lines[y, 3:]
+            for x in range(width - 3):
+                step = np.uint8(max(left[x], right[x]) - min(left[x], right[x]))
+                changed[x] += step != 0
+                within[x] += step <= FAINT
+            if y + 1 < height:
+                above, below = lines[y], lines[y + 1]
+                count = np.uint32(0)
+                for x in range(width):
+                    step = np.uint8(max(above[x], below[x]) - min(above[x], below[x]))
+                    count += np.uint32(step != 0)
+                    within[x] += step <= FAINT
+                down[y] = count
+        for x in range(width - 3):
+            across[x // 3] += changed[x]
+            changed[x] = 0
+        for x in range(width):
+            small += within[x]
+            within[x] = 0
+    return small
 
 
 def common_factor(edges: Edges) -> tuple[int, float]:
@@ -207,8 +217,10 @@ def _fit_side(starts: Positions, length: int, count: int, sampled: float) -> Sid
     exact = np.arange(1, count) * (length / count)
     below = np.ceil(exact - sampled - TIE).astype(np.intp)
     above = np.floor(exact + sampled + TIE).astype(np.intp) if sampled else below
-    grid = np.where(np.isin(above, starts), above, below)
-    used = np.flatnonzero(np.isin(grid, starts))
+    is_edge = np.zeros(length + 1, np.bool_)
+    is_edge[starts] = True
+    grid = np.where(is_edge[above], above, below)
+    used = np.flatnonzero(is_edge[grid])
     if len(used) < len(starts):
         return None
     tied = below != above

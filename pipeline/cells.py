@@ -11,7 +11,6 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 
 from pipeline import cell_colours, cell_combs, cell_edges
 from pipeline.cell_combs import Comb, Luma
@@ -27,7 +26,6 @@ MAX_INSIDE = 0.12  # gradient inside of cells, of the average (true grids <= 0.1
 CLEAR = 0.7  # comb score of cells too small to have an inside (true grids >= 0.79, native art <= 0.58)
 CRISP = 1.3  # second over first difference, squared: hard edges give >= 1.9, photographs 1.5, x2 bicubic <= 1.3
 LONG_RUN = 6  # neighbouring edges: cells of LEAST_PITCH or more pixels leave a gap after fewer
-SAMPLED = 16  # rows
 SMALL = 32  # pixels: no one blows a drawing up to less, so a smooth one of that size was drawn smooth
 
 
@@ -77,14 +75,13 @@ def detect(rgb: Pixels, max_cell: int, min_confidence: float) -> Cell:
     gaps = edges.longest_run < LONG_RUN
     if gaps and (fit := cell_edges.fractional_grid(edges, max_cell)):
         return Cell(fit.pitch, _odds(fit.bits), fit.columns, fit.rows, exact=True)
-    faint = cell_edges.faintness(rgb, edges)
-    few = faint < FAINT_OF_FEW and _has_few_colours(rgb)
+    few = edges.faintness < FAINT_OF_FEW and cell_colours.has_at_most(rgb, FEW_COLOURS)
     if few and not gaps:
         return _native(rgb, 0.0)
     luma = cell_combs.luma_of(rgb)
     if not few and min(luma.shape) >= SMALL and cell_combs.crispness(luma) < CRISP:
         return _unknown(0.0)
-    if faint < FAINT_OF_MANY and not gaps:
+    if edges.faintness < FAINT_OF_MANY and not gaps:
         return _native(rgb, 0.0)
     return _by_comb(rgb, luma, max_cell, min_confidence, few=few)
 
@@ -135,13 +132,6 @@ def _offset(starts: Positions, size: float | None) -> int:
 
 def _rounded(value: float) -> float:
     return round(min(max(float(value), 0.0), 1.0), 4)
-
-
-def _has_few_colours(rgb: Pixels) -> bool:
-    some = rgb[:: max(1, len(rgb) // SAMPLED)]
-    if rgb.size > cell_edges.STRIP and Image.fromarray(some).getcolors(FEW_COLOURS) is None:
-        return False  # a few rows tell most large images that have many
-    return Image.fromarray(rgb).getcolors(FEW_COLOURS) is not None
 
 
 def _by_comb(rgb: Pixels, luma: Luma, max_cell: int, min_confidence: float, *, few: bool) -> Cell:

@@ -29,7 +29,7 @@ def test_edges_and_faintness(size) -> None:
     np.testing.assert_array_equal(edges.across, (sides[0] > 0).sum(axis=(0, 2)))
     np.testing.assert_array_equal(edges.down, (sides[1] > 0).sum(axis=(1, 2)))
     steps = np.concatenate([side[side > 0] for side in sides])
-    assert cell_edges.faintness(rgb, edges) == pytest.approx((steps <= cell_edges.FAINT).mean() if len(steps) else 0)
+    assert edges.faintness == pytest.approx((steps <= cell_edges.FAINT).mean() if len(steps) else 0)
 
 
 @SIZES
