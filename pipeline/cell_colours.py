@@ -58,7 +58,7 @@ def _variance(rgb: Pixels, columns: Positions, rows: Positions) -> tuple[float, 
                 totals[channel] += cells[column, channel]
         for line in band:
             for place in range(len(line)):
-                squares += np.uint32(line[place]) * np.uint32(line[place])
+                squares += int(line[place]) * int(line[place])
     return explained, float(squares), totals[0], totals[1], totals[2]
 
 
@@ -116,15 +116,15 @@ def _elect(rgb: Pixels, columns: Positions, rows: Positions, chosen: Pixels) -> 
             for y in range(rows[row], rows[row + 1]):
                 for x in range(columns[column], columns[column + 1]):
                     r, g, b = np.int64(rgb[y, x, 0]), np.int64(rgb[y, x, 1]), np.int64(rgb[y, x, 2])
-                    red, green, blue = red + r, green + g, blue + b
+                    red, green, blue = red + int(r), green + int(g), blue + int(b)
                     colours[area] = r << 16 | g << 8 | b
                     uniform &= colours[area] == colours[0]
                     area += 1
-            winner = np.int64(colours[0])
+            winner = int(colours[0])
             if not uniform:
                 count = _count_pairs(colours, votes, area) if area <= FEW else _count(colours, votes, area, table)
                 mean = red / area, green / area, blue / area
-                winner = np.int64(_nearest(colours[:count], votes[:count], distances[:count], mean))
+                winner = _nearest(colours[:count], votes[:count], distances[:count], mean)
             for channel in range(3):
                 chosen[row, column, channel] = winner >> (16 - 8 * channel) & 255
 
@@ -147,7 +147,7 @@ def _count(colours: Packed, votes: Packed, area: int, table: Positions) -> int:
     count = 0
     for place in range(area):
         colour = colours[place]
-        slot = _slot(np.int64(colour), len(table))
+        slot = _slot(int(colour), len(table))
         while table[slot] >= 0 and colours[table[slot]] != colour:
             slot = (slot + 1) & (len(table) - 1)
         if table[slot] < 0:
@@ -176,14 +176,15 @@ def _nearest(colours: Packed, votes: Packed, distances: Numbers, mean: tuple[flo
         least = min(least, bits[place])
     for place in range(len(votes)):
         winner = min(winner, colours[place] if bits[place] == least else np.uint32(NOTHING))
-    return winner
+    return int(winner)
 
 
 def merge_near(rgb: Pixels) -> Pixels:
-    """Each colour becomes the most frequent one within SNAP of it (largest channel difference), of equals the darkest."""
-    colours, counts, number = np.empty(rgb.size // 3, np.uint32), np.zeros(rgb.size // 3, np.intp), np.empty(rgb.size // 3, np.intp)
+    """Each colour becomes the most frequent one within SNAP of it in every channel, of equals the darkest."""
+    size = rgb.size // 3
+    colours, counts, number = np.empty(size, np.uint32), np.zeros(size, np.intp), np.empty(size, np.intp)
     count = _number(rgb.reshape(-1, 3), colours, counts, number)
-    rank = (rgb.size - counts[:count]) << 24 | colours[:count]
+    rank = (size - counts[:count]) << 24 | colours[:count]
     merged = np.empty_like(rgb)
     _snap(colours, np.argsort(rank), number, merged.reshape(-1, 3))
     return merged
@@ -210,7 +211,7 @@ def _number(rgb: Pixels, colours: Packed, counts: Positions, number: Positions) 
 
 @compiled
 def _snap(colours: Packed, order: Positions, number: Positions, merged: Pixels) -> None:
-    """In this order a colour becomes the first of those before it that stayed and is near; if there is none, it stays."""
+    """In this order a colour becomes the first of those before it that stayed and are near; without one, it stays."""
     stay = np.empty((len(order), 3), np.int16)
     target = np.empty(len(order), np.intp)
     count = 0
@@ -258,7 +259,7 @@ def _distinct(rgb: Pixels, most: int) -> int:
 
 @part
 def _packed(red: int, green: int, blue: int) -> int:
-    return np.int64(red) << 16 | np.int64(green) << 8 | np.int64(blue)
+    return int(red) << 16 | int(green) << 8 | int(blue)
 
 
 @part

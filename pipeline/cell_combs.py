@@ -171,16 +171,16 @@ def _energies(luma: Luma) -> tuple[int, int]:
         line = luma[y]
         for x in range(width - 1):
             step = np.int32(line[x + 1]) - np.int32(line[x])
-            first += step * step
+            first += int(step * step)
         for x in range(width - 2):
             bend = np.int32(line[x + 2]) - 2 * np.int32(line[x + 1]) + np.int32(line[x])
-            second += bend * bend
+            second += int(bend * bend)
         for x in range(width if y + 1 < height else 0):
             step = np.int32(luma[y + 1, x]) - np.int32(line[x])
-            first += step * step
+            first += int(step * step)
         for x in range(width if y + 2 < height else 0):
             bend = np.int32(luma[y + 2, x]) - 2 * np.int32(luma[y + 1, x]) + np.int32(line[x])
-            second += bend * bend
+            second += int(bend * bend)
     return first, second
 
 
@@ -275,7 +275,7 @@ def _try_teeth(side: Numbers, counts: Positions, sums: Numbers) -> None:
 @part
 def _places(exact: float) -> tuple[int, int]:
     """Indices into a profile of the boundaries that one at `exact` may be; two where it ends on half a pixel."""
-    return int(math.ceil(exact - 0.5 - TIE)) - 1, int(math.floor(exact + 0.5 + TIE)) - 1
+    return math.ceil(exact - 0.5 - TIE) - 1, math.floor(exact + 0.5 + TIE) - 1
 
 
 def _far_from(starts: Positions, length: int) -> NDArray[np.bool_]:

@@ -146,7 +146,7 @@ def common_factor(edges: Edges) -> tuple[int, float]:
 def _independent(edges: Edges) -> int:
     """Distances between edges that do not follow from others: symmetry repeats them, on one axis or on both."""
     across, down = _outline(edges.across, edges.columns), _outline(edges.down, edges.rows)
-    if np.array_equal(across, down) or np.array_equal(across, down[::-1]):
+    if down.tobytes() == across.tobytes() or down[::-1].tobytes() == across.tobytes():
         return _without_mirror(across)
     return _without_mirror(across) + _without_mirror(down)
 
@@ -159,7 +159,7 @@ def _outline(strength: NDArray[np.uint32], starts: Positions) -> NDArray[np.uint
 def _without_mirror(strengths: NDArray[np.uint32]) -> int:
     """Number of distances, of mirrored ones every other."""
     distances = max(int(np.count_nonzero(strengths)) - 1, 0)
-    return (distances + 1) // 2 if np.array_equal(strengths, strengths[::-1]) else distances
+    return (distances + 1) // 2 if strengths.tobytes() == strengths[::-1].tobytes() else distances
 
 
 def whole_grid(length: int, factor: int, starts: Positions) -> Positions:
@@ -205,29 +205,46 @@ def _likely_counts(height: int, width: int, count: int) -> list[int]:
     return sorted(range(max(least, 1), most + 1), key=lambda tall: (abs(tall - nearest), tall))
 
 
+@compiled
 def _on_grid(starts: Positions, pitches: Numbers, sampled: float) -> NDArray[np.bool_]:
     """For each pitch: whether every edge is within rounding of one of its multiples."""
-    beyond = np.mod(starts[None, :] + (sampled + TIE), pitches[:, None])
-    fits: NDArray[np.bool_] = (beyond <= 1 + 2 * TIE * (sampled == CENTRE)).all(axis=1)
+    fits = np.ones(len(pitches), np.bool_)
+    most = 1 + 2 * TIE * (sampled == CENTRE)
+    for number in range(len(pitches)):
+        for start in starts:
+            if (start + (sampled + TIE)) % pitches[number] > most:
+                fits[number] = False
+                break
     return fits
 
 
 def _fit_side(starts: Positions, length: int, count: int, sampled: float) -> Side | None:
     """Boundaries of `count` equal cells that include all of `starts`; None when there are none such."""
-    exact = np.arange(1, count) * (length / count)
-    below = np.ceil(exact - sampled - TIE).astype(np.intp)
-    above = np.floor(exact + sampled + TIE).astype(np.intp) if sampled else below
-    is_edge = np.zeros(length + 1, np.bool_)
+    grid, is_edge = np.empty(count - 1, np.intp), np.zeros(length + 1, np.bool_)
     is_edge[starts] = True
-    grid = np.where(is_edge[above], above, below)
-    used = np.flatnonzero(is_edge[grid])
-    if len(used) < len(starts):
+    used, span, ties, tied_edges = _lay(is_edge, length / count, sampled, grid)
+    if used < len(starts):
         return None
-    tied = below != above
-    ties, tied_edges = int(tied.sum()), int(tied[used].sum())
-    ways = _log_binomial(len(grid) - ties, len(used) - tied_edges) + _log_binomial(ties, tied_edges) + tied_edges
-    bits = _log_binomial(length - 1, len(starts)) - ways
-    return Side(grid, bits, int(used[-1] - used[0]) + 1 if len(used) else 0)
+    ways = _log_binomial(len(grid) - ties, used - tied_edges) + _log_binomial(ties, tied_edges) + tied_edges
+    return Side(grid, _log_binomial(length - 1, len(starts)) - ways, span)
+
+
+@compiled
+def _lay(is_edge: NDArray[np.bool_], pitch: float, sampled: float, grid: Positions) -> tuple[int, int, int, int]:
+    """Fill in the boundaries. Returns how many are edges, `Side.span`, how many are ties, and how many edges are."""
+    used = ties = tied_edges = first = last = 0
+    for number in range(1, len(grid) + 1):
+        exact = number * pitch
+        below = math.ceil(exact - sampled - TIE)
+        above = math.floor(exact + sampled + TIE) if sampled else below
+        place = above if is_edge[above] else below
+        grid[number - 1] = place
+        ties += below != above
+        if is_edge[place]:
+            first, last = first or number, number
+            used += 1
+            tied_edges += below != above
+    return used, last - first + 1 if used else 0, ties, tied_edges
 
 
 def _log_binomial(n: int, k: int) -> float:

@@ -8,21 +8,23 @@ written, so that results are the same everywhere. NUMBA_DISABLE_JIT=1 runs the l
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import numba
 
 Loop = TypeVar("Loop", bound=Callable[..., object])
 
-PLAIN = {"error_model": "numpy", "nogil": True}
 
-part: Callable[[Loop], Loop] = numba.njit(**PLAIN)  # of a loop in the same file, compiled with it
+def part(loop: Loop) -> Loop:
+    """What a loop of the same file calls, compiled with it."""
+    made: Any = numba.njit(loop, error_model="numpy", nogil=True)
+    return cast(Loop, made)
 
 
 def compiled(loop: Loop) -> Loop:
     """A loop over contiguous arrays and numbers; for each combination of their types it is compiled once more."""
     try:
-        made: Loop = numba.njit(cache=True, **PLAIN)(loop)
+        made: Any = numba.njit(loop, cache=True, error_model="numpy", nogil=True)
     except RuntimeError:  # nowhere to keep it
-        made = numba.njit(**PLAIN)(loop)
-    return made
+        return part(loop)
+    return cast(Loop, made)

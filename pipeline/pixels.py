@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -121,24 +122,26 @@ def colour_count(pixels: Pixels) -> int:
 
 def common_colours(colours: Pixels, count: int) -> Pixels:
     """The `count` most frequent of uint8 (N, 3) colours, first the most frequent, of equals the darkest."""
-    packed = np.sort(pack(colours))
-    changes = np.flatnonzero(packed[1:] != packed[:-1]) + 1
-    starts, ends = np.concatenate([[0], changes]), np.concatenate([changes, [len(packed)]])
-    best = packed[starts[np.argsort(starts - ends, kind="stable")[:count]]]
+    return _common(pack(colours), count)
+
+
+def common_words(whole: Words, count: int) -> Pixels:
+    """`common_colours` of opaque pixels, (N,), as `io.words` has them."""
+    return _common(whole.byteswap() >> 8, count)
+
+
+def _common(packed: Packed | Words, count: int) -> Pixels:
+    ordered = np.sort(packed)
+    changes = (ordered[1:] != ordered[:-1]).nonzero()[0] + 1
+    starts, ends = np.concatenate([[0], changes]), np.concatenate([changes, [len(ordered)]])
+    best = ordered[starts[np.argsort(starts - ends, kind="stable")[:count]]]
     channels: Pixels = best.astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
     return channels
 
 
-def border(rgb: Pixels) -> Pixels:
-    """Pixels of the outermost frame, (N, 3)."""
-    return np.concatenate([rgb[0], rgb[-1], rgb[1:-1, 0], rgb[1:-1, -1]])
-
-
-def outline(solid: Mask) -> Mask:
-    """Solid pixels with a transparent neighbour above, below, left or right; outside the canvas is transparent."""
-    edge = solid.copy()
-    edge[1:-1, 1:-1] &= ~(solid[:-2, 1:-1] & solid[2:, 1:-1] & solid[1:-1, :-2] & solid[1:-1, 2:])
-    return edge
+def border(image: Pixels | Words) -> NDArray[Any]:
+    """Pixels of the outermost frame of (H, W, C) or (H, W): (N, C) or (N,)."""
+    return np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
 
 
 def parse_colour(text: str) -> tuple[int, int, int]:

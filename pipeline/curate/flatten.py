@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from pipeline import manifest, per_image, pixels, seeds
+from pipeline.compiled import compiled
 from pipeline.errors import BadInput
-from pipeline.io import VISIBLE, Pixels, Words, decode_rgba, encode_art_png, without_alpha, words
+from pipeline.io import VISIBLE, Pixels, Words, decode_rgba, encode_art_png, words
 from pipeline.manifest import Row
 from pipeline.params import Executor, Flatten
 from pipeline.per_image import Outcome
@@ -61,28 +62,34 @@ def step(data: bytes, facts: Facts, params: Flatten) -> list[Outcome]:
 
 def judge(rgba: Pixels, work: str, params: Flatten) -> tuple[manifest.Verdict, Pixels | None]:
     """What is said of a work, and its opaque picture if it is kept."""
-    whole = words(rgba)
-    if whole.min() >= OPAQUE:
+    whole, least = words(rgba), np.uint32(params.alpha_threshold * VISIBLE)
+    solid, visible, full = _survey(whole.ravel(), least)
+    if full == whole.size:
         nothing: dict[str, Any] = {"transparent_share": 0.0, "partial_share": 0.0}
-        return manifest.verdict("kept", background=surroundings(rgba), **nothing), without_alpha(rgba)
-    solid = whole >= params.alpha_threshold * VISIBLE
-    shares = _shares(whole, solid)
-    if shares["transparent_share"] > params.max_transparent or shares["transparent_share"] == 1:
-        return manifest.verdict("dropped", "mostly_transparent", **shares), None
-    background = choose_background(rgba, solid, params, work)
-    return manifest.verdict("kept", background=background, **shares), flatten(rgba, solid, background)
-
-
-def _shares(whole: Words, solid: pixels.Mask) -> dict[str, Any]:
-    """Rounded to 4 digits, but to 0 and 1 only what is exactly that."""
-    full, some = (int(np.count_nonzero(whole >= least)) for least in (OPAQUE, VISIBLE))
-    return {
-        "transparent_share": _share(solid.size - int(np.count_nonzero(solid)), solid.size),
-        "partial_share": _share(some - full, solid.size),
+        return manifest.verdict("kept", background=surroundings(whole), **nothing), onto(whole, least, "#000000")
+    shares: dict[str, Any] = {
+        "transparent_share": _share(whole.size - solid, whole.size),
+        "partial_share": _share(visible - full, whole.size),
     }
+    if shares["transparent_share"] > params.max_transparent or not solid:
+        return manifest.verdict("dropped", "mostly_transparent", **shares), None
+    background = surroundings(whole) if solid == whole.size else choose_background(whole, least, params, work)
+    return manifest.verdict("kept", background=background, **shares), onto(whole, least, background)
+
+
+@compiled
+def _survey(whole: Words, least: np.uint32) -> tuple[int, int, int]:
+    """How many pixels are solid, that is `least` and more, how many visible at all, how many opaque."""
+    solid = visible = full = np.uint32(0)
+    for word in whole:
+        solid += np.uint32(word >= least)
+        visible += np.uint32(word >= VISIBLE)
+        full += np.uint32(word >= OPAQUE)
+    return int(solid), int(visible), int(full)
 
 
 def _share(part: int, whole: int) -> float:
+    """Rounded to 4 digits, but to 0 and 1 only what is exactly that."""
     return part / whole if part in (0, whole) else min(max(round(part / whole, 4), 0.0001), 0.9999)
 
 
@@ -100,36 +107,57 @@ def _tenth(row: Row) -> str | None:
     return f"{(upper - 1) / 10}-{upper / 10}" if upper else "0"
 
 
-def flatten(rgba: Pixels, solid: pixels.Mask, background: str) -> Pixels:
-    """(H, W, 4) -> (H, W, 3): the artist's colour where solid, the background elsewhere."""
+def onto(whole: Words, least: np.uint32, background: str) -> Pixels:
+    """(H, W) -> uint8 (H, W, 3): the artist's colour where solid, the background elsewhere."""
     red, green, blue = pixels.parse_colour(background)
-    ground = np.uint32(red | green << 8 | blue << 16)
-    whole = words(rgba) - ground
-    whole *= solid  # no branches: a dithered mask would cost np.where five times as much
-    whole += ground
-    return without_alpha(whole.view(np.uint8).reshape(rgba.shape))
+    rgb = np.empty((*whole.shape, 3), np.uint8)
+    _fill(whole.ravel(), least, np.uint32(red | green << 8 | blue << 16), rgb.reshape(-1, 3))
+    return rgb
 
 
-def choose_background(rgba: Pixels, solid: pixels.Mask, params: Flatten, work: str) -> str:
-    """The colour that surrounds a work, as '#rrggbb'; rule in the module docstring."""
-    if solid.all():
-        return surroundings(rgba)
+@compiled
+def _fill(whole: Words, least: np.uint32, ground: np.uint32, rgb: Pixels) -> None:
+    for place in range(len(whole)):
+        word = whole[place] if whole[place] >= least else ground
+        rgb[place, 0], rgb[place, 1], rgb[place, 2] = word & 255, word >> 8 & 255, word >> 16 & 255
+
+
+def choose_background(whole: Words, least: np.uint32, params: Flatten, work: str) -> str:
+    """The colour behind a work that is not all solid, as '#rrggbb'; rule in the module docstring."""
     if params.policy == "solid":
         return params.backgrounds[0]
     ordered = sorted(params.backgrounds, key=lambda colour: seeds.derive(0, "background", work, colour))
-    outline = pixels.common_colours(_colours(rgba, pixels.outline(solid)), OUTLINE_COLOURS).tolist()
+    outline = pixels.common_words(outline_of(whole, least), OUTLINE_COLOURS).tolist()
     return next((colour for colour in ordered if _stands_out(colour, outline)), ordered[0])
 
 
-def surroundings(rgba: Pixels) -> str:
+def outline_of(whole: Words, least: np.uint32) -> Words:
+    """Solid pixels with one above, below, left or right that is not, in a row; outside the canvas none is."""
+    found = np.empty(whole.size, np.uint32)
+    return found[: _trace(whole, least, found)]
+
+
+@compiled
+def _trace(whole: Words, least: np.uint32, found: Words) -> int:
+    """Enter the pixels of the outline; returns how many they are."""
+    height, width = whole.shape
+    count = 0
+    for y in range(height):
+        for x in range(width):
+            if whole[y, x] >= least and (
+                min(x, y) == 0
+                or y + 1 == height
+                or x + 1 == width
+                or min(whole[y - 1, x], whole[y + 1, x], whole[y, x - 1], whole[y, x + 1]) < least
+            ):
+                found[count] = whole[y, x]
+                count += 1
+    return count
+
+
+def surroundings(whole: Words) -> str:
     """Most common colour of the border."""
-    return pixels.format_colour(pixels.common_colours(pixels.border(rgba[..., :3]), 1)[0])
-
-
-def _colours(rgba: Pixels, mask: pixels.Mask) -> Pixels:
-    """(N, 3) of those pixels; taken by place and as whole numbers, many times as fast as by mask and channel."""
-    colours: Pixels = words(rgba).ravel()[np.flatnonzero(mask)].view(np.uint8).reshape(-1, 4)[:, :3]
-    return colours
+    return pixels.format_colour(pixels.common_words(pixels.border(whole), 1)[0])
 
 
 def _stands_out(colour: str, outline: Sequence[Sequence[int]]) -> bool:

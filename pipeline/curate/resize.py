@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline import manifest, per_image, pixels
+from pipeline.compiled import compiled
 from pipeline.errors import BadInput
 from pipeline.io import Pixels, decode_rgb, encode_art_png
 from pipeline.params import Executor, Resize
@@ -145,40 +145,44 @@ def enlarge(native: Pixels, factor: int) -> Pixels:
 
 def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
     """(left, top) of the window of at most cells x cells with the most content; rule in the module docstring."""
-    height, width = min(cells, rgb.shape[0]), min(cells, rgb.shape[1])
-    tall = window_sums(_points(rgb, background).astype(_holding(3 * height)), height)
-    scores = window_sums(tall.T.astype(_holding(3 * height * width)), width).T
-    tops, lefts = np.nonzero(scores == scores.max())
-    off_centre = np.abs(2 * lefts - (scores.shape[1] - 1))
-    best = np.lexsort((lefts, tops, off_centre))[0]
-    return int(lefts[best]), int(tops[best])
+    points = np.empty(rgb.shape[:2], np.uint8)
+    _give_points(np.ascontiguousarray(rgb), *pixels.parse_colour(background), points)
+    return _most_points(points, min(cells, rgb.shape[0]), min(cells, rgb.shape[1]))
 
 
-def _holding(most: int) -> type[np.unsignedinteger[Any]]:
-    """Narrowest numbers that can be so large: half the width is half the time."""
-    return np.uint8 if most < 1 << 8 else np.uint16 if most < 1 << 16 else np.uint32
-
-
-def _points(rgb: Pixels, background: str) -> Pixels:
+@compiled
+def _give_points(rgb: Pixels, red: int, green: int, blue: int, points: Pixels) -> None:
     """Up to 3 a cell."""
-    colours = pixels.words(rgb)
-    ground = pixels.words(np.array([[pixels.parse_colour(background)]], np.uint8))
-    points: Pixels = (colours != ground).view(np.uint8)
-    points[:, 1:] += colours[:, 1:] != colours[:, :-1]
-    points[1:] += colours[1:] != colours[:-1]
-    return points
+    height, width = points.shape
+    above, own = np.empty(width, np.uint32), np.empty(width, np.uint32)
+    ground = np.uint32(red | green << 8 | blue << 16)
+    for y in range(height):
+        for x in range(width):
+            own[x] = np.uint32(rgb[y, x, 0]) | np.uint32(rgb[y, x, 1]) << 8 | np.uint32(rgb[y, x, 2]) << 16
+        for x in range(width):
+            points[y, x] = np.uint8(own[x] != ground) + np.uint8(y > 0 and own[x] != above[x])
+        for x in range(1, width):
+            points[y, x] += np.uint8(own[x] != own[x - 1])
+        above, own = own, above
 
 
-def window_sums(rows: NDArray[Any], length: int) -> NDArray[Any]:
-    """Sums of `length` neighbouring rows, by the first of them: two halves, and the last row where there is one over.
-
-    A few additions of whole arrays; running sums go through them a number at a time.
-    """
-    if length == 1:
-        return rows
-    half = window_sums(rows, length // 2)
-    count = len(rows) - length + 1
-    sums: NDArray[Any] = half[:count] + half[length // 2 :][:count]
-    if length % 2:
-        sums += rows[length - 1 :]
-    return sums
+@compiled
+def _most_points(points: Pixels, height: int, width: int) -> tuple[int, int]:
+    """(left, top) of the best window of that size."""
+    tops, lefts = points.shape[0] - height + 1, points.shape[1] - width + 1
+    tall = np.zeros(points.shape[1], np.uint32)  # sums of so many rows
+    for y in range(height - 1):
+        tall += points[y]
+    most, best = -1, (0, 0, 0)  # distance from the horizontal centre, top, left
+    for top in range(tops):
+        tall += points[top + height - 1]
+        score = int(tall[:width].sum())
+        for left in range(lefts):
+            if left:
+                score += int(tall[left + width - 1]) - int(tall[left - 1])
+            if score >= most:
+                place = abs(2 * left - (lefts - 1)), top, left
+                if score > most or place < best:
+                    most, best = score, place
+        tall -= points[top]
+    return best[2], best[1]
