@@ -106,6 +106,8 @@ def majority(rgb: Pixels, columns: Positions, rows: Positions) -> Pixels:
 
 @compiled
 def _elect(rgb: Pixels, columns: Positions, rows: Positions, chosen: Pixels) -> None:
+    height, width = rgb.shape[:2]
+    lines = rgb.reshape(height, width * 3)
     largest = np.diff(rows).max() * np.diff(columns).max()
     colours, votes, distances = np.empty(largest, np.uint32), np.empty(largest, np.uint32), np.empty(largest)
     table = np.empty(_table_size(largest), np.intp)
@@ -114,8 +116,9 @@ def _elect(rgb: Pixels, columns: Positions, rows: Positions, chosen: Pixels) -> 
             area = red = green = blue = 0
             uniform = True
             for y in range(rows[row], rows[row + 1]):
-                for x in range(columns[column], columns[column + 1]):
-                    r, g, b = np.int64(rgb[y, x, 0]), np.int64(rgb[y, x, 1]), np.int64(rgb[y, x, 2])
+                line = lines[y, 3 * columns[column] : 3 * columns[column + 1]]
+                for x in range(0, len(line), 3):
+                    r, g, b = np.int64(line[x]), np.int64(line[x + 1]), np.int64(line[x + 2])
                     red, green, blue = red + int(r), green + int(g), blue + int(b)
                     colours[area] = r << 16 | g << 8 | b
                     uniform &= colours[area] == colours[0]

@@ -85,7 +85,7 @@ class Comb:
         """Columns and rows."""
         return self.grid.boundaries(self.profile)
 
-    @property
+    @cached_property
     def inside(self) -> float | None:
         """How dense the gradient is more than a pixel away from every boundary, of how dense it is on average.
 
@@ -108,7 +108,7 @@ class Comb:
         """Evidence of the edges, less what the search used up."""
         return self.edges * math.log2(self.pitch) - self.searched
 
-    @property
+    @cached_property
     def edges(self) -> float:
         """Effective number of edges: participation number (sum e)^2 / sum e^2 of the steps on the boundaries.
 
@@ -121,16 +121,16 @@ class Comb:
 def luma_of(rgb: Pixels) -> Luma:
     """ITU-R BT.601, as JPEG: chroma is stored at half resolution and bleeds. Rounded as Pillow does."""
     luma = np.empty(rgb.shape[:2], np.uint8)
-    _weigh(rgb.reshape(-1, 3), luma.ravel())
+    _weigh(rgb.ravel(), luma.ravel())
     return luma
 
 
 @compiled
 def _weigh(rgb: Pixels, luma: Luma) -> None:
-    """(N, 3) -> (N,)."""
+    """(3 N,) -> (N,)."""
     for place in range(len(luma)):
-        red, green, blue = np.int32(rgb[place, 0]), np.int32(rgb[place, 1]), np.int32(rgb[place, 2])
-        luma[place] = (19595 * red + 38470 * green + 7471 * blue + (1 << 15)) >> 16
+        red, green, blue = np.int32(rgb[3 * place]), np.int32(rgb[3 * place + 1]), np.int32(rgb[3 * place + 2])
+        luma[place] = np.int32(19595 * red + 38470 * green + 7471 * blue + (1 << 15)) >> 16
 
 
 def profile_of(luma: Luma, floor: int = FLOOR) -> Profile:

@@ -80,12 +80,12 @@ def judge(rgba: Pixels, work: str, params: Flatten) -> tuple[manifest.Verdict, P
 @compiled
 def _survey(whole: Words, least: np.uint32) -> tuple[int, int, int]:
     """How many pixels are solid, that is `least` and more, how many visible at all, how many opaque."""
-    solid = visible = full = np.uint32(0)
-    for word in whole:
-        solid += np.uint32(word >= least)
-        visible += np.uint32(word >= VISIBLE)
-        full += np.uint32(word >= OPAQUE)
-    return int(solid), int(visible), int(full)
+    solid = visible = full = 0
+    for place in range(len(whole)):
+        solid += whole[place] >= least
+        visible += whole[place] >= np.uint32(VISIBLE)
+        full += whole[place] >= np.uint32(OPAQUE)
+    return solid, visible, full
 
 
 def _share(part: int, whole: int) -> float:
@@ -111,7 +111,7 @@ def onto(whole: Words, least: np.uint32, background: str) -> Pixels:
     """(H, W) -> uint8 (H, W, 3): the artist's colour where solid, the background elsewhere."""
     red, green, blue = pixels.parse_colour(background)
     rgb = np.empty((*whole.shape, 3), np.uint8)
-    _fill(whole.ravel(), least, np.uint32(red | green << 8 | blue << 16), rgb.reshape(-1, 3))
+    _fill(whole.ravel(), least, np.uint32(red | green << 8 | blue << 16), rgb.ravel())
     return rgb
 
 
@@ -119,7 +119,7 @@ def onto(whole: Words, least: np.uint32, background: str) -> Pixels:
 def _fill(whole: Words, least: np.uint32, ground: np.uint32, rgb: Pixels) -> None:
     for place in range(len(whole)):
         word = whole[place] if whole[place] >= least else ground
-        rgb[place, 0], rgb[place, 1], rgb[place, 2] = word & 255, word >> 8 & 255, word >> 16 & 255
+        rgb[3 * place], rgb[3 * place + 1], rgb[3 * place + 2] = word & 255, word >> 8 & 255, word >> 16 & 255
 
 
 def choose_background(whole: Words, least: np.uint32, params: Flatten, work: str) -> str:

@@ -146,19 +146,20 @@ def enlarge(native: Pixels, factor: int) -> Pixels:
 def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
     """(left, top) of the window of at most cells x cells with the most content; rule in the module docstring."""
     points = np.empty(rgb.shape[:2], np.uint8)
-    _give_points(np.ascontiguousarray(rgb), *pixels.parse_colour(background), points)
+    _give_points(np.ascontiguousarray(rgb).reshape(len(rgb), -1), *pixels.parse_colour(background), points)
     return _most_points(points, min(cells, rgb.shape[0]), min(cells, rgb.shape[1]))
 
 
 @compiled
-def _give_points(rgb: Pixels, red: int, green: int, blue: int, points: Pixels) -> None:
+def _give_points(lines: Pixels, red: int, green: int, blue: int, points: Pixels) -> None:
     """Up to 3 a cell."""
     height, width = points.shape
     above, own = np.empty(width, np.uint32), np.empty(width, np.uint32)
     ground = np.uint32(red | green << 8 | blue << 16)
     for y in range(height):
+        line = lines[y]
         for x in range(width):
-            own[x] = np.uint32(rgb[y, x, 0]) | np.uint32(rgb[y, x, 1]) << 8 | np.uint32(rgb[y, x, 2]) << 16
+            own[x] = np.int32(line[3 * x]) | np.int32(line[3 * x + 1]) << 8 | np.int32(line[3 * x + 2]) << 16
         for x in range(width):
             points[y, x] = np.uint8(own[x] != ground) + np.uint8(y > 0 and own[x] != above[x])
         for x in range(1, width):
