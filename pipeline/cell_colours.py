@@ -201,7 +201,7 @@ def _number(rgb: Pixels, colours: Packed, counts: Positions, number: Positions) 
     count = 0
     for place in range(len(rgb)):
         colour = _packed(rgb[place, 0], rgb[place, 1], rgb[place, 2])
-        slot = _slot(colour, size)
+        slot = _slot(int(colour), size)
         while table[slot] >= 0 and colours[table[slot]] != colour:
             slot = (slot + 1) & (size - 1)
         if table[slot] < 0:
@@ -237,32 +237,35 @@ def _snap(colours: Packed, order: Positions, number: Positions, merged: Pixels) 
 
 def has_at_most(rgb: Pixels, most: int) -> bool:
     """Whether a contiguous uint8 (H, W, 3) image has so many colours, or fewer."""
-    return _distinct(rgb.reshape(-1, 3), most) <= most
+    return _distinct(rgb.reshape(len(rgb), -1), most) <= most
 
 
 @compiled
-def _distinct(rgb: Pixels, most: int) -> int:
-    """Number of colours; of more than `most` it counts no further."""
-    size = _table_size(most + 1)
-    table = np.full(size, NOTHING, np.uint32)
-    count, last = 0, NOTHING
-    for place in range(len(rgb)):
-        colour = _packed(rgb[place, 0], rgb[place, 1], rgb[place, 2])
-        if colour != last:
-            last, slot = colour, _slot(colour, size)
-            while table[slot] != NOTHING and table[slot] != colour:
-                slot = (slot + 1) & (size - 1)
-            if table[slot] == NOTHING:
-                table[slot] = colour
-                count += 1
-                if count > most:
-                    break
+def _distinct(lines: Pixels, most: int) -> int:
+    """Number of colours; where a row brings it above `most`, no further row is looked at."""
+    size, width = _table_size(most + 1), lines.shape[1] // 3
+    table, words = np.full(size, NOTHING, np.uint32), np.empty(width, np.uint32)
+    count, last = 0, np.uint32(NOTHING)
+    for y in range(len(lines)):
+        for x in range(width):
+            words[x] = _packed(lines[y, 3 * x], lines[y, 3 * x + 1], lines[y, 3 * x + 2])
+        for x in range(width):
+            if words[x] != last:
+                last = words[x]
+                slot = _slot(int(last), size)
+                while table[slot] != NOTHING and table[slot] != last:
+                    slot = (slot + 1) & (size - 1)
+                if table[slot] == NOTHING:
+                    table[slot] = last
+                    count += 1
+                    if count > most:
+                        return count
     return count
 
 
 @part
-def _packed(red: int, green: int, blue: int) -> int:
-    return int(red) << 16 | int(green) << 8 | int(blue)
+def _packed(red: int, green: int, blue: int) -> np.uint32:
+    return np.uint32(np.int32(red) << 16 | np.int32(green) << 8 | np.int32(blue))
 
 
 @part

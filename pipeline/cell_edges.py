@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,7 +54,7 @@ class Edges:
     def count(self) -> int:
         return len(self.columns) + len(self.rows)
 
-    @property
+    @cached_property
     def steps(self) -> int:
         """How many bytes of the image differ from their left, and how many from their upper neighbour."""
         return int(self.across.sum()) + int(self.down.sum())
@@ -95,7 +96,7 @@ def find(rgb: Pixels) -> Edges:
     height, width = rgb.shape[:2]
     across, down = np.zeros(width - 1, np.uint32), np.zeros(height - 1, np.uint32)
     small = _count_steps(rgb.reshape(height, width * 3), across, down)
-    return Edges(width, height, across, down, np.flatnonzero(across) + 1, np.flatnonzero(down) + 1, small)
+    return Edges(width, height, across, down, across.nonzero()[0] + 1, down.nonzero()[0] + 1, small)
 
 
 @compiled
@@ -137,8 +138,6 @@ def common_factor(edges: Edges) -> tuple[int, float]:
     One distance on each axis tells nothing: a lone rectangle has them, and they divide themselves.
     """
     distances = [side[1:] - side[:-1] for side in (edges.columns, edges.rows)]
-    if any((side == 1).any() for side in distances):
-        return 1, 0.0
     factor = math.gcd(*distances[0].tolist(), *distances[1].tolist())
     return (factor, max(_independent(edges) - 2, 0) * math.log2(factor)) if factor > 1 else (1, 0.0)
 
