@@ -54,8 +54,7 @@ class Loss:
 
     total: Tensor
     parts: dict[str, Tensor]
-    fake_a: Tensor
-    fake_b: Tensor
+    fake: Tensor
 
 
 def lsgan(logits: Tensor, real: bool) -> Tensor:
@@ -63,34 +62,42 @@ def lsgan(logits: Tensor, real: bool) -> Tensor:
     return (logits.float() - float(real)).square().mean()
 
 
-def generator_loss(system: System, a: Tensor, b: Tensor, weights: Weights) -> Loss:
-    """Eq. 3 and the departures above, for one batch of faces `a` and artworks `b`.
+def loss_through_b(system: System, a: Tensor, b: Tensor, weights: Weights) -> Loss:
+    """The half of eq. 3 that starts with `a2b`, and the departures above, for faces `a` and artworks `b`.
 
-    Translation and identity share one pass of each generator: all norms are per picture, so this changes no value.
+    The halves share parameters only: each can be differentiated, and its memory freed, before the other is computed.
+    Translation and identity share one pass: all norms are per picture, so this changes no value.
     """
     drawn, unsettled = system.paint(torch.cat([a, system.to_a(b)]))
-    fake_b, same_b = drawn[: len(a)], drawn[len(a) :]
-    painted = system.b2a(torch.cat([b, system.to_b(a)]))
-    fake_a, same_a = painted[: len(b)], painted[len(b) :]
+    fake, same = drawn[: len(a)], drawn[len(a) :]
     parts = {
-        "adversarial_a2b": lsgan(system.disc_b(fake_b), real=True),
-        "adversarial_b2a": lsgan(system.disc_a(fake_a), real=True),
-        "cycle_a": functional.l1_loss(system.b2a(fake_b).float(), a),
-        "cycle_b": functional.l1_loss(system.a2b(fake_a).float(), b),
-        "identity_a": functional.l1_loss(same_a.float(), a),
-        "identity_b": functional.l1_loss(same_b.float(), b),
-        "colour": functional.l1_loss(_low_frequency(fake_b.float()), _low_frequency(system.to_b(a))),
+        "adversarial_a2b": lsgan(system.disc_b(fake), real=True),
+        "cycle_a": functional.l1_loss(system.b2a(fake).float(), a),
+        "identity_b": functional.l1_loss(same.float(), b),
+        "colour": functional.l1_loss(_low_frequency(fake.float()), _low_frequency(system.to_b(a))),
         "palette": unsettled,
     }
     total = (
         parts["adversarial_a2b"]
-        + parts["adversarial_b2a"]
-        + weights.cycle * (parts["cycle_a"] + parts["cycle_b"])
-        + weights.identity * (parts["identity_a"] + parts["identity_b"])
+        + weights.cycle * parts["cycle_a"]
+        + weights.identity * parts["identity_b"]
         + weights.colour * parts["colour"]
         + weights.palette * parts["palette"]
     )
-    return Loss(total=total, parts=parts, fake_a=fake_a, fake_b=fake_b)
+    return Loss(total=total, parts=parts, fake=fake.detach())
+
+
+def loss_through_a(system: System, a: Tensor, b: Tensor, weights: Weights) -> Loss:
+    """The half of eq. 3 that starts with `b2a`; else as `loss_through_b`."""
+    painted = system.b2a(torch.cat([b, system.to_b(a)]))
+    fake, same = painted[: len(b)], painted[len(b) :]
+    parts = {
+        "adversarial_b2a": lsgan(system.disc_a(fake), real=True),
+        "cycle_b": functional.l1_loss(system.a2b(fake).float(), b),
+        "identity_a": functional.l1_loss(same.float(), a),
+    }
+    total = parts["adversarial_b2a"] + weights.cycle * parts["cycle_b"] + weights.identity * parts["identity_a"]
+    return Loss(total=total, parts=parts, fake=fake.detach())
 
 
 def _low_frequency(image: Tensor) -> Tensor:

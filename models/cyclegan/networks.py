@@ -2,10 +2,11 @@
 
     paper -> here:  X -> a (faces)   Y -> b (pixel art)   G -> a2b   F -> b2a   D_X -> disc_a   D_Y -> disc_b
 
-Two systems of four networks:
+Three systems of four networks:
 
 - `resnet`: the students' report, row by row. Both domains are pictures of S x S pixels. Its upscaling half is made of
   transposed convolutions of kernel 3 and stride 2, the very case of uneven overlap (Odena et al. 2016).
+- `resize`: the same with nearest enlargement and convolution instead.
 - `cell`: the art domain lives on its native grid of S/k x S/k cells. The generator has no upscaling half, so every
   cell has one colour by construction, and a quantiser in the loop gives the whole picture at most K colours.
 """
@@ -13,11 +14,13 @@ Two systems of four networks:
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+
+from models.cyclegan.layers import MirrorConv2d, TwiceConv2d
 
 
 def init_weights(module: nn.Module) -> None:
@@ -38,8 +41,8 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _normed(nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"), channels),
-            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            _normed(MirrorConv2d(channels, channels, 3), channels),
+            MirrorConv2d(channels, channels, 3),
             nn.InstanceNorm2d(channels),
         )
 
@@ -53,18 +56,30 @@ def resnet_generator(channels: int = 3, width: int = 64, blocks: int = 9) -> nn.
 
     11,378,179 parameters at the defaults.
     """
+    return _resnet(_transposed, channels, width, blocks)
+
+
+def resize_generator(channels: int = 3, width: int = 64, blocks: int = 9) -> nn.Sequential:
+    """`resnet_generator` with nearest enlargement + convolution instead of its transposed convolutions.
+
+    The same 11,378,179 parameters: a smaller upscaling half was seen to stay at the identity.
+    """
+    return _resnet(TwiceConv2d, channels, width, blocks)
+
+
+def _resnet(twice: Callable[[int, int], nn.Module], channels: int, width: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(
-        _normed(nn.Conv2d(channels, width, 7, padding=3, padding_mode="reflect"), width),
+        _normed(MirrorConv2d(channels, width, 7), width),
         _normed(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), 2 * width),
         _normed(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), 4 * width),
         nn.Sequential(*(ResidualBlock(4 * width) for _ in range(blocks))),
-        _normed(_twice(4 * width, 2 * width), 2 * width),
-        _normed(_twice(2 * width, width), width),
-        nn.Sequential(nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()),
+        _normed(twice(4 * width, 2 * width), 2 * width),
+        _normed(twice(2 * width, width), width),
+        nn.Sequential(MirrorConv2d(width, channels, 7), nn.Tanh()),
     )
 
 
-def _twice(before: int, after: int) -> nn.ConvTranspose2d:
+def _transposed(before: int, after: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
 
 
@@ -216,19 +231,13 @@ class CellInverse(nn.Module):
         widths = _widths(factor, width)[::-1]
         shallow = widths[0]
         deep = 2 * shallow
-        self.stem = _normed(nn.Conv2d(3, shallow, 5, padding=2, padding_mode="reflect"), shallow)
+        self.stem = _normed(MirrorConv2d(3, shallow, 5), shallow)
         self.deep = _deep_path(shallow, deep, blocks)
-        self.join = _normed(nn.Conv2d(shallow + deep, shallow, 3, padding=1, padding_mode="reflect"), shallow)
+        self.join = _normed(MirrorConv2d(shallow + deep, shallow, 3), shallow)
         self.enlarge = nn.Sequential(
-            *(
-                nn.Sequential(
-                    nn.Upsample(scale_factor=2, mode="nearest"),
-                    _normed(nn.Conv2d(before, after, 3, padding=1, padding_mode="reflect"), after),
-                )
-                for before, after in itertools.pairwise(widths)
-            )
+            *(_normed(TwiceConv2d(before, after), after) for before, after in itertools.pairwise(widths))
         )
-        self.head = nn.Sequential(nn.Conv2d(widths[-1], 3, 5, padding=2, padding_mode="reflect"), nn.Tanh())
+        self.head = nn.Sequential(MirrorConv2d(widths[-1], 3, 5), nn.Tanh())
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.stem(x)

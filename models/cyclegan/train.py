@@ -14,7 +14,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.cyclegan.losses import Loss, System, Weights, discriminator_loss, frozen, generator_loss, parameters_of
+from models.cyclegan.losses import (
+    System,
+    Weights,
+    discriminator_loss,
+    frozen,
+    loss_through_a,
+    loss_through_b,
+    parameters_of,
+)
 from models.cyclegan.networks import (
     CellGenerator,
     CellInverse,
@@ -22,6 +30,7 @@ from models.cyclegan.networks import (
     init_weights,
     patch_discriminator,
     report_discriminator,
+    resize_generator,
     resnet_generator,
 )
 from models.cyclegan.replay import Replay
@@ -59,13 +68,24 @@ class Diverged(RuntimeError):
 
 def resnet_system(width: int, blocks: int) -> System:
     """The report's four networks; both domains are S x S pictures."""
-    a2b, b2a = resnet_generator(width=width, blocks=blocks), resnet_generator(width=width, blocks=blocks)
-    disc_a, disc_b = report_discriminator(width=width), report_discriminator(width=width)
+    return _picture_system(
+        resnet_generator(width=width, blocks=blocks), resnet_generator(width=width, blocks=blocks), width
+    )
+
+
+def resize_system(width: int, blocks: int) -> System:
+    """The report's system without its transposed convolutions."""
+    return _picture_system(
+        resize_generator(width=width, blocks=blocks), resize_generator(width=width, blocks=blocks), width
+    )
+
+
+def _picture_system(a2b: nn.Module, b2a: nn.Module, width: int) -> System:
     return _system(
         a2b,
         b2a,
-        disc_a,
-        disc_b,
+        report_discriminator(width=width),
+        report_discriminator(width=width),
         paint=lambda a: Painted(a2b(a), torch.zeros(())),
         to_b=nn.Identity(),
         to_a=nn.Identity(),
@@ -150,21 +170,32 @@ class Trainer:
         return torch.where(mirrored[here, None, None, None], batch.flip(3), batch).to(self.device)
 
     def _train_step(self, a: Tensor, b: Tensor) -> dict[str, float]:
-        system, recipe = self.system, self.recipe
-        self._set_rate()
+        """One step of both sides. Each graph is freed before the next one grows, and each side's gradients after it."""
+        system = self.system
         critics = [system.disc_a, system.disc_b]
-        with torch.autocast(a.device.type, torch.bfloat16, enabled=recipe.bf16):
-            frozen(critics, True)
-            loss: Loss = generator_loss(system, a, b, recipe.weights)
-            frozen(critics, False)
-        _descend(self.opt_g, loss.total)
-        with torch.autocast(a.device.type, torch.bfloat16, enabled=recipe.bf16):
-            disc_a = discriminator_loss(system.disc_a, a, self.replay_a(loss.fake_a.float()))
-            disc_b = discriminator_loss(system.disc_b, b, self.replay_b(loss.fake_b.float()))
+        self._set_rate()
+        frozen(critics, True)
+        with self._autocast():
+            through_b = loss_through_b(system, a, b, self.recipe.weights)
+        _backward(through_b.total)
+        with self._autocast():
+            through_a = loss_through_a(system, a, b, self.recipe.weights)
+        _backward(through_a.total)
+        frozen(critics, False)
+        generators = through_b.total + through_a.total
+        _descend(self.opt_g, generators)
+        old_a, old_b = self.replay_a(through_a.fake).float(), self.replay_b(through_b.fake).float()
+        with self._autocast():
+            disc_a = discriminator_loss(system.disc_a, a, old_a)
+            disc_b = discriminator_loss(system.disc_b, b, old_b)
+        _backward(disc_a + disc_b)
         _descend(self.opt_d, disc_a + disc_b)
         self._follow()
-        parts = {**loss.parts, "generators": loss.total, "disc_a": disc_a, "disc_b": disc_b}
+        parts = {**through_b.parts, **through_a.parts, "generators": generators, "disc_a": disc_a, "disc_b": disc_b}
         return {name: float(value.detach()) for name, value in parts.items()}
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16)
 
     def _set_rate(self) -> None:
         start = self.recipe.decay_from * self.total_steps
@@ -207,9 +238,17 @@ def _adam(lr: float, *nets: nn.Module) -> torch.optim.Adam:
     return torch.optim.Adam(parameters_of(*nets), lr=lr, betas=(0.5, 0.999), fused=True)
 
 
+def _backward(total: Tensor) -> None:
+    total.backward()  # type: ignore[no-untyped-call]
+
+
 def _descend(optimiser: torch.optim.Optimizer, total: Tensor) -> None:
+    """Move along the gradients of `total`, then forget them.
+
+    Raises:
+        Diverged: it is not finite; nothing was moved.
+    """
     if not bool(torch.isfinite(total)):
         raise Diverged(f"the loss is {float(total.detach())}")
-    optimiser.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call]
     optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
