@@ -21,7 +21,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=1e9)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 Source = Literal["pixeljoint", "lospec", "pixiehaus"]
-Generator = Literal["resnet", "cell"]
+Generator = Literal["resnet", "resize", "cell"]
 Canvas = Literal["free", "cell"]
 Precision = Literal["auto", "fp32", "bf16"]  # auto: bf16 where the CPU or GPU has it
 
@@ -152,7 +152,7 @@ class Split(Section):
 
 
 class Resnet(Section):
-    """Losses of the report's system."""
+    """Losses of the report's system, and of `resize`."""
 
     lr: Annotated[float, Field(gt=0, le=1)]  # Adam
     cycle: Weight

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from models.cyclegan.losses import System
-from models.cyclegan.networks import CellGenerator, resnet_generator
-from models.cyclegan.train import cell_system, resnet_system
+from models.cyclegan.networks import CellGenerator, resize_generator, resnet_generator
+from models.cyclegan.train import cell_system, resize_system, resnet_system
 from pipeline.errors import BadInput, BadParams
 
 HEADER = "facetopix"
@@ -23,7 +23,7 @@ HEADER = "facetopix"
 class Shape:
     """The numbers of a generator; travels in the header of its weights."""
 
-    generator: str  # resnet | cell
+    generator: str  # resnet | resize | cell
     width: int
     blocks: int
     size: int  # pixels a side of the pictures it was trained on
@@ -44,12 +44,14 @@ def new_system(shape: Shape) -> System:
     _check(shape)
     if shape.generator == "resnet":
         return resnet_system(shape.width, shape.blocks)
+    if shape.generator == "resize":
+        return resize_system(shape.width, shape.blocks)
     return cell_system(shape.width, shape.blocks, shape.factor, shape.palette)
 
 
 def _check(shape: Shape) -> None:
     where = f"for the {shape.generator} generator"
-    if shape.generator == "resnet":
+    if shape.generator != "cell":
         if shape.size < 32 or shape.size % 4:
             raise BadParams(f"resize.size: expected at least 32 and a multiple of 4 {where}, got {shape.size}")
         return
@@ -64,6 +66,8 @@ def _check(shape: Shape) -> None:
 def _empty(shape: Shape) -> nn.Module:
     if shape.generator == "resnet":
         return resnet_generator(width=shape.width, blocks=shape.blocks)
+    if shape.generator == "resize":
+        return resize_generator(width=shape.width, blocks=shape.blocks)
     return CellGenerator(shape.factor, shape.width, shape.blocks, shape.palette)
 
 

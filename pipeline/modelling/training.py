@@ -61,7 +61,7 @@ class Job:
 
     @property
     def recipe(self) -> Recipe:
-        own = self.params.resnet if self.generator == "resnet" else self.params.cell
+        own = self.params.cell if self.generator == "cell" else self.params.resnet
         colour = self.params.cell.colour if self.generator == "cell" else 0.0
         return Recipe(
             epochs=self.epochs, images_per_epoch=self.params.images_per_epoch, batch_size=self.params.batch_size,

@@ -163,6 +163,7 @@ def test_pictures_of_another_size_are_named(split: Path, tmp_path: Path) -> None
         ("cell", 24, 6, "even number of at least 8 for the cell generator, got 6"),
         ("cell", 36, 9, "even number of at least 8 for the cell generator, got 9"),
         ("resnet", 16, 8, "at least 32 and a multiple of 4 for the resnet generator, got 16"),
+        ("resize", 34, 17, "at least 32 and a multiple of 4 for the resize generator, got 34"),
     ],
 )
 def test_sizes_that_a_generator_cannot_have_are_parameter_errors(
@@ -173,7 +174,9 @@ def test_sizes_that_a_generator_cannot_have_are_parameter_errors(
         generators.new_system(shape)
 
 
-@pytest.mark.parametrize(("generator", "size", "cells"), [("cell", 32, 8), ("cell", 16, 16), ("resnet", 32, 32)])
+@pytest.mark.parametrize(
+    ("generator", "size", "cells"), [("cell", 32, 8), ("cell", 16, 16), ("resnet", 32, 32), ("resize", 32, 16)]
+)
 def test_the_smallest_sizes_allowed_can_be_trained(generator: str, size: int, cells: int) -> None:
     torch.manual_seed(0)
     shape = generators.Shape(generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4)

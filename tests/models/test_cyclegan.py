@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -19,7 +22,8 @@ from models.cyclegan.networks import (
     resnet_generator,
 )
 from models.cyclegan.replay import Replay
-from models.cyclegan.train import Diverged, Recipe, Trainer, cell_system, resnet_system
+from models.cyclegan.train import Diverged, Recipe, Trainer, cell_system, resize_system, resnet_system
+from models.images import to_signed
 
 WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, palette=1.0)
 SIZE, FACTOR = 32, 2
@@ -35,14 +39,18 @@ def recipe(**changes: object) -> Recipe:
 
 def new_trainer(kind: str, **changes: object) -> Trainer:
     torch.manual_seed(3)
-    system = resnet_system(4, 1) if kind == "resnet" else cell_system(4, 1, FACTOR, 4)
+    system = {
+        "resnet": lambda: resnet_system(4, 1),
+        "resize": lambda: resize_system(4, 1),
+        "cell": lambda: cell_system(4, 1, FACTOR, 4),
+    }[kind]()
     return Trainer(system, recipe(**changes), seed=5)
 
 
 def pictures(kind: str, count: int = 5) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
-    side = SIZE if kind == "resnet" else SIZE // FACTOR
+    side = SIZE // FACTOR if kind == "cell" else SIZE
     return faces, rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
 
 
@@ -154,10 +162,10 @@ def test_lsgan_is_the_squared_distance_to_the_label() -> None:
     assert float(lsgan(logits, real=False)) == pytest.approx((0.25 + 4.0) / 2)
 
 
-@pytest.mark.parametrize("kind", ["resnet", "cell"])
+@pytest.mark.parametrize("kind", ["resnet", "resize", "cell"])
 def test_the_generator_loss_is_eq_3_written_out(kind: str) -> None:
     system = new_trainer(kind).system
-    faces, art = (torch.rand(2, 3, side, side) * 2 - 1 for side in (SIZE, SIZE if kind == "resnet" else SIZE // FACTOR))
+    faces, art = (torch.rand(2, 3, side, side) * 2 - 1 for side in (SIZE, SIZE // FACTOR if kind == "cell" else SIZE))
     with torch.no_grad():
         halves = [half(system, faces, art, WEIGHTS) for half in (loss_through_b, loss_through_a)]
         fake_b, fake_a = system.a2b(faces), system.b2a(art)
@@ -195,7 +203,7 @@ def test_an_empty_replay_returns_what_it_is_given() -> None:
     assert torch.equal(Replay(0, seed=0)(image), image)
 
 
-@pytest.mark.parametrize("kind", ["resnet", "cell"])
+@pytest.mark.parametrize("kind", ["resnet", "resize", "cell"])
 def test_two_steps_reach_every_parameter(kind: str) -> None:
     trainer = new_trainer(kind)
     before = copy.deepcopy(trainer.state_dict()["nets"])
@@ -209,7 +217,7 @@ def test_two_steps_reach_every_parameter(kind: str) -> None:
             assert not still or key.endswith("bias"), (name, key)
 
 
-@pytest.mark.parametrize("kind", ["resnet", "cell"])
+@pytest.mark.parametrize("kind", ["resnet", "resize", "cell"])
 def test_a_training_that_was_stopped_and_loaded_goes_on_bit_for_bit(kind: str) -> None:
     undisturbed = new_trainer(kind, epochs=3)
     for _ in undisturbed.fit(*pictures(kind)):
@@ -262,3 +270,48 @@ def test_mirrored_batches_differ_between_epochs_and_not_between_runs() -> None:
     first, again = trainer._batch(faces, 0, 0, "a"), trainer._batch(faces, 0, 0, "a")
     assert torch.equal(first, again)
     assert not torch.equal(first, trainer._batch(faces, 1, 0, "a"))
+
+
+@pytest.fixture
+def plain_cyclegan(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    import plain_cyclegan
+
+    return plain_cyclegan
+
+
+def test_gradients_are_those_of_the_step_as_it_is_usually_written(plain_cyclegan: ModuleType) -> None:
+    """Shared passes, halves on their own, copied borders: another order of the same sums."""
+    system = new_trainer("resnet").system
+    plain = plain_cyclegan.Plain(4, 1, WEIGHTS, lr=2e-4, replay=0, seed=0)
+    plain.load(system.nets())
+    a, b = (to_signed(images[:1]) for images in pictures("resnet"))
+    total, _, _ = plain.generators(a, b)
+    total.backward()
+    halves = [half(system, a, b, replace(WEIGHTS, colour=0.0)) for half in (loss_through_b, loss_through_a)]
+    for half in halves:
+        half.total.backward()
+    ours = (halves[0].total + halves[1].total).detach()
+    assert float(ours) == pytest.approx(float(total.detach()), rel=1e-5)
+    for name in ("a2b", "b2a"):
+        nets = plain.nets()[name], system.nets()[name]
+        for theirs, (key, mine) in zip(nets[0].parameters(), nets[1].named_parameters(), strict=True):
+            scale = max(float(theirs.grad.abs().max()), 1e-3)  # biases before a norm have rounding only
+            assert float((theirs.grad - mine.grad).abs().max()) < 1e-3 * scale, (name, key)
+
+
+def test_steps_are_those_of_the_step_as_it_is_usually_written(plain_cyclegan: ModuleType) -> None:
+    trainer = new_trainer("resnet", batch_size=1, weights=replace(WEIGHTS, colour=0.0), decay_from=1.0)
+    plain = plain_cyclegan.Plain(4, 1, WEIGHTS, lr=2e-4, replay=3, seed=trainer.seed)
+    plain.load(trainer.system.nets())
+    faces, art = pictures("resnet")
+    batches = [(trainer._batch(faces, 0, place, "a"), trainer._batch(art, 0, place, "b")) for place in range(4)]
+    for batch, stats in zip(batches, trainer.fit(faces, art), strict=False):
+        for name, loss in plain.step(*batch).items():
+            assert stats.losses[name] == pytest.approx(loss, rel=1e-3), (stats.step, name)
+
+
+def test_a_step_leaves_no_gradient_behind() -> None:
+    trainer = new_trainer("cell")
+    next(trainer.fit(*pictures("cell")))
+    assert all(p.grad is None for net in trainer.system.nets().values() for p in net.parameters())
