@@ -49,7 +49,7 @@ def _mirrors(p: int, edge: int) -> list[tuple[int, int]]:
 
 def mirrored(x: Tensor, p: int, edge: bool = False) -> Tensor:
     """`_Mirrored`, for p of at least 1 and below the sides of `x`."""
-    padded: Tensor = _Mirrored.apply(x, p, int(edge))  # type: ignore[no-untyped-call]
+    padded: Tensor = _Mirrored.apply(x, p, int(edge))
     return padded
 
 
