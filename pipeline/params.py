@@ -165,8 +165,12 @@ class Cell(Section):
     lr: Annotated[float, Field(gt=0, le=1)]
     cycle: Weight
     identity: Weight
+    identity_until: Share  # share of the steps after which the identity loss ends, and with it a third of the work
     colour: Weight  # L1 between 4x4-pooled cells of output and input
-    palette: Annotated[int, Field(ge=2, le=256)]  # most colours of a picture
+    chroma: Weight  # L1 between the 2x2-pooled colour differences of output and input
+    augment: bool  # whether discriminators see pictures shifted by whole cells, in slightly other colours
+    palette: Annotated[int, Field(ge=2, le=256)] | None  # most colours of a picture; null = as many as cells
+    colours: str  # own = each picture's; art = one palette learned from the art; else the name of a shipped palette
 
 
 class Train(Section):

@@ -26,6 +26,7 @@ class Weights:
     cycle: float  # lambda, eq. 3; the paper: 10
     identity: float  # sec. 5.2; the paper: 0.5 * lambda
     colour: float  # L1 of 4x4-pooled cells against the input's; 0 for the report's system
+    chroma: float  # L1 of 2x2-pooled colour differences against the input's: shades may move, hues may not
     palette: float  # |free colours - palette colours|, the commitment loss
 
 
@@ -43,9 +44,19 @@ class System:
     paint: Callable[[Tensor], Painted]  # a2b with its palette's fidelity
     to_b: Callable[[Tensor], Tensor]  # a face at the size of domain b (box mean)
     to_a: Callable[[Tensor], Tensor]  # an artwork at the size of domain a (nearest)
+    cell: int  # pixels a side of a cell in domain a
+    cell_b: int  # the same in domain b; 1 where it is native
 
     def nets(self) -> dict[str, nn.Module]:
         return {"a2b": self.a2b, "b2a": self.b2a, "disc_a": self.disc_a, "disc_b": self.disc_b}
+
+
+Look = Callable[[Tensor], Tensor]
+
+
+def bare(pictures: Tensor) -> Tensor:
+    """The pictures themselves."""
+    return pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,19 +73,24 @@ def lsgan(logits: Tensor, real: bool) -> Tensor:
     return (logits.float() - float(real)).square().mean()
 
 
-def loss_through_b(system: System, a: Tensor, b: Tensor, weights: Weights) -> Loss:
+def loss_through_b(system: System, a: Tensor, b: Tensor, weights: Weights, look: Look = bare) -> Loss:
     """The half of eq. 3 that starts with `a2b`, and the departures above, for faces `a` and artworks `b`.
 
     The halves share parameters only: each can be differentiated, and its memory freed, before the other is computed.
-    Translation and identity share one pass: all norms are per picture, so this changes no value.
+    Translation and identity share one pass: all norms are per picture, so this changes no value. An identity that
+    weighs nothing is not computed.
+
+    Args:
+        look: what the discriminator sees of a picture.
     """
-    drawn, unsettled = system.paint(torch.cat([a, system.to_a(b)]))
-    fake, same = drawn[: len(a)], drawn[len(a) :]
+    drawn, unsettled = system.paint(torch.cat([a, system.to_a(b)]) if weights.identity else a)
+    fake = drawn[: len(a)]
     parts = {
-        "adversarial_a2b": lsgan(system.disc_b(fake), real=True),
+        "adversarial_a2b": lsgan(system.disc_b(look(fake)), real=True),
         "cycle_a": functional.l1_loss(system.b2a(fake).float(), a),
-        "identity_b": functional.l1_loss(same.float(), b),
+        "identity_b": _identity(drawn[len(a) :], b, weights),
         "colour": functional.l1_loss(_low_frequency(fake.float()), _low_frequency(system.to_b(a))),
+        "chroma": functional.l1_loss(_colour_differences(fake.float()), _colour_differences(system.to_b(a))),
         "palette": unsettled,
     }
     total = (
@@ -82,26 +98,37 @@ def loss_through_b(system: System, a: Tensor, b: Tensor, weights: Weights) -> Lo
         + weights.cycle * parts["cycle_a"]
         + weights.identity * parts["identity_b"]
         + weights.colour * parts["colour"]
+        + weights.chroma * parts["chroma"]
         + weights.palette * parts["palette"]
     )
     return Loss(total=total, parts=parts, fake=fake.detach())
 
 
-def loss_through_a(system: System, a: Tensor, b: Tensor, weights: Weights) -> Loss:
+def loss_through_a(system: System, a: Tensor, b: Tensor, weights: Weights, look: Look = bare) -> Loss:
     """The half of eq. 3 that starts with `b2a`; else as `loss_through_b`."""
-    painted = system.b2a(torch.cat([b, system.to_b(a)]))
-    fake, same = painted[: len(b)], painted[len(b) :]
+    painted = system.b2a(torch.cat([b, system.to_b(a)]) if weights.identity else b)
+    fake = painted[: len(b)]
     parts = {
-        "adversarial_b2a": lsgan(system.disc_a(fake), real=True),
+        "adversarial_b2a": lsgan(system.disc_a(look(fake)), real=True),
         "cycle_b": functional.l1_loss(system.a2b(fake).float(), b),
-        "identity_a": functional.l1_loss(same.float(), a),
+        "identity_a": _identity(painted[len(b) :], a, weights),
     }
     total = parts["adversarial_b2a"] + weights.cycle * parts["cycle_b"] + weights.identity * parts["identity_a"]
     return Loss(total=total, parts=parts, fake=fake.detach())
 
 
+def _identity(same: Tensor, original: Tensor, weights: Weights) -> Tensor:
+    return functional.l1_loss(same.float(), original) if weights.identity else original.new_zeros(())
+
+
 def _low_frequency(image: Tensor) -> Tensor:
     return functional.avg_pool2d(image, 4)
+
+
+def _colour_differences(image: Tensor) -> Tensor:
+    """(N, 3, n, n) -> (N, 2, n/2, n/2): red - green and yellow - blue, which a change of lightness leaves alone."""
+    red, green, blue = functional.avg_pool2d(image, 2).unbind(dim=1)
+    return torch.stack([red - green, (red + green) / 2 - blue], dim=1)
 
 
 def discriminator_loss(disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

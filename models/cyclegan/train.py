@@ -7,16 +7,21 @@ which is stopped and loaded again goes on bit for bit as if it had never stopped
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from models.cyclegan.augment import Draw
 from models.cyclegan.losses import (
+    Look,
     System,
     Weights,
+    bare,
     discriminator_loss,
     frozen,
     loss_through_a,
@@ -26,6 +31,7 @@ from models.cyclegan.losses import (
 from models.cyclegan.networks import (
     CellGenerator,
     CellInverse,
+    CellShape,
     Painted,
     init_weights,
     patch_discriminator,
@@ -49,6 +55,8 @@ class Recipe:
     replay: int  # images in each history buffer (the paper: 50)
     ema: float  # decay of the averaged a2b weights; 0 = the last weights (Yazici et al. 2019)
     weights: Weights
+    identity_until: float  # share of the steps after which the identity loss, and its cost, are gone (the paper: 1)
+    augment: bool  # whether discriminators see pictures moved by cells and in other colours (Zhao et al. 2020)
     bf16: bool  # autocast; norms and losses stay in fp32
 
 
@@ -66,21 +74,18 @@ class Diverged(RuntimeError):
     """A loss is NaN or infinite."""
 
 
-def resnet_system(width: int, blocks: int) -> System:
-    """The report's four networks; both domains are S x S pictures."""
-    return _picture_system(
-        resnet_generator(width=width, blocks=blocks), resnet_generator(width=width, blocks=blocks), width
-    )
+def resnet_system(width: int, blocks: int, cell: int) -> System:
+    """The report's four networks; both domains are S x S pictures with cells of `cell` pixels."""
+    return _picture_system(partial(resnet_generator, width=width, blocks=blocks), width, cell)
 
 
-def resize_system(width: int, blocks: int) -> System:
+def resize_system(width: int, blocks: int, cell: int) -> System:
     """The report's system without its transposed convolutions."""
-    return _picture_system(
-        resize_generator(width=width, blocks=blocks), resize_generator(width=width, blocks=blocks), width
-    )
+    return _picture_system(partial(resize_generator, width=width, blocks=blocks), width, cell)
 
 
-def _picture_system(a2b: nn.Module, b2a: nn.Module, width: int) -> System:
+def _picture_system(generator: Callable[[], nn.Module], width: int, cell: int) -> System:
+    a2b, b2a = generator(), generator()
     return _system(
         a2b,
         b2a,
@@ -89,22 +94,29 @@ def _picture_system(a2b: nn.Module, b2a: nn.Module, width: int) -> System:
         paint=lambda a: Painted(a2b(a), torch.zeros(())),
         to_b=nn.Identity(),
         to_a=nn.Identity(),
+        cell=cell,
+        cell_b=cell,
     )
 
 
-def cell_system(width: int, blocks: int, factor: int, palette: int) -> System:
-    """`CellGenerator`, its inverse, and discriminators with small receptive fields; domain b is native."""
-    a2b = CellGenerator(factor, width, blocks, palette)
+def cell_system(shape: CellShape) -> System:
+    """`CellGenerator`, its inverse, and discriminators with small receptive fields; domain b is native.
+
+    The inverse has half the channels and blocks: it only has to say which face an artwork could have been.
+    """
+    a2b = CellGenerator(shape)
     system = _system(
         a2b,
-        CellInverse(factor, width, blocks),
-        patch_discriminator(3, 2 * width, strides=(2, 2, 1)),
-        patch_discriminator(3, 2 * width, strides=(1, 2)),
+        CellInverse(shape.factor, max(1, shape.width // 2), max(1, shape.blocks // 2)),
+        patch_discriminator(3, 2 * shape.width, strides=(2, 2, 1)),
+        patch_discriminator(3, 2 * shape.width, strides=(1, 2)),
         paint=a2b.paint,
-        to_b=nn.AvgPool2d(factor),
-        to_a=nn.Upsample(scale_factor=factor, mode="nearest"),
+        to_b=nn.AvgPool2d(shape.factor),
+        to_a=nn.Upsample(scale_factor=shape.factor, mode="nearest"),
+        cell=shape.factor,
+        cell_b=1,
     )
-    nn.init.zeros_(a2b.departure.weight)  # untrained, it draws the mean of every cell: content is there from the start
+    a2b.start_plain()
     return system
 
 
@@ -175,24 +187,38 @@ class Trainer:
         critics = [system.disc_a, system.disc_b]
         self._set_rate()
         frozen(critics, True)
+        weights, looks = self._weights(), self._looks(len(a))
         with self._autocast():
-            through_b = loss_through_b(system, a, b, self.recipe.weights)
+            through_b = loss_through_b(system, a, b, weights, next(looks))
         _backward(through_b.total)
         with self._autocast():
-            through_a = loss_through_a(system, a, b, self.recipe.weights)
+            through_a = loss_through_a(system, a, b, weights, next(looks))
         _backward(through_a.total)
         frozen(critics, False)
         generators = through_b.total + through_a.total
         _descend(self.opt_g, generators)
         old_a, old_b = self.replay_a(through_a.fake).float(), self.replay_b(through_b.fake).float()
         with self._autocast():
-            disc_a = discriminator_loss(system.disc_a, a, old_a)
-            disc_b = discriminator_loss(system.disc_b, b, old_b)
+            disc_a = discriminator_loss(system.disc_a, next(looks)(a), next(looks)(old_a))
+            disc_b = discriminator_loss(system.disc_b, next(looks)(b), next(looks)(old_b))
         _backward(disc_a + disc_b)
         _descend(self.opt_d, disc_a + disc_b)
         self._follow()
         parts = {**through_b.parts, **through_a.parts, "generators": generators, "disc_a": disc_a, "disc_b": disc_b}
         return {name: float(value.detach()) for name, value in parts.items()}
+
+    def _weights(self) -> Weights:
+        early = self.step < self.recipe.identity_until * self.total_steps
+        return self.recipe.weights if early else replace(self.recipe.weights, identity=0.0)
+
+    def _looks(self, count: int) -> Iterator[Look]:
+        """What the discriminators see in this step: of a fake b, a fake a, a real a, an old a, a real b, an old b."""
+        system = self.system
+        if not self.recipe.augment:
+            yield from itertools.repeat(bare)
+        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+        for cell in (system.cell_b, system.cell, system.cell, system.cell, system.cell_b, system.cell_b):
+            yield partial(Draw.of(count, generator), cell=cell)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16)

@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from models.cyclegan.losses import System
-from models.cyclegan.networks import CellGenerator, resize_generator, resnet_generator
+from models.cyclegan.networks import CellGenerator, CellShape, resize_generator, resnet_generator
 from models.cyclegan.train import cell_system, resize_system, resnet_system
 from pipeline.errors import BadInput, BadParams
 
@@ -28,7 +28,12 @@ class Shape:
     blocks: int
     size: int  # pixels a side of the pictures it was trained on
     cells: int  # cells a side that it draws
-    palette: int  # most colours of a picture; used by `cell`
+    palette: int | None  # most colours of a picture; the rest is used by `cell` alone
+    colours: str  # own | shared: whose palette it is
+
+    @property
+    def of_cells(self) -> CellShape:
+        return CellShape(self.factor, self.width, self.blocks, self.palette, self.colours)
 
     @property
     def factor(self) -> int:
@@ -43,10 +48,10 @@ def new_system(shape: Shape) -> System:
     """
     _check(shape)
     if shape.generator == "resnet":
-        return resnet_system(shape.width, shape.blocks)
+        return resnet_system(shape.width, shape.blocks, shape.factor)
     if shape.generator == "resize":
-        return resize_system(shape.width, shape.blocks)
-    return cell_system(shape.width, shape.blocks, shape.factor, shape.palette)
+        return resize_system(shape.width, shape.blocks, shape.factor)
+    return cell_system(shape.of_cells)
 
 
 def _check(shape: Shape) -> None:
@@ -68,7 +73,7 @@ def _empty(shape: Shape) -> nn.Module:
         return resnet_generator(width=shape.width, blocks=shape.blocks)
     if shape.generator == "resize":
         return resize_generator(width=shape.width, blocks=shape.blocks)
-    return CellGenerator(shape.factor, shape.width, shape.blocks, shape.palette)
+    return CellGenerator(shape.of_cells)
 
 
 def save(path: Path, net: nn.Module, shape: Shape) -> None:

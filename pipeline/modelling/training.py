@@ -26,7 +26,7 @@ from pipeline.seeds import derive
 
 SAVE_EVERY = 20.0  # seconds of training that a kill may cost at most; results do not depend on it
 WINDOWS = 12  # points of the learning curves per epoch
-COMMITMENT = 1.0  # weight of |free colours - palette colours|; keeps the two together, tunes nothing
+COMMITMENT = 2.0  # weight of |free colours - palette colours|; keeps the two together, tunes nothing
 CODE = [
     Path(__file__),
     Path(generators.__file__),
@@ -57,6 +57,7 @@ class Job:
         return Shape(
             generator=self.generator, width=self.params.width, blocks=self.params.blocks, size=self.resize.size,
             cells=self.resize.cells, palette=self.params.cell.palette,
+            colours="own" if self.params.cell.colours == "own" else "shared",
         )  # fmt: skip
 
     @property
@@ -66,7 +67,11 @@ class Job:
         return Recipe(
             epochs=self.epochs, images_per_epoch=self.params.images_per_epoch, batch_size=self.params.batch_size,
             lr=own.lr, decay_from=self.params.decay_from, replay=self.params.replay, ema=self.params.ema,
-            weights=Weights(cycle=own.cycle, identity=own.identity, colour=colour, palette=COMMITMENT),
+            weights=Weights(
+                cycle=own.cycle, identity=own.identity, colour=cell.colour if cell else 0.0,
+                chroma=cell.chroma if cell else 0.0, palette=COMMITMENT,
+            ),
+            identity_until=cell.identity_until if cell else 1.0, augment=cell.augment if cell else False,
             bf16=generators.pick_bf16(self.params.precision, self.device),
         )  # fmt: skip
 
@@ -125,9 +130,18 @@ class Training:
     def _trainer(self) -> Trainer:
         torch.manual_seed(self.seed)
         system = generators.new_system(self.shape)
+        self._choose_palette(system.a2b)
         for net in system.nets().values():
             net.to(self.job.device)
         return Trainer(system, self.job.recipe, self.seed)
+
+    def _choose_palette(self, net: torch.nn.Module) -> None:
+        """A palette that is shared starts from the art's own colours, or is given and stays as it is."""
+        colours = self.job.params.cell.colours
+        if isinstance(head := getattr(net, "head", None), SharedPaletteHead):
+            learned = colours == "art"
+            chosen = adaptive_palette(self.art, head.slots, self.seed) if learned else palettes.load(colours)
+            head.use(to_signed(chosen[None])[:, :, 0].T, learned=learned)
 
     def _resume(self, trainer: Trainer) -> None:
         saved = self.checkpoint.load()
