@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 
 from models.cyclegan.losses import System, Weights
+from models.cyclegan.networks import CellShape
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
 from models.images import Pixels
 from pipeline import params, seeds
@@ -35,7 +36,7 @@ from pipeline.sample import art
 
 ROOT = Path(__file__).parent.parent
 REPORT = 64, 9  # width and blocks of the report's generator
-WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=0.0, palette=1.0)
+WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=0.0, chroma=0.0, palette=1.0)
 LR, REPLAY = 2e-4, 50
 WARM_UP = 2  # steps that are not measured: memory is fetched, kernels are chosen
 PICTURES = 20_000  # in the data set whose loader is timed: what the report had
@@ -94,14 +95,14 @@ class Contestant:
 
     def system(self, cell: int) -> System:
         if self.kind == "cell":
-            return cell_system(self.width, self.blocks, cell, palette=16)
-        return {"resnet": resnet_system, "resize": resize_system}[self.kind](self.width, self.blocks)
+            return cell_system(CellShape(cell, self.width, self.blocks))
+        return {"resnet": resnet_system, "resize": resize_system}[self.kind](self.width, self.blocks, cell)
 
 
 def new_trainer(system: System, bf16: bool, steps: int, seed: int = 0) -> Trainer:
     recipe = Recipe(
         epochs=1, images_per_epoch=steps, batch_size=1, lr=LR, decay_from=1.0, replay=REPLAY, ema=0.98, weights=WEIGHTS,
-        bf16=bf16,
+        identity_until=1.0, augment=False, bf16=bf16,
     )  # fmt: skip
     return Trainer(system, recipe, seed)
 
@@ -178,7 +179,7 @@ def loader_part(size: int, cell: int, default: tuple[int, int], bf16: bool, roun
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (PICTURES, size, size, 3), dtype=np.uint8)
     native = np.ascontiguousarray(faces[:, : size // cell, : size // cell])
-    trainer = new_trainer(cell_system(*default, cell, palette=16), bf16, PICTURES)
+    trainer = new_trainer(cell_system(CellShape(cell, *default)), bf16, PICTURES)
     batches: list[tuple[Tensor, Tensor]] = []
 
     def load() -> None:
@@ -241,7 +242,7 @@ def plain_curve(faces: Pixels, works: Pixels, width: int, blocks: int, steps: in
 
 def start(width: int, blocks: int, steps: int, bf16: bool, seed: int) -> Trainer:
     torch.manual_seed(seed)
-    return new_trainer(resnet_system(width, blocks), bf16, steps, seed)
+    return new_trainer(resnet_system(width, blocks, 4), bf16, steps, seed)
 
 
 def distance(curve: list[float], other: list[float]) -> float:

@@ -8,7 +8,7 @@ Three systems of four networks:
   transposed convolutions of kernel 3 and stride 2, the very case of uneven overlap (Odena et al. 2016).
 - `resize`: the same with nearest enlargement and convolution instead.
 - `cell`: the art domain lives on its native grid of S/k x S/k cells. The generator has no upscaling half, so every
-  cell has one colour by construction, and a quantiser in the loop gives the whole picture at most K colours.
+  cell has one colour by construction, and a palette head gives the whole picture at most K colours.
 """
 
 from __future__ import annotations
@@ -297,26 +297,22 @@ def _deep_path(shallow: int, deep: int, blocks: int) -> nn.Sequential:
     )
 
 
+@torch.no_grad()
 def quantise(free: Tensor, colours: int, rounds: int = 4) -> Tensor:
     """(N, 3, n, n) -> same, each picture reduced to at most `colours` colours: the means of its own clusters.
 
     k-means in RGB, started from the cells that are farthest from each other (Gonzalez 1985), so that small accents such
-    as eyes get an entry, and a picture of K colours keeps them: no randomness. The gradient passes straight through
-    (van den Oord et al. 2017, arXiv:1711.00937, sec. 3.2).
+    as eyes get an entry, and a picture of K colours keeps them: no randomness, and no gradient.
     """
-    with torch.no_grad():
-        cells = free.flatten(2).mT  # (N, n * n, 3)
-        palette = _farthest(cells, colours)  # (N, K, 3)
-        for _ in range(rounds):
-            owner = torch.cdist(cells, palette).argmin(dim=2)  # (N, n * n)
-            mass = torch.zeros(palette.shape[:2], device=free.device).scatter_add_(
-                1, owner, torch.ones_like(cells[..., 0])
-            )
-            total = torch.zeros_like(palette).scatter_add_(1, owner[..., None].expand_as(cells), cells)
-            palette = torch.where(mass[..., None] > 0, total / mass[..., None].clamp_min(1), palette)
-        owner = torch.cdist(cells, palette).argmin(dim=2)
-        chosen = palette.gather(1, owner[..., None].expand(-1, -1, 3)).mT.reshape(free.shape)
-    return free + (chosen - free).detach() if torch.is_grad_enabled() else chosen
+    cells = free.flatten(2).mT  # (N, n * n, 3)
+    palette = _farthest(cells, colours)  # (N, K, 3)
+    for _ in range(rounds):
+        owner = torch.cdist(cells, palette).argmin(dim=2)  # (N, n * n)
+        mass = torch.zeros(palette.shape[:2], device=free.device).scatter_add_(1, owner, torch.ones_like(cells[..., 0]))
+        total = torch.zeros_like(palette).scatter_add_(1, owner[..., None].expand_as(cells), cells)
+        palette = torch.where(mass[..., None] > 0, total / mass[..., None].clamp_min(1), palette)
+    owner = torch.cdist(cells, palette).argmin(dim=2)
+    return palette.gather(1, owner[..., None].expand(-1, -1, 3)).mT.reshape(free.shape)
 
 
 def _farthest(cells: Tensor, colours: int) -> Tensor:

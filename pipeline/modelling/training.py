@@ -13,8 +13,10 @@ import torch
 from dvclive.live import Live
 
 from models.cyclegan.losses import Weights
+from models.cyclegan.networks import SharedPaletteHead
 from models.cyclegan.train import Diverged, Recipe, StepStats, Trainer
 from models.images import to_pixels, to_signed
+from pipeline.convert import palettes
 from pipeline.errors import BadInput
 from pipeline.io import Pixels, folder_digest, read_rgb, write_png
 from pipeline.manifest import write_json
@@ -54,10 +56,11 @@ class Job:
 
     @property
     def shape(self) -> Shape:
+        colours, palette = self.params.cell.colours, self.params.cell.palette
         return Shape(
             generator=self.generator, width=self.params.width, blocks=self.params.blocks, size=self.resize.size,
-            cells=self.resize.cells, palette=self.params.cell.palette,
-            colours="own" if self.params.cell.colours == "own" else "shared",
+            cells=self.resize.cells, colours="own" if colours == "own" else "shared",
+            palette=palette if colours in ("own", "art") else len(palettes.load(colours)),
         )  # fmt: skip
 
     @property
@@ -140,8 +143,9 @@ class Training:
         colours = self.job.params.cell.colours
         if isinstance(head := getattr(net, "head", None), SharedPaletteHead):
             learned = colours == "art"
-            chosen = adaptive_palette(self.art, head.slots, self.seed) if learned else palettes.load(colours)
-            head.use(to_signed(chosen[None])[:, :, 0].T, learned=learned)
+            found = palettes.adaptive_palette(self.art, head.slots, self.seed) if learned else palettes.load(colours)
+            chosen = np.resize(found, (head.slots, 3))  # art of fewer colours than that: some twice
+            head.use(to_signed(chosen[None])[:, 0].T, learned=learned)
 
     def _resume(self, trainer: Trainer) -> None:
         saved = self.checkpoint.load()
