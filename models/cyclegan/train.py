@@ -25,6 +25,7 @@ from models.cyclegan.networks import (
     resnet_generator,
 )
 from models.cyclegan.replay import Replay
+from models.cyclegan.workers import ALONE, Descent, Workers
 from models.images import Pixels, to_signed
 
 
@@ -34,7 +35,7 @@ class Recipe:
 
     epochs: int
     images_per_epoch: int  # faces, and as many artworks
-    batch_size: int
+    batch_size: int  # of all processes together
     lr: float  # Adam, betas 0.5 and 0.999 (paper, appendix 7.1: 2e-4)
     decay_from: float  # share of the epochs after which the rate falls linearly to 0 (the paper: 0.5)
     replay: int  # images in each history buffer (the paper: 50)
@@ -51,10 +52,6 @@ class StepStats:
     epoch: int  # 0-based epoch that the step belongs to
     epoch_done: bool
     losses: dict[str, float]
-
-
-class Diverged(RuntimeError):
-    """A loss is NaN or infinite."""
 
 
 def resnet_system(width: int, blocks: int) -> System:
@@ -101,14 +98,16 @@ class Trainer:
         system: the networks, already on their device.
         recipe: the numbers.
         seed: of sampling, flips and buffers (not of the initial weights).
+        workers: the processes that share every batch; their number divides its size.
     """
 
-    def __init__(self, system: System, recipe: Recipe, seed: int) -> None:
-        self.system, self.recipe, self.seed = system, recipe, seed
+    def __init__(self, system: System, recipe: Recipe, seed: int, workers: Workers = ALONE) -> None:
+        self.system, self.recipe, self.seed, self.workers = system, recipe, seed, workers
         self.step = 0
         self.device = next(system.a2b.parameters()).device
         self.opt_g = _adam(recipe.lr, system.a2b, system.b2a)
         self.opt_d = _adam(recipe.lr, system.disc_a, system.disc_b)
+        self.descend_g, self.descend_d = Descent(self.opt_g, workers), Descent(self.opt_d, workers)
         self.replay_a, self.replay_b = Replay(recipe.replay, seed), Replay(recipe.replay, seed + 1)
         self.average = copy.deepcopy(system.a2b).requires_grad_(False).eval()
 
@@ -128,7 +127,7 @@ class Trainer:
             art: domain b, uint8 (B, S, S, 3), or the native (B, n, n, 3) for `cell`; as many as there are, unpaired.
 
         Raises:
-            Diverged: a loss is not finite; the state is that of the step before.
+            Diverged: a loss is not finite, or gradients again and again; no weight has moved for it.
         """
         while self.step < self.total_steps:
             epoch, place = divmod(self.step, self.steps_per_epoch)
@@ -140,12 +139,13 @@ class Trainer:
             )
 
     def _batch(self, images: Pixels, epoch: int, place: int, domain: str) -> Tensor:
-        """The `place`-th batch of an epoch: images in a fresh order, each mirrored with probability 1/2."""
+        """Our share of an epoch's `place`-th batch: images in a fresh order, each mirrored with probability 1/2."""
         size, wanted = self.recipe.batch_size, self.steps_per_epoch * self.recipe.batch_size
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + 2 * epoch + (domain == "b"))
         rounds = [torch.randperm(len(images), generator=generator) for _ in range(-(-wanted // len(images)))]
         mirrored = torch.rand(wanted, generator=generator) < 0.5
-        here = slice(place * size, (place + 1) * size)
+        ours = self.workers.share(size)
+        here = slice(place * size + ours.start, place * size + ours.stop)
         batch = to_signed(images[torch.cat(rounds)[here].numpy()])
         return torch.where(mirrored[here, None, None, None], batch.flip(3), batch).to(self.device)
 
@@ -157,14 +157,22 @@ class Trainer:
             frozen(critics, True)
             loss: Loss = generator_loss(system, a, b, recipe.weights)
             frozen(critics, False)
-        _descend(self.opt_g, loss.total)
+        norm_g = self.descend_g(loss.total)
         with torch.autocast(a.device.type, torch.bfloat16, enabled=recipe.bf16):
-            disc_a = discriminator_loss(system.disc_a, a, self.replay_a(loss.fake_a.float()))
-            disc_b = discriminator_loss(system.disc_b, b, self.replay_b(loss.fake_b.float()))
-        _descend(self.opt_d, disc_a + disc_b)
+            disc_a = discriminator_loss(system.disc_a, a, self._replayed(self.replay_a, loss.fake_a))
+            disc_b = discriminator_loss(system.disc_b, b, self._replayed(self.replay_b, loss.fake_b))
+        norm_d = self.descend_d(disc_a + disc_b)
         self._follow()
         parts = {**loss.parts, "generators": loss.total, "disc_a": disc_a, "disc_b": disc_b}
-        return {name: float(value.detach()) for name, value in parts.items()}
+        losses = {name: value.detach().float().clone() for name, value in parts.items()}
+        self.workers.average_(list(losses.values()))
+        norms = {"gradient_generators": norm_g, "gradient_discriminators": norm_d}
+        return {name: float(value) for name, value in {**losses, **norms}.items()}
+
+    def _replayed(self, replay: Replay, fakes: Tensor) -> Tensor:
+        """What a discriminator sees of this step: every process keeps the whole history, and shows its share of it."""
+        everyone = self.workers.gather(fakes.float())
+        return replay(everyone)[self.workers.share(len(everyone))]
 
     def _set_rate(self) -> None:
         start = self.recipe.decay_from * self.total_steps
@@ -187,6 +195,8 @@ class Trainer:
             "average": self.average.state_dict(),
             "opt_g": self.opt_g.state_dict(),
             "opt_d": self.opt_d.state_dict(),
+            "descend_g": self.descend_g.state_dict(),
+            "descend_d": self.descend_d.state_dict(),
             "replay_a": self.replay_a.state_dict(),
             "replay_b": self.replay_b.state_dict(),
         }
@@ -199,17 +209,11 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.opt_g.load_state_dict(state["opt_g"])
         self.opt_d.load_state_dict(state["opt_d"])
+        self.descend_g.load_state_dict(state["descend_g"])
+        self.descend_d.load_state_dict(state["descend_d"])
         self.replay_a.load_state_dict(state["replay_a"])
         self.replay_b.load_state_dict(state["replay_b"])
 
 
 def _adam(lr: float, *nets: nn.Module) -> torch.optim.Adam:
     return torch.optim.Adam(parameters_of(*nets), lr=lr, betas=(0.5, 0.999), fused=True)
-
-
-def _descend(optimiser: torch.optim.Optimizer, total: Tensor) -> None:
-    if not bool(torch.isfinite(total)):
-        raise Diverged(f"the loss is {float(total.detach())}")
-    optimiser.zero_grad(set_to_none=True)
-    total.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()
