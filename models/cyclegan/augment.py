@@ -27,6 +27,10 @@ class Draw:
     def of(count: int, generator: torch.Generator) -> Draw:
         return Draw(torch.rand(5, count, generator=generator))
 
+    def part(self, which: slice) -> Draw:
+        """Of some of the pictures."""
+        return Draw(self.uniform[:, which])
+
     def __call__(self, pictures: Tensor, cell: int) -> Tensor:
         """(N, 3, H, W) -> same, differentiable; shifted by multiples of `cell` pixels."""
         centred = (self.uniform.to(pictures.device) - 0.5)[:, :, None, None, None]

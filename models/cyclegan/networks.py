@@ -24,7 +24,6 @@ from torch.nn import functional
 
 from models.cyclegan.layers import MirrorConv2d, TwiceConv2d
 
-
 SHARPNESS = 4.0  # of a cell's choice of a colour
 NEARNESS = 2.0  # logits lost per unit of distance between a cell's free colour and one of a shared palette
 
@@ -259,7 +258,7 @@ class SharedPaletteHead(nn.Module):
         """(N, C, n, n) and free colours (N, 3, n, n) -> the picture, and how far it is from them."""
         cells = free.flatten(2).mT  # (N, n * n, 3)
         distance = (cells[:, :, None] - self.palette).square().sum(dim=3).add(1e-6).sqrt()  # (N, n * n, K)
-        nearness = -NEARNESS * distance.mT.unflatten(2, free.shape[2:])
+        nearness = -NEARNESS * distance.mT.reshape(len(free), self.slots, *free.shape[2:])
         p = torch.softmax(SHARPNESS * (self.logits(features) + nearness), dim=1)  # (N, K, n, n)
         unsettled = (torch.einsum("nkyx,kc->ncyx", p, self.palette) - free).abs().mean()
         return Painted(torch.einsum("nkyx,kc->ncyx", _hardened(p), self.palette), unsettled)

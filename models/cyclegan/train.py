@@ -40,6 +40,7 @@ from models.cyclegan.networks import (
     resnet_generator,
 )
 from models.cyclegan.replay import Replay
+from models.cyclegan.workers import ALONE, Descent, Workers
 from models.images import Pixels, to_signed
 
 
@@ -49,7 +50,7 @@ class Recipe:
 
     epochs: int
     images_per_epoch: int  # faces, and as many artworks
-    batch_size: int
+    batch_size: int  # of all processes together
     lr: float  # Adam, betas 0.5 and 0.999 (paper, appendix 7.1: 2e-4)
     decay_from: float  # share of the epochs after which the rate falls linearly to 0 (the paper: 0.5)
     replay: int  # images in each history buffer (the paper: 50)
@@ -68,10 +69,6 @@ class StepStats:
     epoch: int  # 0-based epoch that the step belongs to
     epoch_done: bool
     losses: dict[str, float]
-
-
-class Diverged(RuntimeError):
-    """A loss is NaN or infinite."""
 
 
 def resnet_system(width: int, blocks: int, cell: int) -> System:
@@ -133,14 +130,16 @@ class Trainer:
         system: the networks, already on their device.
         recipe: the numbers.
         seed: of sampling, flips and buffers (not of the initial weights).
+        workers: the processes that share every batch; their number divides its size.
     """
 
-    def __init__(self, system: System, recipe: Recipe, seed: int) -> None:
-        self.system, self.recipe, self.seed = system, recipe, seed
+    def __init__(self, system: System, recipe: Recipe, seed: int, workers: Workers = ALONE) -> None:
+        self.system, self.recipe, self.seed, self.workers = system, recipe, seed, workers
         self.step = 0
         self.device = next(system.a2b.parameters()).device
         self.opt_g = _adam(recipe.lr, system.a2b, system.b2a)
         self.opt_d = _adam(recipe.lr, system.disc_a, system.disc_b)
+        self.descend_g, self.descend_d = Descent(self.opt_g, workers), Descent(self.opt_d, workers)
         self.replay_a, self.replay_b = Replay(recipe.replay, seed), Replay(recipe.replay, seed + 1)
         self.average = copy.deepcopy(system.a2b).requires_grad_(False).eval()
 
@@ -160,7 +159,7 @@ class Trainer:
             art: domain b, uint8 (B, S, S, 3), or the native (B, n, n, 3) for `cell`; as many as there are, unpaired.
 
         Raises:
-            Diverged: a loss is not finite; the state is that of the step before.
+            Diverged: a loss is not finite, or gradients again and again; no weight has moved for it.
         """
         while self.step < self.total_steps:
             epoch, place = divmod(self.step, self.steps_per_epoch)
@@ -172,12 +171,13 @@ class Trainer:
             )
 
     def _batch(self, images: Pixels, epoch: int, place: int, domain: str) -> Tensor:
-        """The `place`-th batch of an epoch: images in a fresh order, each mirrored with probability 1/2."""
+        """Our share of an epoch's `place`-th batch: images in a fresh order, each mirrored with probability 1/2."""
         size, wanted = self.recipe.batch_size, self.steps_per_epoch * self.recipe.batch_size
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + 2 * epoch + (domain == "b"))
         rounds = [torch.randperm(len(images), generator=generator) for _ in range(-(-wanted // len(images)))]
         mirrored = torch.rand(wanted, generator=generator) < 0.5
-        here = slice(place * size, (place + 1) * size)
+        ours = self.workers.share(size)
+        here = slice(place * size + ours.start, place * size + ours.stop)
         batch = to_signed(images[torch.cat(rounds)[here].numpy()])
         return torch.where(mirrored[here, None, None, None], batch.flip(3), batch).to(self.device)
 
@@ -187,7 +187,7 @@ class Trainer:
         critics = [system.disc_a, system.disc_b]
         self._set_rate()
         frozen(critics, True)
-        weights, looks = self._weights(), self._looks(len(a))
+        weights, looks = self._weights(), self._looks()
         with self._autocast():
             through_b = loss_through_b(system, a, b, weights, next(looks))
         _backward(through_b.total)
@@ -196,29 +196,39 @@ class Trainer:
         _backward(through_a.total)
         frozen(critics, False)
         generators = through_b.total + through_a.total
-        _descend(self.opt_g, generators)
-        old_a, old_b = self.replay_a(through_a.fake).float(), self.replay_b(through_b.fake).float()
+        norm_g = self.descend_g(generators)
+        old_a, old_b = self._replayed(self.replay_a, through_a.fake), self._replayed(self.replay_b, through_b.fake)
         with self._autocast():
             disc_a = discriminator_loss(system.disc_a, next(looks)(a), next(looks)(old_a))
             disc_b = discriminator_loss(system.disc_b, next(looks)(b), next(looks)(old_b))
         _backward(disc_a + disc_b)
-        _descend(self.opt_d, disc_a + disc_b)
+        norm_d = self.descend_d(disc_a + disc_b)
         self._follow()
         parts = {**through_b.parts, **through_a.parts, "generators": generators, "disc_a": disc_a, "disc_b": disc_b}
-        return {name: float(value.detach()) for name, value in parts.items()}
+        losses = {name: value.detach().float().clone() for name, value in parts.items()}
+        self.workers.average_(list(losses.values()))
+        norms = {"gradient_generators": norm_g, "gradient_discriminators": norm_d}
+        return {name: float(value) for name, value in {**losses, **norms}.items()}
+
+    def _replayed(self, replay: Replay, fakes: Tensor) -> Tensor:
+        """What a discriminator sees of this step: every process keeps the whole history, and shows its share of it."""
+        everyone = self.workers.gather(fakes.float())
+        return replay(everyone)[self.workers.share(len(everyone))]
 
     def _weights(self) -> Weights:
         early = self.step < self.recipe.identity_until * self.total_steps
         return self.recipe.weights if early else replace(self.recipe.weights, identity=0.0)
 
-    def _looks(self, count: int) -> Iterator[Look]:
+    def _looks(self) -> Iterator[Look]:
         """What the discriminators see in this step: of a fake b, a fake a, a real a, an old a, a real b, an old b."""
         system = self.system
         if not self.recipe.augment:
             yield from itertools.repeat(bare)
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+        generator = torch.Generator().manual_seed(-1 - self.seed * 1_000_003 - self.step)  # no seed of a batch
         for cell in (system.cell_b, system.cell, system.cell, system.cell, system.cell_b, system.cell_b):
-            yield partial(Draw.of(count, generator), cell=cell)
+            yield partial(
+                Draw.of(self.recipe.batch_size, generator).part(self.workers.share(self.recipe.batch_size)), cell=cell
+            )
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16)
@@ -244,6 +254,8 @@ class Trainer:
             "average": self.average.state_dict(),
             "opt_g": self.opt_g.state_dict(),
             "opt_d": self.opt_d.state_dict(),
+            "descend_g": self.descend_g.state_dict(),
+            "descend_d": self.descend_d.state_dict(),
             "replay_a": self.replay_a.state_dict(),
             "replay_b": self.replay_b.state_dict(),
         }
@@ -256,6 +268,8 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.opt_g.load_state_dict(state["opt_g"])
         self.opt_d.load_state_dict(state["opt_d"])
+        self.descend_g.load_state_dict(state["descend_g"])
+        self.descend_d.load_state_dict(state["descend_d"])
         self.replay_a.load_state_dict(state["replay_a"])
         self.replay_b.load_state_dict(state["replay_b"])
 
@@ -266,15 +280,3 @@ def _adam(lr: float, *nets: nn.Module) -> torch.optim.Adam:
 
 def _backward(total: Tensor) -> None:
     total.backward()  # type: ignore[no-untyped-call]
-
-
-def _descend(optimiser: torch.optim.Optimizer, total: Tensor) -> None:
-    """Move along the gradients of `total`, then forget them.
-
-    Raises:
-        Diverged: it is not finite; nothing was moved.
-    """
-    if not bool(torch.isfinite(total)):
-        raise Diverged(f"the loss is {float(total.detach())}")
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)

@@ -60,8 +60,8 @@ def test_every_generator_leaves_weights_samples_curves_and_its_facts(trained: Pa
         out = trained / "cyclegan" / name
         found = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
         assert found == [
-            "a2b.safetensors", "b2a.safetensors", "samples/epoch-001.png", "samples/epoch-002.png",
-            "samples/inputs.png", "training.json",
+            "a2b.safetensors", "activations.json", "activations.png", "b2a.safetensors", "samples/epoch-001.png",
+            "samples/epoch-002.png", "samples/inputs.png", "training.json",
         ]  # fmt: skip
         curve = (trained / "plots" / name / "plots/metrics/train/generators.tsv").read_text().splitlines()
         assert curve[0] == "step\tgenerators"

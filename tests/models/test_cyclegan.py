@@ -26,7 +26,8 @@ from models.cyclegan.networks import (
     resnet_generator,
 )
 from models.cyclegan.replay import Replay
-from models.cyclegan.train import Diverged, Recipe, Trainer, cell_system, resize_system, resnet_system
+from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
+from models.cyclegan.workers import Diverged
 from models.images import to_signed
 
 WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, chroma=3.0, palette=1.0)
