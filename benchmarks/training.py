@@ -253,9 +253,9 @@ def distance(curve: list[float], other: list[float]) -> float:
 
 
 def table(found: list[Cost], demands: list[Demand]) -> str:
-    lines = ["| contestant | CPU, s a step | wall | peak memory, MiB |", "|---|---|---|---|"]
+    lines = ["| contestant | CPU, s a step | wall | peak memory, MiB |", "|---|---|---|---|"] if found else []
     lines += [f"| {one.contestant} | {one.cpu:.3f} | {one.wall:.3f} | {one.memory:.0f} |" for one in found]
-    lines += ["", "| figure | value | demanded | |", "|---|---|---|---|"]
+    lines += [*[""] * bool(found), "| figure | value | demanded | |", "|---|---|---|---|"]
     for one in demands:
         bound = f">= {one.least:.3g}" if one.least is not None else f"<= {one.most:.3g}" if one.most else ""
         lines.append(f"| {one.what} | {one.value:.3g} | {bound} | {'' if one.met else 'MISSED'} |")
