@@ -169,6 +169,7 @@ class Cell(Section):
     colour: Weight  # L1 between 4x4-pooled cells of output and input
     chroma: Weight  # L1 between the 2x2-pooled colour differences of output and input
     augment: bool  # whether discriminators see pictures shifted by whole cells, in slightly other colours
+    critics: Annotated[int, Field(ge=4, le=256)]  # channels of the discriminators' first convolutions
     palette: Annotated[int, Field(ge=2, le=256)] | None  # most colours of a picture; null = as many as cells
     colours: str  # own = each picture's; art = one palette learned from the art; else the name of a shipped palette
 

@@ -141,6 +141,7 @@ class CellShape(NamedTuple):
     blocks: int  # residual blocks of the deep path
     palette: int | None = 16  # K, the most colours of a picture; None: as many as there are cells
     colours: str = "own"
+    critics: int = 32  # channels of the discriminators' first convolutions
 
 
 class CellGenerator(nn.Module):

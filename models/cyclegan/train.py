@@ -105,8 +105,8 @@ def cell_system(shape: CellShape) -> System:
     system = _system(
         a2b,
         CellInverse(shape.factor, max(1, shape.width // 2), max(1, shape.blocks // 2)),
-        patch_discriminator(3, 2 * shape.width, strides=(2, 2, 1)),
-        patch_discriminator(3, 2 * shape.width, strides=(1, 2)),
+        patch_discriminator(3, shape.critics, strides=(2, 2, 1)),
+        patch_discriminator(3, shape.critics, strides=(1, 2)),
         paint=a2b.paint,
         to_b=nn.AvgPool2d(shape.factor),
         to_a=nn.Upsample(scale_factor=shape.factor, mode="nearest"),
@@ -212,8 +212,8 @@ class Trainer:
 
     def _replayed(self, replay: Replay, fakes: Tensor) -> Tensor:
         """What a discriminator sees of this step: every process keeps the whole history, and shows its share of it."""
-        everyone = self.workers.gather(fakes.float())
-        return replay(everyone)[self.workers.share(len(everyone))]
+        everyone = self.workers.gather(fakes)
+        return replay(everyone)[self.workers.share(len(everyone))].float()
 
     def _weights(self) -> Weights:
         early = self.step < self.recipe.identity_until * self.total_steps

@@ -41,12 +41,12 @@ class Workers:
 
     def gather(self, images: Tensor) -> Tensor:
         """(n, C, H, W) of this process -> (n * size, C, H, W) of all, by rank; no gradient."""
-        images = images.detach().contiguous()
         if self.size == 1:
-            return images
-        parts = [torch.empty_like(images) for _ in range(self.size)]
-        distributed.all_gather(parts, images)
-        return torch.cat(parts)
+            return images.detach()
+        message = images.detach().float().contiguous()
+        parts = [torch.empty_like(message) for _ in range(self.size)]
+        distributed.all_gather(parts, message)
+        return torch.cat(parts).to(images.dtype)
 
 
 ALONE = Workers()

@@ -30,10 +30,11 @@ class Shape:
     cells: int  # cells a side that it draws
     palette: int | None  # most colours of a picture; the rest is used by `cell` alone
     colours: str  # own | shared: whose palette it is
+    critics: int  # channels of the discriminators' first convolutions
 
     @property
     def of_cells(self) -> CellShape:
-        return CellShape(self.factor, self.width, self.blocks, self.palette, self.colours)
+        return CellShape(self.factor, self.width, self.blocks, self.palette, self.colours, self.critics)
 
     @property
     def factor(self) -> int:

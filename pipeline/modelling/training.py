@@ -65,6 +65,7 @@ class Job:
             generator=self.generator, width=self.params.width, blocks=self.params.blocks, size=self.resize.size,
             cells=self.resize.cells, colours="own" if colours == "own" else "shared",
             palette=palette if colours in ("own", "art") else len(palettes.load(colours)),
+            critics=self.params.cell.critics,
         )  # fmt: skip
 
     @property

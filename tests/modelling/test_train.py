@@ -169,7 +169,9 @@ def test_pictures_of_another_size_are_named(split: Path, tmp_path: Path) -> None
 def test_sizes_that_a_generator_cannot_have_are_parameter_errors(
     generator: str, size: int, cells: int, words: str
 ) -> None:
-    shape = generators.Shape(generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4)
+    shape = generators.Shape(
+        generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4, colours="own", critics=4
+    )
     with pytest.raises(BadParams, match=words):
         generators.new_system(shape)
 
@@ -179,7 +181,9 @@ def test_sizes_that_a_generator_cannot_have_are_parameter_errors(
 )
 def test_the_smallest_sizes_allowed_can_be_trained(generator: str, size: int, cells: int) -> None:
     torch.manual_seed(0)
-    shape = generators.Shape(generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4)
+    shape = generators.Shape(
+        generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4, colours="own", critics=4
+    )
     system = generators.new_system(shape)
     drawn = system.a2b(torch.rand(1, 3, size, size))
     assert torch.isfinite(system.disc_b(drawn)).all()
