@@ -180,6 +180,7 @@ class Train(Section):
     generators: Annotated[list[Generator], Field(min_length=1)]
     width: Annotated[int, Field(ge=4, le=256)]  # channels after the first convolution (the report: 64)
     blocks: Annotated[int, Field(ge=1, le=16)]  # residual blocks (the report: 9; the paper at 128 px: 6)
+    limit: Annotated[int, Field(ge=1)] | None  # pictures of each domain; null = all of the train split
     images_per_epoch: Annotated[int, Field(ge=1)]  # faces (and as many artworks) seen in an epoch
     batch_size: Annotated[int, Field(ge=1, le=1024)]
     decay_from: Share  # share of the epochs after which the learning rate falls linearly to 0

@@ -88,7 +88,7 @@ class Job:
         return {
             "shape": asdict(self.shape), "recipe": asdict(self.recipe), "seed": self.seed,
             "threads": self.params.threads, "processes": processes, "device": self.device,
-            "samples": self.params.samples, "colours": self.params.cell.colours,
+            "samples": self.params.samples, "limit": self.params.limit, "colours": self.params.cell.colours,
             "faces": folder_digest(self.split / "faces"), "art": folder_digest(self.split / "pixel"),
         }  # fmt: skip
 
@@ -112,8 +112,8 @@ class Training:
                 f"got {job.params.batch_size}"
             )
         self.job, self.shape, self.workers = job, job.shape, workers
-        self.faces = load(job.split / "faces" / "train", job.resize.size)
-        self.art = load(job.split / "pixel" / "train", job.resize.size)
+        self.faces = load(job.split / "faces" / "train", job.resize.size)[: job.params.limit]
+        self.art = load(job.split / "pixel" / "train", job.resize.size)[: job.params.limit]
         self.on_grid = job.generator == "cell"
         if self.on_grid:
             self.art = np.ascontiguousarray(self.art[:, :: self.shape.factor, :: self.shape.factor])
