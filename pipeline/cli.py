@@ -394,6 +394,24 @@ def convert(
 
 
 @app.command()
+def activations(
+    face: Annotated[Path, typer.Argument(help="A face as PNG, opaque; best of the size of the training.")],
+    weights: Annotated[Path, typer.Option(help="Weights of a generator, or a folder of them.")] = layout.CYCLEGAN,
+    out: Annotated[Path, typer.Option("--out", help="Output folder.")] = layout.EXPORTS / "activations",
+    as_json: AsJson = False,
+) -> None:
+    """What every convolution of the trained generators makes of a face, as a figure, and where tiles arise."""
+    from pipeline.modelling import activations_command as looking
+
+    outcome = looking.run(face, weights, out, Settings.device)
+    if as_json:
+        result(outcome, as_json=True)
+        return
+    for line in looking.lines(outcome):
+        typer.echo(line)
+
+
+@app.command()
 def inspect(
     paths: Annotated[list[Path], typer.Argument(help="Images or folders.")],
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet PNG there.")] = None,

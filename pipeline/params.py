@@ -21,7 +21,7 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Weight = Annotated[float, Field(ge=0, le=1e9)]
 Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 Source = Literal["pixeljoint", "lospec", "pixiehaus"]
-Generator = Literal["resnet", "cell"]
+Generator = Literal["resnet", "resize", "cell"]
 Canvas = Literal["free", "cell"]
 Precision = Literal["auto", "fp32", "bf16"]  # auto: bf16 where the CPU or GPU has it
 
@@ -152,7 +152,7 @@ class Split(Section):
 
 
 class Resnet(Section):
-    """Losses of the report's system."""
+    """Losses of the report's system, and of `resize`."""
 
     lr: Annotated[float, Field(gt=0, le=1)]  # Adam
     cycle: Weight
@@ -165,8 +165,13 @@ class Cell(Section):
     lr: Annotated[float, Field(gt=0, le=1)]
     cycle: Weight
     identity: Weight
+    identity_until: Share  # share of the steps after which the identity loss ends, and with it a third of the work
     colour: Weight  # L1 between 4x4-pooled cells of output and input
-    palette: Annotated[int, Field(ge=2, le=256)]  # most colours of a picture
+    chroma: Weight  # L1 between the 2x2-pooled colour differences of output and input
+    augment: bool  # whether discriminators see pictures shifted by whole cells, in slightly other colours
+    critics: Annotated[int, Field(ge=4, le=256)]  # channels of the discriminators' first convolutions
+    palette: Annotated[int, Field(ge=2, le=256)] | None  # most colours of a picture; null = as many as cells
+    colours: str  # own = each picture's; art = one palette learned from the art; else the name of a shipped palette
 
 
 class Train(Section):
@@ -175,6 +180,7 @@ class Train(Section):
     generators: Annotated[list[Generator], Field(min_length=1)]
     width: Annotated[int, Field(ge=4, le=256)]  # channels after the first convolution (the report: 64)
     blocks: Annotated[int, Field(ge=1, le=16)]  # residual blocks (the report: 9; the paper at 128 px: 6)
+    limit: Annotated[int, Field(ge=1)] | None  # pictures of each domain; null = all of the train split
     images_per_epoch: Annotated[int, Field(ge=1)]  # faces (and as many artworks) seen in an epoch
     batch_size: Annotated[int, Field(ge=1, le=1024)]
     decay_from: Share  # share of the epochs after which the learning rate falls linearly to 0

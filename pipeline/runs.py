@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import time
 from collections.abc import Iterator
@@ -18,7 +19,10 @@ from pipeline.io import write_atomic
 
 @contextmanager
 def recorded(stage: str, state: Path) -> Iterator[None]:
-    """Time the block; append a line if it succeeds."""
+    """Time the block; append a line if it succeeds (of torchrun's processes the first does)."""
+    if os.environ.get("RANK", "0") != "0":
+        yield
+        return
     start = time.monotonic()
     yield
     seconds = round(time.monotonic() - start, 2)

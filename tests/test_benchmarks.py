@@ -137,6 +137,37 @@ def test_the_decoding_benchmark_measures_every_kind_of_file(tmp_path: Path) -> N
 
 
 @pytest.fixture
+def training(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import training
+
+    return training
+
+
+def test_the_training_benchmark_measures_every_contestant_and_reports(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "benchmarks" / "training.py", "--size", "32", "--scale", "4", "1"]
+    options = ["--rounds", "1", "--steps", "3", "--json", str(tmp_path / "report.json")]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stderr == ""
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [one["contestant"].split()[0] for one in report["costs"]][:3] == ["plain", "resnet", "cell"]
+    assert all(one["cpu"] > 0 and one["memory"] > 0 for one in report["costs"])
+    figures = {demand["what"]: demand for demand in report["demands"]}
+    assert [demand["least"] for demand in figures.values() if demand["least"]] == [1.6, 6.0]
+    assert figures["curve generators: ours in fp32 off plain, %"]["value"] < 0.1
+    assert done.returncode == (0 if all(demand["met"] for demand in report["demands"]) else 1)
+    assert report["setting"] in done.stdout
+
+
+def test_curves_are_compared_after_smoothing_and_missed_figures_are_said_to(training: ModuleType) -> None:
+    noise = [1.0, 3.0] * training.WINDOW
+    assert training.distance(noise, noise[::-1]) < 5
+    assert training.distance([2.2] * 50, [2.0] * 50) == pytest.approx(10)
+    demands = [training.Demand("a", 1.5, least=1.6), training.Demand("b", 0.9, most=0.9), training.Demand("c", 9.0)]
+    assert [line.endswith("MISSED |") for line in training.table([], demands).splitlines()[-3:]] == [True, False, False]
+
+
+@pytest.fixture
 def grid(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
     import grid

@@ -45,7 +45,7 @@ def changed(tmp_path: Path, key: str, value: Any) -> Path:
         ("epochs", True, ["epochs", "got True"]),
         ("grid.max_cell", 100, ["grid.max_cell", ">= 2 and <= 64", "got 100"]),
         ("train.cell.lr", 0.0, ["train.cell.lr", "> 0", "got 0.0"]),
-        ("train.generators", ["resize"], ["train.generators.0", "'resnet' or 'cell'", "got 'resize'"]),
+        ("train.generators", ["unet"], ["train.generators.0", "'resnet', 'resize' or 'cell'", "got 'unet'"]),
         ("train.generators", [], ["train.generators", "at least 1"]),
         ("flatten.backgrounds", ["red"], ["flatten.backgrounds.0", "got 'red'"]),
         ("resize.cells", 30, ["size must be a multiple of cells", "128", "30"]),

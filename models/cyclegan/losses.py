@@ -26,6 +26,7 @@ class Weights:
     cycle: float  # lambda, eq. 3; the paper: 10
     identity: float  # sec. 5.2; the paper: 0.5 * lambda
     colour: float  # L1 of 4x4-pooled cells against the input's; 0 for the report's system
+    chroma: float  # L1 of 2x2-pooled colour differences against the input's: shades may move, hues may not
     palette: float  # |free colours - palette colours|, the commitment loss
 
 
@@ -43,9 +44,19 @@ class System:
     paint: Callable[[Tensor], Painted]  # a2b with its palette's fidelity
     to_b: Callable[[Tensor], Tensor]  # a face at the size of domain b (box mean)
     to_a: Callable[[Tensor], Tensor]  # an artwork at the size of domain a (nearest)
+    cell: int  # pixels a side of a cell in domain a
+    cell_b: int  # the same in domain b; 1 where it is native
 
     def nets(self) -> dict[str, nn.Module]:
         return {"a2b": self.a2b, "b2a": self.b2a, "disc_a": self.disc_a, "disc_b": self.disc_b}
+
+
+Look = Callable[[Tensor], Tensor]
+
+
+def bare(pictures: Tensor) -> Tensor:
+    """The pictures themselves."""
+    return pictures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,8 +65,7 @@ class Loss:
 
     total: Tensor
     parts: dict[str, Tensor]
-    fake_a: Tensor
-    fake_b: Tensor
+    fake: Tensor
 
 
 def lsgan(logits: Tensor, real: bool) -> Tensor:
@@ -63,38 +73,62 @@ def lsgan(logits: Tensor, real: bool) -> Tensor:
     return (logits.float() - float(real)).square().mean()
 
 
-def generator_loss(system: System, a: Tensor, b: Tensor, weights: Weights) -> Loss:
-    """Eq. 3 and the departures above, for one batch of faces `a` and artworks `b`.
+def loss_through_b(system: System, a: Tensor, b: Tensor, weights: Weights, look: Look = bare) -> Loss:
+    """The half of eq. 3 that starts with `a2b`, and the departures above, for faces `a` and artworks `b`.
 
-    Translation and identity share one pass of each generator: all norms are per picture, so this changes no value.
+    The halves share parameters only: each can be differentiated, and its memory freed, before the other is computed.
+    Translation and identity share one pass: all norms are per picture, so this changes no value. An identity that
+    weighs nothing is not computed.
+
+    Args:
+        look: what the discriminator sees of a picture.
     """
-    drawn, unsettled = system.paint(torch.cat([a, system.to_a(b)]))
-    fake_b, same_b = drawn[: len(a)], drawn[len(a) :]
-    painted = system.b2a(torch.cat([b, system.to_b(a)]))
-    fake_a, same_a = painted[: len(b)], painted[len(b) :]
+    drawn, unsettled = system.paint(torch.cat([a, system.to_a(b)]) if weights.identity else a)
+    fake = drawn[: len(a)]
     parts = {
-        "adversarial_a2b": lsgan(system.disc_b(fake_b), real=True),
-        "adversarial_b2a": lsgan(system.disc_a(fake_a), real=True),
-        "cycle_a": functional.l1_loss(system.b2a(fake_b).float(), a),
-        "cycle_b": functional.l1_loss(system.a2b(fake_a).float(), b),
-        "identity_a": functional.l1_loss(same_a.float(), a),
-        "identity_b": functional.l1_loss(same_b.float(), b),
-        "colour": functional.l1_loss(_low_frequency(fake_b.float()), _low_frequency(system.to_b(a))),
+        "adversarial_a2b": lsgan(system.disc_b(look(fake)), real=True),
+        "cycle_a": functional.l1_loss(system.b2a(fake).float(), a),
+        "identity_b": _identity(drawn[len(a) :], b, weights),
+        "colour": functional.l1_loss(_low_frequency(fake.float()), _low_frequency(system.to_b(a))),
+        "chroma": functional.l1_loss(_colour_differences(fake.float()), _colour_differences(system.to_b(a))),
         "palette": unsettled,
     }
     total = (
         parts["adversarial_a2b"]
-        + parts["adversarial_b2a"]
-        + weights.cycle * (parts["cycle_a"] + parts["cycle_b"])
-        + weights.identity * (parts["identity_a"] + parts["identity_b"])
+        + weights.cycle * parts["cycle_a"]
+        + weights.identity * parts["identity_b"]
         + weights.colour * parts["colour"]
+        + weights.chroma * parts["chroma"]
         + weights.palette * parts["palette"]
     )
-    return Loss(total=total, parts=parts, fake_a=fake_a, fake_b=fake_b)
+    return Loss(total=total, parts=parts, fake=fake.detach())
+
+
+def loss_through_a(system: System, a: Tensor, b: Tensor, weights: Weights, look: Look = bare) -> Loss:
+    """The half of eq. 3 that starts with `b2a`; else as `loss_through_b`."""
+    painted = system.b2a(torch.cat([b, system.to_b(a)]) if weights.identity else b)
+    fake = painted[: len(b)]
+    parts = {
+        "adversarial_b2a": lsgan(system.disc_a(look(fake)), real=True),
+        "cycle_b": functional.l1_loss(system.a2b(fake).float(), b),
+        "identity_a": _identity(painted[len(b) :], a, weights),
+    }
+    total = parts["adversarial_b2a"] + weights.cycle * parts["cycle_b"] + weights.identity * parts["identity_a"]
+    return Loss(total=total, parts=parts, fake=fake.detach())
+
+
+def _identity(same: Tensor, original: Tensor, weights: Weights) -> Tensor:
+    return functional.l1_loss(same.float(), original) if weights.identity else original.new_zeros(())
 
 
 def _low_frequency(image: Tensor) -> Tensor:
     return functional.avg_pool2d(image, 4)
+
+
+def _colour_differences(image: Tensor) -> Tensor:
+    """(N, 3, n, n) -> (N, 2, n/2, n/2): red - green and yellow - blue, which a change of lightness leaves alone."""
+    red, green, blue = functional.avg_pool2d(image, 2).unbind(dim=1)
+    return torch.stack([red - green, (red + green) / 2 - blue], dim=1)
 
 
 def discriminator_loss(disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:

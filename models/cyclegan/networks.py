@@ -2,22 +2,30 @@
 
     paper -> here:  X -> a (faces)   Y -> b (pixel art)   G -> a2b   F -> b2a   D_X -> disc_a   D_Y -> disc_b
 
-Two systems of four networks:
+Three systems of four networks:
 
 - `resnet`: the students' report, row by row. Both domains are pictures of S x S pixels. Its upscaling half is made of
   transposed convolutions of kernel 3 and stride 2, the very case of uneven overlap (Odena et al. 2016).
+- `resize`: the same with nearest enlargement and convolution instead.
 - `cell`: the art domain lives on its native grid of S/k x S/k cells. The generator has no upscaling half, so every
-  cell has one colour by construction, and a quantiser in the loop gives the whole picture at most K colours.
+  cell has one colour by construction, and a palette head gives the whole picture at most K colours.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from models.cyclegan.layers import MirrorConv2d, TwiceConv2d
+
+SHARPNESS = 4.0  # of a cell's choice of a colour
+NEARNESS = 2.0  # logits lost per unit of distance between a cell's free colour and one of a shared palette
 
 
 def init_weights(module: nn.Module) -> None:
@@ -38,8 +46,8 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            _normed(nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"), channels),
-            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            _normed(MirrorConv2d(channels, channels, 3), channels),
+            MirrorConv2d(channels, channels, 3),
             nn.InstanceNorm2d(channels),
         )
 
@@ -53,18 +61,30 @@ def resnet_generator(channels: int = 3, width: int = 64, blocks: int = 9) -> nn.
 
     11,378,179 parameters at the defaults.
     """
+    return _resnet(_transposed, channels, width, blocks)
+
+
+def resize_generator(channels: int = 3, width: int = 64, blocks: int = 9) -> nn.Sequential:
+    """`resnet_generator` with nearest enlargement + convolution instead of its transposed convolutions.
+
+    The same 11,378,179 parameters: a smaller upscaling half was seen to stay at the identity.
+    """
+    return _resnet(TwiceConv2d, channels, width, blocks)
+
+
+def _resnet(twice: Callable[[int, int], nn.Module], channels: int, width: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(
-        _normed(nn.Conv2d(channels, width, 7, padding=3, padding_mode="reflect"), width),
+        _normed(MirrorConv2d(channels, width, 7), width),
         _normed(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), 2 * width),
         _normed(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), 4 * width),
         nn.Sequential(*(ResidualBlock(4 * width) for _ in range(blocks))),
-        _normed(_twice(4 * width, 2 * width), 2 * width),
-        _normed(_twice(2 * width, width), width),
-        nn.Sequential(nn.Conv2d(width, channels, 7, padding=3, padding_mode="reflect"), nn.Tanh()),
+        _normed(twice(4 * width, 2 * width), 2 * width),
+        _normed(twice(2 * width, width), width),
+        nn.Sequential(MirrorConv2d(width, channels, 7), nn.Tanh()),
     )
 
 
-def _twice(before: int, after: int) -> nn.ConvTranspose2d:
+def _transposed(before: int, after: int) -> nn.ConvTranspose2d:
     return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
 
 
@@ -109,57 +129,163 @@ class Painted(NamedTuple):
     unsettled: Tensor  # scalar: mean |free colours - palette colours|, 0 for generators without a palette
 
 
-class CellGenerator(nn.Module):
-    """Faces to native pixel art: (N, 3, S, S) -> (N, 3, S/factor, S/factor) in [-1, 1], at most `palette` colours.
+class CellShape(NamedTuple):
+    """The numbers of `CellGenerator`.
 
-    A shallow path keeps the place of every cell, a deep one at half the grid sees the whole face. Together they say
-    how each cell departs from the mean of its pixels; then the picture is reduced to its own palette (`quantise`),
-    inside the loop: discriminator, cycle and identity see only what a user will see.
-
-    Args:
-        factor: pixels a side of a cell; a power of two.
-        width: channels at full resolution.
-        blocks: residual blocks of the deep path.
-        palette: K, the most colours a picture may have. Not part of the weights: another K may be set at inference.
+    `colours` is what the palette head chooses from: "own", a palette that every picture makes of its own colours; or
+    "shared", one palette for all, a part of the weights.
     """
 
-    def __init__(self, factor: int = 4, width: int = 64, blocks: int = 6, palette: int = 16) -> None:
+    factor: int  # pixels a side of a cell; a power of two
+    width: int  # channels at full resolution
+    blocks: int  # residual blocks of the deep path
+    palette: int | None = 16  # K, the most colours of a picture; None: as many as there are cells
+    colours: str = "own"
+    critics: int = 32  # channels of the discriminators' first convolutions
+
+
+class CellGenerator(nn.Module):
+    """Faces to native pixel art: (N, 3, S, S) -> (N, 3, S/factor, S/factor) in [-1, 1], at most K colours a picture.
+
+    A shallow path keeps the place of every cell, a deep one at half the grid sees the whole face. Together they say
+    how each cell departs from the mean of its pixels, and which of K colours it takes (`PaletteHead`): discriminator,
+    cycle and identity see only what a user will see.
+
+    `palette` may be lowered at inference: the picture is then reduced further.
+    """
+
+    def __init__(self, shape: CellShape) -> None:
         super().__init__()
-        if factor < 1 or factor & (factor - 1):
-            raise ValueError(f"factor must be a power of two, got {factor}")
-        self.palette = palette
-        widths = _widths(factor, width)
+        if shape.factor < 1 or shape.factor & (shape.factor - 1):
+            raise ValueError(f"factor must be a power of two, got {shape.factor}")
+        self.palette = shape.palette
+        widths = _widths(shape.factor, shape.width)
         shallow = widths[-1]
-        deep = 2 * shallow
-        self.cell_mean = nn.AvgPool2d(factor)
+        deep = _deep_width(shallow)
+        self.cell_mean = nn.AvgPool2d(shape.factor)
         self.stem = nn.Sequential(
-            _normed(nn.Conv2d(3, width, 5, padding=2, padding_mode="reflect"), width),
+            _normed(MirrorConv2d(3, shape.width, 5), shape.width),
             *(
                 _normed(nn.Conv2d(before, after, 4, stride=2, padding=1), after)
                 for before, after in itertools.pairwise(widths)
             ),
         )
-        self.deep = _deep_path(shallow, deep, blocks)
-        self.join = _normed(nn.Conv2d(shallow + deep, shallow, 3, padding=1, padding_mode="reflect"), shallow)
-        self.departure = nn.Conv2d(shallow, 3, 3, padding=1, padding_mode="reflect")
+        self.deep = _deep_path(shallow, deep, shape.blocks)
+        self.join = _normed(MirrorConv2d(shallow + deep, shallow, 3), shallow)
+        self.departure = MirrorConv2d(shallow, 3, 3)
+        self.head = _palette_head(shallow, shape)
+
+    def start_plain(self) -> None:
+        """Untrained, its free colours are the mean of every cell: content is there from the start."""
+        nn.init.zeros_(self.departure.weight)
+        if self.head is not None:
+            self.head.start()
 
     def paint(self, x: Tensor) -> Painted:
         """The picture, and how far its colours are from the free ones."""
         features = self.stem(x)
         features = self.join(torch.cat([features, self.deep(features)], dim=1))
         with torch.autocast(x.device.type, enabled=False):  # colours need all their bits
-            departure = 2 * torch.tanh(self.departure(features.float()))
+            features = features.float()
+            departure = 2 * torch.tanh(self.departure(features))
             free = (self.cell_mean(x.float()) + departure).clamp(-1.0, 1.0)  # (N, 3, n, n)
-            picture = quantise(free, self.palette)
-            return Painted(picture, (free - picture.detach()).abs().mean())
+            if self.head is None:
+                return Painted(free, free.new_zeros(()))
+            return self.head(features, free)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.paint(x).picture
+        picture = self.paint(x).picture
+        slots = math.inf if self.head is None else self.head.slots
+        return picture if self.palette is None or self.palette >= slots else quantise(picture, self.palette)
+
+
+class PaletteHead(nn.Module):
+    """Which colour of its picture's palette each cell takes: at most K colours, by construction.
+
+    p = softmax(sharpness * logits) says how much a cell belongs to each of K slots; a slot's colour is the mean of the
+    free colours that belong to it; a cell shows the colour of its largest p. The gradient of that choice is the one of
+    p (straight through: Bengio et al. 2013, arXiv:1308.3432).
+
+    Args:
+        channels: of the features.
+        slots: K.
+    """
+
+    def __init__(self, channels: int, slots: int) -> None:
+        super().__init__()
+        self.slots = slots
+        self.logits = nn.Conv2d(channels, slots, 1)
+
+    def start(self) -> None:
+        """Slots that differ: at the usual 0.02 all colours of a picture start as one grey."""
+        nn.init.normal_(self.logits.weight, 0.0, 0.1)
+
+    def forward(self, features: Tensor, free: Tensor) -> Painted:
+        """(N, C, n, n) and free colours (N, 3, n, n) -> the picture, and how far it is from them."""
+        p = torch.softmax(SHARPNESS * self.logits(features), dim=1)  # (N, K, n, n)
+        mass = p.sum(dim=(2, 3))[..., None].clamp_min(1e-6)
+        palette = torch.einsum("nkyx,ncyx->nkc", p, free) / mass  # (N, K, 3)
+        unsettled = (torch.einsum("nkyx,nkc->ncyx", p, palette) - free).abs().mean()
+        return Painted(torch.einsum("nkyx,nkc->ncyx", _hardened(p), palette), unsettled)
+
+
+class SharedPaletteHead(nn.Module):
+    """Which colour of one palette, the same for all pictures, each cell takes; the palette is learned or given.
+
+    A cell prefers the colour that is nearest to its free one, as far as the features do not speak against it.
+
+    Args:
+        channels: of the features.
+        slots: K colours; set them with `use` before training.
+    """
+
+    def __init__(self, channels: int, slots: int) -> None:
+        super().__init__()
+        self.slots = slots
+        self.logits = nn.Conv2d(channels, slots, 1)
+        self.palette = nn.Parameter(torch.rand(slots, 3) * 2 - 1)  # (K, 3) in [-1, 1]
+
+    def start(self) -> None:
+        """An untrained head takes the nearest colour."""
+        nn.init.zeros_(self.logits.weight)
+
+    def use(self, palette: Tensor, *, learned: bool) -> None:
+        """Start from this palette, (K, 3) in [-1, 1], and learn it further or leave it as it is."""
+        with torch.no_grad():
+            self.palette.copy_(palette)
+        self.palette.requires_grad_(learned)
+
+    def forward(self, features: Tensor, free: Tensor) -> Painted:
+        """(N, C, n, n) and free colours (N, 3, n, n) -> the picture, and how far it is from them."""
+        cells = free.flatten(2).mT  # (N, n * n, 3)
+        distance = (cells[:, :, None] - self.palette).square().sum(dim=3).add(1e-6).sqrt()  # (N, n * n, K)
+        nearness = -NEARNESS * distance.mT.reshape(len(free), self.slots, *free.shape[2:])
+        p = torch.softmax(SHARPNESS * (self.logits(features) + nearness), dim=1)  # (N, K, n, n)
+        unsettled = (torch.einsum("nkyx,kc->ncyx", p, self.palette) - free).abs().mean()
+        return Painted(torch.einsum("nkyx,kc->ncyx", _hardened(p), self.palette), unsettled)
+
+
+def _palette_head(channels: int, shape: CellShape) -> PaletteHead | SharedPaletteHead | None:
+    if shape.palette is None:
+        return None
+    if shape.colours == "own":
+        return PaletteHead(channels, shape.palette)
+    return SharedPaletteHead(channels, shape.palette)
+
+
+def _hardened(p: Tensor) -> Tensor:
+    """(N, K, n, n): 1 at the largest of dim 1, else 0, with the gradient of `p`."""
+    hard = functional.one_hot(p.argmax(dim=1), p.shape[1]).movedim(-1, 1).to(p.dtype)
+    return p + (hard - p).detach() if torch.is_grad_enabled() else hard
 
 
 def _widths(factor: int, width: int) -> list[int]:
     """Channels at full resolution and after every halving: doubled twice at most."""
     return [width * 2 ** min(step, 2) for step in range(factor.bit_length())]
+
+
+def _deep_width(shallow: int) -> int:
+    return 3 * shallow // 2
 
 
 def _deep_path(shallow: int, deep: int, blocks: int) -> nn.Sequential:
@@ -171,26 +297,22 @@ def _deep_path(shallow: int, deep: int, blocks: int) -> nn.Sequential:
     )
 
 
+@torch.no_grad()
 def quantise(free: Tensor, colours: int, rounds: int = 4) -> Tensor:
     """(N, 3, n, n) -> same, each picture reduced to at most `colours` colours: the means of its own clusters.
 
     k-means in RGB, started from the cells that are farthest from each other (Gonzalez 1985), so that small accents such
-    as eyes get an entry, and a picture of K colours keeps them: no randomness. The gradient passes straight through
-    (van den Oord et al. 2017, arXiv:1711.00937, sec. 3.2).
+    as eyes get an entry, and a picture of K colours keeps them: no randomness, and no gradient.
     """
-    with torch.no_grad():
-        cells = free.flatten(2).mT  # (N, n * n, 3)
-        palette = _farthest(cells, colours)  # (N, K, 3)
-        for _ in range(rounds):
-            owner = torch.cdist(cells, palette).argmin(dim=2)  # (N, n * n)
-            mass = torch.zeros(palette.shape[:2], device=free.device).scatter_add_(
-                1, owner, torch.ones_like(cells[..., 0])
-            )
-            total = torch.zeros_like(palette).scatter_add_(1, owner[..., None].expand_as(cells), cells)
-            palette = torch.where(mass[..., None] > 0, total / mass[..., None].clamp_min(1), palette)
-        owner = torch.cdist(cells, palette).argmin(dim=2)
-        chosen = palette.gather(1, owner[..., None].expand(-1, -1, 3)).mT.reshape(free.shape)
-    return free + (chosen - free).detach() if torch.is_grad_enabled() else chosen
+    cells = free.flatten(2).mT  # (N, n * n, 3)
+    palette = _farthest(cells, colours)  # (N, K, 3)
+    for _ in range(rounds):
+        owner = torch.cdist(cells, palette).argmin(dim=2)  # (N, n * n)
+        mass = torch.zeros(palette.shape[:2], device=free.device).scatter_add_(1, owner, torch.ones_like(cells[..., 0]))
+        total = torch.zeros_like(palette).scatter_add_(1, owner[..., None].expand_as(cells), cells)
+        palette = torch.where(mass[..., None] > 0, total / mass[..., None].clamp_min(1), palette)
+    owner = torch.cdist(cells, palette).argmin(dim=2)
+    return palette.gather(1, owner[..., None].expand(-1, -1, 3)).mT.reshape(free.shape)
 
 
 def _farthest(cells: Tensor, colours: int) -> Tensor:
@@ -215,20 +337,14 @@ class CellInverse(nn.Module):
         super().__init__()
         widths = _widths(factor, width)[::-1]
         shallow = widths[0]
-        deep = 2 * shallow
-        self.stem = _normed(nn.Conv2d(3, shallow, 5, padding=2, padding_mode="reflect"), shallow)
+        deep = _deep_width(shallow)
+        self.stem = _normed(MirrorConv2d(3, shallow, 5), shallow)
         self.deep = _deep_path(shallow, deep, blocks)
-        self.join = _normed(nn.Conv2d(shallow + deep, shallow, 3, padding=1, padding_mode="reflect"), shallow)
+        self.join = _normed(MirrorConv2d(shallow + deep, shallow, 3), shallow)
         self.enlarge = nn.Sequential(
-            *(
-                nn.Sequential(
-                    nn.Upsample(scale_factor=2, mode="nearest"),
-                    _normed(nn.Conv2d(before, after, 3, padding=1, padding_mode="reflect"), after),
-                )
-                for before, after in itertools.pairwise(widths)
-            )
+            *(_normed(TwiceConv2d(before, after), after) for before, after in itertools.pairwise(widths))
         )
-        self.head = nn.Sequential(nn.Conv2d(widths[-1], 3, 5, padding=2, padding_mode="reflect"), nn.Tanh())
+        self.head = nn.Sequential(MirrorConv2d(widths[-1], 3, 5), nn.Tanh())
 
     def forward(self, x: Tensor) -> Tensor:
         features = self.stem(x)

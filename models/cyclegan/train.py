@@ -7,24 +7,40 @@ which is stopped and loaded again goes on bit for bit as if it had never stopped
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from models.cyclegan.losses import Loss, System, Weights, discriminator_loss, frozen, generator_loss, parameters_of
+from models.cyclegan.augment import Draw
+from models.cyclegan.losses import (
+    Look,
+    System,
+    Weights,
+    bare,
+    discriminator_loss,
+    frozen,
+    loss_through_a,
+    loss_through_b,
+    parameters_of,
+)
 from models.cyclegan.networks import (
     CellGenerator,
     CellInverse,
+    CellShape,
     Painted,
     init_weights,
     patch_discriminator,
     report_discriminator,
+    resize_generator,
     resnet_generator,
 )
 from models.cyclegan.replay import Replay
+from models.cyclegan.workers import ALONE, Descent, Workers
 from models.images import Pixels, to_signed
 
 
@@ -34,12 +50,14 @@ class Recipe:
 
     epochs: int
     images_per_epoch: int  # faces, and as many artworks
-    batch_size: int
+    batch_size: int  # of all processes together
     lr: float  # Adam, betas 0.5 and 0.999 (paper, appendix 7.1: 2e-4)
     decay_from: float  # share of the epochs after which the rate falls linearly to 0 (the paper: 0.5)
     replay: int  # images in each history buffer (the paper: 50)
     ema: float  # decay of the averaged a2b weights; 0 = the last weights (Yazici et al. 2019)
     weights: Weights
+    identity_until: float  # share of the steps after which the identity loss, and its cost, are gone (the paper: 1)
+    augment: bool  # whether discriminators see pictures moved by cells and in other colours (Zhao et al. 2020)
     bf16: bool  # autocast; norms and losses stay in fp32
 
 
@@ -53,38 +71,49 @@ class StepStats:
     losses: dict[str, float]
 
 
-class Diverged(RuntimeError):
-    """A loss is NaN or infinite."""
+def resnet_system(width: int, blocks: int, cell: int) -> System:
+    """The report's four networks; both domains are S x S pictures with cells of `cell` pixels."""
+    return _picture_system(partial(resnet_generator, width=width, blocks=blocks), width, cell)
 
 
-def resnet_system(width: int, blocks: int) -> System:
-    """The report's four networks; both domains are S x S pictures."""
-    a2b, b2a = resnet_generator(width=width, blocks=blocks), resnet_generator(width=width, blocks=blocks)
-    disc_a, disc_b = report_discriminator(width=width), report_discriminator(width=width)
+def resize_system(width: int, blocks: int, cell: int) -> System:
+    """The report's system without its transposed convolutions."""
+    return _picture_system(partial(resize_generator, width=width, blocks=blocks), width, cell)
+
+
+def _picture_system(generator: Callable[[], nn.Module], width: int, cell: int) -> System:
+    a2b, b2a = generator(), generator()
     return _system(
         a2b,
         b2a,
-        disc_a,
-        disc_b,
+        report_discriminator(width=width),
+        report_discriminator(width=width),
         paint=lambda a: Painted(a2b(a), torch.zeros(())),
         to_b=nn.Identity(),
         to_a=nn.Identity(),
+        cell=cell,
+        cell_b=cell,
     )
 
 
-def cell_system(width: int, blocks: int, factor: int, palette: int) -> System:
-    """`CellGenerator`, its inverse, and discriminators with small receptive fields; domain b is native."""
-    a2b = CellGenerator(factor, width, blocks, palette)
+def cell_system(shape: CellShape) -> System:
+    """`CellGenerator`, its inverse, and discriminators with small receptive fields; domain b is native.
+
+    The inverse has half the channels and blocks: it only has to say which face an artwork could have been.
+    """
+    a2b = CellGenerator(shape)
     system = _system(
         a2b,
-        CellInverse(factor, width, blocks),
-        patch_discriminator(3, 2 * width, strides=(2, 2, 1)),
-        patch_discriminator(3, 2 * width, strides=(1, 2)),
+        CellInverse(shape.factor, max(1, shape.width // 2), max(1, shape.blocks // 2)),
+        patch_discriminator(3, shape.critics, strides=(2, 2, 1)),
+        patch_discriminator(3, shape.critics, strides=(1, 2)),
         paint=a2b.paint,
-        to_b=nn.AvgPool2d(factor),
-        to_a=nn.Upsample(scale_factor=factor, mode="nearest"),
+        to_b=nn.AvgPool2d(shape.factor),
+        to_a=nn.Upsample(scale_factor=shape.factor, mode="nearest"),
+        cell=shape.factor,
+        cell_b=1,
     )
-    nn.init.zeros_(a2b.departure.weight)  # untrained, it draws the mean of every cell: content is there from the start
+    a2b.start_plain()
     return system
 
 
@@ -101,14 +130,16 @@ class Trainer:
         system: the networks, already on their device.
         recipe: the numbers.
         seed: of sampling, flips and buffers (not of the initial weights).
+        workers: the processes that share every batch; their number divides its size.
     """
 
-    def __init__(self, system: System, recipe: Recipe, seed: int) -> None:
-        self.system, self.recipe, self.seed = system, recipe, seed
+    def __init__(self, system: System, recipe: Recipe, seed: int, workers: Workers = ALONE) -> None:
+        self.system, self.recipe, self.seed, self.workers = system, recipe, seed, workers
         self.step = 0
         self.device = next(system.a2b.parameters()).device
         self.opt_g = _adam(recipe.lr, system.a2b, system.b2a)
         self.opt_d = _adam(recipe.lr, system.disc_a, system.disc_b)
+        self.descend_g, self.descend_d = Descent(self.opt_g, workers), Descent(self.opt_d, workers)
         self.replay_a, self.replay_b = Replay(recipe.replay, seed), Replay(recipe.replay, seed + 1)
         self.average = copy.deepcopy(system.a2b).requires_grad_(False).eval()
 
@@ -128,7 +159,7 @@ class Trainer:
             art: domain b, uint8 (B, S, S, 3), or the native (B, n, n, 3) for `cell`; as many as there are, unpaired.
 
         Raises:
-            Diverged: a loss is not finite; the state is that of the step before.
+            Diverged: a loss is not finite, or gradients again and again; no weight has moved for it.
         """
         while self.step < self.total_steps:
             epoch, place = divmod(self.step, self.steps_per_epoch)
@@ -140,31 +171,67 @@ class Trainer:
             )
 
     def _batch(self, images: Pixels, epoch: int, place: int, domain: str) -> Tensor:
-        """The `place`-th batch of an epoch: images in a fresh order, each mirrored with probability 1/2."""
+        """Our share of an epoch's `place`-th batch: images in a fresh order, each mirrored with probability 1/2."""
         size, wanted = self.recipe.batch_size, self.steps_per_epoch * self.recipe.batch_size
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + 2 * epoch + (domain == "b"))
         rounds = [torch.randperm(len(images), generator=generator) for _ in range(-(-wanted // len(images)))]
         mirrored = torch.rand(wanted, generator=generator) < 0.5
-        here = slice(place * size, (place + 1) * size)
+        ours = self.workers.share(size)
+        here = slice(place * size + ours.start, place * size + ours.stop)
         batch = to_signed(images[torch.cat(rounds)[here].numpy()])
         return torch.where(mirrored[here, None, None, None], batch.flip(3), batch).to(self.device)
 
     def _train_step(self, a: Tensor, b: Tensor) -> dict[str, float]:
-        system, recipe = self.system, self.recipe
-        self._set_rate()
+        """One step of both sides. Each graph is freed before the next one grows, and each side's gradients after it."""
+        system = self.system
         critics = [system.disc_a, system.disc_b]
-        with torch.autocast(a.device.type, torch.bfloat16, enabled=recipe.bf16):
-            frozen(critics, True)
-            loss: Loss = generator_loss(system, a, b, recipe.weights)
-            frozen(critics, False)
-        _descend(self.opt_g, loss.total)
-        with torch.autocast(a.device.type, torch.bfloat16, enabled=recipe.bf16):
-            disc_a = discriminator_loss(system.disc_a, a, self.replay_a(loss.fake_a.float()))
-            disc_b = discriminator_loss(system.disc_b, b, self.replay_b(loss.fake_b.float()))
-        _descend(self.opt_d, disc_a + disc_b)
+        self._set_rate()
+        frozen(critics, True)
+        weights, looks = self._weights(), self._looks()
+        with self._autocast():
+            through_b = loss_through_b(system, a, b, weights, next(looks))
+        _backward(through_b.total)
+        with self._autocast():
+            through_a = loss_through_a(system, a, b, weights, next(looks))
+        _backward(through_a.total)
+        frozen(critics, False)
+        generators = through_b.total + through_a.total
+        norm_g = self.descend_g(generators)
+        old_a, old_b = self._replayed(self.replay_a, through_a.fake), self._replayed(self.replay_b, through_b.fake)
+        with self._autocast():
+            disc_a = discriminator_loss(system.disc_a, next(looks)(a), next(looks)(old_a))
+            disc_b = discriminator_loss(system.disc_b, next(looks)(b), next(looks)(old_b))
+        _backward(disc_a + disc_b)
+        norm_d = self.descend_d(disc_a + disc_b)
         self._follow()
-        parts = {**loss.parts, "generators": loss.total, "disc_a": disc_a, "disc_b": disc_b}
-        return {name: float(value.detach()) for name, value in parts.items()}
+        parts = {**through_b.parts, **through_a.parts, "generators": generators, "disc_a": disc_a, "disc_b": disc_b}
+        losses = {name: value.detach().float().clone() for name, value in parts.items()}
+        self.workers.average_(list(losses.values()))
+        norms = {"gradient_generators": norm_g, "gradient_discriminators": norm_d}
+        return {name: float(value) for name, value in {**losses, **norms}.items()}
+
+    def _replayed(self, replay: Replay, fakes: Tensor) -> Tensor:
+        """What a discriminator sees of this step: every process keeps the whole history, and shows its share of it."""
+        everyone = self.workers.gather(fakes)
+        return replay(everyone)[self.workers.share(len(everyone))].float()
+
+    def _weights(self) -> Weights:
+        early = self.step < self.recipe.identity_until * self.total_steps
+        return self.recipe.weights if early else replace(self.recipe.weights, identity=0.0)
+
+    def _looks(self) -> Iterator[Look]:
+        """What the discriminators see in this step: of a fake b, a fake a, a real a, an old a, a real b, an old b."""
+        system = self.system
+        if not self.recipe.augment:
+            yield from itertools.repeat(bare)
+        generator = torch.Generator().manual_seed(-1 - self.seed * 1_000_003 - self.step)  # no seed of a batch
+        for cell in (system.cell_b, system.cell, system.cell, system.cell, system.cell_b, system.cell_b):
+            yield partial(
+                Draw.of(self.recipe.batch_size, generator).part(self.workers.share(self.recipe.batch_size)), cell=cell
+            )
+
+    def _autocast(self) -> torch.autocast:
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16)
 
     def _set_rate(self) -> None:
         start = self.recipe.decay_from * self.total_steps
@@ -187,6 +254,8 @@ class Trainer:
             "average": self.average.state_dict(),
             "opt_g": self.opt_g.state_dict(),
             "opt_d": self.opt_d.state_dict(),
+            "descend_g": self.descend_g.state_dict(),
+            "descend_d": self.descend_d.state_dict(),
             "replay_a": self.replay_a.state_dict(),
             "replay_b": self.replay_b.state_dict(),
         }
@@ -199,6 +268,8 @@ class Trainer:
         self.average.load_state_dict(state["average"])
         self.opt_g.load_state_dict(state["opt_g"])
         self.opt_d.load_state_dict(state["opt_d"])
+        self.descend_g.load_state_dict(state["descend_g"])
+        self.descend_d.load_state_dict(state["descend_d"])
         self.replay_a.load_state_dict(state["replay_a"])
         self.replay_b.load_state_dict(state["replay_b"])
 
@@ -207,9 +278,5 @@ def _adam(lr: float, *nets: nn.Module) -> torch.optim.Adam:
     return torch.optim.Adam(parameters_of(*nets), lr=lr, betas=(0.5, 0.999), fused=True)
 
 
-def _descend(optimiser: torch.optim.Optimizer, total: Tensor) -> None:
-    if not bool(torch.isfinite(total)):
-        raise Diverged(f"the loss is {float(total.detach())}")
-    optimiser.zero_grad(set_to_none=True)
+def _backward(total: Tensor) -> None:
     total.backward()  # type: ignore[no-untyped-call]
-    optimiser.step()

@@ -13,21 +13,13 @@ from numpy.typing import NDArray
 from pipeline.colour import distinct, nearest_indices, to_oklab
 from pipeline.convert import palettes
 from pipeline.io import Pixels
-
-Grid = tuple[int, int]  # rows, columns
+from pipeline.pooling import Grid, box, cell_sums
 
 
 def nearest(rgb: Pixels, grid: Grid) -> Pixels:
     """The pixel at the centre of each cell: nearest-neighbour shrinking."""
     rows, columns = (_centres(length, cells) for length, cells in zip(rgb.shape[:2], grid, strict=True))
     return rgb[rows][:, columns]
-
-
-def box(rgb: Pixels, grid: Grid) -> Pixels:
-    """The mean colour of each cell, in sRGB levels, rounded."""
-    sums = np.stack([cell_sums(rgb[..., channel], grid) for channel in range(3)], axis=-1)
-    area = cell_sums(np.ones(rgb.shape[:2], np.uint8), grid)[..., None]
-    return ((sums + area // 2) // area).astype(np.uint8)
 
 
 def box_palette(rgb: Pixels, grid: Grid, *, colours: int, seed: int) -> Pixels:
@@ -64,20 +56,5 @@ def enlarge(native: Pixels, factor: int) -> Pixels:
     return native.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def cell_sums(plane: NDArray[np.uint8] | NDArray[np.bool_], grid: Grid) -> NDArray[np.int64]:
-    """Sum of (H, W) over each cell -> (rows, columns)."""
-    integral = np.zeros((plane.shape[0] + 1, plane.shape[1] + 1), np.int64)
-    integral[1:, 1:] = plane.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
-    (top, bottom), (left, right) = (_bounds(n, cells) for n, cells in zip(plane.shape, grid, strict=True))
-    band = integral[bottom] - integral[top]
-    return np.asarray(band[:, right] - band[:, left])
-
-
 def _centres(length: int, cells: int) -> NDArray[np.intp]:
     return (2 * np.arange(cells) + 1) * length // (2 * cells)
-
-
-def _bounds(length: int, cells: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """First pixel, and one past the last, of each cell."""
-    steps = np.arange(cells + 1)
-    return steps[:-1] * length // cells, -(-steps[1:] * length // cells)

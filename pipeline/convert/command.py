@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 
 from pipeline.convert import palettes, pictures
-from pipeline.convert.baselines import Grid
 from pipeline.convert.pictures import Method
 from pipeline.errors import BadInput
 from pipeline.io import Pixels
+from pipeline.pooling import Grid
 
 raise_for_failures = pictures.raise_for_failures
 

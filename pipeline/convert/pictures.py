@@ -18,11 +18,11 @@ from scipy.ndimage import distance_transform_edt
 
 from pipeline import io
 from pipeline.convert import baselines, palettes
-from pipeline.convert.baselines import Grid
 from pipeline.errors import BadInput
 from pipeline.io import Pixels
 from pipeline.manifest import Row, tally
 from pipeline.pictures import first_frame
+from pipeline.pooling import Grid, cell_sums
 
 Method = Callable[[Pixels, Grid], Pixels]  # uint8 (H, W, 3), (rows, columns) -> uint8 (rows, columns, 3)
 Cells = int | Grid  # cells along the longest side, aspect ratio kept; or exactly (rows, columns)
@@ -137,8 +137,8 @@ def to_native(rgba: Pixels, method: Method, cells: Cells) -> Pixels:
         raise Unfit("transparent", "no opaque pixel")
     rows, columns = distance_transform_edt(~opaque, return_distances=False, return_indices=True)
     native = method(np.ascontiguousarray(rgba[rows, columns, :3]), grid)
-    area = baselines.cell_sums(np.ones(opaque.shape, bool), grid)
-    covered = 2 * baselines.cell_sums(opaque, grid) >= area
+    area = cell_sums(np.ones(opaque.shape, bool), grid)
+    covered = 2 * cell_sums(opaque, grid) >= area
     alpha = np.where(covered, 255, 0).astype(np.uint8)[..., None]
     return np.where(alpha > 0, np.concatenate([native, alpha], axis=-1), 0).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""Metrics of sets of pictures: collapse, kept content, and the distance of small patterns from real pixel art."""
+"""Metrics of sets of pictures: kept content, and the distance of small patterns from real pixel art."""
 
 from __future__ import annotations
 
@@ -8,27 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.colour import to_oklab
-from pipeline.convert.baselines import box
-from pipeline.evaluate.metrics import LUMA, Array
+from pipeline.evaluate.metrics import Array
 from pipeline.io import Pixels
-
-POOLED = (8, 8)
-
-
-def spread(pictures: Sequence[Pixels]) -> float:
-    """Mean distance between all pairs of two or more pictures, in 8x8 pooled sRGB levels."""
-    flat = np.stack([box(picture, POOLED).astype(np.float64).ravel() for picture in pictures])
-    distances = [np.sqrt(((flat[i + 1 :] - flat[i]) ** 2).sum(axis=1)) for i in range(len(flat) - 1)]
-    return float(np.concatenate(distances).mean())
-
-
-def spread_ratio(outputs: Sequence[Pixels], inputs: Sequence[Pixels]) -> float:
-    """Spread of the outputs over the spread of their own inputs; below 0.3 is collapse (everything one picture).
-
-    Inputs that do not differ at all give 0.
-    """
-    of_inputs = spread(inputs)
-    return spread(outputs) / of_inputs if of_inputs > 0 else 0.0
+from pipeline.pooling import box
+from pipeline.tiles import LUMA
+from pipeline.variety import POOLED
 
 
 def retrieval(outputs: Sequence[Pixels], inputs: Sequence[Pixels], own: Sequence[int]) -> float:

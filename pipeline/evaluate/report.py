@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline import io
 from pipeline.errors import BadInput
-from pipeline.evaluate import card, charts, funnel, provenance, showcase, verdicts
+from pipeline.evaluate import card, charts, funnel, provenance, showcase, training, verdicts
 from pipeline.evaluate.thumbnails import Thumbnail, strip
 from pipeline.manifest import Row
 from pipeline.params import Params
@@ -67,6 +67,7 @@ def render(root: Path, params: Params) -> str:
         **_pictures(root, rows, params.evaluate.show),
         **_funnel(root / "data"),
         **learning_curves(root / "plots" / "train"),
+        **training.looks(root / "artifacts" / "cyclegan"),
         "epochs": epochs(root / "artifacts" / "cyclegan"),
         "origins": provenance.origins(rows),
         "digests": provenance.digests(root),

@@ -23,6 +23,9 @@ from pipeline.evaluate import distribution, metrics
 from pipeline.evaluate.targets import targets
 from pipeline.io import Pixels
 from pipeline.params import Evaluate, Resize
+from pipeline.pooling import Grid
+from pipeline.tiles import comb_db
+from pipeline.variety import spread_ratio
 
 Pictures = dict[str, Pixels]  # id, in sorted order -> uint8 (size, size, 3)
 Scores = dict[str, float]
@@ -103,7 +106,7 @@ def baseline_pictures(bench: Bench) -> dict[str, Pictures]:
     """The trivial methods over all test faces, at full size."""
     grid = (bench.resize.cells, bench.resize.cells)
     colours, seed = bench.params.palette, bench.seed
-    methods: dict[str, Callable[[Pixels, baselines.Grid], Pixels]] = {
+    methods: dict[str, Callable[[Pixels, Grid], Pixels]] = {
         "nearest": baselines.nearest,
         "box_palette": partial(baselines.box_palette, colours=colours, seed=seed),
         "majority_palette": partial(baselines.majority_palette, colours=colours, seed=seed),
@@ -123,7 +126,7 @@ def measure(outputs: Pictures, real: Patterns, bench: Bench) -> Scores:
     own = [place[key] for key in sorted(outputs)]
     scores["retrieval"] = distribution.retrieval(made, list(bench.faces.values()), own)
     if len(made) > 1:
-        scores["spread_ratio"] = distribution.spread_ratio(made, [bench.faces[key] for key in sorted(outputs)])
+        scores["spread_ratio"] = spread_ratio(made, [bench.faces[key] for key in sorted(outputs)])
     return scores | _distances(_patterns(made, "made", bench), real)
 
 
@@ -144,7 +147,7 @@ def _of_pictures(pictures: Sequence[Pixels], bench: Bench) -> Scores:
     return {
         "n": len(pictures),
         "grid_alignment": _mean(metrics.grid_alignment(picture, bench.cell) for picture in pictures),
-        "comb_db": _mean(metrics.comb_db(picture, bench.cell) for picture in pictures),
+        "comb_db": _mean(comb_db(picture, bench.cell) for picture in pictures),
         "cell_residual": _mean(metrics.cell_residual(picture, bench.cell) for picture in pictures),
         "n99": _mean(metrics.colours_covering(picture) for picture in pictures),
         "effective_palette": _mean(metrics.effective_palette(picture) for picture in pictures),

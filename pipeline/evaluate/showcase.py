@@ -18,6 +18,7 @@ NAMES = {
     "style_free": ("style transfer", "Gatys et al.: every pixel is free."),
     "style_cell": ("style, cell canvas", "Style transfer whose canvas has one colour per cell."),
     "cyclegan_resnet": ("CycleGAN resnet", "The usual generator, with transposed convolutions: the baseline to beat."),
+    "cyclegan_resize": ("CycleGAN resize", "The same with nearest enlargement and convolution instead."),
     "cyclegan_cell": ("CycleGAN cell", "Our generator without an upscaling half: one palette colour per cell."),
     "real": ("real pixel art", "Artworks of the test split, for reference; their distance is half against half."),
 }

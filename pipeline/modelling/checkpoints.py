@@ -1,13 +1,27 @@
-"""State of a training that was not finished: outside DVC's outputs, keyed by all that decides its result."""
+"""State of a training that was not finished: outside DVC's outputs, keyed by all that decides its result.
+
+    .state/train/<fingerprint>.lock            held by the process that trains
+    .state/train/<fingerprint>/checkpoint.pt   the last state; plain data, `torch.load(..., weights_only=True)` reads it
+    .state/train/<fingerprint>/previous.pt     the one before: what a power cut may leave of the last is not a state
+    .state/train/<fingerprint>/samples/        pictures after every epoch
+    .state/train/<fingerprint>/live/           DVCLive's curves while it runs
+
+A finished training removes its folder. One that was given up stays until KEPT others were begun after it, or until
+`facetopix clean` empties the state.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import logging
 import os
+import platform
 import shutil
+import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,29 +29,49 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from pipeline import code
 from pipeline.errors import BadInput
 
+logger = logging.getLogger(__name__)
+
 PATIENCE = 30.0
+KEPT = 4  # unfinished trainings of other fingerprints
 
 
-def fingerprint(facts: Mapping[str, Any], code: list[Path]) -> str:
-    """First 16 hex digits of a digest over facts, source files and the versions of what computes."""
-    sources = [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(code)]
-    versions = {name: version(name) for name in ("numpy", "pillow", "torch")}
-    text = json.dumps([facts, sources, versions], sort_keys=True, default=str)
+def fingerprint(facts: Mapping[str, Any], module: str) -> str:
+    """First 16 hex digits of a digest over facts, the code, the versions of what computes, and the kind of machine.
+
+    Args:
+        facts: what the result depends on besides.
+        module: dotted name; its source counts, and that of every module of ours that it imports.
+    """
+    versions = [platform.python_version(), *(version(name) for name in ("numpy", "pillow", "torch"))]
+    machine = [platform.machine(), torch.backends.cpu.get_cpu_capability()]
+    if facts.get("device") == "cuda":
+        machine.append(torch.cuda.get_device_name())
+    text = json.dumps([facts, code.digest(module), versions, machine], sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Checkpoint:
-    """One folder of `.state/train/`, with a checkpoint and the sample pictures made so far."""
+    """One folder of `.state/train/`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.samples = folder / "samples"
+        self.live = folder / "live"
 
     @property
     def file(self) -> Path:
         return self.folder / "checkpoint.pt"
+
+    @property
+    def previous(self) -> Path:
+        return self.folder / "previous.pt"
+
+    @property
+    def lock(self) -> FileLock:
+        return FileLock(self.folder.with_suffix(".lock"))
 
     @contextmanager
     def locked(self, patience: float = PATIENCE) -> Iterator[None]:
@@ -50,39 +84,96 @@ class Checkpoint:
             BadInput: another process holds the lock.
         """
         self.samples.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.folder.with_suffix(".lock"))
         try:
-            with lock.acquire(timeout=patience):
+            with self.lock.acquire(timeout=patience):
                 yield
         except Timeout as error:
             raise BadInput(f"{self.folder}: another process is training this very thing; wait for it to end") from error
 
     def save(self, state: dict[str, Any]) -> None:
-        """Durable before it replaces the previous one: a kill at any moment leaves one whole checkpoint."""
+        """Durable before it replaces the previous one: a kill at any moment leaves a whole checkpoint."""
         partial = self.file.with_suffix(".partial")
         with partial.open("wb") as file:
             torch.save(state, file)
             file.flush()
             os.fsync(file.fileno())
+        if self.file.exists():
+            self.file.replace(self.previous)
         partial.replace(self.file)
+        _sync(self.folder)
 
     def load(self) -> dict[str, Any] | None:
-        """The state to go on from; None where there is none. Plain data only: a pickled object is refused.
+        """The state to go on from: the last that is whole; None where there is none.
 
         Raises:
-            BadInput: the file is damaged or holds more than plain data.
+            BadInput: a file holds more than plain data (a pickled object could run code), or none is whole.
         """
-        if not self.file.is_file():
-            return None
-        try:
-            state: dict[str, Any] = torch.load(self.file, weights_only=True, map_location="cpu")
-        except Exception as error:
+        return read(found) if (found := self.newest()) is not None else None
+
+    def newest(self) -> bytes | None:
+        """The bytes of the last checkpoint that is whole; None where there is none.
+
+        Raises:
+            BadInput: there are some, and none is whole.
+        """
+        there = [path for path in (self.file, self.previous) if path.is_file()]
+        for path in there:
+            data = path.read_bytes()
+            if _is_whole(data):
+                return data
+            logger.warning(f"{path}: damaged; going back to the checkpoint before it")
+        if there:
             raise BadInput(
-                f"{self.file}: not a checkpoint of plain data; remove {self.folder} to start afresh"
-            ) from error
-        return state
+                f"{', '.join(map(str, there))}: damaged, not a whole checkpoint; remove {self.folder} to start afresh"
+            )
+        return None
+
+    def make_room(self, kept: int = KEPT) -> None:
+        """Remove the oldest unfinished trainings of other fingerprints, but `kept` and those that are running."""
+        others = [folder for folder in self.folder.parent.iterdir() if folder.is_dir() and folder != self.folder]
+        others.sort(key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True)
+        for folder in others[kept:]:
+            other = Checkpoint(folder)
+            with suppress(Timeout), other.lock.acquire(timeout=0):
+                logger.info(f"{folder}: removed, a training that was given up")
+                other.discard()
 
     def discard(self) -> None:
-        """The training is over and its results are in their place."""
+        """The training is over and its results are in their place, or nobody wants them."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.with_suffix(".lock").unlink(missing_ok=True)
+
+
+def read(data: bytes) -> dict[str, Any]:
+    """The state in the bytes of a checkpoint, on the CPU.
+
+    Raises:
+        BadInput: it holds more than plain data.
+    """
+    try:
+        state: dict[str, Any] = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+    except Exception as error:
+        raise BadInput(
+            "checkpoint refused: not a checkpoint of plain data, and a pickled object could run code; "
+            "remove its folder below .state/train to start afresh"
+        ) from error
+    return state
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether every checksum in the file holds: torch looks at none, a flipped bit would become a weight."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, OSError, EOFError, ValueError, NotImplementedError):
+        return False
+
+
+def _sync(folder: Path) -> None:
+    """Make renames in a folder durable, where the system can."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -12,8 +12,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from models.cyclegan.losses import System
-from models.cyclegan.networks import CellGenerator, resnet_generator
-from models.cyclegan.train import cell_system, resnet_system
+from models.cyclegan.networks import CellGenerator, CellShape, resize_generator, resnet_generator
+from models.cyclegan.train import cell_system, resize_system, resnet_system
 from pipeline.errors import BadInput, BadParams
 
 HEADER = "facetopix"
@@ -23,12 +23,18 @@ HEADER = "facetopix"
 class Shape:
     """The numbers of a generator; travels in the header of its weights."""
 
-    generator: str  # resnet | cell
+    generator: str  # resnet | resize | cell
     width: int
     blocks: int
     size: int  # pixels a side of the pictures it was trained on
     cells: int  # cells a side that it draws
-    palette: int  # most colours of a picture; used by `cell`
+    palette: int | None  # most colours of a picture; the rest is used by `cell` alone
+    colours: str  # own | shared: whose palette it is
+    critics: int  # channels of the discriminators' first convolutions
+
+    @property
+    def of_cells(self) -> CellShape:
+        return CellShape(self.factor, self.width, self.blocks, self.palette, self.colours, self.critics)
 
     @property
     def factor(self) -> int:
@@ -43,13 +49,15 @@ def new_system(shape: Shape) -> System:
     """
     _check(shape)
     if shape.generator == "resnet":
-        return resnet_system(shape.width, shape.blocks)
-    return cell_system(shape.width, shape.blocks, shape.factor, shape.palette)
+        return resnet_system(shape.width, shape.blocks, shape.factor)
+    if shape.generator == "resize":
+        return resize_system(shape.width, shape.blocks, shape.factor)
+    return cell_system(shape.of_cells)
 
 
 def _check(shape: Shape) -> None:
     where = f"for the {shape.generator} generator"
-    if shape.generator == "resnet":
+    if shape.generator != "cell":
         if shape.size < 32 or shape.size % 4:
             raise BadParams(f"resize.size: expected at least 32 and a multiple of 4 {where}, got {shape.size}")
         return
@@ -64,7 +72,9 @@ def _check(shape: Shape) -> None:
 def _empty(shape: Shape) -> nn.Module:
     if shape.generator == "resnet":
         return resnet_generator(width=shape.width, blocks=shape.blocks)
-    return CellGenerator(shape.factor, shape.width, shape.blocks, shape.palette)
+    if shape.generator == "resize":
+        return resize_generator(width=shape.width, blocks=shape.blocks)
+    return CellGenerator(shape.of_cells)
 
 
 def save(path: Path, net: nn.Module, shape: Shape) -> None:

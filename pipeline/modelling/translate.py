@@ -11,7 +11,7 @@ from pipeline import manifest
 from pipeline.errors import BadInput
 from pipeline.io import output_dir, read_rgb, write_png
 from pipeline.modelling import generators
-from pipeline.modelling.training import draw
+from pipeline.modelling.samples import draw
 from pipeline.params import Translate
 from pipeline.progress import Progress, silent
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import wasserstein_distance
 
+from pipeline import variety
 from pipeline.convert import baselines
 from pipeline.evaluate import distribution
 
@@ -13,20 +14,20 @@ def rng(seed=0):
 
 
 def test_identity_has_the_spread_of_its_inputs_and_a_coin_has_none(smooth):
-    assert distribution.spread_ratio(smooth, smooth) == 1
-    assert distribution.spread_ratio([smooth[0]] * len(smooth), smooth) == 0
+    assert variety.spread_ratio(smooth, smooth) == 1
+    assert variety.spread_ratio([smooth[0]] * len(smooth), smooth) == 0
     washed = [(face // 4 + 96).astype(np.uint8) for face in smooth]
-    assert distribution.spread_ratio(washed, smooth) == pytest.approx(0.25, abs=0.01)
+    assert variety.spread_ratio(washed, smooth) == pytest.approx(0.25, abs=0.01)
 
 
 def test_spread_agrees_with_a_naive_loop(smooth):
     pooled = [baselines.box(face, (8, 8)).astype(float) for face in smooth[:5]]
     pairs = [np.sqrt(((a - b) ** 2).sum()) for i, a in enumerate(pooled) for b in pooled[:i]]
-    assert distribution.spread(smooth[:5]) == pytest.approx(np.mean(pairs))
+    assert variety.spread(smooth[:5]) == pytest.approx(np.mean(pairs))
 
 
 def test_inputs_that_do_not_differ_have_no_ratio_to_speak_of(smooth):
-    assert distribution.spread_ratio(smooth[:2], [smooth[0]] * 2) == 0
+    assert variety.spread_ratio(smooth[:2], [smooth[0]] * 2) == 0
 
 
 def test_pixelation_is_recognised_and_a_coin_is_not(smooth):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from pipeline.convert import baselines
 from pipeline.evaluate import metrics
+from pipeline.tiles import comb_db
 
 
 def mean(metric, pictures, *rest):
@@ -74,17 +75,17 @@ def test_grid_alignment_is_one_on_the_grid_only(sets, name, alignment, tolerance
     ],
 )
 def test_comb_energy_is_far_below_zero_for_art_and_high_for_tiles(sets, name, low, high):
-    assert low < mean(metrics.comb_db, sets[name], 4) < high
+    assert low < mean(comb_db, sets[name], 4) < high
 
 
 def test_the_comb_of_a_flat_picture_is_zero():
-    assert metrics.comb_db(np.full((32, 32, 3), 90, np.uint8), 4) == pytest.approx(0, abs=1e-6)
+    assert comb_db(np.full((32, 32, 3), 90, np.uint8), 4) == pytest.approx(0, abs=1e-6)
 
 
 def test_the_comb_sees_tiles_of_period_two_as_well(smooth):
     checkers = (np.indices((128, 128)).sum(axis=0) % 2 * 8)[..., None]
     striped = [np.clip(face.astype(int) + checkers, 0, 255).astype(np.uint8) for face in smooth]
-    assert mean(metrics.comb_db, striped, 4) > 30
+    assert mean(comb_db, striped, 4) > 30
 
 
 def test_within_cell_variance_is_zero_for_art_at_any_phase(sets):

@@ -60,8 +60,8 @@ def test_every_generator_leaves_weights_samples_curves_and_its_facts(trained: Pa
         out = trained / "cyclegan" / name
         found = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
         assert found == [
-            "a2b.safetensors", "b2a.safetensors", "samples/epoch-001.png", "samples/epoch-002.png",
-            "samples/inputs.png", "training.json",
+            "a2b.safetensors", "activations.json", "activations.png", "b2a.safetensors", "samples/epoch-001.png",
+            "samples/epoch-002.png", "samples/inputs.png", "training.json",
         ]  # fmt: skip
         curve = (trained / "plots" / name / "plots/metrics/train/generators.tsv").read_text().splitlines()
         assert curve[0] == "step\tgenerators"
@@ -163,20 +163,27 @@ def test_pictures_of_another_size_are_named(split: Path, tmp_path: Path) -> None
         ("cell", 24, 6, "even number of at least 8 for the cell generator, got 6"),
         ("cell", 36, 9, "even number of at least 8 for the cell generator, got 9"),
         ("resnet", 16, 8, "at least 32 and a multiple of 4 for the resnet generator, got 16"),
+        ("resize", 34, 17, "at least 32 and a multiple of 4 for the resize generator, got 34"),
     ],
 )
 def test_sizes_that_a_generator_cannot_have_are_parameter_errors(
     generator: str, size: int, cells: int, words: str
 ) -> None:
-    shape = generators.Shape(generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4)
+    shape = generators.Shape(
+        generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4, colours="own", critics=4
+    )
     with pytest.raises(BadParams, match=words):
         generators.new_system(shape)
 
 
-@pytest.mark.parametrize(("generator", "size", "cells"), [("cell", 32, 8), ("cell", 16, 16), ("resnet", 32, 32)])
+@pytest.mark.parametrize(
+    ("generator", "size", "cells"), [("cell", 32, 8), ("cell", 16, 16), ("resnet", 32, 32), ("resize", 32, 16)]
+)
 def test_the_smallest_sizes_allowed_can_be_trained(generator: str, size: int, cells: int) -> None:
     torch.manual_seed(0)
-    shape = generators.Shape(generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4)
+    shape = generators.Shape(
+        generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4, colours="own", critics=4
+    )
     system = generators.new_system(shape)
     drawn = system.a2b(torch.rand(1, 3, size, size))
     assert torch.isfinite(system.disc_b(drawn)).all()

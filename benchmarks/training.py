@@ -1,0 +1,298 @@
+"""What a training step costs beside CycleGAN as it is usually written (`plain_cyclegan.py`): time, memory, result.
+
+    python benchmarks/training.py [--rounds 5] [--parts step loader curves] [--threads 1] [--json FILE]
+
+Each contestant is a process of its own; they take turns, a step each. Of times the best round counts, of memory the
+growth at its peak since before the networks. Exit code 1 when a figure misses what is demanded of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import platform
+import re
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plain_cyclegan
+import torch
+from torch import Tensor
+
+from models.cyclegan.losses import System, Weights
+from models.cyclegan.networks import CellShape
+from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
+from models.images import Pixels
+from pipeline import params, seeds
+from pipeline.modelling.generators import pick_bf16
+from pipeline.sample import art
+
+ROOT = Path(__file__).parent.parent
+REPORT = 64, 9  # width and blocks of the report's generator
+WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=0.0, chroma=0.0, palette=1.0)
+LR, REPLAY = 2e-4, 50
+WARM_UP = 2  # steps that are not measured: memory is fetched, kernels are chosen
+PICTURES = 20_000  # in the data set whose loader is timed: what the report had
+WINDOW = 25  # steps over which a curve is averaged
+
+Step = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Demand:
+    """A figure, and the bound that it has to keep; None where it is only reported."""
+
+    what: str
+    value: float
+    least: float | None = None
+    most: float | None = None
+
+    @property
+    def met(self) -> bool:
+        return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one step of one contestant."""
+
+    contestant: str
+    cpu: float  # seconds
+    wall: float
+    memory: float  # MiB
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """`plain`, or one of our generators."""
+
+    kind: str
+    width: int
+    blocks: int
+    bf16: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind} {self.width}/{self.blocks} {'bf16' if self.bf16 else 'fp32'}"
+
+    def step(self, size: int, cell: int) -> Step:
+        """Of freshly initialised networks, on one pair of noise."""
+        torch.manual_seed(0)
+        a, b = torch.rand(1, 3, size, size) * 2 - 1, torch.rand(1, 3, size, size) * 2 - 1
+        if self.kind == "plain":
+            plain = plain_cyclegan.Plain(self.width, self.blocks, WEIGHTS, LR, REPLAY, seed=0)
+            return lambda: plain.step(a, b)
+        trainer = new_trainer(self.system(cell), self.bf16, steps=1000)
+        native = b[..., ::cell, ::cell] if self.kind == "cell" else b
+        return lambda: trainer._train_step(a, native)
+
+    def system(self, cell: int) -> System:
+        if self.kind == "cell":
+            return cell_system(CellShape(cell, self.width, self.blocks))
+        return {"resnet": resnet_system, "resize": resize_system}[self.kind](self.width, self.blocks, cell)
+
+
+def new_trainer(system: System, bf16: bool, steps: int, seed: int = 0) -> Trainer:
+    recipe = Recipe(
+        epochs=1, images_per_epoch=steps, batch_size=1, lr=LR, decay_from=1.0, replay=REPLAY, ema=0.98, weights=WEIGHTS,
+        identity_until=1.0, augment=False, bf16=bf16,
+    )  # fmt: skip
+    return Trainer(system, recipe, seed)
+
+
+def resident(kind: str) -> float:
+    """MiB of this process, now (`VmRSS`) or at most so far (`VmHWM`)."""
+    found = re.search(rf"{kind}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert found is not None
+    return int(found[1]) / 1024
+
+
+def serve(contestant: Contestant, size: int, cell: int, threads: int, pipe: Connection) -> None:
+    """A step whenever asked for one; answers with its CPU seconds, its wall seconds and the growth of memory."""
+    torch.set_num_threads(threads)
+    before = resident("VmRSS")
+    step = contestant.step(size, cell)
+    while pipe.recv():
+        cpu, wall = time.process_time(), time.perf_counter()
+        step()
+        pipe.send((time.process_time() - cpu, time.perf_counter() - wall, resident("VmHWM") - before))
+
+
+def costs(contestants: list[Contestant], size: int, cell: int, threads: int, rounds: int) -> list[Cost]:
+    """All of them by turns, `rounds` measured steps each."""
+    context = multiprocessing.get_context("spawn")
+    pipes = []
+    for contestant in contestants:
+        here, there = context.Pipe()
+        context.Process(target=serve, args=(contestant, size, cell, threads, there), daemon=True).start()
+        pipes.append(here)
+    told: list[list[tuple[float, float, float]]] = [[] for _ in contestants]
+    for _ in range(WARM_UP + rounds):
+        for pipe, answers in zip(pipes, told, strict=True):
+            pipe.send(True)
+            answers.append(pipe.recv())
+    for pipe in pipes:
+        pipe.send(False)
+    best = [np.min(answers[WARM_UP:], axis=0) for answers in told]
+    peaks = [max(memory for *_, memory in answers) for answers in told]
+    return [
+        Cost(one.name, float(cpu), float(wall), peak)
+        for one, (cpu, wall, _), peak in zip(contestants, best, peaks, strict=True)
+    ]
+
+
+def step_part(size: int, cell: int, scale: tuple[int, int], default: tuple[int, int], threads: int, rounds: int,
+              bf16: bool) -> tuple[list[Cost], list[Demand]]:  # fmt: skip
+    """The report's architecture, `resize`, and `cell` as params.yaml has it, at half and at the whole of its width."""
+    plain, ours = Contestant("plain", *scale, False), Contestant("resnet", *scale, bf16)
+    cells = [Contestant("cell", *numbers, bf16) for numbers in (default, (scale[0] // 2, default[1]), scale)]
+    others = [Contestant("resnet", *scale, False), Contestant("resize", *scale, bf16)]
+    small = Contestant("plain", *default, False)
+    everyone = list(dict.fromkeys([plain, ours, *cells, *others, small]))
+    found = {cost.contestant: cost for cost in costs(everyone, size, cell, threads, rounds)}
+    base = found[plain.name]
+
+    def against(one: Contestant, speed: float | None, memory: float | None) -> list[Demand]:
+        cost = found[one.name]
+        return [
+            Demand(f"{one.name}: times as fast, CPU", base.cpu / cost.cpu, least=speed),
+            Demand(f"{one.name}: times as fast, wall", base.wall / cost.wall),
+            Demand(f"{one.name}: peak memory, times", cost.memory / base.memory, most=memory),
+        ]
+
+    demands = [*against(ours, 1.6, 0.9), *against(cells[0], 6.0, 0.6)]
+    for one in everyone:
+        if one not in (plain, ours, cells[0]):
+            demands += against(one, None, None)
+    return list(found.values()), demands
+
+
+def loader_part(size: int, cell: int, default: tuple[int, int], bf16: bool, rounds: int) -> list[Demand]:
+    """Time of drawing both batches beside that of the step of `cell`, the quickest."""
+    rng = np.random.default_rng(0)
+    faces = rng.integers(0, 256, (PICTURES, size, size, 3), dtype=np.uint8)
+    native = np.ascontiguousarray(faces[:, : size // cell, : size // cell])
+    trainer = new_trainer(cell_system(CellShape(cell, *default)), bf16, PICTURES)
+    batches: list[tuple[Tensor, Tensor]] = []
+
+    def load() -> None:
+        batches.append((trainer._batch(faces, 0, len(batches), "a"), trainer._batch(native, 0, len(batches), "b")))
+
+    loading = min(cpu(load) for _ in range(WARM_UP + rounds))
+    steps = [cpu(lambda batch=batch: trainer._train_step(*batch)) for batch in batches]
+    return [Demand("loader, % of a step of cell", 100 * loading / (loading + min(steps)), most=3.0)]
+
+
+def cpu(work: Step) -> float:
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def drawn(size: int, cell: int, count: int) -> tuple[Pixels, Pixels]:
+    """Smooth ramps for faces and procedural sprites for art, both (N, size, size, 3)."""
+    rng, ramp = np.random.default_rng(0), np.linspace(0, 1, size)[:, None, None]
+    ends = rng.integers(0, 256, (count, 4, 3))
+    faces = [(a + (b - a) * ramp) / 2 + (c + (d - c) * ramp.transpose(1, 0, 2)) / 2 for a, b, c, d in ends]
+    sprites = [art.animation(seeds.generator(0, "training", number), size // cell, 1)[0] for number in range(count)]
+    solid = [np.where(sprite[..., 3:] > 127, sprite[..., :3], 200).astype(np.uint8) for sprite in sprites]
+    return np.stack(faces).astype(np.uint8), np.stack(solid).repeat(cell, axis=1).repeat(cell, axis=2)
+
+
+Curve = dict[str, list[float]]
+
+
+def curves_part(size: int, cell: int, width: int, blocks: int, steps: int, bf16: bool) -> list[Demand]:
+    """Ours and the plain step from the same weights on the same batches, and the plain one on others (a yardstick)."""
+    faces, works = drawn(size, cell, count=32)
+    ours = our_curve(faces, works, width, blocks, steps, bf16)
+    exact = our_curve(faces, works, width, blocks, steps, False)
+    plain, other = (plain_curve(faces, works, width, blocks, steps, seed) for seed in (0, 1))
+    demands = []
+    for name in plain:
+        yard = distance(other[name], plain[name])
+        demands += [
+            Demand(f"curve {name}: off plain, %", distance(ours[name], plain[name]), most=yard),
+            Demand(f"curve {name}: ours in fp32 off plain, %", distance(exact[name], plain[name]), most=yard),
+            Demand(f"curve {name}: plain with another seed off plain, %", yard),
+        ]
+    return demands
+
+
+def our_curve(faces: Pixels, works: Pixels, width: int, blocks: int, steps: int, bf16: bool) -> Curve:
+    trainer = start(width, blocks, steps, bf16, seed=0)
+    told = [stats.losses for stats in trainer.fit(faces, works)]
+    return {name: [losses[name] for losses in told] for name in ("generators", "disc_a", "disc_b")}
+
+
+def plain_curve(faces: Pixels, works: Pixels, width: int, blocks: int, steps: int, seed: int) -> Curve:
+    trainer = start(width, blocks, steps, False, seed)
+    plain = plain_cyclegan.Plain(width, blocks, WEIGHTS, LR, REPLAY, seed)
+    plain.load(trainer.system.nets())
+    told = [plain.step(trainer._batch(faces, 0, at, "a"), trainer._batch(works, 0, at, "b")) for at in range(steps)]
+    return {name: [losses[name] for losses in told] for name in told[0]}
+
+
+def start(width: int, blocks: int, steps: int, bf16: bool, seed: int) -> Trainer:
+    torch.manual_seed(seed)
+    return new_trainer(resnet_system(width, blocks, 4), bf16, steps, seed)
+
+
+def distance(curve: list[float], other: list[float]) -> float:
+    """Mean relative difference of two smoothed curves, in per cent."""
+    window = min(WINDOW, len(curve))
+    mine, theirs = (np.convolve(one, np.ones(window) / window, mode="valid") for one in (curve, other))
+    return float(100 * np.mean(np.abs(mine - theirs) / theirs))
+
+
+def table(found: list[Cost], demands: list[Demand]) -> str:
+    lines = ["| contestant | CPU, s a step | wall | peak memory, MiB |", "|---|---|---|---|"] if found else []
+    lines += [f"| {one.contestant} | {one.cpu:.3f} | {one.wall:.3f} | {one.memory:.0f} |" for one in found]
+    lines += [*[""] * bool(found), "| figure | value | demanded | |", "|---|---|---|---|"]
+    for one in demands:
+        bound = f">= {one.least:.3g}" if one.least is not None else f"<= {one.most:.3g}" if one.most else ""
+        lines.append(f"| {one.what} | {one.value:.3g} | {bound} | {'' if one.met else 'MISSED'} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument(
+        "--parts", nargs="+", choices=("step", "loader", "curves"), default=["step", "loader", "curves"]
+    )
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--size", type=int, default=128)
+    parser.add_argument("--scale", type=int, nargs=2, default=REPORT, metavar=("WIDTH", "BLOCKS"))
+    parser.add_argument("--steps", type=int, default=400, help="of the curves")
+    parser.add_argument("--json", type=Path)
+    wanted = parser.parse_args()
+    torch.set_num_threads(wanted.threads)
+    train = params.load(ROOT / "params.yaml").train
+    default, bf16 = (min(train.width, wanted.scale[0]), min(train.blocks, wanted.scale[1])), pick_bf16("auto", "cpu")
+    found: list[Cost] = []
+    demands: list[Demand] = []
+    if "step" in wanted.parts:
+        found, demands = step_part(wanted.size, 4, tuple(wanted.scale), default, wanted.threads, wanted.rounds, bf16)
+    if "loader" in wanted.parts:
+        demands += loader_part(wanted.size, 4, default, bf16, wanted.rounds)
+    if "curves" in wanted.parts:
+        demands += curves_part(max(32, wanted.size // 2), 2, min(16, wanted.scale[0]), 3, wanted.steps, bf16)
+    setting = f"{platform.machine()}, torch {torch.__version__}, threads {wanted.threads}, bf16 {bf16}, batch 1"
+    sys.stdout.write(f"{setting}\n\n{table(found, demands)}")
+    if wanted.json:
+        report: dict[str, Any] = {"setting": setting, "costs": [asdict(one) for one in found]}
+        report["demands"] = [{**asdict(one), "met": one.met} for one in demands]
+        wanted.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return 0 if all(one.met for one in demands) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""The experiments on the report's conclusions, (a) to (g): same faces, same artworks, same budget of CPU time.
+
+    python experiments/compare.py cell-palette --seeds 0 1 2
+
+Run it in a project whose `data/` holds dedup and split of the art and faces to be compared (README.md here). Every run
+has a folder of its own under `.state/experiments/`, goes on where it was killed, and ends as one line of results.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+import reported_chain
+
+from pipeline import params
+from pipeline.evaluate import score
+from pipeline.modelling import train_cyclegan, translate
+
+DATA, RUNS, RESULTS = Path("data"), Path(".state/experiments"), Path(__file__).parent / "results.jsonl"
+REPORT = {"width": 64, "blocks": 9, "ema": 0.0, "decay_from": 1.0}  # the students' networks and schedule
+OURS = {"width": 24, "blocks": 4, "ema": 0.998}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One line of the plan.
+
+    Steps are what 20 minutes of CPU time bought on the machine of LOG.md: 10 minutes of two cores.
+    """
+
+    generator: str
+    steps: int
+    train: dict[str, Any] = field(default_factory=dict)
+    cell: dict[str, Any] = field(default_factory=dict)
+    reported_art: bool = False
+
+
+VARIANTS = {
+    "reported": Variant("resnet", 500, REPORT, reported_art=True),  # (a)
+    "resnet": Variant("resnet", 500, REPORT),  # (b)
+    "resize": Variant("resize", 500, REPORT),  # (c)
+    "cell": Variant("cell", 5500, OURS, {"palette": None}),  # (d)
+    "cell-palette": Variant("cell", 5500, OURS),  # (e)
+    "cell-palette-long": Variant("cell", 11000, OURS),  # 20 minutes of two cores
+    "resnet-long": Variant("resnet", 1000, REPORT),
+    "100-images": Variant("cell", 5500, {**OURS, "limit": 100}),  # (g)
+    "quarter": Variant("cell", 1375, OURS),  # (g): as 5 epochs are to 20
+}
+EPOCHS = 20
+
+
+def split_of(variant: Variant, folder: Path) -> Path:
+    """The split that a variant trains on; its test part is the same for all."""
+    if not variant.reported_art:
+        return DATA / "split"
+    made = folder / "split"
+    if not made.exists():
+        shutil.copytree(DATA / "split" / "faces", made / "faces")
+        reported_chain.run(DATA / "dedup", DATA / "split", made / "pixel")
+    return made
+
+
+def run(name: str, seed: int) -> dict[str, Any]:
+    """Train, translate the test faces, measure; the row of results."""
+    variant, values = VARIANTS[name], params.load()
+    folder = RUNS / f"{name}-{seed}"
+    cell = values.train.cell.model_copy(update=variant.cell)
+    changes = {"generators": [variant.generator], "images_per_epoch": variant.steps // EPOCHS, "cell": cell}
+    train = values.train.model_copy(update={**variant.train, **changes})
+    before = time.process_time()
+    train_cyclegan.run(
+        split_of(variant, folder), folder / "cyclegan", folder / "plots", folder / "train.json", params=train,
+        resize=values.resize, epochs=EPOCHS, seed=seed, executor=values.executor.model_copy(update={"n_jobs": 1}),
+        state=folder / ".state", device="cpu", progress=_progress,
+    )  # fmt: skip
+    spent = time.process_time() - before
+    translate.run(DATA / "split", folder / "cyclegan", folder / "translate", params=values.translate, device="cpu")
+    found = score.run(
+        DATA / "split", folder / "translate", folder / "none", dst=folder / "scores.json", plots=folder / "plots-scores",
+        pictures=folder / "baselines", params=values.evaluate, resize=values.resize, seed=values.seed,
+    )["methods"]  # fmt: skip
+    methods = {key: found[key] for key in ("real", "box_palette", "majority_palette")}
+    return {
+        "variant": name, "seed": seed, "date": f"{datetime.now(UTC):%Y-%m-%d}", "steps": variant.steps,
+        "cpu_minutes": round(spent / 60, 1), "scores": found[f"cyclegan_{variant.generator}"], "beside": methods,
+    }  # fmt: skip
+
+
+def _progress(*state: Any) -> None:
+    print(*state, file=sys.stderr)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("variants", nargs="+", choices=sorted(VARIANTS))
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    given = parser.parse_args()
+    for seed in given.seeds:
+        for name in given.variants:
+            row = run(name, seed)
+            with RESULTS.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(row, sort_keys=True) + "\n")
+            print(json.dumps(row["scores"], sort_keys=True))
+
+
+if __name__ == "__main__":
+    main()

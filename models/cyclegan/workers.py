@@ -1,0 +1,106 @@
+"""Several processes at one training: each has its share of every batch, and all take the very same steps.
+
+Gradients are averaged in one flat bucket instead of through DistributedDataParallel: the generators' step runs every
+net two or three times with the critics frozen, which the wrapper has to be talked into, its overlap of sums with the
+backward pass gains little at some millions of parameters, and state dicts keep their names.
+
+What is drawn at random is addressed by the place in the whole batch, so the number of processes changes no picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, distributed, nn
+
+
+@dataclass(frozen=True)
+class Workers:
+    """Who this process is among those of the default process group; alone, it talks to nobody."""
+
+    rank: int = 0
+    size: int = 1
+
+    def share(self, whole: int) -> slice:
+        """The part of a batch of `whole` pictures that is this process's; `size` divides `whole`."""
+        own = whole // self.size
+        return slice(self.rank * own, (self.rank + 1) * own)
+
+    def average_(self, tensors: Sequence[Tensor]) -> None:
+        """Replace float tensors by their means over all processes: one message, the same bits everywhere."""
+        if self.size == 1 or not tensors:
+            return
+        flat = torch.cat([tensor.reshape(-1).float() for tensor in tensors])
+        distributed.all_reduce(flat)
+        flat /= self.size
+        means = torch.split(flat, [tensor.numel() for tensor in tensors])
+        for tensor, mean in zip(tensors, means, strict=True):
+            tensor.copy_(mean.view_as(tensor))
+
+    def gather(self, images: Tensor) -> Tensor:
+        """(n, C, H, W) of this process -> (n * size, C, H, W) of all, by rank; no gradient."""
+        if self.size == 1:
+            return images.detach()
+        message = images.detach().float().contiguous()
+        parts = [torch.empty_like(message) for _ in range(self.size)]
+        distributed.all_gather(parts, message)
+        return torch.cat(parts).to(images.dtype)
+
+
+ALONE = Workers()
+
+
+class Diverged(RuntimeError):
+    """A loss is NaN or infinite, or the gradients were so again and again."""
+
+
+class Descent:
+    """Steps of one optimiser, guarded: gradients that are not finite change nothing, and are counted.
+
+    A loss that is not finite means that the weights are spoilt, so it ends the training. With a finite loss it is one
+    batch that met a singularity: the step is left out, as under loss scaling, and MOST_SKIPPED in a row end it too.
+    """
+
+    MOST_SKIPPED = 10
+
+    def __init__(self, optimiser: torch.optim.Optimizer, workers: Workers = ALONE) -> None:
+        self.optimiser, self.workers = optimiser, workers
+        self.skipped = self.in_a_row = 0
+
+    def __call__(self, total: Tensor) -> Tensor:
+        """Go down the gradients of a scalar loss, which are there already, and forget them; returns their norm.
+
+        Raises:
+            Diverged: see above; the weights are those of before.
+        """
+        loss = total.detach().clone()
+        gradients = [parameter.grad for parameter in self._parameters() if parameter.grad is not None]
+        self.workers.average_([*gradients, loss])  # the loss too: all processes stop at the same step
+        norm = nn.utils.get_total_norm(gradients)
+        loss_is_finite, norm_is_finite = torch.isfinite(torch.stack([loss, norm])).tolist()
+        if not loss_is_finite:
+            raise Diverged(f"the loss is {float(loss)}")
+        if norm_is_finite:
+            self.in_a_row = 0
+            self.optimiser.step()
+        else:
+            self._skip()
+        self.optimiser.zero_grad(set_to_none=True)
+        return norm
+
+    def _parameters(self) -> list[nn.Parameter]:
+        return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+
+    def _skip(self) -> None:
+        self.skipped += 1
+        self.in_a_row += 1
+        if self.in_a_row >= self.MOST_SKIPPED:
+            raise Diverged(f"the gradients were not finite {self.in_a_row} times in a row")
+
+    def state_dict(self) -> dict[str, int]:
+        return {"skipped": self.skipped, "in_a_row": self.in_a_row}
+
+    def load_state_dict(self, state: dict[str, int]) -> None:
+        self.skipped, self.in_a_row = state["skipped"], state["in_a_row"]

@@ -1,0 +1,98 @@
+"""What goes wrong in a CycleGAN, told from numbers of one epoch: when it starts, when it ends, and what may help.
+
+Alarms are data: the same training raises the same ones, also after a resume.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from pipeline.io import Pixels
+from pipeline.tiles import comb_db
+from pipeline.variety import COLLAPSED, spread_ratio
+
+ADVISE_AFTER = 3  # epochs that an alarm lasts
+ON_GRID = -20.0  # dB of comb energy that a picture enlarged from a grid stays below
+EXCESS = 3.0  # dB above its input that a full-resolution picture may have
+SATURATED = 0.02  # mean loss of a discriminator over an epoch; chance is 0.25
+
+MEANING = {
+    "collapse": "the sample faces have nearly become one picture",
+    "comb": "the pictures have periodic tiles",
+    "saturated_a": "the discriminator of the faces is never wrong: the generator learns nothing from it",
+    "saturated_b": "the discriminator of the art is never wrong: the generator learns nothing from it",
+    "skipped": "gradients were not finite: steps were left out",
+}
+ADVICE = {
+    "collapse": "stop and raise train.<generator>.identity and cycle, or bring more varied art (fewer near copies)",
+    "comb": "stop and train a generator without transposed convolutions: train.generators: [cell]",
+    "saturated_a": "stop and lower train.<generator>.lr, or bring more faces",
+    "saturated_b": "stop and lower train.<generator>.lr, or bring more art: few pictures are learned by heart",
+    "skipped": "stop and lower train.<generator>.lr, or set train.precision: fp32",
+}
+
+Reading = dict[str, float]
+
+
+def look(drawn: Sequence[Pixels], faces: Sequence[Pixels], cell: int) -> Reading:
+    """Numbers of one epoch's sample pictures, beside those of their inputs; all uint8 (S, S, 3).
+
+    `spread_ratio` needs two pictures, `comb_db` (mean over the pictures that are not flat) cells of two pixels: where
+    they cannot be told they are absent. `comb_excess_db` is what `comb_db` is above the inputs' own.
+    """
+    reading: Reading = {}
+    if len(drawn) > 1:
+        reading["spread_ratio"] = spread_ratio(drawn, faces)
+    pairs = [(picture, face) for picture, face in zip(drawn, faces, strict=True) if np.ptp(picture) > 0]
+    combs = [(comb_db(picture, cell), comb_db(face, cell)) for picture, face in pairs if cell > 1]
+    if combs:
+        of_drawn, of_faces = (float(mean) for mean in np.mean(combs, axis=0))
+        reading |= {"comb_db": of_drawn, "comb_excess_db": of_drawn - of_faces}
+    return reading
+
+
+def ringing(reading: Mapping[str, float], *, on_grid: bool) -> list[str]:
+    """The kinds of MEANING that hold in one epoch, in its order.
+
+    Args:
+        reading: of `look`, with the epoch's mean losses `disc_a`, `disc_b` and the steps `skipped` in it.
+        on_grid: whether the generator draws one colour a cell by construction.
+    """
+    comb = reading.get("comb_db", -np.inf) > ON_GRID if on_grid else reading.get("comb_excess_db", -np.inf) > EXCESS
+    holds = {
+        "collapse": reading.get("spread_ratio", 1.0) < COLLAPSED,
+        "comb": comb,
+        "saturated_a": reading["disc_a"] < SATURATED,
+        "saturated_b": reading["disc_b"] < SATURATED,
+        "skipped": reading["skipped"] > 0,
+    }
+    return [kind for kind in MEANING if holds[kind]]
+
+
+class Alarms:
+    """The alarms of one training: `history` has a record each, `{kind, from, to}` in epochs, `to` None while it rings.
+
+    Plain data, so that a checkpoint can hold it.
+    """
+
+    def __init__(self, history: list[dict[str, Any]] | None = None) -> None:
+        self.history: list[dict[str, Any]] = history if history is not None else []
+
+    def after(self, epoch: int, kinds: Sequence[str]) -> list[str]:
+        """Take in one epoch (1-based); returns the lines to tell: starts, ends, and advice once where one lasts."""
+        standing = {record["kind"]: record for record in self.history if record["to"] is None}
+        lines = []
+        for kind, record in standing.items():
+            if kind not in kinds:
+                record["to"] = epoch - 1
+                lines.append(f"epoch {epoch}: {kind} has ended")
+        for kind in kinds:
+            if kind not in standing:
+                self.history.append({"kind": kind, "from": epoch, "to": None})
+                lines.append(f"epoch {epoch}: {kind}: {MEANING[kind]}")
+            elif epoch - standing[kind]["from"] + 1 == ADVISE_AFTER:
+                lines.append(f"epoch {epoch}: {kind} for {ADVISE_AFTER} epochs now; {ADVICE[kind]}")
+        return lines

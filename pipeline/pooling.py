@@ -1,0 +1,36 @@
+"""Means of cells: uint8 (H, W, 3) and a grid -> uint8 (rows, columns, 3), by integers.
+
+A grid has at most as many rows and columns as the picture has pixels. Where the sizes do not divide, each cell takes
+the pixels that it touches.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.io import Pixels
+
+Grid = tuple[int, int]  # rows, columns
+
+
+def box(rgb: Pixels, grid: Grid) -> Pixels:
+    """The mean colour of each cell, in sRGB levels, rounded."""
+    sums = np.stack([cell_sums(rgb[..., channel], grid) for channel in range(3)], axis=-1)
+    area = cell_sums(np.ones(rgb.shape[:2], np.uint8), grid)[..., None]
+    return ((sums + area // 2) // area).astype(np.uint8)
+
+
+def cell_sums(plane: NDArray[np.uint8] | NDArray[np.bool_], grid: Grid) -> NDArray[np.int64]:
+    """Sum of (H, W) over each cell -> (rows, columns)."""
+    integral = np.zeros((plane.shape[0] + 1, plane.shape[1] + 1), np.int64)
+    integral[1:, 1:] = plane.cumsum(axis=0, dtype=np.int64).cumsum(axis=1)
+    (top, bottom), (left, right) = (_bounds(n, cells) for n, cells in zip(plane.shape, grid, strict=True))
+    band = integral[bottom] - integral[top]
+    return np.asarray(band[:, right] - band[:, left])
+
+
+def _bounds(length: int, cells: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """First pixel, and one past the last, of each cell."""
+    steps = np.arange(cells + 1)
+    return steps[:-1] * length // cells, -(-steps[1:] * length // cells)
