@@ -119,7 +119,8 @@ def _run(stage: str, src: Path, out: Path, state: Path, params: Params) -> None:
             resize.run(out / "grid", out / stage, params.resize, executor, state)
         case "split":
             faces = src.parent / "faces"
-            split.run(out / "resize", faces, out / stage, params.split, params.seed, dedup=out / "dedup")
+            given = params.split, params.seed, out / "dedup"
+            split.run(out / "resize", faces, out / stage, *given, executor=executor, state=state)
 
 
 def _peak_mb() -> float:
