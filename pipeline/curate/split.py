@@ -25,7 +25,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import cache, groups, manifest, relatives, seeds
+from pipeline import cache, groups, manifest, relatives
+from pipeline.dealing import SPLITS, Labels, Placed, assign
 from pipeline.errors import BadInput
 from pipeline.io import output_dir
 from pipeline.manifest import Row
@@ -37,14 +38,11 @@ from pipeline.recall import Item, recall_map
 logger = logging.getLogger(__name__)
 
 DOMAINS = ("pixel", "faces")
-SPLITS = ("train", "val", "test")
 CARRIED = ("background", "cell", "native_width", "native_height", "crop", "pad", "transparent_share")
 ALONE = Executor(backend="loky", n_jobs=1)
 
 Address = tuple[str, ...]  # what works have in common, e.g. ("artist", source, artist)
 Artist = tuple[str, str]  # source, plain name
-Labels = NDArray[np.int64]  # (N,) of the works of a domain, by id: the first work of each one's group
-Placed = NDArray[np.int8]  # (N,) index into SPLITS
 Deal = Callable[[Labels, Mapping[str, float], int, str], Placed]
 
 
@@ -229,37 +227,6 @@ def _addresses(domain: str, row: Row, artist: Artist | None, same: str, kin: str
 def _dealt(domain: Domain, params: Split, seed: int, deal: Deal) -> Placed:
     shares = {"train": 1 - params.val - params.test, "val": params.val, "test": params.test}
     return deal(groups.labelled(len(domain.names), *domain.links()), shares, seed, domain.name)
-
-
-def assign(labels: Labels, shares: Mapping[str, float], seed: int, domain: str) -> Placed:
-    """Largest groups first (equal ones in seeded order), each into the split that lacks most works.
-
-    Afterwards a split with a share but no works gets the smallest group of the split with the most groups, as long as
-    there are as many groups as splits.
-    """
-    _, group_of, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    order = seeds.generator(seed, "split", domain).permutation(len(sizes))
-    order = order[np.argsort(-sizes[order], kind="stable")]
-    bins = [index for index, name in enumerate(SPLITS) if shares[name] > 0]
-    lacking = [shares[SPLITS[index]] * len(labels) for index in bins]
-    held, dealt = [0] * len(bins), np.zeros(len(sizes), np.int8)
-    for group in order.tolist():
-        left = [wanted - has for wanted, has in zip(lacking, held, strict=True)]
-        most = left.index(max(left))
-        dealt[group] = bins[most]
-        held[most] += int(sizes[group])
-    if len(sizes) >= len(bins):
-        _fill_empty(dealt, order, sizes, bins)
-    placed: Placed = dealt[group_of]
-    return placed
-
-
-def _fill_empty(dealt: Placed, order: NDArray[np.int64], sizes: NDArray[np.int64], bins: list[int]) -> None:
-    for index in bins:
-        counts = [int(np.count_nonzero(dealt == other)) for other in bins]
-        if not counts[bins.index(index)]:
-            groups_there = order[dealt[order] == bins[counts.index(max(counts))]]
-            dealt[groups_there[np.argmin(sizes[groups_there])]] = index
 
 
 def _rows(domain: Domain, placed: Placed, out: Path, params: Split) -> Iterator[Row]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sprites import load, noise_art, stage_folder
 
-from pipeline import groups, manifest
+from pipeline import dealing, groups, io, manifest
 from pipeline.curate import split
 from pipeline.errors import BadInput
 from pipeline.params import Split
@@ -159,6 +159,26 @@ def test_an_id_in_both_domains_is_refused(tmp_path) -> None:
 
 
 def test_equal_sized_groups_are_dealt_at_random_not_by_name() -> None:
-    assigned = split.assign(np.arange(50), {"train": 0.5, "val": 0.0, "test": 0.5}, 7, "pixel")
+    assigned = dealing.assign(np.arange(50), {"train": 0.5, "val": 0.0, "test": 0.5}, 7, "pixel")
     assert np.bincount(assigned).tolist() == [25, 0, 25]
     assert 5 <= np.count_nonzero(assigned[:25] == 0) <= 20
+
+
+def test_a_second_run_looks_at_no_picture_again_and_writes_the_same_bytes(tmp_path, caplog) -> None:
+    pixel = stage_folder(tmp_path / "resize", works("p", 30))
+    faces = stage_folder(tmp_path / "faces", works("f", 6))
+    caplog.set_level("INFO")
+    for name, state in (("one", "state"), ("two", "state"), ("plain", None)):
+        split.run(pixel, faces, tmp_path / name, PARAMS, 7, state=state and tmp_path / state)
+    assert [record.getMessage() for record in caplog.records if "remembered" in record.getMessage()] == [
+        f"split: 36 images, {count} of them remembered" for count in (0, 36, 0)
+    ]
+    assert len({io.folder_digest(tmp_path / name) for name in ("one", "two", "plain")}) == 1
+
+
+def test_a_picture_that_is_none_is_named(tmp_path) -> None:
+    pixel, faces = stage_folder(tmp_path / "resize", works("p", 3)), stage_folder(tmp_path / "faces", works("f", 3))
+    (pixel / "images" / "p-001.png").write_bytes(b"no picture")
+    for _ in range(2):  # the second time from the cache
+        with pytest.raises(BadInput, match=r"p-001\.png: not a readable"):
+            split.run(pixel, faces, tmp_path / "split", PARAMS, 7, state=tmp_path / "state")
