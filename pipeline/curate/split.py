@@ -75,8 +75,12 @@ class Domain:
         self.makers.append(-1 if artist is None else self.artists.setdefault(artist, len(self.artists)))
 
     def links(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        """Holders and what they share."""
-        return np.array(self.holders, np.int64), np.frombuffer(self.shared, np.uint64)
+        """Holders and what they share, of what more than one holds."""
+        shared = np.array(self.shared, np.uint64)
+        order = np.argsort(shared, kind="stable").astype(np.int32)
+        equal = shared[order[1:]] == shared[order[:-1]]
+        several = np.sort(order[np.r_[False, equal] | np.r_[equal, False]]) if len(order) else order
+        return np.array(self.holders, np.uint32)[several].astype(np.int64), shared[several]
 
 
 @dataclass(frozen=True)
