@@ -38,7 +38,6 @@ from pipeline.params import Executor, Params, load
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("dedup", "flatten", "grid", "resize", "split")
-CACHED = STAGES[:-1]
 FACES = 8  # split wants both domains
 SMALLER = 10  # the smaller run has so many times fewer works
 NEW = 100  # one new work in so many
@@ -63,15 +62,15 @@ class Demand:
 
 @dataclass(frozen=True)
 class Run:
-    """One run of the stages, in a process of its own."""
+    """One run of the stages, each in a process of its own."""
 
     name: str
     works: int
     cpu: dict[str, float]  # seconds a stage, workers included
     remembered: dict[str, int]
     inputs: dict[str, int]
+    peak_mb: dict[str, float]
     seconds: float
-    peak_mb: float
 
     @property
     def each(self) -> float:
@@ -81,28 +80,23 @@ class Run:
     @property
     def computed(self) -> float:
         """Largest share of its inputs that a stage computed."""
-        return max(1 - self.remembered[stage] / max(1, self.inputs[stage]) for stage in CACHED)
+        return max(1 - self.remembered[stage] / max(1, self.inputs[stage]) for stage in STAGES)
 
 
-def stages(src: Path, out: Path, state: Path, params: Params) -> dict[str, Any]:
-    """The work of one process: the stages one after another; what they cost and remembered."""
+def work(stage: str, src: Path, out: Path, state: Path, params: Params) -> dict[str, Any]:
+    """The work of one process: a stage, what it cost and remembered."""
     told: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("pipeline").addHandler(handler)
     logging.getLogger("pipeline").setLevel(logging.INFO)
-    cpu = {}
-    for stage in STAGES:
-        began = _spent()
-        _run(stage, src, out, state, params)
-        cpu[stage] = _spent() - began
-    lines = [found for line in told if (found := re.fullmatch(r"(\w+): (\d+) images, (\d+) of them remembered", line))]
-    return {
-        "cpu": cpu,
-        "inputs": {line[1]: int(line[2]) for line in lines},
-        "remembered": {line[1]: int(line[3]) for line in lines},
-        "peak_mb": _peak_mb(),
-    }
+    began = _spent()
+    _run(stage, src, out, state, params)
+    cpu = _spent() - began
+    found = next(
+        found for line in told if (found := re.fullmatch(r"\w+: (\d+) images, (\d+) of them remembered", line))
+    )
+    return {"cpu": cpu, "inputs": int(found[1]), "remembered": int(found[2]), "peak_mb": _peak_mb()}
 
 
 def _run(stage: str, src: Path, out: Path, state: Path, params: Params) -> None:
@@ -119,7 +113,8 @@ def _run(stage: str, src: Path, out: Path, state: Path, params: Params) -> None:
             resize.run(out / "grid", out / stage, params.resize, executor, state)
         case "split":
             faces = src.parent / "faces"
-            split.run(out / "resize", faces, out / stage, params.split, params.seed, dedup=out / "dedup")
+            given = params.split, params.seed, out / "dedup"
+            split.run(out / "resize", faces, out / stage, *given, executor=executor, state=state)
 
 
 def _peak_mb() -> float:
@@ -135,23 +130,29 @@ def _spent() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def command(src: Path, out: Path, state: Path) -> list[str]:
-    return [sys.executable, str(Path(__file__)), "--work", str(src), str(out), str(state)]
+def command(stage: str, *folders: Path) -> list[str]:
+    return [sys.executable, __file__, "--work", stage, *map(str, folders)]
 
 
 def measured(name: str, count: int, src: Path, out: Path, state: Path) -> Run:
-    began = time.perf_counter()
-    done = subprocess.run(command(src, out, state), stdout=subprocess.PIPE, check=True)
-    return Run(name, count, **json.loads(done.stdout), seconds=time.perf_counter() - began)
+    """All stages, each in a process of its own, as DVC runs them."""
+    began, told = time.perf_counter(), {}
+    for stage in STAGES:
+        done = subprocess.run(command(stage, src, out, state), stdout=subprocess.PIPE, check=True)
+        told[stage] = json.loads(done.stdout)
+    figures = {what: {stage: one[what] for stage, one in told.items()} for what in told["dedup"]}
+    return Run(name, count, **figures, seconds=time.perf_counter() - began)
 
 
 def killed(src: Path, out: Path, state: Path, count: int) -> int:
     """Start the stages, kill -9 when grid has a third of its pictures; how many it had written."""
+    for stage in STAGES[: STAGES.index("grid")]:
+        subprocess.run(command(stage, src, out, state), stdout=subprocess.DEVNULL, check=True)
     images = out / "grid.partial" / "images"
-    with subprocess.Popen(command(src, out, state), stdout=subprocess.DEVNULL) as running:
+    with subprocess.Popen(command("grid", src, out, state), stdout=subprocess.DEVNULL) as running:
         while _entries(images) < count // 3:
             if running.poll() is not None:
-                raise RuntimeError("the stages ended before they were killed")
+                raise RuntimeError("the stage ended before it was killed")
             time.sleep(0.002)
         running.send_signal(signal.SIGKILL)
     return _entries(images)
@@ -179,17 +180,20 @@ def scale(items: int) -> Iterator[Run | Demand]:
         src = works.folder(folder / "most", range(items - new))
         large = measured("all", items - new, src, folder / "large", folder / "state")
         yield large
-        src = works.folder(folder / "every", range(items))
+        src = works.folder(folder / "every", range(items), src)
         second = measured("1 % more", items, src, folder / "second", folder / "state")
         yield second
         same = io.folder_digest(folder / "small") == io.folder_digest(folder / "resumed")
     windows = 2 * window_size(Executor(backend="loky", n_jobs=1))
     yield Demand("CPU a work, all / a tenth", large.each / small.each, LINEAR)
-    yield Demand("peak memory, all / a tenth", large.peak_mb / small.peak_mb, FLAT)
+    for stage in STAGES:
+        yield Demand(f"peak memory of {stage}, all / a tenth", large.peak_mb[stage] / small.peak_mb[stage], FLAT)
     yield Demand("killed: written and yet computed again", written - resumed.remembered["grid"], windows)
     yield Demand("killed: outputs that differ from an undisturbed run's", float(not same), 0)
     yield Demand("1 % more: share of works computed", second.computed, AGAIN)
     yield Demand("1 % more: CPU, share of the first run's", sum(second.cpu.values()) / sum(large.cpu.values()))
+    for stage in STAGES:
+        yield Demand(f"1 % more: CPU of {stage}, share of the first run's", second.cpu[stage] / large.cpu[stage])
     yield Demand("1 % more: wall time, share of the first run's", second.seconds / large.seconds)
 
 
@@ -206,7 +210,8 @@ def shown(found: Sequence[Chain], runs: Sequence[Run], demands: Sequence[Demand]
     ]  # fmt: skip
     second = [
         (run.name, run.works, *(f"{1e6 * run.cpu[stage] / run.works:.0f}" for stage in STAGES), f"{run.each:.0f}",
-         *(run.remembered[stage] for stage in CACHED), f"{run.seconds:.1f}", f"{run.peak_mb:.0f}")
+         *(run.remembered[stage] for stage in STAGES), f"{run.seconds:.1f}",
+         *(f"{run.peak_mb[stage]:.0f}" for stage in STAGES))
         for run in runs
     ]  # fmt: skip
     third = [
@@ -217,7 +222,8 @@ def shown(found: Sequence[Chain], runs: Sequence[Run], demands: Sequence[Demand]
     heads = [
         ("works", "kind", "images", *timed, "chain, us", "Pillow, us", "ratio"),
         ("run", "works", *(f"{stage}, us" for stage in STAGES), "all, us",
-         *(f"of {stage} remembered" for stage in CACHED), "wall, s", "peak, MB"),
+         *(f"of {stage} remembered" for stage in STAGES), "wall, s",
+         *(f"peak of {stage}, MB" for stage in STAGES)),
         ("figure", "measured", "demanded", ""),
     ]  # fmt: skip
     return "\n\n".join(table(head, rows) for head, rows in zip(heads, (first, second, third), strict=True))
@@ -229,12 +235,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--chains", type=int, default=200, help="works of each set that go through the chain of steps")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured")
     parser.add_argument("--json", type=Path, help="write all figures there")
-    parser.add_argument("--work", type=Path, nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     params = load(ROOT / "params.yaml")
     if given.work:
         executor = Executor(backend="loky", n_jobs=1)
-        print(json.dumps(stages(*given.work, params.model_copy(update={"executor": executor}))))  # noqa: T201
+        stage, *folders = given.work
+        done = work(stage, *map(Path, folders), params.model_copy(update={"executor": executor}))
+        print(json.dumps(done))  # noqa: T201
         return 0
     works_of = sets(given.chains) if "chain" in given.parts else ()
     found = [one for name, files in works_of for one in chains(name, files, params)]

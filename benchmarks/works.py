@@ -52,12 +52,21 @@ def drawn(number: int) -> Pixels:
     return art.repeat(factor, 0).repeat(factor, 1)
 
 
-def folder(path: Path, numbers: range) -> Path:
-    """Drawn works as a crawl leaves them: images by their hash, and a manifest."""
+def folder(path: Path, numbers: range, before: Path | None = None) -> Path:
+    """Drawn works as a crawl leaves them: images by their hash, and a manifest.
+
+    Args:
+        before: a folder with the first of them, which are linked and not drawn again.
+    """
     (path / "images").mkdir(parents=True)
 
     def groups() -> Iterator[tuple[str, list[manifest.Row]]]:
-        for number in numbers:
+        there = 0
+        for row in manifest.stream_kept(before) if before else ():
+            (path / "images" / f"{row['sha256']}.png").hardlink_to(before / "images" / f"{row['sha256']}.png")
+            there += 1
+            yield row["id"], [row]
+        for number in numbers[there:]:
             data = encode_png(drawn(number))
             row = {"id": f"drawn-{number:08}", "source": "drawn", "artist": f"a{number % 97}", "licence": "CC0-1.0"}
             row["sha256"] = hashlib.sha256(data).hexdigest()

@@ -60,10 +60,10 @@ class Known:
     digest: bytes
 
     @classmethod
-    def of(cls, module: str, params: BaseModel) -> Known:
-        """Of the code that `module` (a dotted name) consists of, its parameters and the libraries it counts on."""
+    def of(cls, module: str, params: BaseModel | None = None) -> Known:
+        """Of the code that `module` (a dotted name) consists of, its parameters if any, the libraries it counts on."""
         versions = [platform.python_version(), zlib.ZLIB_RUNTIME_VERSION, *map(version, LIBRARIES)]
-        whole = [SCHEMA, code.digest(module), params.model_dump(mode="json"), versions]
+        whole = [SCHEMA, code.digest(module), params and params.model_dump(mode="json"), versions]
         return cls(hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).digest())
 
     def key(self, data: bytes, facts: Mapping[str, Any]) -> Key:

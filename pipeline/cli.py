@@ -297,7 +297,11 @@ def split(out: Out = layout.SPLIT, params: ParamsFile = PARAMS) -> None:
 
     values = _load(params)
     with _stage("split"):
-        result(stage.run(layout.RESIZE, layout.FACES, out, values.split, values.seed, layout.DEDUP))
+        sides = layout.RESIZE, layout.FACES
+        done = stage.run(
+            *sides, out, values.split, values.seed, layout.DEDUP, executor=values.executor, state=layout.STATE
+        )
+        result(done)
 
 
 @app.command()

@@ -8,47 +8,23 @@ places of one canvas: a frame, not a repost), `kin` (mirror images, recolours), 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, groupby, pairwise
 from pathlib import Path
 
 import numpy as np
 
-from pipeline import copies, groups, overrides, similarity
+from pipeline import cache, compared, copies, groups, overrides, similarity
+from pipeline.cache import Cache
+from pipeline.compared import Compared
 from pipeline.executor import parallel_map
+from pipeline.hamming import Index, Mask
 from pipeline.params import Dedup, Executor
+from pipeline.works import Work, Works
 
 MAX_DETAIL = 24.0  # of 255, luma in a thumbnail of a copy that a codec made: only then are the pictures looked at ...
 MAX_SCREENED = 24.0  # ... or up to this difference over the foreground: of a resampled copy
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What exact comparison and preference need of a decoded work; `index` is its place in `Looks`.
-
-    Attributes:
-        key: of the canonical picture, or of all pixels where that is too simple to identify a work.
-        kin: of its mirror images and recolours; None: too simple to be compared with anything but its exact pixels.
-        canvas, place: see `pixels.Placed`.
-        area: pixels of the canonical picture.
-        colour_bits: binary digits of its number of colours; smoothing and codecs add colours, artists use few.
-    """
-
-    id: str
-    index: int
-    key: bytes
-    kin: bytes | None
-    factor: int
-    canvas: tuple[float, float]
-    place: tuple[float, float]
-    area: int
-    colour_bits: int
-    lossless: bool
-
-    @property
-    def preference(self) -> tuple[bool, int, int, int, str]:
-        return not self.lossless, self.colour_bits, self.factor, -self.area, self.id
 
 
 @dataclass(frozen=True)
@@ -71,48 +47,63 @@ class Decisions:
 
 
 def decide(
-    works: Iterable[Work], looks: similarity.Looks, ruled: overrides.Verdicts, images: Path,
-    params: Dedup, executor: Executor,
+    works: Works, looks: similarity.Looks, ruled: overrides.Verdicts, images: Path,
+    params: Dedup, executor: Executor, memory: Cache | None = None,
 ) -> Decisions:  # fmt: skip
-    """Deduplicate `works`, whose pictures are images/<id>.png."""
-    ordered = sorted(works, key=lambda work: work.preference)
-    verdicts = _ruled_same(ordered, ruled)
-    verdicts += _exact(_standing(ordered, verdicts), ruled)
-    telling = [work for work in _standing(ordered, verdicts) if work.kin is not None]
-    verdicts += _near(telling, looks, ruled, images, params, executor)
-    kept = _standing(ordered, verdicts)
-    verdicts += [*_kin(kept, ruled), *_ruled_alternates(kept, ruled)]
-    return Decisions(_families(kept, verdicts), verdicts)
+    """Deduplicate `works`, whose looks have their numbers and whose pictures are images/<id>.png.
+
+    Args:
+        memory: pairs that an earlier run compared are not compared again.
+    """
+    order = works.preferred()
+    verdicts = _ruled_same(works, order, ruled)
+    order = _standing(works, order, verdicts)
+    exact = _exact([works[number] for number in works.sharing(order, "key").tolist()], ruled)
+    verdicts += exact
+    order = _standing(works, order, exact)
+    near = _near(works, order[works.related[order]], looks, ruled, images, params, executor, memory or Cache(None))
+    verdicts += near
+    order = _standing(works, order, near)
+    relatives = works.sharing(order[works.related[order]], "kin")
+    verdicts += [*_kin([works[number] for number in relatives.tolist()], ruled)]
+    verdicts += _ruled_alternates(works, order, ruled)
+    return Decisions(_families(works, order, verdicts), verdicts)
 
 
-def _families(kept: Sequence[Work], verdicts: Iterable[Verdict]) -> list[list[str]]:
-    ids = {work.id for work in kept}
+def _families(works: Works, kept: Index, verdicts: Iterable[Verdict]) -> list[list[str]]:
     links = [(v.kept, v.in_favour_of) for v in verdicts if v.dropped is None]
-    links = [link for link in links if ids.issuperset(link)]
-    linked = {id for link in links for id in link}
-    return groups.components((work.id for work in kept if work.id in linked), links)
+    linked = _in_order(works, kept, {id for link in links for id in link})
+    return groups.components(linked, [link for link in links if set(linked).issuperset(link)])
 
 
-def _standing(works: Sequence[Work], verdicts: Iterable[Verdict]) -> list[Work]:
-    gone = {verdict.dropped for verdict in verdicts}
-    return [work for work in works if work.id not in gone]
+def _in_order(works: Works, order: Index, ids: Iterable[str]) -> list[str]:
+    """Those of `ids` that are among the numbers, in their order."""
+    numbers = np.array(list(works.find(ids).values()), np.int64)
+    return [works.id(number) for number in order[np.isin(order, numbers)].tolist()]
+
+
+def _standing(works: Works, order: Index, verdicts: Iterable[Verdict]) -> Index:
+    gone = works.find(verdict.dropped for verdict in verdicts if verdict.dropped is not None)
+    return order[~np.isin(order, np.array(list(gone.values()), np.int64))]
 
 
 def _ruled(ruled: overrides.Verdicts, one: Work, other: Work) -> str | None:
     return ruled.get(frozenset((one.id, other.id))) if ruled else None
 
 
-def _ruled_same(works: Sequence[Work], ruled: overrides.Verdicts) -> list[Verdict]:
-    ids = [work.id for work in works]
-    links = _ruled_links(ids, ruled, overrides.SAME)
-    alike = [group for group in groups.components(ids, links) if len(group) > 1]
+def _ruled_same(works: Works, order: Index, ruled: overrides.Verdicts) -> list[Verdict]:
+    spoken, links = _ruled_links(works, order, ruled, overrides.SAME)
+    alike = groups.components(spoken, links)
     return [Verdict(group[0], other, group[0], "override", None) for group in alike for other in group[1:]]
 
 
-def _ruled_links(ids: Iterable[str], ruled: overrides.Verdicts, verdict: str) -> list[tuple[str, str]]:
-    known = set(ids)
-    pairs = [tuple(sorted(pair)) for pair, said in ruled.items() if said == verdict and pair <= known]
-    return sorted((one, other) for one, other in pairs)
+def _ruled_links(
+    works: Works, order: Index, ruled: overrides.Verdicts, verdict: str
+) -> tuple[list[str], list[tuple[str, str]]]:
+    """Works that a person said this of, in their order, and the pairs, sorted."""
+    pairs = [tuple(sorted(pair)) for pair, said in ruled.items() if said == verdict]
+    spoken = _in_order(works, order, (id for pair in pairs for id in pair))
+    return spoken, sorted((one, other) for one, other in pairs if {one, other} <= set(spoken))
 
 
 def _exact(works: Sequence[Work], ruled: overrides.Verdicts) -> list[Verdict]:
@@ -135,35 +126,50 @@ def _moved(one: Work, other: Work) -> bool:
 
 
 def _near(
-    works: list[Work], looks: similarity.Looks, ruled: overrides.Verdicts, images: Path,
-    params: Dedup, executor: Executor,
+    works: Works, numbers: Index, looks: similarity.Looks, ruled: overrides.Verdicts, images: Path,
+    params: Dedup, executor: Executor, memory: Cache,
 ) -> list[Verdict]:  # fmt: skip
-    likeness = _screened(looks.take([work.index for work in works]), params)
-    versions = {
-        one: copies.Version(images / f"{works[one].id}.png", works[one].lossless)
-        for one in np.unique(likeness.pairs).tolist()
-    }
-    levels = np.array(similarity.GROUNDS)[likeness.ground].tolist()
-    pairs = likeness.pairs.tolist()
-    asked = [
-        copies.Pair(versions[one], versions[other], level) for (one, other), level in zip(pairs, levels, strict=True)
-    ]
-    free = [_ruled(ruled, works[one], works[other]) is None for one, other in pairs]
-    distances = parallel_map(copies.distance, asked, executor)
+    """Of works in order of preference."""
+    found = _compared(works, numbers, looks, images, params, executor, memory)
+    ids = {one: works.id(int(numbers[one])) for one in np.unique(found.likeness.pairs).tolist()}
     measured = [
-        _Measured(one, other, round(difference, 3), distance)
-        for (one, other), difference, distance, unruled in zip(
-            pairs, likeness.difference.tolist(), distances, free, strict=True
+        _Measured(one, other, round(difference, 3), None if np.isnan(distance) else distance)
+        for (one, other), difference, distance in zip(
+            found.likeness.pairs.tolist(), found.likeness.difference.tolist(), found.distance.tolist(), strict=True
         )
-        if unruled
+        if not ruled or frozenset((ids[one], ids[other])) not in ruled
     ]
     dropped = _drop(measured)
-    verdicts = [Verdict(works[m.one].id, works[m.other].id, works[m.one].id, "near", m.difference) for m in dropped]
+    verdicts = [Verdict(ids[m.one], ids[m.other], ids[m.one], "near", m.difference) for m in dropped]
     gone = {m.other for m in dropped}
     staying = [m for m in measured if not gone & {m.one, m.other} and m.difference <= params.max_difference]
-    return verdicts + [
-        Verdict(works[m.other].id, None, works[m.one].id, "alternate", m.difference) for m in _forest(staying)
+    return verdicts + [Verdict(ids[m.other], None, ids[m.one], "alternate", m.difference) for m in _forest(staying)]
+
+
+def _compared(
+    works: Works, numbers: Index, looks: similarity.Looks, images: Path, params: Dedup, executor: Executor,
+    memory: Cache,
+) -> Compared:  # fmt: skip
+    """Pairs that the pictures themselves must tell, as indices of `numbers`, sorted; remembered for the next run."""
+    pictures = works.pictures(numbers)
+    keeper = compared.Keeper(memory, cache.Known.of(__name__, params))
+    known, fresh = keeper.recalled(pictures)
+    screened = known.joined(Compared.of(_screened(looks.take(numbers), params, fresh)))
+
+    def version(one: int) -> copies.Version:
+        return copies.Version(images / f"{works.id(int(numbers[one]))}.png", works.lossless(int(numbers[one])))
+
+    unknown = screened.unknown
+    levels = np.array(similarity.GROUNDS)[screened.likeness.ground[unknown]].tolist()
+    pairs = screened.likeness.pairs[unknown].tolist()
+    asked = [
+        copies.Pair(version(one), version(other), level) for (one, other), level in zip(pairs, levels, strict=True)
     ]
+    distances = parallel_map(copies.distance, asked, executor)
+    screened.distance[unknown] = [np.nan if distance is None else distance for distance in distances]
+    screened.unknown[:] = False
+    keeper.keep(pictures, screened)
+    return screened
 
 
 @dataclass(frozen=True)
@@ -176,11 +182,10 @@ class _Measured:
     distance: float | None
 
 
-def _screened(looks: similarity.Looks, params: Dedup) -> similarity.Likeness:
-    """Pairs that the pictures themselves must tell, sorted."""
+def _screened(looks: similarity.Looks, params: Dedup, fresh: Mask | None) -> similarity.Likeness:
+    """Pairs that look alike; with one of the `fresh`, where there are some known before."""
     bounds = params.max_distance, max(params.max_difference, MAX_SCREENED), MAX_DETAIL
-    joined = similarity.Likeness.joined([similarity.Likeness.none(), *similarity.likenesses(looks, *bounds)])
-    return joined.where(np.lexsort((joined.pairs[:, 0], joined.pairs[:, 1])))
+    return similarity.Likeness.joined([similarity.Likeness.none(), *similarity.likenesses(looks, *bounds, fresh)])
 
 
 def _drop(measured: Iterable[_Measured]) -> list[_Measured]:
@@ -219,11 +224,12 @@ def _unruled(clan: Sequence[Work], ruled: overrides.Verdicts) -> Iterator[tuple[
             yield one, other
 
 
-def _ruled_alternates(works: Iterable[Work], ruled: overrides.Verdicts) -> list[Verdict]:
-    links = _ruled_links((work.id for work in works), ruled, overrides.ALTERNATE)
+def _ruled_alternates(works: Works, kept: Index, ruled: overrides.Verdicts) -> list[Verdict]:
+    _, links = _ruled_links(works, kept, ruled, overrides.ALTERNATE)
     return [Verdict(other, None, one, "override", None) for one, other in links]
 
 
-def unknown(ruled: Mapping[frozenset[str], str], ids: Iterable[str]) -> list[str]:
+def unknown(ruled: overrides.Verdicts, works: Works) -> list[str]:
     """Ids that a person spoke of and that are not there, sorted."""
-    return sorted({id for pair in ruled for id in pair} - set(ids))
+    spoken = {id for pair in ruled for id in pair}
+    return sorted(spoken - works.find(spoken).keys())

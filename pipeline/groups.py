@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 Member = TypeVar("Member", bound=Hashable)
 
 
@@ -38,3 +41,26 @@ def components(members: Iterable[Member], links: Iterable[tuple[Member, Member]]
     for member in members:
         groups.setdefault(forest.root(member), []).append(member)
     return list(groups.values())
+
+
+def labelled(count: int, holders: NDArray[np.int64], shared: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """(count,): the first member of each member's component, where those who share a number are linked.
+
+    Args:
+        holders, shared: (L,) each, members 0..count-1 and what they share.
+    """
+    labels = np.arange(count)
+    order = np.argsort(shared, kind="stable")
+    holders, shared = holders[order], shared[order]
+    starts = np.flatnonzero(np.r_[True, shared[1:] != shared[:-1]][: len(shared)])
+    several = np.diff(np.r_[starts, len(shared)])
+    while len(holders):
+        least = np.repeat(np.minimum.reduceat(labels[holders], starts), several)
+        closer = labels.copy()
+        np.minimum.at(closer, labels[holders], least)
+        np.minimum.at(closer, holders, least)
+        closer = closer[closer]
+        if (closer == labels).all():
+            break
+        labels = closer
+    return labels

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]  # (N,)
 Pairs = NDArray[np.int64]  # (P, 2) indices, the smaller first
 Index = NDArray[np.int64]
+Mask = NDArray[np.bool_]  # (N,)
 
 BITS = 64
 BLOCK = 1 << 19  # comparisons, or pairs, held at a time
@@ -27,11 +28,36 @@ MAX_AGREE = 4  # the largest t
 SORTING = 24  # comparisons that take as long as sorting one hash into place
 GATHER = 4  # looking a hash up costs so many times the comparison of neighbours
 SAMPLE = 20_000  # hashes by which bits are judged
+FEW = 20  # of so many hashes one is held against all others at less cost than all are searched
 PROBES = 4  # choices of bands on which the number of comparisons is estimated
 
 
-def pairs_within(hashes: Hashes, max_distance: int) -> Iterator[Pairs]:
-    """Every pair within `max_distance` bits exactly once, in blocks of no particular order."""
+def pairs_within(hashes: Hashes, max_distance: int, fresh: Mask | None = None) -> Iterator[Pairs]:
+    """Every pair within `max_distance` bits exactly once, in blocks of no particular order.
+
+    Args:
+        fresh: only pairs with one of these; None = all.
+    """
+    if fresh is None:
+        yield from _all_within(hashes, max_distance)
+    elif np.count_nonzero(fresh) * FEW <= len(hashes):
+        yield from _fresh_within(hashes, max_distance, fresh)
+    else:
+        yield from (pairs[fresh[pairs].any(axis=1)] for pairs in _all_within(hashes, max_distance))
+
+
+def _fresh_within(hashes: Hashes, max_distance: int, fresh: Mask) -> Iterator[Pairs]:
+    """Each fresh hash against all, by blocks; of two fresh ones the later finds the earlier."""
+    new, height = np.flatnonzero(fresh), max(1, BLOCK // max(1, len(hashes)))
+    for low in range(0, len(new), height):
+        block = new[low : low + height]
+        rows, others = np.nonzero(np.bitwise_count(hashes[block, None] ^ hashes[None, :]) <= max_distance)
+        ones = block[rows]
+        once = ~fresh[others] | (others < ones)
+        yield _ordered(ones[once], others[once])
+
+
+def _all_within(hashes: Hashes, max_distance: int) -> Iterator[Pairs]:
     values, owner, counts = np.unique(hashes, return_inverse=True, return_counts=True)
     members = np.argsort(owner, kind="stable")
     starts = np.cumsum(counts) - counts

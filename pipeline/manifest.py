@@ -15,6 +15,8 @@ from typing import Any
 from pipeline.errors import BadInput
 from pipeline.io import atomic_file, write_atomic
 
+_encoded = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
+
 Row = dict[str, Any]
 Verdict = dict[str, Any]  # status, reason and the facts that were found
 
@@ -51,7 +53,7 @@ def dump(rows: Iterable[Row]) -> str:
 
 
 def _line(row: Row) -> str:
-    return json.dumps(row, sort_keys=True, ensure_ascii=False) + "\n"
+    return _encoded(row) + "\n"
 
 
 def _checked(rows: Iterable[Row]) -> Iterator[Row]:

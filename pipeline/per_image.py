@@ -7,6 +7,7 @@ It knows no folder, no cache and no other image, so it may run anywhere and its 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -74,7 +75,8 @@ def run(stage: Stage, src: Path, dst: Path, executor: Executor, state: Path | No
         known = cache.Known.of(stage.module, stage.params)
         work = partial(_work, step=partial(stage.step, params=stage.params))
         made = recall_map(work, _items(stage, src), known, memory, executor)
-        groups = ((row["id"], _settled(stage, row, value, out / "images")) for row, value in made)
+        images = f"{out / 'images'}{os.sep}"
+        groups = ((row["id"], _settled(stage, row, value, images)) for row, value in made)
         stats = manifest.write_streamed(out, groups, stage.counted, stage.binned)
         logger.info("%s: %d images, %d of them remembered", stage.name, stats["inputs"], memory.served)
         return stats
@@ -100,12 +102,23 @@ def _work(data: bytes, facts: Facts, step: Callable[[bytes, Facts], Sequence[Out
     return cache.pack(head, *(outcome.png for outcome in outcomes if outcome.png is not None))
 
 
-def _settled(stage: Stage, row: Row, value: bytes, images: Path) -> list[Row]:
+def write_new(path: str, data: bytes) -> None:
+    """A whole file; half the time of `Path.write_bytes`."""
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(file, rest) :]
+    finally:
+        os.close(file)
+
+
+def _settled(stage: Stage, row: Row, value: bytes, images: str) -> list[Row]:
     head, pngs = cache.unpack(value)
     rows, pictures = [], iter(pngs)
     for suffix, said, has_picture in head:
         name = {"id": row["id"] + suffix, "parent": row["id"]} if suffix else {}
         rows.append(manifest.judged(row, {**said, **name}, stage.carried))
         if has_picture:
-            (images / f"{rows[-1]['id']}.png").write_bytes(next(pictures))
+            write_new(f"{images}{rows[-1]['id']}.png", next(pictures))
     return rows

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
+from pathlib import Path
 
 import imagehash
 import numpy as np
@@ -11,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline import hamming
-from pipeline.hamming import Pairs
+from pipeline.hamming import Index, Mask, Pairs
 from pipeline.io import Pixels
+from pipeline.scratch import Records
 
 Floats = NDArray[np.float32]
 
@@ -20,10 +23,10 @@ GROUNDS = (255, 0, 128)  # grey levels under transparency: a copy may have been 
 THUMBNAIL = 16
 BLANK_BITS = 8  # a hash with fewer set bits is that of a nearly uniform picture and matches everything
 MAX_STRETCH = 1.05  # between the aspects of two versions of one work
-JUDGED = 1 << 13  # pairs judged at a time: about 100 MB ...
+JUDGED = 1 << 10  # pairs judged at a time: about 12 MB ...
 SIFTED = 1 << 14  # ... of so many that are sifted at a time: about 10 MB
-SKETCH = 8  # cells a side of what they are sifted by
-SKETCHED = 1 << 9  # thumbnails at a time: about 3 MB
+GIST, SKETCH = 2, 8  # cells a side of what they are sifted by, first and then
+SKETCHED = 1 << 9  # thumbnails that are sketched at a time: about 3 MB
 SLACK = 2.0  # of 255, by which rounded means of two images, on a ground, may differ more than the means themselves
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -54,21 +57,24 @@ class Look:
 
 
 class Looks:
-    """The looks of many images in a few arrays: about 1 KB an image, whatever its size.
+    """The looks of many images: about 60 bytes an image in arrays, thumbnails and sketches of them in unnamed files.
 
     Args:
         expected: images for which there is room at once; more are moved to larger arrays.
+        folder: on whose disk the files are; None = that of temporary files.
     """
 
-    COLUMNS = ("hashes", "foreground", "opaque", "aspect", "rows")
+    COLUMNS = ("hashes", "foreground", "opaque", "aspect", "gist", "rows")
 
-    def __init__(self, expected: int = 0) -> None:
+    def __init__(self, expected: int = 0, folder: Path | None = None) -> None:
         self.hashes = np.zeros((expected, len(GROUNDS)), np.uint64)
         self.foreground = np.zeros(expected, np.float32)
         self.opaque = np.zeros(expected, np.bool_)
         self.aspect = np.ones(expected, np.float32)
-        self.rows = np.arange(expected)  # where an image's thumbnail is in `thumbnails`, which a copy shares
-        self.thumbnails = np.zeros((expected, THUMBNAIL, THUMBNAIL, 4), np.uint8)
+        self.gist = np.zeros((expected, 4, GIST**2), np.uint8)
+        self.rows = np.arange(expected, dtype=np.int32)  # where an image is in the files, which a copy shares
+        self.thumbnails = Records(THUMBNAIL**2 * 4, folder)
+        self.sketches = Records(SKETCH**2 * 4, folder)
         self._count = 0
 
     def __len__(self) -> int:
@@ -79,25 +85,40 @@ class Looks:
             self._grow(max(64, self._count // 4))
         index, self._count = self._count, self._count + 1
         self.hashes[index] = look.hashes
-        self.thumbnails[index] = look.thumbnail
         self.foreground[index] = look.foreground
         self.opaque[index] = look.opaque
         self.aspect[index] = look.aspect
+        self.gist[index] = _means(look.thumbnail[None], GIST)
+        self.thumbnails.append(look.thumbnail.tobytes())
 
     def _grow(self, more: int) -> None:
-        fresh = Looks(more)
-        fresh.rows += len(self.rows)
-        for name in (*self.COLUMNS, "thumbnails"):
-            setattr(self, name, np.concatenate([getattr(self, name), getattr(fresh, name)]))
+        for name in self.COLUMNS:
+            column = getattr(self, name)
+            setattr(self, name, np.concatenate([column, np.zeros((more, *column.shape[1:]), column.dtype)]))
+        self.rows[-more:] = np.arange(len(self.rows) - more, len(self.rows))
 
-    def take(self, indices: Sequence[int]) -> Looks:
-        """Some, in the order of `indices`; the thumbnails stay where they are."""
-        taken = Looks()
+    def take(self, indices: Sequence[int] | NDArray[np.int64]) -> Looks:
+        """Some, in the order of `indices`; what is in files stays where it is."""
+        taken = copy(self)
         for name in self.COLUMNS:
             setattr(taken, name, getattr(self, name)[indices])
-        taken.thumbnails = self.thumbnails
         taken._count = len(indices)
         return taken
+
+    def thumbnails_of(self, indices: Index) -> Pixels:
+        """(len(indices), 16, 16, 4)."""
+        return self.thumbnails.take(self.rows[indices]).reshape(-1, THUMBNAIL, THUMBNAIL, 4)
+
+    def gists_of(self, indices: Index) -> Pixels:
+        """(len(indices), 4, 4): as `sketches_of`, over each of 2 x 2 cells."""
+        return self.gist[indices]
+
+    def sketches_of(self, indices: Index) -> Pixels:
+        """(len(indices), 4, 64): means of R, G, B (multiplied by alpha) and alpha over each of 8 x 8 cells."""
+        for start in range(len(self.sketches), len(self.thumbnails), SKETCHED):
+            small = self.thumbnails.between(start, start + SKETCHED).reshape(-1, THUMBNAIL, THUMBNAIL, 4)
+            self.sketches.append(_means(small, SKETCH).tobytes())
+        return self.sketches.take(self.rows[indices]).reshape(-1, 4, SKETCH**2)
 
 
 @dataclass(frozen=True)
@@ -193,38 +214,43 @@ def _foreground(rgba: Pixels, thumbnail: Pixels, *, opaque: bool) -> float:
     return float((away > 16).mean())
 
 
-def likenesses(looks: Looks, max_distance: int, max_difference: float, max_detail: float) -> Iterator[Likeness]:
+def likenesses(
+    looks: Looks, max_distance: int, max_difference: float, max_detail: float, fresh: Mask | None = None
+) -> Iterator[Likeness]:
     """Every pair of images of one shape with hashes within `max_distance` bits on some ground, once, in blocks.
 
     Only pairs whose `difference` or whose `detail` is within its bound. Blank hashes and images without foreground
-    match nothing.
+    match nothing. What is told of two images does not depend on any other, nor on which of them is the first.
+
+    Args:
+        fresh: only pairs with one of these; None = all.
     """
-    sketches = _sketches(looks)
-    for pairs in _candidates(looks.hashes, max_distance):
-        stretch = looks.aspect[pairs[:, 0]] / looks.aspect[pairs[:, 1]]
-        fitting = pairs[(stretch >= 1 / MAX_STRETCH) & (stretch <= MAX_STRETCH)]
+    bounds = max_difference, max_detail
+    for pairs in _candidates(looks.hashes, max_distance, fresh):
+        aspects = looks.aspect[pairs]
+        fitting = pairs[aspects.max(axis=1) <= MAX_STRETCH * aspects.min(axis=1)]
         for start in range(0, len(fitting), SIFTED):
-            sifted = _sifted(looks, sketches, fitting[start : start + SIFTED], max_difference, max_detail)
+            likely = _sifted(looks, fitting[start : start + SIFTED], *bounds, looks.gists_of)
+            sifted = _sifted(looks, likely, *bounds, looks.sketches_of)
             for first in range(0, len(sifted), JUDGED):
                 judged = _judged(looks, sifted[first : first + JUDGED])
                 yield judged.where((judged.difference <= max_difference) | (judged.detail <= max_detail))
 
 
-def _sketches(looks: Looks) -> NDArray[np.uint8]:
-    """(N, 4, 64): means of R, G, B (multiplied by alpha) and alpha over each of 8 x 8 cells of the thumbnails."""
-    cell = THUMBNAIL // SKETCH
-    sketches = np.empty((len(looks), 4, SKETCH**2), np.uint8)
-    for start in range(0, len(looks), SKETCHED):
-        small = looks.thumbnails[looks.rows[start : min(start + SKETCHED, len(looks))]]
-        cells = small.reshape(-1, SKETCH, cell, SKETCH, cell, 4).mean(axis=(2, 4), dtype=np.float32).round()
-        sketches[start : start + SKETCHED] = cells.reshape(-1, SKETCH**2, 4).swapaxes(1, 2)
-    return sketches
+def _means(thumbnails: Pixels, side: int) -> Pixels:
+    """(N, 16, 16, 4) -> (N, 4, side * side): means over equal cells, rounded."""
+    cell = THUMBNAIL // side
+    cells = thumbnails.reshape(-1, side, cell, side, cell, 4).mean(axis=(2, 4), dtype=np.float32).round()
+    means: Pixels = np.ascontiguousarray(cells.astype(np.uint8).reshape(-1, side**2, 4).swapaxes(1, 2))
+    return means
 
 
-def _sifted(looks: Looks, sketches: NDArray[np.uint8], pairs: Pairs, max_difference: float, max_detail: float) -> Pairs:
+def _sifted(
+    looks: Looks, pairs: Pairs, max_difference: float, max_detail: float, means_of: Callable[[Index], Pixels]
+) -> Pairs:
     """Without those that are beyond both bounds on every ground: means never differ by more than what they are of."""
-    gap = sketches[pairs[:, 0]].astype(np.float32)
-    gap -= sketches[pairs[:, 1]]
+    gap = means_of(pairs[:, 0]).astype(np.float32)
+    gap -= means_of(pairs[:, 1])
     most = max_difference * looks.foreground[pairs].min(axis=1) + SLACK
     possible = np.zeros(len(pairs), bool)
     for level in GROUNDS:
@@ -237,8 +263,8 @@ def _sifted(looks: Looks, sketches: NDArray[np.uint8], pairs: Pairs, max_differe
 def _judged(looks: Looks, pairs: Pairs) -> Likeness:
     share = looks.foreground[pairs].min(axis=1)
     pairs, share = pairs[share > 0], share[share > 0]
-    gap = on_grounds(looks.thumbnails[looks.rows[pairs[:, 0]]])
-    gap -= on_grounds(looks.thumbnails[looks.rows[pairs[:, 1]]])
+    gap = on_grounds(looks.thumbnails_of(pairs[:, 0]))
+    gap -= on_grounds(looks.thumbnails_of(pairs[:, 1]))
     luma, colour = np.abs(gap @ LUMA), np.abs(gap, out=gap).mean(axis=(2, 3, 4))
     best = looks.opaque[pairs].any(axis=1)
     ground = np.where(best, colour.argmin(axis=1), colour.argmax(axis=1)).astype(np.int8)
@@ -246,12 +272,13 @@ def _judged(looks: Looks, pairs: Pairs) -> Likeness:
     return Likeness(pairs, ground, colour[row, ground] / share, luma.max(axis=(2, 3))[row, ground])
 
 
-def _candidates(hashes: NDArray[np.uint64], max_distance: int) -> Iterator[Pairs]:
-    """(N, grounds) -> pairs near on some ground, told on the first such ground only."""
+def _candidates(hashes: NDArray[np.uint64], max_distance: int, fresh: Mask | None = None) -> Iterator[Pairs]:
+    """(N, grounds) -> pairs near on some ground, told on the first such ground only; see `likenesses`."""
     telling = np.bitwise_count(hashes) >= BLANK_BITS
     for ground in range(hashes.shape[1]):
         usable = np.flatnonzero(telling[:, ground])
-        for found in hamming.pairs_within(hashes[usable, ground], max_distance):
+        new = None if fresh is None else fresh[usable]
+        for found in hamming.pairs_within(hashes[usable, ground], max_distance, new):
             pairs = usable[found]
             one, other = pairs.T
             told = np.zeros(len(pairs), bool)

@@ -92,3 +92,12 @@ def test_a_hundred_thousand_hashes_are_not_compared_all_with_all() -> None:
 
 def test_no_hashes_no_pairs() -> None:
     assert found(hamming.pairs_within(np.empty(0, np.uint64), 10)) == []
+
+
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.3, 1.0])
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_pairs_with_a_fresh_one_are_found_and_each_once(kind, share: float) -> None:
+    hashes = kind(np.random.default_rng(5))
+    fresh = np.random.default_rng(6).random(len(hashes)) < share
+    expected = [pair for pair in brute(hashes, 8) if fresh[list(pair)].any()]
+    assert found(hamming.pairs_within(hashes, 8, fresh)) == expected

@@ -9,28 +9,35 @@ stands in the file of overrides. Frames of an animation are works of their own, 
 
 from __future__ import annotations
 
+import hashlib
 import heapq
 import json
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline import cache, duplicates, manifest, overrides, pair_sheet, similarity
-from pipeline.duplicates import Decisions, Verdict, Work
+from pipeline import cache, duplicates, manifest, overrides, pair_sheet, similarity, works
+from pipeline.duplicates import Decisions, Verdict
 from pipeline.errors import BadInput
 from pipeline.examined import Examined, Frames, Picture, examine, examined
 from pipeline.io import output_dir, write_atomic
 from pipeline.manifest import Row
 from pipeline.params import Dedup, Executor
+from pipeline.per_image import write_new
 from pipeline.pictures import EXTENSIONS
 from pipeline.recall import Item, recall_map
+from pipeline.scratch import Lines
+from pipeline.works import Work, Works
 
 logger = logging.getLogger(__name__)
 
 REASONS = {"override": "duplicate", "exact": "duplicate", "near": "near_duplicate"}  # by tier
+SUFFIX = len("-f000000")  # of the id of a frame; a longer one costs a move to larger arrays
 SHOWN = 48  # pairs on the sheet of the closest decisions
 
 Source = tuple[Row, Path]  # a kept work of a raw folder, and its image file
@@ -44,17 +51,32 @@ class Told:
     count: int = 0  # frames of the file
     width: int = 0
     height: int = 0
-    frames: tuple[int, ...] = ()
-    blank: tuple[int, ...] = ()
+    frames: Sequence[int] = ()
+    blank: Sequence[int] = ()
 
 
-@dataclass
 class Gallery:
-    """All that was read: a work per picture worth comparing, and what is told of each file, by id."""
+    """All that was read: a work per picture worth comparing in arrays; in an unnamed file what is told of each file.
 
-    works: list[Work] = field(default_factory=list)
-    looks: similarity.Looks = field(default_factory=similarity.Looks)
-    told: dict[str, Told] = field(default_factory=dict)
+    Args:
+        folder: on whose disk that is which is not held in memory.
+    """
+
+    def __init__(self, expected: int, longest: int, folder: Path) -> None:
+        self.works = Works(expected, longest, folder)
+        self.looks = similarity.Looks(expected, folder)
+        self._told = Lines(folder)
+
+    def tell(self, told: Told) -> None:
+        self._told.append(json.dumps(astuple(told)).encode())
+
+    @property
+    def files(self) -> int:
+        return len(self._told)
+
+    def told(self) -> Iterator[Told]:
+        """Of each file, in order."""
+        return (Told(*json.loads(line)) for line in self._told)
 
 
 def run(
@@ -74,14 +96,13 @@ def run(
     with output_dir(dst) as out, cache.opened(state, "dedup") as memory:
         images = out / "images"
         images.mkdir()
-        expected = sum(1 for src in srcs for _ in manifest.stream_kept(src))
-        gallery = _gallery(_sources(srcs), expected, images, params, memory, executor)
-        logger.info("dedup: %d images, %d of them remembered", len(gallery.told), memory.served)
-        decided = duplicates.decide(gallery.works, gallery.looks, ruled, images, params, executor)
+        gallery = _gallery(srcs, images, params, memory, executor)
+        logger.info("dedup: %d images, %d of them remembered", gallery.files, memory.served)
+        decided = duplicates.decide(gallery.works, gallery.looks, ruled, images, params, executor, memory)
         _write_decisions(out, decided.verdicts)
         stats = manifest.write_streamed(out, _groups(_sources(srcs), gallery, decided), counted={}, binned={})
         _remove_dropped(images, decided.verdicts)
-        unknown = duplicates.unknown(ruled, (work.id for work in gallery.works))
+        unknown = duplicates.unknown(ruled, gallery.works)
         if unknown:
             logger.warning("%s: %d ids are not there, first %s", params.overrides, len(unknown), unknown[0])
         stats |= {"families": len(decided.families), "overrides": len(ruled), "overrides_unknown": len(unknown)}
@@ -108,31 +129,40 @@ def _files_of(src: Path) -> Iterator[Source]:
         yield row, path
 
 
-def _gallery(
-    sources: Iterable[Source], expected: int, images: Path, params: Dedup, memory: cache.Cache, executor: Executor
-) -> Gallery:
-    """Look at all; what is compared goes into arrays, so that memory grows little with the number of works."""
-    gallery, wanted = Gallery(looks=similarity.Looks(expected)), Frames(frames=params.frames, most=params.most_frames)
-    items = (Item(str(row["id"]), path.read_bytes(), {}) for row, path in sources)
+def _gallery(srcs: Sequence[Path], images: Path, params: Dedup, memory: cache.Cache, executor: Executor) -> Gallery:
+    """Look at all."""
+    longest, expected = _extent(srcs)
+    gallery = Gallery(expected, longest + (0 if params.frames == "first" else SUFFIX), images.parent)
+    wanted = Frames(frames=params.frames, most=params.most_frames)
+    items = (Item(str(row["id"]), path.read_bytes(), {}) for row, path in _sources(srcs))
     known = cache.Known.of("pipeline.examined", wanted)
     for id, value in recall_map(partial(examine, wanted=wanted), items, known, memory, executor):
-        _enter(gallery, id, examined(value), images)
+        _enter(gallery, id, examined(value), f"{images}{os.sep}")
     return gallery
 
 
-def _enter(gallery: Gallery, id: str, found: Examined, images: Path) -> None:
+def _extent(srcs: Sequence[Path]) -> tuple[int, int]:
+    """Bytes of the longest id, and the number of works."""
+    longest = count = 0
+    for row in chain.from_iterable(map(manifest.stream_kept, srcs)):
+        longest, count = max(longest, len(row["id"].encode())), count + 1
+    return longest, count
+
+
+def _enter(gallery: Gallery, id: str, found: Examined, images: str) -> None:
     if found.reason is not None:
-        gallery.told[id] = Told(found.reason)
+        gallery.tell(Told(found.reason))
         return
     frames = tuple(picture.index for picture in found.pictures)
     blank = tuple(picture.index for picture in found.pictures if picture.seen.blank)
     facts = found.facts
-    gallery.told[id] = told = Told(None, facts["frames"], facts["width"], facts["height"], frames, blank)
+    told = Told(None, facts["frames"], facts["width"], facts["height"], frames, blank)
+    gallery.tell(told)
     for picture in found.pictures:
         if not picture.seen.blank:
             name = _name(id, told, picture.index)
-            (images / f"{name}.png").write_bytes(picture.png)
-            gallery.works.append(_work(name, len(gallery.works), picture, found.lossless))
+            write_new(f"{images}{name}.png", picture.png)
+            gallery.works.append(_work(name, picture, found.lossless))
             gallery.looks.append(picture.seen.look)
 
 
@@ -141,19 +171,19 @@ def _name(id: str, told: Told, frame: int) -> str:
     return id if len(told.frames) == 1 else f"{id}-f{frame:03}"
 
 
-def _work(id: str, index: int, picture: Picture, lossless: bool) -> Work:
+def _work(id: str, picture: Picture, lossless: bool) -> Work:
     seen = picture.seen
     shape = {"factor": seen.factor, "area": seen.area, "colour_bits": seen.colour_bits}
     key, kin = bytes.fromhex(seen.key), None if seen.kin is None else bytes.fromhex(seen.kin)
-    return Work(id, index, key, kin, canvas=seen.canvas, place=seen.place, lossless=lossless, **shape)
+    pixels = hashlib.blake2b(b"%d%b" % (lossless, picture.png), digest_size=works.DIGEST).digest()
+    return Work(id, key, kin, canvas=seen.canvas, place=seen.place, lossless=lossless, picture=pixels, **shape)
 
 
 def _groups(sources: Iterable[Source], gallery: Gallery, decided: Decisions) -> Iterator[tuple[str, list[Row]]]:
     """Every input, by id, with its rows."""
     families = {id: first for family in decided.families for first in [min(family)] for id in family}
     gone = {verdict.dropped: verdict for verdict in decided.verdicts if verdict.dropped is not None}
-    for row, _ in sources:
-        told = gallery.told[row["id"]]
+    for (row, _), told in zip(sources, gallery.told(), strict=True):
         if told.reason is not None:
             yield row["id"], [manifest.failed(row, told.reason)]
         else:

@@ -9,44 +9,106 @@ may have made all of them.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
 import os
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from heapq import merge
-from itertools import groupby, pairwise
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from pipeline import groups, manifest, pixels, seeds
+from pipeline import cache, groups, manifest, relatives
+from pipeline.dealing import SPLITS, Labels, Placed, assign
 from pipeline.errors import BadInput
-from pipeline.io import Pixels, output_dir, read_rgb
+from pipeline.io import output_dir
 from pipeline.manifest import Row
 from pipeline.names import plain, work_of
-from pipeline.params import Split
+from pipeline.params import Executor, Split
+from pipeline.per_image import bytes_of
+from pipeline.recall import Item, recall_map
+
+logger = logging.getLogger(__name__)
 
 DOMAINS = ("pixel", "faces")
-SPLITS = ("train", "val", "test")
 CARRIED = ("background", "cell", "native_width", "native_height", "crop", "pad", "transparent_share")
-MIN_KIN = 8  # cells: a picture with a shorter side is too simple to tell kinship by
+ALONE = Executor(backend="loky", n_jobs=1)
 
 Address = tuple[str, ...]  # what works have in common, e.g. ("artist", source, artist)
 Artist = tuple[str, str]  # source, plain name
-Deal = Callable[[list[list[str]], Mapping[str, float], int, str], dict[str, str]]
+Deal = Callable[[Labels, Mapping[str, float], int, str], Placed]
 
 
 @dataclass(frozen=True)
 class Domain:
-    """One side of the translation: where its pictures are, what each of its works shares, who made it."""
+    """One side of the translation: where its pictures are, what each of its works shares, who made it.
+
+    Works are numbered by id, those left out that a filter drops; 60 bytes a work. What works share and their names are
+    hashed to 64 bits: of a million works the chance that two are taken for relatives for nothing is 1 in a million.
+
+    Attributes:
+        names: of each work.
+        holders, shared: numbers of works and what they share, by work.
+        makers: of each work, index into `artists`; -1 = unknown.
+    """
 
     name: str
     src: Path
-    addresses: dict[str, list[Address]]  # of the works that no filter drops
-    artists: dict[str, Artist]
+    names: array[int] = field(default_factory=lambda: array("Q"))
+    holders: array[int] = field(default_factory=lambda: array("I"))
+    shared: array[int] = field(default_factory=lambda: array("Q"))
+    makers: array[int] = field(default_factory=lambda: array("i"))
+    artists: dict[Artist, int] = field(default_factory=dict)
+
+    def enter(self, row: Row, addresses: list[Address], artist: Artist | None) -> None:
+        for address in addresses:
+            self.holders.append(len(self.names))
+            self.shared.append(_hashed(address))
+        self.names.append(_hashed(row["id"]))
+        self.makers.append(-1 if artist is None else self.artists.setdefault(artist, len(self.artists)))
+
+    def links(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+        """Holders and what they share, of what more than one holds."""
+        shared = np.array(self.shared, np.uint64)
+        order = np.argsort(shared, kind="stable").astype(np.int32)
+        equal = shared[order[1:]] == shared[order[:-1]]
+        several = np.sort(order[np.r_[False, equal] | np.r_[equal, False]]) if len(order) else order
+        return np.array(self.holders, np.uint32)[several].astype(np.int64), shared[several]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """How works are read: which, and what is said of them."""
+
+    params: Split
+    aliases: Mapping[Artist, Artist]
+
+    def rows(self, name: str, src: Path) -> Iterator[Row]:
+        """Those that no filter drops."""
+        return (row for row in manifest.stream_kept(src) if excluded(name, row, self.params) is None)
+
+    def item(self, name: str, src: Path, row: Row) -> Item[Row]:
+        facts = {"kin": name == "pixel", "background": row.get("background")}
+        return Item(row, bytes_of(_picture(src, row)), facts)
+
+    def addresses(self, name: str, src: Path, row: Row, value: bytes) -> list[Address]:
+        told = relatives.found(value, str(_picture(src, row)))
+        return _addresses(name, row, _artist(row, self.aliases), *told)
+
+
+def _picture(src: Path, row: Row) -> Path:
+    return src / "images" / f"{row['id']}.png"
+
+
+def _hashed(value: Address | str) -> int:
+    return int.from_bytes(hashlib.blake2b(repr(value).encode(), digest_size=8).digest(), "little")
 
 
 def run(
@@ -57,6 +119,8 @@ def run(
     seed: int,
     dedup: Path | None = None,
     deal: Deal | None = None,
+    executor: Executor = ALONE,
+    state: Path | None = None,
 ) -> dict[str, Any]:
     """Kept works of both domains -> dst/<domain>/<split>/<id>.png, one manifest with `domain` and `split`.
 
@@ -68,38 +132,44 @@ def run(
         faces: the faces stage's.
         dedup: the dedup stage's, which tells artists of several sources; None: every name is one source's.
         deal: which group goes where, None = `assign`.
+        state: where the cache is (`.state`); None = nothing is remembered.
 
     Raises:
         BadInput: an id in both domains, or (a bug) a leak between splits.
     """
-    aliases = same_artists(dedup) if dedup is not None else {}
-    domains = [_read_domain(name, src, params, aliases) for name, src in zip(DOMAINS, (pixel, faces), strict=True)]
-    _require_disjoint(*domains)
-    with output_dir(dst) as out:
-        placed = [_place(domain, out / domain.name, params, seed, deal or assign) for domain in domains]
-        rows = [_rows(domain, found, params) for domain, found in zip(domains, placed, strict=True)]
-        inputs = {row["id"] for domain in domains for row in manifest.stream_kept(domain.src)}
-        return manifest.write_sorted(out, merge(*rows, key=_id), inputs=inputs, **_summary(domains, placed))
+    reader = Reader(params, same_artists(dedup) if dedup is not None else {})
+    sides = list(zip(DOMAINS, (pixel, faces), strict=True))
+    with output_dir(dst) as out, cache.opened(state, "split") as memory:
+        domains = [_read(name, src, reader, executor, memory) for name, src in sides]
+        logger.info("split: %d images, %d of them remembered", sum(len(d.names) for d in domains), memory.served)
+        _require_disjoint(domains[0], domains[1], reader)
+        placed = [_dealt(domain, params, seed, deal or assign) for domain in domains]
+        rows = [_rows(domain, found, out, params) for domain, found in zip(domains, placed, strict=True)]
+        stats = manifest.write_streamed(out, ((row["id"], [row]) for row in merge(*rows, key=_id)), {}, {})
+        for domain in domains:
+            check_leaks(domain, _lying(domain, out / domain.name), reader)
+        stats |= _summary(domains, placed)
+        manifest.write_json(out / "stats.json", stats)
+        return stats
 
 
 def _id(row: Row) -> str:
     return str(row["id"])
 
 
-def _read_domain(name: str, src: Path, params: Split, aliases: Mapping[Artist, Artist]) -> Domain:
-    domain = Domain(name, src, {}, {})
-    for row in manifest.stream_kept(src):
-        if excluded(name, row, params) is None:
-            artist = _artist(row, aliases)
-            domain.addresses[row["id"]] = _addresses(name, row, artist, read_rgb(src / "images" / f"{row['id']}.png"))
-            if artist is not None:
-                domain.artists[row["id"]] = artist
+def _read(name: str, src: Path, reader: Reader, executor: Executor, memory: cache.Cache) -> Domain:
+    domain, known = Domain(name, src), cache.Known.of(relatives.__name__)
+    items = (reader.item(name, src, row) for row in reader.rows(name, src))
+    for row, value in recall_map(relatives.step, items, known, memory, executor):
+        domain.enter(row, reader.addresses(name, src, row, value), _artist(row, reader.aliases))
     return domain
 
 
-def _require_disjoint(pixel: Domain, faces: Domain) -> None:
-    if both := sorted(pixel.addresses.keys() & faces.addresses.keys()):
-        raise BadInput(f"{len(both)} ids are in the pixel and in the faces domain, first {both[0]}")
+def _require_disjoint(pixel: Domain, faces: Domain, reader: Reader) -> None:
+    both = set(np.intersect1d(pixel.names, faces.names).tolist())
+    found = [row["id"] for row in reader.rows(pixel.name, pixel.src) if _hashed(row["id"]) in both] if both else []
+    if found:
+        raise BadInput(f"{len(found)} ids are in the pixel and in the faces domain, first {found[0]}")
 
 
 def excluded(domain: str, row: Row, params: Split) -> str | None:
@@ -146,110 +216,93 @@ def _artist(row: Row, aliases: Mapping[Artist, Artist]) -> Artist | None:
     return aliases.get(own, own)
 
 
-def _addresses(domain: str, row: Row, artist: Artist | None, rgb: Pixels) -> list[Address]:
+def _addresses(domain: str, row: Row, artist: Artist | None, same: str, kin: str | None) -> list[Address]:
     """Everything that a work may share with another; works with one in common are one group."""
-    found: list[Address] = [("pixels", min(pixels.digest(view) for view in (rgb, np.ascontiguousarray(rgb[:, ::-1]))))]
+    found: list[Address] = [("pixels", same)]
     found += [("work", name) for name in sorted({work_of(row["id"]), work_of(str(row.get("parent") or row["id"]))})]
     found += [("family", str(row["family"]))] if row.get("family") else []
     found += [("identity", str(row.get("source")), str(row["identity"]))] if row.get("identity") else []
-    if domain == "pixel":
-        found += _kin(rgb, row.get("background"))
+    found += [("kin", kin)] if kin is not None else []
     if artist is not None and (domain == "pixel" or not row.get("identity")):
         found.append(("artist", *artist))
     return found
 
 
-def _kin(rgb: Pixels, background: str | None) -> list[Address]:
-    """What a picture shares with its mirror image and its recolours on any ground; nothing if it is too simple."""
-    ground = (
-        rgb[..., 0] < 0
-        if background is None
-        else (rgb == np.array(pixels.parse_colour(background), np.uint8)).all(axis=2)
-    )
-    core, _ = pixels.canonical(np.dstack([rgb, np.where(ground, 0, 255).astype(np.uint8)]))
-    return [("kin", pixels.kinship(core))] if min(core.shape[:2]) >= MIN_KIN else []
-
-
-def group_by_address(addresses: Mapping[str, Iterable[Address]]) -> list[list[str]]:
-    """Ids -> groups of ids that share an address, directly or through others."""
-    shared = sorted((address, work) for work, found in addresses.items() for address in found)
-    holders = [[work for _, work in same] for _, same in groupby(shared, key=lambda pair: pair[0])]
-    return groups.components(sorted(addresses), (link for works in holders for link in pairwise(works)))
-
-
-def assign(grouped: list[list[str]], shares: Mapping[str, float], seed: int, domain: str) -> dict[str, str]:
-    """Id -> split. Largest groups first (equal ones in seeded order), each into the split that lacks most works.
-
-    Afterwards a split with a share but no works gets the smallest group of the split with the most groups, as long as
-    there are as many groups as splits.
-    """
-    order = seeds.generator(seed, "split", domain).permutation(len(grouped))
-    total = sum(map(len, grouped))
-    bins: dict[str, list[list[str]]] = {name: [] for name in SPLITS if shares[name] > 0}
-    for group in sorted((grouped[index] for index in order), key=len, reverse=True):
-        lacking = {name: shares[name] * total - sum(map(len, held)) for name, held in bins.items()}
-        bins[max(lacking, key=lambda name: lacking[name])].append(group)
-    if len(grouped) >= len(bins):
-        _fill_empty(bins)
-    return {work: name for name, held in bins.items() for group in held for work in group}
-
-
-def _fill_empty(bins: dict[str, list[list[str]]]) -> None:
-    for name in bins:
-        if not bins[name]:
-            richest = max(bins.values(), key=len)
-            bins[name].append(richest.pop(min(range(len(richest)), key=lambda index: len(richest[index]))))
-
-
-def _place(domain: Domain, out: Path, params: Split, seed: int, deal: Deal) -> dict[str, str]:
-    """Work -> split, with every picture where it belongs; the leak check reads what really lies there."""
+def _dealt(domain: Domain, params: Split, seed: int, deal: Deal) -> Placed:
     shares = {"train": 1 - params.val - params.test, "val": params.val, "test": params.test}
-    assigned = deal(group_by_address(domain.addresses), shares, seed, domain.name)
-    for name in SPLITS:
-        (out / name).mkdir(parents=True)
-    for work in domain.addresses:
-        _link(domain.src / "images" / f"{work}.png", out / assigned[work] / f"{work}.png")
-    placed = {path.stem: name for name in SPLITS for path in (out / name).iterdir()}
-    check_leaks(domain.addresses, placed)
-    return placed
+    return deal(groups.labelled(len(domain.names), *domain.links()), shares, seed, domain.name)
 
 
-def _link(source: Path, target: Path) -> None:
+def _rows(domain: Domain, placed: Placed, out: Path, params: Split) -> Iterator[Row]:
+    """Every row, after its picture was linked."""
+    folders = [out / domain.name / name for name in SPLITS]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    images, number = domain.src / "images", 0
+    for row in manifest.stream_kept(domain.src):
+        if reason := excluded(domain.name, row, params):
+            yield manifest.dropped(row, reason, domain=domain.name, split=None)
+            continue
+        name, split = f"{row['id']}.png", int(placed[number])
+        _link(f"{images}{os.sep}{name}", f"{folders[split]}{os.sep}{name}")
+        facts = {key: row[key] for key in CARRIED if key in row}
+        yield manifest.kept(row, domain=domain.name, split=SPLITS[split], **facts)
+        number += 1
+
+
+def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)
 
 
-def check_leaks(addresses: Mapping[str, Iterable[Address]], placed: Mapping[str, str]) -> None:
-    """Raises BadInput when works with a common address stand in two splits."""
-    seen: dict[Address, tuple[str, str]] = {}
-    for work in sorted(placed):
-        for address in addresses[work]:
-            other, split = seen.setdefault(address, (work, placed[work]))
-            if split != placed[work]:
-                what = " ".join(address)
-                raise BadInput(f"leak: {work} ({placed[work]}) and {other} ({split}) share {what}")
+def _lying(domain: Domain, folder: Path) -> Placed:
+    """Where the pictures really lie."""
+    placed = np.full(len(domain.names), -1, np.int8)
+    names = np.frombuffer(domain.names, np.uint64)
+    order = np.argsort(names)
+    for split, name in enumerate(SPLITS):
+        found = array("Q")
+        with os.scandir(folder / name) as entries:
+            found.extend(_hashed(entry.name.removesuffix(".png")) for entry in entries)
+        there = np.frombuffer(found, np.uint64) if found else np.empty(0, np.uint64)
+        placed[order[np.searchsorted(names, there, sorter=order)]] = split
+    return placed
 
 
-def _rows(domain: Domain, placed: Mapping[str, str], params: Split) -> Iterator[Row]:
-    for row in manifest.stream_kept(domain.src):
-        if row["id"] in placed:
-            facts = {key: row[key] for key in CARRIED if key in row}
-            yield manifest.kept(row, domain=domain.name, split=placed[row["id"]], **facts)
-        else:
-            yield manifest.dropped(row, str(excluded(domain.name, row, params)), domain=domain.name, split=None)
+def check_leaks(domain: Domain, placed: Placed, reader: Reader) -> None:
+    """Raises BadInput when works that share something stand in two splits."""
+    holders, shared = domain.links()
+    order = np.argsort(shared, kind="stable")
+    _, first, owner = np.unique(shared[order], return_index=True, return_inverse=True)
+    others = order[first[owner]]  # of each link, by order, the first with what it shares
+    leaks = np.flatnonzero(placed[holders[order]] != placed[holders[others]])
+    if len(leaks):
+        leak = leaks[np.argmin(order[leaks])]
+        work, other = int(holders[order[leak]]), int(holders[others[leak]])
+        (id, what), (first_id, _) = (
+            _told(domain, number, int(shared[order[leak]]), reader) for number in (work, other)
+        )
+        places = SPLITS[placed[work]], SPLITS[placed[other]]
+        raise BadInput(f"leak: {id} ({places[0]}) and {first_id} ({places[1]}) share {what}")
 
 
-def _summary(domains: list[Domain], placed: list[dict[str, str]]) -> dict[str, Any]:
+def _told(domain: Domain, number: int, shared: int, reader: Reader) -> tuple[str, str]:
+    """A work's id, and in words what it shares."""
+    row = next(islice(reader.rows(domain.name, domain.src), number, None))
+    item = reader.item(domain.name, domain.src, row)
+    addresses = reader.addresses(domain.name, domain.src, row, relatives.step(item.data, item.facts))
+    return row["id"], next(" ".join(address) for address in addresses if _hashed(address) == shared)
+
+
+def _summary(domains: list[Domain], placed: list[Placed]) -> dict[str, Any]:
     """Works and distinct artists (the unknown not counted) per domain and split."""
-    pairs = list(zip(domains, placed, strict=True))
-    works = Counter((domain.name, split) for domain, found in pairs for split in found.values())
-    named = {(domain.name, found[work], artist) for domain, found in pairs for work, artist in domain.artists.items()}
-    artists = Counter((domain, split) for domain, split, _ in named)
-    return {"works": dict(_nested(works)), "artists": dict(_nested(artists))}
-
-
-def _nested(counts: Counter[tuple[str, str]]) -> Iterator[tuple[str, dict[str, int]]]:
-    for domain in DOMAINS:
-        yield domain, {name: counts[domain, name] for name in SPLITS}
+    works: dict[str, dict[str, int]] = {}
+    artists: dict[str, dict[str, int]] = {}
+    for domain, found in zip(domains, placed, strict=True):
+        makers = np.array(domain.makers, np.int64)
+        inside = {name: makers[found == split] for split, name in enumerate(SPLITS)}
+        works[domain.name] = {name: len(there) for name, there in inside.items()}
+        artists[domain.name] = {name: len(np.unique(there[there >= 0])) for name, there in inside.items()}
+    return {"works": works, "artists": artists}

@@ -88,6 +88,7 @@ def test_sifting_leaves_out_no_pair_that_is_alike() -> None:
     pairs = np.stack(np.triu_indices(len(looks), 1), axis=1)
     judged = similarity._judged(looks, pairs)
     alike = judged.where((judged.difference <= 24) | (judged.detail <= 24))
-    sifted = similarity._sifted(looks, similarity._sketches(looks), pairs, 24, 24)
-    assert 100 < len(alike.pairs) <= len(sifted) < len(pairs) / 4
-    assert set(map(tuple, alike.pairs.tolist())) <= set(map(tuple, sifted.tolist()))
+    for means_of, most in ((looks.gists_of, 0.9), (looks.sketches_of, 0.25)):
+        sifted = similarity._sifted(looks, pairs, 24, 24, means_of)
+        assert 100 < len(alike.pairs) <= len(sifted) < len(pairs) * most
+        assert set(map(tuple, alike.pairs.tolist())) <= set(map(tuple, sifted.tolist()))

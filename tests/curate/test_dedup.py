@@ -14,6 +14,7 @@ from pipeline.curate import dedup
 from pipeline.errors import BadInput
 from pipeline.io import decode_rgba
 from pipeline.params import Dedup, Executor
+from pipeline.scratch import Records
 
 PARAMS = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull, frames="first", most_frames=4)
 
@@ -205,13 +206,16 @@ def test_the_canonical_place_is_told_in_native_pixels() -> None:
     np.testing.assert_array_equal(placed.core, art(FOE))
 
 
-def test_what_is_held_of_a_work_is_small_and_in_arrays() -> None:
-    looks = similarity.Looks(1000)
-    for _ in range(1100):
-        looks.append(similarity.look(big_face()))
-    held = [column for column in vars(looks).values() if not isinstance(column, int)]
+def test_what_is_held_of_a_look_is_small_and_the_rest_in_files(tmp_path) -> None:
+    looks, seen = similarity.Looks(1000, tmp_path), [similarity.look(big_face(step)) for step in range(3)]
+    for number in range(1100):
+        looks.append(seen[number % 3])
+    held = [column for column in vars(looks).values() if not isinstance(column, int | Records)]
     assert all(isinstance(column, np.ndarray) and column.dtype != object for column in held)
-    assert sum(column.nbytes for column in held) <= 1.3 * 1100 * len(looks)
+    assert sum(column.nbytes for column in held) <= 1.3 * 60 * len(looks)
+    some = looks.take([1099, 0, 7]).thumbnails_of(np.array([0, 1, 2, 2]))
+    assert [thumbnail.tobytes() for thumbnail in some] == [seen[n].thumbnail.tobytes() for n in (1, 0, 1, 1)]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_mirror_images_and_recolours_stay_as_one_family(tmp_path) -> None:

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
 from sprites import load, noise_art, stage_folder
 
-from pipeline import manifest
+from pipeline import dealing, groups, io, manifest
 from pipeline.curate import split
 from pipeline.errors import BadInput
 from pipeline.params import Split
@@ -68,8 +68,26 @@ def test_families_identities_and_tiles_stay_together(tmp_path) -> None:
 
 
 def test_groups_join_through_a_common_member() -> None:
-    addresses = {"a": [("artist", "x")], "b": [("artist", "x"), ("family", "f")], "c": [("family", "f")], "d": [("k",)]}
-    assert split.group_by_address(addresses) == [["a", "b", "c"], ["d"]]
+    holders, shared = np.array([0, 2, 2, 3, 1]), np.array([7, 7, 5, 5, 9], np.uint64)
+    assert groups.labelled(5, holders, shared).tolist() == [0, 1, 0, 0, 4]
+
+
+@pytest.mark.parametrize("links", [0, 5, 60, 300])
+def test_groups_are_the_connected_components(links: int) -> None:
+    rng = np.random.default_rng(links)
+    holders, shared = rng.integers(0, 100, links), rng.integers(0, 80, links, np.uint64)
+    holding = [holders[shared == value].tolist() for value in np.unique(shared)]
+    pairs = [(one, other) for members in holding for one, other in pairwise(members)]
+    expected = groups.components(range(100), pairs)
+    labels = groups.labelled(100, holders, shared)
+    assert sorted(map(min, expected)) == sorted(set(labels.tolist()))
+    assert all(set(labels[members].tolist()) == {min(members)} for members in expected)
+
+
+def test_a_long_chain_is_one_group() -> None:
+    members = np.random.default_rng(1).permutation(5000)
+    holders, shared = np.r_[members[:-1], members[1:]], np.tile(np.arange(4999, dtype=np.uint64), 2)
+    assert set(groups.labelled(5000, holders, shared).tolist()) == {0}
 
 
 def test_equal_pixels_stand_in_one_split(tmp_path) -> None:
@@ -140,16 +158,27 @@ def test_an_id_in_both_domains_is_refused(tmp_path) -> None:
         run(tmp_path, works("p", 5), works("p", 1))
 
 
-def test_the_leak_check_names_both_works() -> None:
-    addresses = {"a": [("artist", "g", "ann")], "b": [("artist", "g", "ann")]}
-    split.check_leaks(addresses, {"a": "train", "b": "train"})
-    with pytest.raises(BadInput, match=r"leak: b \(test\) and a \(train\) share artist g ann"):
-        split.check_leaks(addresses, {"a": "train", "b": "test"})
-
-
 def test_equal_sized_groups_are_dealt_at_random_not_by_name() -> None:
-    grouped = [[f"w{number:02}"] for number in range(50)]
-    assigned = split.assign(grouped, {"train": 0.5, "val": 0.0, "test": 0.5}, 7, "pixel")
-    assert Counter(assigned.values()) == {"train": 25, "test": 25}
-    halves = Counter(assigned[f"w{number:02}"] for number in range(25))
-    assert 5 <= halves["train"] <= 20
+    assigned = dealing.assign(np.arange(50), {"train": 0.5, "val": 0.0, "test": 0.5}, 7, "pixel")
+    assert np.bincount(assigned).tolist() == [25, 0, 25]
+    assert 5 <= np.count_nonzero(assigned[:25] == 0) <= 20
+
+
+def test_a_second_run_looks_at_no_picture_again_and_writes_the_same_bytes(tmp_path, caplog) -> None:
+    pixel = stage_folder(tmp_path / "resize", works("p", 30))
+    faces = stage_folder(tmp_path / "faces", works("f", 6))
+    caplog.set_level("INFO")
+    for name, state in (("one", "state"), ("two", "state"), ("plain", None)):
+        split.run(pixel, faces, tmp_path / name, PARAMS, 7, state=state and tmp_path / state)
+    assert [record.getMessage() for record in caplog.records if "remembered" in record.getMessage()] == [
+        f"split: 36 images, {count} of them remembered" for count in (0, 36, 0)
+    ]
+    assert len({io.folder_digest(tmp_path / name) for name in ("one", "two", "plain")}) == 1
+
+
+def test_a_picture_that_is_none_is_named(tmp_path) -> None:
+    pixel, faces = stage_folder(tmp_path / "resize", works("p", 3)), stage_folder(tmp_path / "faces", works("f", 3))
+    (pixel / "images" / "p-001.png").write_bytes(b"no picture")
+    for _ in range(2):  # the second time from the cache
+        with pytest.raises(BadInput, match=r"p-001\.png: not a readable"):
+            split.run(pixel, faces, tmp_path / "split", PARAMS, 7, state=tmp_path / "state")

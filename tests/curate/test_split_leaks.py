@@ -20,10 +20,10 @@ ONE, OTHER = "lospec-0000000000000001", "pixeljoint-0000000000000002"
 ART, SIMPLE = noise_art(1)[..., :3], noise_art(3, 6, 6)[..., :3]
 
 
-def scatter(grouped: list[list[str]], *_: object) -> dict[str, str]:
+def scatter(labels: np.ndarray, *_: object) -> np.ndarray:
     """A deal that ignores groups: every other work is tested on."""
-    works = sorted(work for group in grouped for work in group)
-    return {work: ("train", "test")[index % 2] for index, work in enumerate(works)}
+    splits = split.SPLITS.index("train"), split.SPLITS.index("test")
+    return np.array([splits[number % 2] for number in range(len(labels))], np.int8)
 
 
 def big(art: np.ndarray, top: int = 0, left: int = 0) -> np.ndarray:

@@ -1,0 +1,50 @@
+"""What a finished picture shares with its equals, mirror images and recolours: a value of the cache."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pipeline import cache, pixels
+from pipeline.errors import BadInput
+from pipeline.io import Pixels, decode_rgb
+
+MIN_KIN = 8  # cells: a picture with a shorter side is too simple to tell kinship by
+
+
+def step(data: bytes, facts: Mapping[str, Any]) -> bytes:
+    """Digests of one picture; read by `found`.
+
+    Args:
+        facts: kin (whether mirror images and recolours are looked for on any ground), background.
+    """
+    try:
+        rgb = decode_rgb(data, "")
+    except BadInput as error:
+        return cache.pack([str(error).removeprefix(": "), None, None])
+    same = min(pixels.digest(view) for view in (rgb, np.ascontiguousarray(rgb[:, ::-1])))
+    return cache.pack([None, same, _kin(rgb, facts["background"]) if facts["kin"] else None])
+
+
+def found(value: bytes, place: str) -> tuple[str, str | None]:
+    """Digest of the pixels, of a picture or its mirror image; and of its kin, None where it is too simple.
+
+    Raises:
+        BadInput: no picture, or one with transparency.
+    """
+    (fault, same, kin), _ = cache.unpack(value)
+    if fault is not None:
+        raise BadInput(f"{place}: {fault}")
+    return same, kin
+
+
+def _kin(rgb: Pixels, background: str | None) -> str | None:
+    ground = (
+        rgb[..., 0] < 0
+        if background is None
+        else (rgb == np.array(pixels.parse_colour(background), np.uint8)).all(axis=2)
+    )
+    core, _ = pixels.canonical(np.dstack([rgb, np.where(ground, 0, 255).astype(np.uint8)]))
+    return pixels.kinship(core) if min(core.shape[:2]) >= MIN_KIN else None
