@@ -87,8 +87,8 @@ def run(name: str, seed: int) -> dict[str, Any]:
     spent = time.process_time() - before
     translate.run(DATA / "split", folder / "cyclegan", folder / "translate", params=values.translate, device="cpu")
     found = score.run(
-        DATA / "split", folder / "translate", folder / "none", dst=folder / "scores.json", plots=folder / "plots-scores",
-        pictures=folder / "baselines", params=values.evaluate, resize=values.resize, seed=values.seed,
+        DATA / "split", folder / "translate", folder / "none", dst=folder / "scores.json",
+        plots=folder / "plots-scores", pictures=folder / "baselines", params=values.evaluate, resize=values.resize, seed=values.seed,
     )["methods"]  # fmt: skip
     methods = {key: found[key] for key in ("real", "box_palette", "majority_palette")}
     return {
@@ -98,7 +98,7 @@ def run(name: str, seed: int) -> dict[str, Any]:
 
 
 def _progress(*state: Any) -> None:
-    print(*state, file=sys.stderr)
+    sys.stderr.write(" ".join(map(str, state)) + "\n")
 
 
 def main() -> None:
@@ -111,7 +111,7 @@ def main() -> None:
             row = run(name, seed)
             with RESULTS.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(row, sort_keys=True) + "\n")
-            print(json.dumps(row["scores"], sort_keys=True))
+            sys.stdout.write(json.dumps(row["scores"], sort_keys=True) + "\n")
 
 
 if __name__ == "__main__":
