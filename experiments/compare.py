@@ -88,7 +88,8 @@ def run(name: str, seed: int) -> dict[str, Any]:
     translate.run(DATA / "split", folder / "cyclegan", folder / "translate", params=values.translate, device="cpu")
     found = score.run(
         DATA / "split", folder / "translate", folder / "none", dst=folder / "scores.json",
-        plots=folder / "plots-scores", pictures=folder / "baselines", params=values.evaluate, resize=values.resize, seed=values.seed,
+        plots=folder / "plots-scores", pictures=folder / "baselines", params=values.evaluate, resize=values.resize,
+        seed=values.seed,
     )["methods"]  # fmt: skip
     methods = {key: found[key] for key in ("real", "box_palette", "majority_palette")}
     return {
