@@ -25,7 +25,7 @@ from torch.nn import functional
 from models.cyclegan.layers import MirrorConv2d, TwiceConv2d
 
 SHARPNESS = 4.0  # of a cell's choice of a colour
-NEARNESS = 2.0  # logits lost per unit of distance between a cell's free colour and one of a shared palette
+NEARNESS = 2.0  # logits lost per unit of distance, or of its square, between a cell's free colour and a slot's
 
 
 def init_weights(module: nn.Module) -> None:
@@ -178,8 +178,6 @@ class CellGenerator(nn.Module):
     def start_plain(self) -> None:
         """Untrained, its free colours are the mean of every cell: content is there from the start."""
         nn.init.zeros_(self.departure.weight)
-        if self.head is not None:
-            self.head.start()
 
     def paint(self, x: Tensor) -> Painted:
         """The picture, and how far its colours are from the free ones."""
@@ -214,15 +212,24 @@ class PaletteHead(nn.Module):
     def __init__(self, channels: int, slots: int) -> None:
         super().__init__()
         self.slots = slots
-        self.logits = nn.Conv2d(channels, slots, 1)
+        self.logits = nn.Conv2d(channels + 3, slots, 1)  # of the features and the free colour
 
-    def start(self) -> None:
-        """Slots that differ: at the usual 0.02 all colours of a picture start as one grey."""
-        nn.init.normal_(self.logits.weight, 0.0, 0.1)
+    def start(self, anchors: Tensor) -> None:
+        """Let the slots begin as the colours around K anchors, (K, 3) in [-1, 1].
+
+        -NEARNESS * |colour - anchor|^2 is linear in the colour but for a term that all slots share. Without such a
+        start a slot takes cells of any colours and shows their grey mean, and small accents are learned late.
+        """
+        with torch.no_grad():
+            nn.init.normal_(self.logits.weight, 0.0, 0.02)
+            self.logits.weight[:, -3:, 0, 0] = 2 * NEARNESS * anchors
+            assert self.logits.bias is not None
+            self.logits.bias.copy_(-NEARNESS * anchors.square().sum(dim=1))
 
     def forward(self, features: Tensor, free: Tensor) -> Painted:
         """(N, C, n, n) and free colours (N, 3, n, n) -> the picture, and how far it is from them."""
-        p = torch.softmax(SHARPNESS * self.logits(features), dim=1)  # (N, K, n, n)
+        logits = self.logits(torch.cat([features, free], dim=1))
+        p = torch.softmax(SHARPNESS * logits, dim=1)  # (N, K, n, n)
         mass = p.sum(dim=(2, 3))[..., None].clamp_min(1e-6)
         palette = torch.einsum("nkyx,ncyx->nkc", p, free) / mass  # (N, K, 3)
         unsettled = (torch.einsum("nkyx,nkc->ncyx", p, palette) - free).abs().mean()
@@ -236,7 +243,7 @@ class SharedPaletteHead(nn.Module):
 
     Args:
         channels: of the features.
-        slots: K colours; set them with `use` before training.
+        slots: K; `start` says which colours.
     """
 
     def __init__(self, channels: int, slots: int) -> None:
@@ -245,13 +252,10 @@ class SharedPaletteHead(nn.Module):
         self.logits = nn.Conv2d(channels, slots, 1)
         self.palette = nn.Parameter(torch.rand(slots, 3) * 2 - 1)  # (K, 3) in [-1, 1]
 
-    def start(self) -> None:
-        """An untrained head takes the nearest colour."""
-        nn.init.zeros_(self.logits.weight)
-
-    def use(self, palette: Tensor, *, learned: bool) -> None:
-        """Start from this palette, (K, 3) in [-1, 1], and learn it further or leave it as it is."""
+    def start(self, palette: Tensor, *, learned: bool) -> None:
+        """Take the nearest colours of a palette, (K, 3) in [-1, 1], and learn it further or leave it as it is."""
         with torch.no_grad():
+            nn.init.zeros_(self.logits.weight)
             self.palette.copy_(palette)
         self.palette.requires_grad_(learned)
 

@@ -12,15 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from models.cyclegan.losses import Weights
-from models.cyclegan.networks import SharedPaletteHead
+from models.cyclegan.networks import PaletteHead, SharedPaletteHead
 from models.cyclegan.train import Recipe, StepStats, Trainer
 from models.cyclegan.workers import ALONE, Diverged, Workers
 from models.images import to_signed
 from pipeline.convert import palettes
 from pipeline.errors import BadInput, BadParams
-from pipeline.io import encode_png, folder_digest, write_atomic, write_png
+from pipeline.io import Pixels, encode_png, folder_digest, write_atomic, write_png
 from pipeline.manifest import write_json
 from pipeline.modelling import activations, alarms, curves, generators
 from pipeline.modelling.activation_figure import figure
@@ -32,6 +33,7 @@ from pipeline.modelling.journal import Journal
 from pipeline.modelling.pace import Pace
 from pipeline.modelling.samples import draw, load, row
 from pipeline.params import Resize, Train
+from pipeline.pooling import box
 from pipeline.seeds import derive
 
 SAVE_EVERY = 20.0  # seconds of training that a kill may cost at most; results do not depend on it
@@ -173,13 +175,20 @@ class Training:
         return trainer, journal
 
     def _choose_palette(self, net: torch.nn.Module) -> None:
-        """A palette that is shared starts from the art's own colours, or is given and stays as it is."""
-        colours = self.job.params.cell.colours
-        if isinstance(head := getattr(net, "head", None), SharedPaletteHead):
+        """The colours that a palette head starts from: both domains', the art's alone, or a given palette's."""
+        head, colours = getattr(net, "head", None), self.job.params.cell.colours
+        if isinstance(head, PaletteHead):
+            natives = [self.art, *(box(face, self.art.shape[1:3])[None] for face in self.faces)]
+            head.start(self._anchors(np.concatenate(natives), head.slots))
+        elif isinstance(head, SharedPaletteHead):
             learned = colours == "art"
-            found = palettes.adaptive_palette(self.art, head.slots, self.seed) if learned else palettes.load(colours)
-            chosen = np.resize(found, (head.slots, 3))  # art of fewer colours than that: some twice
-            head.use(to_signed(chosen[None])[:, 0].T, learned=learned)
+            found = self._anchors(self.art, head.slots) if learned else _signed(palettes.load(colours))
+            head.start(found, learned=learned)
+
+    def _anchors(self, pictures: Pixels, count: int) -> Tensor:
+        """(count, 3): the colours that stand for some pictures; where they have fewer, some twice."""
+        found = palettes.adaptive_palette(pictures, count, self.seed)
+        return _signed(np.resize(found, (count, 3)))
 
     @contextmanager
     def _curves(self, journal: Journal, say: Say) -> Iterator[Curves | None]:
@@ -258,6 +267,11 @@ def _random_state(device: str) -> dict[str, torch.Tensor]:
     """Torch's own generators: nothing of ours draws from them after the start, a layer of torch's might."""
     state = {"cpu": torch.get_rng_state()}
     return state | ({"cuda": torch.cuda.get_rng_state()} if device == "cuda" else {})
+
+
+def _signed(colours: Pixels) -> Tensor:
+    """uint8 (K, 3) -> (K, 3) in [-1, 1]."""
+    return to_signed(colours[None])[:, 0].T
 
 
 def _set_random_state(state: dict[str, torch.Tensor], device: str) -> None:
