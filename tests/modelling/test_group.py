@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import PARAMS, ROOT, draw_split, train, with_train
+from small import ROOT, draw_split, train, with_train
 
 from models.cyclegan.workers import Workers
 from pipeline.errors import BadParams
@@ -59,24 +59,28 @@ def alone(home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def test_two_processes_come_to_the_same_weights_as_one(shared: Path, alone: Path) -> None:
+def curve(folder: Path, name: str) -> list[float]:
+    lines = (folder / "plots/metrics/train" / f"{name}.tsv").read_text().splitlines()[1:]
+    return [float(line.split("\t")[1]) for line in lines]
+
+
+def test_two_processes_take_the_steps_of_one(shared: Path, alone: Path) -> None:
     """Replay, sampling and mirrors go by the place in the whole batch: only the order of sums differs."""
+    for name in ("generators", "disc_a", "disc_b", "adversarial_a2b", "cycle_a", "cycle_b", "identity_a"):
+        ours, theirs = curve(shared / "plots/train/cell", name), curve(alone / "plots/cell", name)
+        assert len(ours) == 4
+        assert ours[0] == pytest.approx(theirs[0], rel=1e-6), name
+        assert ours == pytest.approx(theirs, rel=1e-3), name
+
+
+def test_two_processes_come_to_the_weights_of_one(shared: Path, alone: Path) -> None:
+    """Adam divides rounding by its own size where a gradient is next to nothing, so weights are compared as wholes."""
     for net in ("a2b", "b2a"):
         ours = load_file(shared / f"artifacts/cyclegan/cell/{net}.safetensors")
         theirs = load_file(alone / f"cyclegan/cell/{net}.safetensors")
         assert ours.keys() == theirs.keys()
-        for key, value in theirs.items():
-            # Adam divides by the size of the gradient: a bias before a norm has none but rounding.
-            if not key.endswith("bias"):
-                assert torch.allclose(ours[key], value, atol=1e-4), (net, key)
-
-
-def test_their_curves_are_those_of_one_process(shared: Path, alone: Path) -> None:
-    ours, theirs = (json.loads(path.read_text()) for path in (shared / "metrics/train.json", alone / "metrics.json"))
-    for generator, record in theirs.items():
-        for name, value in record.items():
-            if not name.startswith(("comb", "gradient")):
-                assert ours[generator][name] == pytest.approx(value, rel=2e-3, abs=1e-4), (generator, name)
+        one, other = (torch.cat([values[key].flatten() for key in sorted(theirs)]) for values in (ours, theirs))
+        assert float((one - other).norm() / other.norm()) < 0.01, net
 
 
 def test_only_the_first_process_writes(shared: Path) -> None:
@@ -126,4 +130,3 @@ def test_a_process_alone_averages_and_gathers_nothing() -> None:
     value = torch.ones(2, 3, 4, 4)
     Workers().average_([value])
     assert torch.equal(Workers().gather(value), torch.ones(2, 3, 4, 4))
-    assert PARAMS.train.batch_size == 1
