@@ -35,7 +35,7 @@ def test_a_training_that_is_killed_twenty_times_ends_with_the_very_same_bytes(tm
     (figures,) = json.loads((tmp_path / "figures.json").read_text())
     assert figures["identical"]
     assert figures["kills"] == 20
-    assert figures["torn"] >= 8, "no kill hit a save"
+    assert figures["torn"] >= 5, "no kill hit a save"
 
 
 def saved(folder: Path, *steps: int) -> Checkpoint:

@@ -47,13 +47,13 @@ def test_every_generator_leaves_weights_samples_curves_and_its_facts(trained: Pa
 
 
 def test_a_training_tells_its_readings_and_its_convolutions(trained: Path) -> None:
-    for name, layers in (("resnet", 8), ("cell", 8)):
+    for name in ("resnet", "cell"):
         facts = json.loads((trained / "cyclegan" / name / "training.json").read_text())
         assert len(facts["epochs"]) == PARAMS.epochs
         assert {"spread_ratio", "comb_db", "comb_excess_db", "disc_a", "disc_b", "skipped"} == set(facts["epochs"][0])
         assert facts["skipped_steps"] == 0
         found = json.loads((trained / "cyclegan" / name / "activations.json").read_text())["layers"]
-        assert len(found) >= layers
+        assert len(found) >= 7
         assert read_rgb(trained / "cyclegan" / name / "activations.png").shape[0] > 64 * len(found)
         assert (trained / "plots" / name / "plots/metrics/train/spread_ratio.tsv").is_file()
 
