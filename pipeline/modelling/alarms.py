@@ -15,7 +15,7 @@ from pipeline.tiles import comb_db
 from pipeline.variety import COLLAPSED, spread_ratio
 
 ADVISE_AFTER = 3  # epochs that an alarm lasts
-ON_GRID = -20.0  # dB of comb energy that a picture enlarged from a grid stays below
+ON_GRID = -20.0  # dB of comb energy that pixel art enlarged from a grid stays below; smooth pictures do not
 EXCESS = 3.0  # dB above its input that a full-resolution picture may have
 SATURATED = 0.02  # mean loss of a discriminator over an epoch; chance is 0.25
 
@@ -61,10 +61,10 @@ def ringing(reading: Mapping[str, float], *, on_grid: bool) -> list[str]:
         reading: of `look`, with the epoch's mean losses `disc_a`, `disc_b` and the steps `skipped` in it.
         on_grid: whether the generator draws one colour a cell by construction.
     """
-    comb = reading.get("comb_db", -np.inf) > ON_GRID if on_grid else reading.get("comb_excess_db", -np.inf) > EXCESS
+    comb, excess = (reading.get(name, -np.inf) for name in ("comb_db", "comb_excess_db"))
     holds = {
         "collapse": reading.get("spread_ratio", 1.0) < COLLAPSED,
-        "comb": comb,
+        "comb": comb > ON_GRID and excess > 0 if on_grid else excess > EXCESS,
         "saturated_a": reading["disc_a"] < SATURATED,
         "saturated_b": reading["disc_b"] < SATURATED,
         "skipped": reading["skipped"] > 0,

@@ -173,3 +173,22 @@ def test_timings_appear_when_the_machine_has_them_and_a_phone_can_read_the_page(
     assert facts["timings"]
     assert facts["errors"] == []
     assert not facts["wide"]
+
+
+def test_alarms_and_convolutions_of_the_training_are_on_the_page(finished_run, parameters):
+    trained = finished_run / "artifacts/cyclegan/resnet"
+    history = [{"kind": "comb", "from": 2, "to": None}, {"kind": "collapse", "from": 3, "to": 3}]
+    io.write_atomic(trained / "training.json", json.dumps({"alarms": history}).encode())
+    layers = [{"comb_db": 5.5}, {"comb_db": None}, {"comb_db": 18.7}]
+    io.write_atomic(trained / "activations.json", json.dumps({"layers": layers}).encode())
+    io.write_png(trained / "activations.png", np.zeros((40, 60, 3), np.uint8))
+    page = report.render(finished_run, parameters)
+    assert "CycleGAN resnet: the pictures had periodic tiles from epoch 2 to the end" in page
+    assert "CycleGAN resnet: the sample faces nearly became one picture in epoch 3" in page
+    assert "CycleGAN resnet from 5.5 to 18.7" in page
+    assert page.count("maps of every convolution") == 2  # of the figure and of the region around it
+
+
+def test_a_run_without_activations_has_no_empty_section(page):
+    assert 'id="activations"' not in page
+    assert 'id="alarms"' not in page

@@ -1,7 +1,8 @@
-"""The train and translate stages on a small split, kill -9 included."""
+"""The train and translate stages on a small split."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -9,43 +10,20 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from small import PARAMS, ROOT, draw_split, train
 
 from pipeline.errors import BadInput, BadParams
-from pipeline.io import folder_digest, read_rgb, write_png
-from pipeline.modelling import generators, train_cyclegan, translate
-from pipeline.modelling.checkpoints import Checkpoint
-from pipeline.params import Params, load
-
-ROOT = Path(__file__).parents[2]
-PARAMS = load(ROOT / "tests" / "params.yaml")
+from pipeline.io import folder_digest, read_rgb
+from pipeline.modelling import generators, translate
 
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Smooth faces and art on a grid of 32 cells, at 64 pixels."""
-    folder, rng = tmp_path_factory.mktemp("split"), np.random.default_rng(0)
-    ramp = np.linspace(0, 255, 64)
-    for part, count in (("train", 5), ("val", 2), ("test", 3)):
-        for number in range(count):
-            colours = rng.integers(0, 256, (3, 2))
-            smooth = [a + (b - a) * ramp[:, None] / 255 * np.ones((1, 64)) for a, b in colours]
-            write_png(folder / "faces" / part / f"f{number}.png", np.stack(smooth, -1).astype(np.uint8))
-            native = rng.integers(0, 256, (4, 3), dtype=np.uint8)[rng.integers(0, 4, (32, 32))]
-            write_png(folder / "pixel" / part / f"p{number}.png", native.repeat(2, 0).repeat(2, 1))
-    return folder
-
-
-def train(split: Path, root: Path, params: Params = PARAMS, **changes: Any) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "params": params.train, "resize": params.resize, "epochs": params.epochs, "seed": params.seed,
-        "executor": params.executor.model_copy(update={"n_jobs": 1}), "state": root / ".state", "device": "cpu",
-    }  # fmt: skip
-    return train_cyclegan.run(split, root / "cyclegan", root / "plots", root / "metrics.json", **{**values, **changes})
+    return draw_split(tmp_path_factory.mktemp("split"))
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +46,18 @@ def test_every_generator_leaves_weights_samples_curves_and_its_facts(trained: Pa
         assert curve[-1].split("\t")[0] == "8"
 
 
+def test_a_training_tells_its_readings_and_its_convolutions(trained: Path) -> None:
+    for name in ("resnet", "cell"):
+        facts = json.loads((trained / "cyclegan" / name / "training.json").read_text())
+        assert len(facts["epochs"]) == PARAMS.epochs
+        assert {"spread_ratio", "comb_db", "comb_excess_db", "disc_a", "disc_b", "skipped"} == set(facts["epochs"][0])
+        assert facts["skipped_steps"] == 0
+        found = json.loads((trained / "cyclegan" / name / "activations.json").read_text())["layers"]
+        assert len(found) >= 7
+        assert read_rgb(trained / "cyclegan" / name / "activations.png").shape[0] > 64 * len(found)
+        assert (trained / "plots" / name / "plots/metrics/train/spread_ratio.tsv").is_file()
+
+
 def test_a_finished_training_leaves_no_state(trained: Path) -> None:
     assert not list((trained / ".state" / "train").iterdir())
 
@@ -87,22 +77,20 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, "tests/modelling")
+from small import PARAMS, train
 from pipeline.modelling import training
-from test_train import PARAMS, train
 
 training.SAVE_EVERY = 0.0
 if __name__ == "__main__":
-    executor = PARAMS.executor.model_copy(update={"n_jobs": int(sys.argv[3])})
-    train(Path(sys.argv[1]), Path(sys.argv[2]), executor=executor)
+    train(Path(sys.argv[1]), Path(sys.argv[2]), executor=PARAMS.executor)
 """
 
 
-@pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_training_that_was_killed_goes_on_and_ends_with_the_very_same_bytes(
-    split: Path, trained: Path, tmp_path: Path, processes: str
+def test_trainings_side_by_side_that_were_killed_go_on_and_end_with_the_very_same_bytes(
+    split: Path, trained: Path, tmp_path: Path
 ) -> None:
     victim = subprocess.Popen(
-        [sys.executable, "-c", KILLED, str(split), str(tmp_path), processes],
+        [sys.executable, "-c", KILLED, str(split), str(tmp_path)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
@@ -117,32 +105,6 @@ def test_a_training_that_was_killed_goes_on_and_ends_with_the_very_same_bytes(
     train(split, tmp_path)
     assert folder_digest(tmp_path / "cyclegan") == folder_digest(trained / "cyclegan")
     assert folder_digest(tmp_path / "plots") == folder_digest(trained / "plots")
-
-
-def test_a_checkpoint_that_is_not_plain_data_is_refused(tmp_path: Path) -> None:
-    """A pickled object could run code when it is loaded."""
-    checkpoint = Checkpoint(tmp_path / "run")
-    with checkpoint.locked():
-        torch.save({"net": torch.nn.Linear(1, 1)}, checkpoint.file)
-        with pytest.raises(BadInput, match="plain data"):
-            checkpoint.load()
-
-
-SECOND = """
-import sys
-from pathlib import Path
-from pipeline.modelling.checkpoints import Checkpoint
-with Checkpoint(Path(sys.argv[1])).locked(patience=0):
-    pass
-"""
-
-
-def test_two_processes_do_not_train_the_same_thing(tmp_path: Path) -> None:
-    folder = tmp_path / "run"
-    with Checkpoint(folder).locked():
-        command = [sys.executable, "-c", SECOND, str(folder)]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "another process is training this very thing" in done.stderr
 
 
 def test_no_pictures_is_an_error_that_names_the_folder(tmp_path: Path) -> None:

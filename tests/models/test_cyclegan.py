@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -27,11 +30,12 @@ from models.cyclegan.networks import (
 )
 from models.cyclegan.replay import Replay
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
-from models.cyclegan.workers import Diverged
+from models.cyclegan.workers import Descent, Diverged
 from models.images import to_signed
 
 WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, chroma=3.0, palette=1.0)
 SIZE, FACTOR = 32, 2
+ROOT = Path(__file__).parents[2]
 
 
 def recipe(**changes: object) -> Recipe:
@@ -354,7 +358,7 @@ def test_mirrored_batches_differ_between_epochs_and_not_between_runs() -> None:
 
 @pytest.fixture
 def plain_cyclegan(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(Path(__file__).parents[2] / "benchmarks")
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
     import plain_cyclegan
 
     return plain_cyclegan
@@ -395,3 +399,99 @@ def test_a_step_leaves_no_gradient_behind() -> None:
     trainer = new_trainer("cell")
     next(trainer.fit(*pictures("cell")))
     assert all(p.grad is None for net in trainer.system.nets().values() for p in net.parameters())
+
+
+@pytest.mark.parametrize("kind", ["resnet", "cell"])
+def test_a_step_of_the_generators_leaves_the_discriminators_bit_identical_and_vice_versa(kind: str) -> None:
+    trainer = new_trainer(kind)
+    nets = trainer.system.nets()
+    seen: dict[str, list[dict[str, torch.Tensor]]] = {}
+
+    def watch(name: str, descent: Descent) -> Descent:
+        def descend(total: torch.Tensor) -> torch.Tensor:
+            before = parameters()
+            norm = descent(total)
+            seen[name] = [before, parameters()]
+            return norm
+
+        return descend  # type: ignore[return-value]
+
+    def parameters() -> dict[str, torch.Tensor]:
+        return {f"{net}.{k}": p.detach().clone() for net in nets for k, p in nets[net].named_parameters()}
+
+    trainer.descend_g, trainer.descend_d = watch("g", trainer.descend_g), watch("d", trainer.descend_d)
+    next(trainer.fit(*pictures(kind)))
+    for name, others in (("g", "disc"), ("d", "a2b b2a")):
+        before, after = seen[name]
+        moved = {key for key in before if not torch.equal(before[key], after[key])}
+        assert moved
+        assert not [key for key in moved if key.split(".")[0].split("_")[0] in others.split()], name
+
+
+def lonely() -> tuple[nn.Parameter, Descent]:
+    weight = nn.Parameter(torch.ones(2))
+    return weight, Descent(torch.optim.SGD([weight], lr=0.5))
+
+
+def descend_from(descend: Descent, loss: torch.Tensor) -> torch.Tensor:
+    loss.backward()
+    return descend(loss)
+
+
+def test_gradients_that_are_not_finite_move_nothing_and_are_counted() -> None:
+    weight, descend = lonely()
+    descend_from(
+        descend, (weight - weight.detach()).square().sum().sqrt()
+    )  # sqrt has no slope at 0: a finite loss, NaN gradients
+    assert torch.equal(weight.detach(), torch.ones(2))
+    assert descend.state_dict() == {"skipped": 1, "in_a_row": 1}
+    norm = descend_from(descend, weight.sum())
+    assert float(norm) == pytest.approx(2**0.5)
+    assert torch.equal(weight.detach(), torch.full((2,), 0.5))
+    assert descend.state_dict() == {"skipped": 1, "in_a_row": 0}
+
+
+def test_gradients_that_are_never_finite_end_the_training() -> None:
+    weight, descend = lonely()
+    with pytest.raises(Diverged, match="not finite 10 times in a row"):
+        for _ in range(11):
+            descend_from(descend, (weight - weight.detach()).square().sum().sqrt())
+    assert torch.equal(weight.detach(), torch.ones(2))
+
+
+def test_a_loss_that_is_not_finite_ends_the_training_before_a_weight_moves() -> None:
+    weight, descend = lonely()
+    with pytest.raises(Diverged, match="the loss is inf"):
+        descend_from(descend, (weight / 0).sum())
+    assert torch.equal(weight.detach(), torch.ones(2))
+
+
+HASHED = """
+import hashlib, sys
+import torch
+sys.path.insert(0, "tests/models")
+from test_cyclegan import new_trainer, pictures
+torch.set_num_threads(1)
+for kind in ("resnet", "cell"):
+    trainer = new_trainer(kind)
+    for stats in trainer.fit(*pictures(kind)):
+        pass
+    digest = hashlib.sha256(repr(sorted(stats.losses.items())).encode())
+    for net in trainer.system.nets().values():
+        for value in net.state_dict().values():
+            digest.update(value.numpy().tobytes())
+    print(kind, digest.hexdigest())
+"""
+
+
+def test_a_training_does_not_depend_on_the_order_of_hashes() -> None:
+    """Whole trainings in processes of their own: the order of sets and the addresses of objects differ."""
+    told = [
+        subprocess.run(
+            [sys.executable, "-c", HASHED], cwd=ROOT, check=True, capture_output=True, text=True,
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
+        ).stdout
+        for seed in ("0", "1")
+    ]  # fmt: skip
+    assert told[0] == told[1]
+    assert told[0].count("\n") == 2
