@@ -173,12 +173,26 @@ def test_the_palette_head_draws_few_colours_and_passes_gradients_to_free_colours
 def test_a_slot_of_an_own_palette_is_the_mean_of_the_colours_that_belong_to_it() -> None:
     head = PaletteHead(channels=1, slots=2)
     with torch.no_grad():
-        head.logits.weight.copy_(torch.tensor([50.0, -50.0]).reshape(2, 1, 1, 1))
+        head.logits.weight.zero_()
+        head.logits.weight[:, 0, 0, 0] = torch.tensor([50.0, -50.0])
         head.logits.bias.zero_()  # type: ignore[union-attr]
         free = torch.tensor([[-1.0, -0.5], [0.2, 0.6]]).expand(1, 3, 2, 2)
         painted = head(torch.tensor([[1.0, 1.0], [-1.0, -1.0]])[None, None], free)
     assert torch.allclose(painted.picture[0, 0], torch.tensor([[-0.75, -0.75], [0.4, 0.4]]), atol=1e-5)
     assert float(painted.unsettled) == pytest.approx(0.225, abs=1e-5)
+
+
+def test_slots_start_as_the_colours_around_their_anchors() -> None:
+    head, anchors = PaletteHead(channels=2, slots=4), torch.rand(4, 3) * 2 - 1
+    head.start(anchors)
+    free = torch.rand(1, 3, 8, 8) * 2 - 1
+    cells = free[0].flatten(1).T
+    with torch.no_grad():
+        painted = head(torch.zeros(1, 2, 8, 8), free)
+        nearest = torch.cdist(cells, anchors).argmin(dim=1)
+    drawn = painted.picture[0].flatten(1).T
+    assert len(drawn.unique(dim=0)) == len(nearest.unique())
+    assert all(len(drawn[nearest == slot].unique(dim=0)) == 1 for slot in nearest.unique())
 
 
 def test_an_untrained_shared_palette_takes_the_nearest_colour_and_a_given_one_is_never_changed() -> None:
@@ -187,7 +201,7 @@ def test_an_untrained_shared_palette_takes_the_nearest_colour_and_a_given_one_is
     head = system.a2b.head
     assert isinstance(head, SharedPaletteHead)
     given = torch.rand(4, 3) * 2 - 1
-    head.use(given, learned=False)
+    head.start(given, learned=False)
     trainer = Trainer(system, recipe(lr=0.01), seed=5)
     faces = torch.rand(2, 3, 32, 32) * 2 - 1
     with torch.no_grad():
@@ -202,7 +216,7 @@ def test_an_untrained_shared_palette_takes_the_nearest_colour_and_a_given_one_is
 def test_a_learned_palette_is_changed_by_training() -> None:
     system = cell_system(CellShape(2, 4, 1, palette=4, colours="shared"))
     start = torch.rand(4, 3) - 0.5
-    system.a2b.head.use(start, learned=True)  # type: ignore[union-attr, operator]
+    system.a2b.head.start(start, learned=True)  # type: ignore[union-attr, operator]
     list(Trainer(system, recipe(lr=0.01), seed=5).fit(*pictures("cell")))
     assert not torch.equal(system.a2b.head.palette, start)  # type: ignore[union-attr]
 
