@@ -47,13 +47,13 @@ class Variant:
 
 
 VARIANTS = {
-    "reported": Variant("resnet", 500, REPORT, reported_art=True),  # (a)
-    "resnet": Variant("resnet", 500, REPORT),  # (b)
-    "resize": Variant("resize", 500, REPORT),  # (c)
+    "reported": Variant("resnet", 400, REPORT, reported_art=True),  # (a)
+    "resnet": Variant("resnet", 400, REPORT),  # (b)
+    "resize": Variant("resize", 400, REPORT),  # (c)
     "cell": Variant("cell", 5500, OURS, {"palette": None}),  # (d)
     "cell-palette": Variant("cell", 5500, OURS),  # (e)
     "cell-palette-long": Variant("cell", 11000, OURS),  # 20 minutes of two cores
-    "resnet-long": Variant("resnet", 1000, REPORT),
+    "resnet-long": Variant("resnet", 800, REPORT),
     "100-images": Variant("cell", 5500, {**OURS, "limit": 100}),  # (g)
     "quarter": Variant("cell", 1375, OURS),  # (g): as 5 epochs are to 20
 }
