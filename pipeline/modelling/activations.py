@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from models.cyclegan.layers import MirrorConv2d, TwiceConv2d
 from models.images import to_signed
 from pipeline.io import Pixels
 from pipeline.tiles import plane_comb_db
@@ -18,7 +19,12 @@ from pipeline.tiles import plane_comb_db
 PERIOD = 4  # pixels of a map: two upscaling layers of stride 2 make tiles of 2 and 4
 SMALLEST = 16  # pixels a side of a map whose spectrum can be read
 DECIMALS = 2
-CONVOLUTIONS = {nn.Conv2d: "conv", nn.ConvTranspose2d: "transposed"}
+CONVOLUTIONS = {
+    nn.Conv2d: "conv",
+    MirrorConv2d: "conv",
+    TwiceConv2d: "enlarging",
+    nn.ConvTranspose2d: "transposed",
+}
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,7 @@ class Layer:
     """The output of one convolution."""
 
     name: str  # of the module
-    kind: str  # conv | transposed
+    kind: str  # conv | enlarging | transposed
     kernel: int
     stride: int
     maps: NDArray[np.float32]  # (C, H, W), before any norm

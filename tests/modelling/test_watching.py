@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.cyclegan.networks import resnet_generator
+from models.cyclegan.networks import CellShape, resnet_generator
 from models.cyclegan.train import StepStats, cell_system
 from pipeline.errors import BadInput
 from pipeline.io import read_rgb, write_png
@@ -155,7 +155,7 @@ def test_a_map_in_the_figure_is_never_shrunk() -> None:
 
 def test_the_figure_has_a_row_a_layer_and_the_same_pixels_each_time() -> None:
     torch.manual_seed(0)
-    net: nn.Module = cell_system(4, 1, 2, 4).a2b.eval()
+    net: nn.Module = cell_system(CellShape(2, 4, 1, 4)).a2b.eval()
     pictures = [figure(activations.layers(net, SMOOTH[1]), channels=4, side=32) for _ in range(2)]
     assert np.array_equal(*pictures)
     assert len(pictures[0]) == 2 + 34 * sum(isinstance(module, nn.Conv2d) for module in net.modules())
@@ -165,7 +165,7 @@ def test_the_figure_has_a_row_a_layer_and_the_same_pixels_each_time() -> None:
 def weights(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     for name in ("cell", "resnet"):
-        shape = Shape(generator=name, width=4, blocks=1, size=64, cells=32, palette=4)
+        shape = Shape(generator=name, width=4, blocks=1, size=64, cells=32, palette=4, colours="own", critics=4)
         (tmp_path / "trained" / name).mkdir(parents=True)
         net = generators.new_system(shape).a2b
         generators.save(tmp_path / "trained" / name / "a2b.safetensors", net, shape)
