@@ -330,12 +330,14 @@ def translate(out: Out = layout.TRANSLATE, params: ParamsFile = PARAMS) -> None:
 @app.command()
 def stylize(out: Out = layout.STYLE, params: ParamsFile = PARAMS) -> None:
     """Stage: style transfer, as in the report and on the cell canvas."""
+    from pipeline.modelling import generators
     from pipeline.modelling import stylize as stage
 
-    values = _load(params)
-    with _stage("stylize"):
+    values, device = _load(params), generators.pick_device(Settings.device)
+    style, resize, seed = values.style, values.resize, values.seed
+    with _stage("stylize") as bars:
         result(
-            stage.run(layout.SPLIT, out, values.style, values.resize, values.seed, values.style.threads, layout.STATE)
+            stage.run(layout.SPLIT, out, style, resize, seed, style.threads, layout.STATE, device=device, progress=bars)
         )
 
 
