@@ -64,6 +64,7 @@ class Way(StrEnum):
     cell = "cell"
     majority = "majority"
     nearest = "nearest"
+    style = "style"
 
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file.")]
@@ -380,6 +381,9 @@ def convert(
     cells: Annotated[str, typer.Option(help="N (longest side) or WxH.")] = "32",
     colors: Annotated[int | None, typer.Option(min=1, max=256, help="At most this many colours a picture.")] = None,
     palette: Annotated[str | None, typer.Option(help="Palette file or name, instead of --colors.")] = None,
+    style: Annotated[list[Path] | None, typer.Option(help="Artwork of --method style; may be repeated.")] = None,
+    features: Annotated[str, typer.Option(help="Of --method style: random, imagenet or FILE.safetensors.")] = "random",
+    iterations: Annotated[int, typer.Option(min=1, max=100000, help="Of --method style.")] = 100,
     scale: Annotated[int, typer.Option(min=1, max=64, help="Enlargement of NAME@<scale>x.png.")] = 8,
     force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
     as_json: AsJson = False,
@@ -389,7 +393,8 @@ def convert(
 
     outcome = command.run(
         pictures, out, method=method.value, cells=cells, colours=colors, palette=palette, scale=scale, force=force,
-        trained=layout.CYCLEGAN, device=Settings.device,
+        trained=layout.CYCLEGAN, device=Settings.device, artworks=style or [], features=features,
+        iterations=iterations, note=note,
     )  # fmt: skip
     result(outcome if as_json else outcome["counts"], as_json)
     command.raise_for_failures(outcome)
