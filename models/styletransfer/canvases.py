@@ -166,7 +166,7 @@ class PaletteCanvas:
 
 
 def _of(leaves: Sequence[Tensor], pairs: Tensor) -> list[Tensor]:
-    return [leaf.detach()[pairs].requires_grad_() for leaf in leaves]
+    return [leaf.detach()[pairs].contiguous().requires_grad_() for leaf in leaves]  # L-BFGS asks for it
 
 
 def _shrunk(side: int, shrink: int) -> int:
