@@ -5,6 +5,7 @@
 Needs the folder of real data (`FACETOPIX_SHARED`, by default `../shared` beside the checkout): anime faces, a portrait
 at its native cells, and the first layers of a trained VGG-19. Layers behind conv3_1 have seeded random weights. The
 table says how far each set's own loss fell, and whether the edges of the picture then lie on the grid of the artwork.
+Content only is the start: without a loss of its own it cannot hold a set back, and Adam does not mind a set's scale.
 Results and verdict: STYLE.md.
 """
 
@@ -38,7 +39,6 @@ ROOT = Path(__file__).parents[1]
 CELLS = 32
 CELL = style_faces.SIDE // CELLS
 PORTRAIT = style_faces.PORTRAITS[0]
-WEIGHT = {"gram": 3000.0, "wasserstein": 30.0}
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def style_of(setting: Setting, iterations: int) -> Style:
     changes = {
         "features": str(style_faces.FEATURES) if trained else "random",
         "style_layers": setting.layers, "content_layer": "conv2_2", "statistics": setting.statistics,
-        "style_weight": WEIGHT[setting.statistics], "iterations": iterations, "lr": 0.03, "palette": None,
+        "content_weight": 0.0, "style_weight": 1.0, "iterations": iterations, "lr": 0.03, "palette": None,
     }  # fmt: skip
     return params.load(ROOT / "params.yaml").style.model_copy(update=changes)
 
