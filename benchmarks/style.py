@@ -25,8 +25,9 @@ from torch import Tensor
 
 from models.images import to_signed
 from models.styletransfer.canvases import PixelCanvas
-from models.styletransfer.optimise import Artwork, Objective, Progress, Schedule, optimise
+from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
 from models.styletransfer.vgg import VGG19
+from models.styletransfer.watching import Progress
 from pipeline import params, seeds
 from pipeline.convert import baselines
 from pipeline.modelling import transfer, weights

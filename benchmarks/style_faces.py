@@ -32,7 +32,7 @@ from pipeline.modelling import weights
 from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.palette import read_palette
 from pipeline.modelling.transfer import Transfer, stylize
-from pipeline.params import Style
+from pipeline.params import Style, Temperature
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", ROOT.parent / "shared"))
@@ -51,7 +51,7 @@ DISTANCES = ((3, True, "3x3, centred"), (5, True, "5x5, centred"), (3, False, "3
 MODERN = {
     "features": str(FEATURES), "content_layer": "conv2_2", "style_layers": ["conv1_1", "conv2_1", "conv3_1"],
     "statistics": "wasserstein", "style_weight": 10.0, "tv_weight": 10.0, "lr": 0.06, "palette": COLOURS,
-    "choice": "soft", "temperature": [3.0, 0.05], "threads": 1,
+    "choice": "soft", "temperature": Temperature(start=3.0, end=0.05), "threads": 1,
 }  # fmt: skip
 
 

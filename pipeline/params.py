@@ -194,6 +194,13 @@ class Translate(Section):
     batch_size: Annotated[int, Field(ge=1, le=1024)]
 
 
+class Temperature(Section):
+    """Of the choice among palette colours: from the first iteration to the last, falling geometrically."""
+
+    start: Annotated[float, Field(gt=0, le=100)]
+    end: Annotated[float, Field(gt=0, le=100)]
+
+
 class Style(Section):
     """Style transfer (Gatys, Ecker, Bethge 2015, arXiv:1508.06576)."""
 
@@ -227,7 +234,7 @@ class Style(Section):
     palette_file: str  # .hex, .gpl, .json or .png, for `file`
     choice: Literal["hard", "soft"]  # of a colour: seen hard, with a soft gradient; or as a mixture until the end
     gumbel: Annotated[float, Field(ge=0, le=10)]  # times Gumbel noise on the choice
-    temperature: Annotated[list[Annotated[float, Field(gt=0, le=100)]], Field(min_length=2, max_length=2)]  # from, to
+    temperature: Temperature
 
 
 class Evaluate(Section):

@@ -81,7 +81,7 @@ class Gaussian:
     def of(cls, seen: Moments) -> Gaussian:
         mean, second = seen.mean.double(), seen.second.double()
         covariance = second - mean[:, :, None] * mean[:, None, :]
-        values, vectors = torch.linalg.eigh(covariance)
+        values, vectors = torch.linalg.eigh(_decomposable(covariance))
         return cls(mean, covariance, vectors * values.clamp_min(0).sqrt()[:, None, :] @ vectors.mT)
 
     def loss(self, features: Tensor) -> Tensor:
@@ -115,9 +115,14 @@ Target = Gram | Gaussian
 
 def _sum_of_roots(matrices: Tensor, smoothness: Tensor) -> Tensor:
     """Of the eigenvalues of symmetric (N, C, C), (N,): l / sqrt(l + smoothness (N,)), whose slope is finite at 0."""
-    values = torch.linalg.eigvalsh(matrices).clamp_min(0)
+    values = torch.linalg.eigvalsh(_decomposable(matrices)).clamp_min(0)
     roots: Tensor = values / (values + smoothness[:, None] + torch.finfo(values.dtype).tiny).sqrt()
     return roots.sum(dim=1)
+
+
+def _decomposable(matrices: Tensor) -> Tensor:
+    """Zeros for a matrix that is not finite, which would end the whole batch; such a pair's loss is NaN anyway."""
+    return torch.where(torch.isfinite(matrices).all(dim=2).all(dim=1)[:, None, None], matrices, 0.0)
 
 
 def style_loss(features: Mapping[str, Tensor], targets: Mapping[str, Target], falloff: float = 1.0) -> Tensor:

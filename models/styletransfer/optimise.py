@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -24,6 +24,7 @@ from models.styletransfer.losses import (
     total_variation,
 )
 from models.styletransfer.vgg import VGG19
+from models.styletransfer.watching import Log, Plateau, Report
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,22 +63,6 @@ class Artwork:
     weight: float = 1.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """The losses before weighting, one per pair, as seen before step `iteration`; the last one is the result's.
-
-    A pair that is done keeps the losses of its result.
-    """
-
-    iteration: int
-    style: tuple[float, ...]
-    content: tuple[float, ...]
-    done: tuple[bool, ...]
-
-
-Report = Callable[[Progress], None]
-
-
 def optimise(
     canvas: Canvas,
     features: VGG19,
@@ -107,7 +92,7 @@ def optimise(
     """
     if schedule.lbfgs and len(content) != 1:
         raise ValueError(f"L-BFGS takes one pair at a time, got {len(content)}")
-    log = _Log(len(content), report)
+    log = Log(len(content), report)
     for level in range(schedule.levels):
         shrink = 2 ** (schedule.levels - 1 - level)
         canvas.view(shrink)
@@ -170,19 +155,19 @@ class Losses:
         return replace(self, content=self.content[pairs], style=styles)
 
 
-def _descend(canvas: Canvas, losses: Losses, schedule: Schedule, span: range, log: _Log) -> None:
+def _descend(canvas: Canvas, losses: Losses, schedule: Schedule, span: range, log: Log) -> None:
     """Move every pair of the canvas at its present size until it is done, or the span of iterations ends."""
     running = torch.arange(len(losses.content))
     log.resume()
     part, part_losses = canvas.part(running), losses
     descent = Lbfgs(part) if schedule.lbfgs else Adam(part, schedule.ema)
-    watch = _Plateau(schedule, len(running))
+    watch = Plateau(schedule.plateau, schedule.patience, len(running))
     at = span.start
     while len(running) and at < span.stop:
         evaluate = _evaluation(part, part_losses, at / schedule.iterations)
         seen = descent.step(evaluate, _lr(schedule, at), span.stop - at)
         for terms in seen:
-            log.note(running, terms)
+            log.note(running, terms.style, terms.content)
             watch.note(terms.total)
         at += len(seen)
         over = watch.flat() if at < span.stop else torch.ones(len(running), dtype=torch.bool)
@@ -191,7 +176,8 @@ def _descend(canvas: Canvas, losses: Losses, schedule: Schedule, span: range, lo
             _put(canvas, running[ended], descent.result(ended))
             with torch.no_grad():
                 final = canvas.part(running[ended]).final()
-                log.settle(running[ended], part_losses.keep(ended)(final))
+                terms = part_losses.keep(ended)(final)
+                log.settle(running[ended], terms.style, terms.content)
             running = running[kept]
             part, part_losses = part.part(kept), part_losses.keep(kept)
             descent.keep(part, kept)
@@ -251,57 +237,3 @@ def _see(features: VGG19, image: Tensor, wanted: Sequence[str], bf16: bool) -> d
     with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=bf16):
         found: dict[str, Tensor] = features(image, wanted)
     return found
-
-
-class _Log:
-    """Reports each evaluation for all pairs, those that are done included."""
-
-    def __init__(self, pairs: int, report: Report) -> None:
-        self.report = report
-        self.iteration = 0
-        self.style, self.content = torch.zeros(pairs), torch.zeros(pairs)
-        self.done = torch.zeros(pairs, dtype=torch.bool)
-
-    def resume(self) -> None:
-        self.done[:] = False
-
-    def note(self, pairs: Tensor, terms: Terms) -> None:
-        self._set(pairs, terms)
-        self._tell()
-        self.iteration += 1
-
-    def settle(self, pairs: Tensor, terms: Terms) -> None:
-        self._set(pairs, terms)
-        self.done[pairs] = True
-
-    def finish(self) -> None:
-        self._tell()
-
-    def _set(self, pairs: Tensor, terms: Terms) -> None:
-        self.style[pairs], self.content[pairs] = terms.style.float().cpu(), terms.content.float().cpu()
-
-    def _tell(self) -> None:
-        style, content, done = (tuple(values.tolist()) for values in (self.style, self.content, self.done))
-        self.report(Progress(iteration=self.iteration, style=style, content=content, done=done))
-
-
-class _Plateau:
-    """Compares the mean total loss of two windows of `patience` iterations, per pair."""
-
-    def __init__(self, schedule: Schedule, pairs: int) -> None:
-        self.least_fall, self.patience = schedule.plateau, schedule.patience
-        self.totals = torch.empty(0, pairs)
-
-    def note(self, total: Tensor) -> None:
-        self.totals = torch.cat([self.totals, total.cpu()[None]])[-2 * self.patience :]
-
-    def flat(self) -> Tensor:
-        """(N,): True where the loss no longer falls."""
-        if self.least_fall is None or len(self.totals) < 2 * self.patience:
-            return torch.zeros(self.totals.shape[1], dtype=torch.bool)
-        before, now = self.totals[: self.patience].mean(dim=0), self.totals[self.patience :].mean(dim=0)
-        falls: Tensor = now < (1 - self.least_fall) * before
-        return ~falls  # also True for a loss that is no number
-
-    def keep(self, pairs: Tensor) -> None:
-        self.totals = self.totals[:, pairs]

@@ -20,7 +20,7 @@ from pipeline.modelling import weights
 from pipeline.modelling.generators import pick_device
 from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.transfer import Transfer, stylize
-from pipeline.params import Style
+from pipeline.params import Style, Temperature
 from pipeline.pictures import first_frame
 
 SEED = 0
@@ -135,5 +135,5 @@ def _style(features: str, colours: int, palette: str | None, iterations: int) ->
         palette_file=palette or "none",
         choice="soft",
         gumbel=0.0,
-        temperature=[3.0, 0.05],
+        temperature=Temperature(start=3.0, end=0.05),
     )

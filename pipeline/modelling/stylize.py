@@ -22,8 +22,8 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from models import images
-from models.styletransfer import canvases, descent, losses, optimise, vgg
-from models.styletransfer.optimise import Progress
+from models.styletransfer import canvases, descent, losses, optimise, vgg, watching
+from models.styletransfer.watching import Progress
 from pipeline import io, manifest
 from pipeline.convert import palettes
 from pipeline.errors import BadInput
@@ -180,7 +180,7 @@ def _fingerprint(
     params: Style, resize: Resize, others: Sequence[Any], chosen: Sequence[Pair], features_sha256: str
 ) -> str:
     """Digest of everything that decides the result, so that state of another run is never mixed in."""
-    modules = (images, canvases, descent, losses, optimise, vgg, palette, palettes, pairs, transfer)
+    modules = (images, canvases, descent, losses, optimise, vgg, watching, palette, palettes, pairs, transfer)
     code = [io.sha256(Path(file)) for file in [__file__, *(module.__file__ for module in modules)] if file]
     works = [
         [pair.face, _sha256(pair.content), [[work.name, work.weight, _sha256(work.pixels)] for work in pair.works]]

@@ -14,8 +14,9 @@ from torch import Tensor
 from models.images import to_pixels, to_signed
 from models.styletransfer import canvases
 from models.styletransfer.canvases import Canvas, PaletteCanvas, PixelCanvas, Relaxation
-from models.styletransfer.optimise import Artwork, Objective, Progress, Schedule, optimise
+from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
 from models.styletransfer.vgg import VGG19
+from models.styletransfer.watching import Progress
 from pipeline import seeds
 from pipeline.convert import palettes
 from pipeline.errors import BadParams
@@ -125,8 +126,8 @@ def _canvas(transfer: Transfer, batch: Sequence[Pair], content: Tensor) -> Canva
         relaxation=Relaxation(
             hard=params.choice == "hard",
             noise=params.gumbel,
-            start=params.temperature[0],
-            end=params.temperature[1],
+            start=params.temperature.start,
+            end=params.temperature.end,
         ),
         learned=params.palette_from == "learned",
         generators=_generators(transfer, batch, "gumbel"),

@@ -24,7 +24,7 @@ from pipeline.convert import palettes
 from pipeline.errors import BadInput, BadParams, Unreachable
 from pipeline.modelling import pairs, stylize, weights
 from pipeline.modelling.palette import read_palette
-from pipeline.params import Resize, Style
+from pipeline.params import Resize, Style, Temperature
 
 ROOT = Path(__file__).parents[2]
 RESIZE = Resize(size=32, cells=8, min_cells=1, max_aspect=2.0, larger="crop", crop="saliency")
@@ -59,7 +59,7 @@ STYLE = Style(
     palette_file=str(ROOT / "pipeline/convert/shipped/grey-4.hex"),
     choice="hard",
     gumbel=0.0,
-    temperature=[1.0, 1.0],
+    temperature=Temperature(start=1.0, end=1.0),
 )
 REAL = Path(os.environ.get("FACETOPIX_SHARED", "../shared")) / "weights"
 
@@ -194,11 +194,12 @@ def test_a_picture_of_another_size_is_bad_input(split):
         by_seed(split, 5)
 
 
-def test_a_pair_that_diverges_is_a_failed_row_without_a_picture(split, tmp_path):
+@pytest.mark.parametrize("statistics", ["gram", "wasserstein"])
+def test_a_pair_that_diverges_is_a_failed_row_without_a_picture(split, tmp_path, statistics):
     broken = random_weights(torch.Generator(), (4, 4, 6, 6, 8))
     broken["0.bias"][0] = torch.nan
     save_file(broken, tmp_path / "nan.safetensors")
-    out = run(split, params=changed(features=str(tmp_path / "nan.safetensors")))
+    out = run(split, params=changed(features=str(tmp_path / "nan.safetensors"), statistics=statistics))
     rows = manifest.read(out)
     assert {(row["status"], row["reason"]) for row in rows} == {("failed", "diverged")}
     assert not list(out.rglob("*.png"))
@@ -371,7 +372,8 @@ def test_lbfgs_takes_pairs_one_by_one_whatever_the_batch_size(split):
 def test_the_modern_objective_runs_coarse_to_fine_with_noise_and_an_average(split):
     modern = {
         "statistics": "wasserstein", "falloff": 0.25, "tv_weight": 1.0, "levels": 2, "ema": 0.9, "lr_end": 0.1,
-        "choice": "soft", "gumbel": 0.5, "temperature": [1.0, 0.1], "iterations": 8, "style_weight": 10.0,
+        "choice": "soft", "gumbel": 0.5, "temperature": Temperature(start=1.0, end=0.1),
+        "iterations": 8, "style_weight": 10.0,
     }  # fmt: skip
     first, again = (run(split, name, changed(**modern)) for name in ("a", "b"))
     assert io.folder_digest(first) == io.folder_digest(again)

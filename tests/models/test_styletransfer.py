@@ -557,3 +557,13 @@ def test_a_learned_palette_moves_and_still_holds_few_colours():
         assert len({tuple(colour) for colour in picture.flatten(1).T.tolist()}) <= colours
     assert not {tuple(c) for c in final[0].flatten(1).T.tolist()} <= {tuple(c) for c in PALETTE.tolist()}
     assert curve[-1].style[0] < curve[0].style[0]
+
+
+def test_a_pair_whose_features_are_no_numbers_leaves_the_others_alone():
+    features = features_of((2, 4, 3, 3))
+    target = Gaussian.of(moments(features_of((2, 4, 3, 3), seed=1)))
+    alone_loss = target.keep(torch.tensor([1])).loss(features[1:])
+    features[0, 0, 0, 0] = torch.nan
+    found = target.loss(features)
+    assert found[0].isnan()
+    assert_close(found[1:], alone_loss)
