@@ -64,6 +64,7 @@ class Way(StrEnum):
     cell = "cell"
     majority = "majority"
     nearest = "nearest"
+    style = "style"
 
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file.")]
@@ -334,12 +335,14 @@ def translate(out: Out = layout.TRANSLATE, params: ParamsFile = PARAMS) -> None:
 @app.command()
 def stylize(out: Out = layout.STYLE, params: ParamsFile = PARAMS) -> None:
     """Stage: style transfer, as in the report and on the cell canvas."""
+    from pipeline.modelling import generators
     from pipeline.modelling import stylize as stage
 
-    values = _load(params)
-    with _stage("stylize"):
+    values, device = _load(params), generators.pick_device(Settings.device)
+    style, resize, seed = values.style, values.resize, values.seed
+    with _stage("stylize") as bars:
         result(
-            stage.run(layout.SPLIT, out, values.style, values.resize, values.seed, values.style.threads, layout.STATE)
+            stage.run(layout.SPLIT, out, style, resize, seed, style.threads, layout.STATE, device=device, progress=bars)
         )
 
 
@@ -382,6 +385,9 @@ def convert(
     cells: Annotated[str, typer.Option(help="N (longest side) or WxH.")] = "32",
     colors: Annotated[int | None, typer.Option(min=1, max=256, help="At most this many colours a picture.")] = None,
     palette: Annotated[str | None, typer.Option(help="Palette file or name, instead of --colors.")] = None,
+    style: Annotated[list[Path] | None, typer.Option(help="Artwork of --method style; may be repeated.")] = None,
+    features: Annotated[str, typer.Option(help="Of --method style: random, imagenet or FILE.safetensors.")] = "random",
+    iterations: Annotated[int, typer.Option(min=1, max=100000, help="Of --method style.")] = 100,
     scale: Annotated[int, typer.Option(min=1, max=64, help="Enlargement of NAME@<scale>x.png.")] = 8,
     force: Annotated[bool, typer.Option("--force", help="Overwrite.")] = False,
     as_json: AsJson = False,
@@ -391,7 +397,8 @@ def convert(
 
     outcome = command.run(
         pictures, out, method=method.value, cells=cells, colours=colors, palette=palette, scale=scale, force=force,
-        trained=layout.CYCLEGAN, device=Settings.device,
+        trained=layout.CYCLEGAN, device=Settings.device, artworks=style or [], features=features,
+        iterations=iterations, note=note,
     )  # fmt: skip
     result(outcome if as_json else outcome["counts"], as_json)
     command.raise_for_failures(outcome)

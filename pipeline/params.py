@@ -200,15 +200,33 @@ class Translate(Section):
     batch_size: Annotated[int, Field(ge=1, le=1024)]
 
 
+class Temperature(Section):
+    """Of the choice among palette colours: from the first iteration to the last, falling geometrically."""
+
+    start: Annotated[float, Field(gt=0, le=100)]
+    end: Annotated[float, Field(gt=0, le=100)]
+
+
 class Style(Section):
     """Style transfer (Gatys, Ecker, Bethge 2015, arXiv:1508.06576)."""
 
     features: Annotated[str, Field(pattern=r"^(imagenet|random|.+\.safetensors)$")]
     canvases: Annotated[list[Canvas], Field(min_length=1)]
-    pairs: Annotated[int, Field(ge=1)]  # test faces, each with one artwork of the test split
+    pairs: Annotated[int, Field(ge=1)]  # test faces, each with artworks of the test split
+    artworks: Annotated[int, Field(ge=1, le=64)]  # a face, of equal weight
+    pairs_file: Annotated[str, Field(min_length=1)]  # pairs and weights by name instead; empty file = by seed
     batch_size: Annotated[int, Field(ge=1, le=256)]  # pairs optimised at once
-    iterations: Annotated[int, Field(ge=1, le=100000)]
-    lr: Annotated[float, Field(gt=0, le=10)]
+    iterations: Annotated[int, Field(ge=1, le=100000)]  # at most; evaluations of the losses
+    optimiser: Literal["adam", "lbfgs"]  # lbfgs: pairs one at a time
+    lr: Annotated[float, Field(gt=0, le=10)]  # of adam
+    lr_end: Annotated[float, Field(gt=0, le=1)]  # share of it at the last iteration; 1 = constant
+    levels: Annotated[int, Field(ge=1, le=4)]  # coarse to fine: seen at 1/2^(levels - 1), ..., 1/2, full size
+    ema: Annotated[float, Field(ge=0, lt=1)]  # of the iterates; 0 = the last one
+    plateau: Annotated[float, Field(gt=0, lt=1)] | None  # a pair ends when its loss falls by less; null = never
+    patience: Annotated[int, Field(ge=1, le=10000)]  # over so many iterations
+    statistics: Literal["gram", "wasserstein"]
+    falloff: Annotated[float, Field(gt=0, le=1)]  # what a style layer weighs of the one before it
+    tv_weight: Weight
     content_weight: Weight
     style_weight: Weight
     content_layer: str
@@ -217,7 +235,12 @@ class Style(Section):
     start: Literal["content", "noise"]
     precision: Precision
     threads: Annotated[int, Field(ge=1, le=256)]  # CPU threads: part of the result, since sums are reordered
-    palette: Annotated[int, Field(ge=2, le=256)] | None  # colours of the cell canvas, read off the artwork; null = free
+    palette: Annotated[int, Field(ge=2, le=256)] | None  # colours of the cell canvas at most; null = free
+    palette_from: Literal["artwork", "file", "learned"]  # learned: starts from the artworks'
+    palette_file: str  # .hex, .gpl, .json or .png, for `file`
+    choice: Literal["hard", "soft"]  # of a colour: seen hard, with a soft gradient; or as a mixture until the end
+    gumbel: Annotated[float, Field(ge=0, le=10)]  # times Gumbel noise on the choice
+    temperature: Temperature
 
 
 class Evaluate(Section):

@@ -239,3 +239,49 @@ def test_scant_works_are_told_apart_never_hidden(grid: ModuleType) -> None:
     told = grid.tally(next(one for one in grid.CONDITIONS if one.name == "x4"), [plain], seed=0)
     assert (told.answers.total(), told.scant.total()) == (0, 1)
     assert next(grid.answer_rows([told]))[-2] == "0 of 1"
+
+
+def test_the_style_benchmark_races_every_way_against_the_reference(tmp_path: Path) -> None:
+    command = [sys.executable, ROOT / "benchmarks" / "style.py", "--pairs", "1", "--iterations", "3", "--rounds", "1"]
+    done = subprocess.run(
+        [*command, "--json", str(tmp_path / "figures.json")], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.stderr == ""
+    runs = json.loads((tmp_path / "figures.json").read_text())
+    assert [run["name"].split(",")[0] for run in runs] == [
+        "Adam 0.003", "Adam 0.03", "L-BFGS", "Adam 0.03", "Adam 0.03",
+    ]  # fmt: skip
+    assert runs[0]["iterations"] == 3
+    assert all(0 < run["iterations"] < 30 for run in runs)
+    met = runs[-1]["reached"] and runs[0]["seconds"] >= 4 * runs[-1]["seconds"]
+    assert done.returncode == (0 if met else 1)
+    assert all(f"| {run['name']} |" in done.stdout for run in runs)
+
+
+@pytest.mark.shared
+def test_the_benchmark_on_real_faces_measures_every_figure(tmp_path: Path) -> None:
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent")
+    command = [sys.executable, ROOT / "benchmarks" / "style_faces.py", "--faces", "4", "--iterations", "1"]
+    options = ["--json", str(tmp_path / "figures.json"), "--sheet", str(tmp_path / "sheet.png")]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.stderr == ""
+    figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
+    assert [figure["met"] for figure in figures[:3]] == [True, True, True]
+    assert done.returncode == (0 if all(figure["met"] for figure in figures) else 1)
+    assert (tmp_path / "sheet.png").is_file()
+
+
+@pytest.mark.shared
+def test_the_sweep_over_style_layers_runs(tmp_path: Path) -> None:
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent")
+    command = [sys.executable, ROOT / "experiments" / "style_layers.py", "--faces", "1", "--iterations", "1"]
+    done = subprocess.run(
+        [*command, "--json", str(tmp_path / "rows.json")], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert rows[-1]["name"].endswith("cell canvas")
+    assert rows[-1]["grid_alignment"] == 1
+    assert all(row["grid_alignment"] < 0.5 for row in rows[:-1])

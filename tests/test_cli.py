@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pipeline.io import write_png
 from pipeline.params import Sample
@@ -192,6 +193,24 @@ def test_convert_without_a_trained_generator_says_what_to_run(home: Path) -> Non
     done = facetopix(home, "convert", "a.png", "--out", "out")
     assert done.returncode == 3
     assert "run `facetopix train` first" in done.stderr
+
+
+def test_convert_takes_the_style_of_an_artwork_and_says_what_its_features_are(home: Path) -> None:
+    random = np.random.default_rng(0)
+    write_png(home / "face.png", random.integers(0, 256, (40, 32, 3), dtype=np.uint8))
+    colours = random.integers(0, 256, (5, 3), dtype=np.uint8)
+    write_png(home / "art.png", colours[random.integers(0, 5, (16, 16))].repeat(4, 0).repeat(4, 1))
+    wanted = ["convert", "face.png", "--out", "out", "--method", "style", "--cells", "8", "--iterations", "2"]
+    done = facetopix(home, *wanted, "--style", "art.png")
+    assert done.returncode == 0
+    assert "random features" in done.stderr
+    native = np.array(Image.open(home / "out/face.png"))
+    assert native.shape == (8, 6, 3)
+    assert {tuple(c) for c in native.reshape(-1, 3).tolist()} <= {tuple(c) for c in colours.tolist()}
+    missing = facetopix(home, *wanted, "--style", "art.png", "--features", "vgg.safetensors")
+    assert missing.returncode == 3
+    assert "vgg.safetensors: not a readable safetensors file" in missing.stderr
+    assert facetopix(home, *wanted).returncode == 3
 
 
 def test_own_art_goes_in_and_comes_out_with_its_licence(home: Path) -> None:

@@ -57,6 +57,9 @@ def changed(tmp_path: Path, key: str, value: Any) -> Path:
         ("faces.margin", 3.0, ["faces.margin", ">= 0 and <= 2", "got 3.0"]),
         ("faces.detector", "", ["faces.detector", "got ''"]),
         ("scrape.limit", 0, ["scrape.limit", ">= 1", "got 0"]),
+        ("style.temperature.end", 0.0, ["style.temperature.end", "> 0", "got 0.0"]),
+        ("style.plateau", 1.0, ["style.plateau", "< 1", "got 1.0"]),
+        ("style.optimiser", "sgd", ["style.optimiser", "'adam' or 'lbfgs'", "got 'sgd'"]),
         ("scrape", 3, ["scrape", "got 3"]),
     ],
 )

@@ -7,7 +7,9 @@ A canvas of cells has one by construction.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from copy import copy
+from dataclasses import dataclass
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -17,84 +19,160 @@ from torch.nn import functional
 class Canvas(Protocol):
     """N pictures under optimisation."""
 
-    def parameters(self) -> Sequence[Tensor]:
-        """The leaves that the optimiser moves."""
+    leaves: list[Tensor]  # what the optimiser moves; each (N, ...)
 
-    def render(self) -> Tensor:
-        """(N, 3, S, S) in [-1, 1], differentiable: the present state."""
+    def render(self, done: float) -> Tensor:
+        """(N, 3, H, W) in [-1, 1], differentiable: the present state, after this share of the iterations."""
 
     def project(self) -> None:
         """Bring the leaves back into range, after each step of the optimiser."""
 
     def final(self) -> Tensor:
-        """(N, 3, S, S) in [-1, 1]: the result."""
+        """(N, 3, H, W) in [-1, 1]: the result."""
+
+    def part(self, pairs: Tensor) -> Self:
+        """A canvas of these pairs, by index, with leaves of its own."""
+
+    def view(self, shrink: int) -> None:
+        """Be seen at 1 / `shrink` of the full size from now on; may replace the leaves.
+
+        Raises:
+            ValueError: a size that is no whole number of pixels.
+        """
 
 
 class PixelCanvas:
-    """Colours (N, 3, n, n) that are optimised themselves, each seen as a square of `cell` pixels.
+    """Colours (N, 3, h, w) that are optimised themselves, each seen as a square of `cell` pixels.
 
     With `cell` 1 every pixel is free, as in the paper and the report.
     """
 
     def __init__(self, colours: Tensor, *, cell: int = 1) -> None:
-        self.colours = colours.clone().requires_grad_()
-        self.cell = cell
+        self.leaves = [colours.clone().requires_grad_()]
+        self.cell = self._full_cell = cell
+        self._full_size = colours.shape[2:]
 
-    def parameters(self) -> Sequence[Tensor]:
-        return [self.colours]
-
-    def render(self) -> Tensor:
-        return enlarge(self.colours, self.cell)
+    def render(self, done: float) -> Tensor:  # noqa: ARG002
+        return enlarge(self.leaves[0], self.cell)
 
     def project(self) -> None:
         with torch.no_grad():
-            self.colours.clamp_(-1, 1)
+            self.leaves[0].clamp_(-1, 1)
 
     def final(self) -> Tensor:
-        return self.render().detach()
+        return enlarge(self.leaves[0], self.cell).detach()
+
+    def part(self, pairs: Tensor) -> Self:
+        chosen = copy(self)
+        chosen.leaves = _of(self.leaves, pairs)
+        return chosen
+
+    def view(self, shrink: int) -> None:
+        if self._full_cell > 1:
+            self.cell = _shrunk(self._full_cell, shrink)
+            return
+        size = [_shrunk(side, shrink) for side in self._full_size]
+        resized = functional.interpolate(self.leaves[0].detach(), size, mode="bilinear", antialias=True)
+        self.leaves = [resized.requires_grad_()]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relaxation:
+    """How a choice among colours is made differentiable (Jang, Gu, Poole 2017, arXiv:1611.01144, sec. 2).
+
+    At the defaults the choice is seen hard, with the gradient of its softmax (straight through, sec. 2.2), without
+    noise and at a constant temperature.
+    """
+
+    hard: bool = True  # the pictures seen hold palette colours alone, not mixtures
+    noise: float = 0.0  # times Gumbel noise; 1 in the paper
+    start: float = 1.0  # temperature at the first iteration, falling geometrically
+    end: float = 1.0  # at the last one
+
+    def temperature(self, done: float) -> float:
+        return float(self.start * (self.end / self.start) ** done)
 
 
 class PaletteCanvas:
     """Each cell chooses one of the K colours of its pair's palette.
 
-    Straight-through softmax (Jang, Gu, Poole 2017, arXiv:1611.01144, sec. 2.2) without its Gumbel noise and annealing:
-    over the few iterations of a picture the noise speckled it, and a falling temperature ended at higher losses.
-
     Args:
-        cells: the colours to start from, (N, 3, n, n).
+        cells: the colours to start from, (N, 3, h, w).
         palettes: one (K, 3) per pair; K may differ.
         cell: pixels a side of a cell.
+        relaxation: of the choice.
+        learned: the palettes are optimised too.
+        generators: one CPU generator per pair, where the relaxation has noise.
     """
 
     GAIN = 20.0  # logits per unit of the optimised leaf: a learning rate made for colours then moves choices too
     NEARNESS = 5.0  # logits lost per unit of distance to the starting colour; unsquared: far colours keep a gradient
 
-    def __init__(self, cells: Tensor, palettes: Sequence[Tensor], *, cell: int) -> None:
-        self.palettes, absent = _padded(palettes)  # (N, K, 3), (N, K)
-        difference = cells.unsqueeze(1) - self.palettes[..., None, None]  # (N, K, 3, n, n)
-        distance: Tensor = torch.linalg.vector_norm(difference, dim=2)  # (N, K, n, n)
+    def __init__(
+        self,
+        cells: Tensor,
+        palettes: Sequence[Tensor],
+        *,
+        cell: int,
+        relaxation: Relaxation = Relaxation(),
+        learned: bool = False,
+        generators: Sequence[torch.Generator] = (),
+    ) -> None:
+        if relaxation.noise and len(generators) != len(palettes):
+            raise ValueError(f"expected a generator per pair for the noise, {len(palettes)}; got {len(generators)}")
+        palette, absent = _padded(palettes)  # (N, K, 3), (N, K)
+        difference = cells.unsqueeze(1) - palette[..., None, None]  # (N, K, 3, h, w)
+        distance: Tensor = torch.linalg.vector_norm(difference, dim=2)  # (N, K, h, w)
+        self.leaves = [(-self.NEARNESS / self.GAIN * distance).requires_grad_()]
+        if learned:
+            self.leaves.append(palette.clone().requires_grad_())
+        self.given = palette
         self.absent = absent[..., None, None]  # (N, K, 1, 1)
-        self.leaf = (-self.NEARNESS / self.GAIN * distance).requires_grad_()
-        self.cell = cell
+        self.cell = self._full_cell = cell
+        self.relaxation, self.learned, self.generators = relaxation, learned, list(generators)
 
-    def parameters(self) -> Sequence[Tensor]:
-        return [self.leaf]
-
-    def render(self) -> Tensor:
-        soft = self._logits().softmax(dim=1)
-        return self._colours(soft + (_one_hot(soft) - soft).detach())
+    def render(self, done: float) -> Tensor:
+        logits = self._logits()
+        if self.relaxation.noise:
+            logits = logits + self.relaxation.noise * _gumbel(logits, self.generators)
+        soft = (logits / self.relaxation.temperature(done)).softmax(dim=1)
+        choice = soft + (_one_hot(soft) - soft).detach() if self.relaxation.hard else soft
+        return self._colours(choice)
 
     def project(self) -> None:
-        """Logits have no range."""
+        if self.learned:
+            with torch.no_grad():
+                self.leaves[1].clamp_(-1, 1)
 
     def final(self) -> Tensor:
         return self._colours(_one_hot(self._logits())).detach()
 
+    def part(self, pairs: Tensor) -> Self:
+        chosen = copy(self)
+        chosen.leaves = _of(self.leaves, pairs)
+        chosen.given, chosen.absent = self.given[pairs], self.absent[pairs]
+        chosen.generators = [self.generators[pair] for pair in pairs.tolist()] if self.generators else []
+        return chosen
+
+    def view(self, shrink: int) -> None:
+        self.cell = _shrunk(self._full_cell, shrink)
+
     def _logits(self) -> Tensor:
-        return (self.GAIN * self.leaf).masked_fill(self.absent, -torch.inf)
+        return (self.GAIN * self.leaves[0]).masked_fill(self.absent, -torch.inf)
 
     def _colours(self, choice: Tensor) -> Tensor:
-        return enlarge(torch.einsum("nkyx,nkc->ncyx", choice, self.palettes), self.cell)
+        palette = self.leaves[1] if self.learned else self.given
+        return enlarge(torch.einsum("nkyx,nkc->ncyx", choice, palette), self.cell)
+
+
+def _of(leaves: Sequence[Tensor], pairs: Tensor) -> list[Tensor]:
+    return [leaf.detach()[pairs].contiguous().requires_grad_() for leaf in leaves]  # L-BFGS asks for it
+
+
+def _shrunk(side: int, shrink: int) -> int:
+    if side % shrink:
+        raise ValueError(f"cannot be seen at 1/{shrink}: {side} pixels")
+    return side // shrink
 
 
 def _padded(palettes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
@@ -109,13 +187,19 @@ def _one_hot(scores: Tensor) -> Tensor:
     return functional.one_hot(scores.argmax(dim=1), scores.shape[1]).movedim(-1, 1).to(scores.dtype)
 
 
+def _gumbel(like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
+    """Standard Gumbel noise (N, ...), each pair's from its own generator."""
+    drawn = torch.stack([torch.rand(like.shape[1:], generator=generator) for generator in generators])
+    return -(-drawn.clamp(1e-9, 1 - 1e-7).log()).log().to(like)
+
+
 def enlarge(cells: Tensor, cell: int) -> Tensor:
-    """(N, 3, n, n) -> (N, 3, n * cell, n * cell): each cell a square, no colour in between."""
+    """(N, 3, h, w) -> (N, 3, h * cell, w * cell): each cell a square, no colour in between."""
     return cells.repeat_interleave(cell, dim=-1).repeat_interleave(cell, dim=-2)
 
 
 def cell_means(image: Tensor, cell: int) -> Tensor:
-    """(N, 3, S, S) -> (N, 3, S / cell, S / cell): the mean colour of each cell."""
+    """(N, 3, H, W) -> (N, 3, H / cell, W / cell): the mean colour of each cell."""
     return functional.avg_pool2d(image, cell)
 
 

@@ -2,97 +2,238 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from models.styletransfer.canvases import Canvas
-from models.styletransfer.losses import content_loss, gram, style_loss
+from models.styletransfer.descent import Adam, Evaluate, Lbfgs
+from models.styletransfer.losses import (
+    Gaussian,
+    Gram,
+    Moments,
+    Target,
+    content_loss,
+    mixed,
+    moments,
+    style_loss,
+    total_variation,
+)
 from models.styletransfer.vgg import VGG19
+from models.styletransfer.watching import Log, Plateau, Report
 
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """What the picture should be like: alpha L_content + beta L_style (eq. 7)."""
+    """What the picture should be like: alpha L_content + beta L_style (eq. 7), and what the paper does not have."""
 
     content_layer: str
     style_layers: Sequence[str]
     content_weight: float  # alpha
     style_weight: float  # beta; the report: 1e7 on trained features
+    wasserstein: bool = False  # distance of means and covariances instead of Gram matrices
+    falloff: float = 1.0  # what a style layer weighs of the one before it
+    tv_weight: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Progress:
-    """The losses before weighting, one per pair, as seen before step `iteration`; the last one is the result's."""
+class Schedule:
+    """How the canvas is moved."""
 
-    iteration: int
-    style: tuple[float, ...]
-    content: tuple[float, ...]
+    iterations: int  # at most; evaluations of the objective, which L-BFGS may spend several of on one step
+    lr: float  # of Adam (the report's optimiser; the paper names none), in units of the colour range [-1, 1]
+    lr_end: float = 1.0  # share of it at the last iteration, reached along a cosine
+    lbfgs: bool = False  # instead of Adam; one pair only, since its line search would couple several
+    ema: float = 0.0  # the result is an average of the iterates, each weighing this share of the next one
+    plateau: float | None = None  # a pair is done when its mean loss over `patience` iterations fell by less; a share
+    patience: int = 50
+    levels: int = 1  # coarse to fine: seen at 1 / 2^(levels - 1), ..., 1/2, 1 of the full size, equally long each
+    bf16: bool = False  # convolutions under bfloat16 autocast; losses stay float32
+
+
+@dataclass(frozen=True)
+class Artwork:
+    """One of those whose style a picture takes."""
+
+    image: Tensor  # (3, H, W) in [-1, 1]
+    weight: float = 1.0
 
 
 def optimise(
     canvas: Canvas,
     features: VGG19,
     content: Tensor,
-    style: Tensor,
+    artworks: Sequence[Sequence[Artwork]],
     objective: Objective,
+    schedule: Schedule,
     *,
-    iterations: int,
-    lr: float,
-    bf16: bool = False,
-    report: Callable[[Progress], None],
+    report: Report,
 ) -> Tensor:
-    """Move the canvas by Adam; returns its final pictures, (N, 3, S, S) in [-1, 1].
+    """Move the canvas; returns its final pictures, (N, 3, H, W) in [-1, 1].
 
-    Losses are summed over pairs and Adam works element by element, so a pair's picture does not depend on its batch.
+    Losses are summed over pairs, Adam works element by element and a pair that is done leaves the batch, so a pair's
+    picture does not depend on its batch.
 
     Args:
         canvas: N pictures, changed in place.
         features: frozen, on the device of `content`.
-        content: (N, 3, S, S) in [-1, 1].
-        style: (N, 3, S', S') in [-1, 1].
+        content: (N, 3, H, W) in [-1, 1].
+        artworks: of each pair, one or several of any size.
         objective: layers and weights.
-        iterations: steps of the optimiser.
-        lr: of Adam (the report's optimiser; the paper names none), in units of the colour range [-1, 1].
-        bf16: run the convolutions under bfloat16 autocast; losses stay float32.
-        report: called with iteration 0 ... `iterations`.
+        schedule: optimiser and duration.
+        report: called with iteration 0, 1, ... and once more with the result.
+
+    Raises:
+        ValueError: L-BFGS for several pairs, or sizes that the levels do not divide.
     """
-    losses = _Losses(features, content, style, objective, bf16)
-    optimiser = torch.optim.Adam(canvas.parameters(), lr=lr)
-    for iteration in range(iterations):
-        style_term, content_term = losses(canvas.render())
-        report(_progress(iteration, style_term, content_term))
-        total = objective.content_weight * content_term + objective.style_weight * style_term
-        optimiser.zero_grad()
-        total.sum().backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        canvas.project()
-    final = canvas.final()
-    with torch.no_grad():
-        report(_progress(iterations, *losses(final)))
-    return final
+    if schedule.lbfgs and len(content) != 1:
+        raise ValueError(f"L-BFGS takes one pair at a time, got {len(content)}")
+    log = Log(len(content), report)
+    for level in range(schedule.levels):
+        shrink = 2 ** (schedule.levels - 1 - level)
+        canvas.view(shrink)
+        losses = Losses.of(features, *_shrunk(content, artworks, shrink), objective, bf16=schedule.bf16)
+        span = range(*(schedule.iterations * at // schedule.levels for at in (level, level + 1)))
+        _descend(canvas, losses, schedule, span, log)
+    log.finish()
+    return canvas.final()
 
 
-class _Losses:
-    """Targets computed once; called with pictures (N, 3, S, S), gives (style, content), each (N,)."""
+@dataclass(frozen=True)
+class Terms:
+    """Of N pictures, (N,) each; style and content before weighting."""
 
-    def __init__(self, features: VGG19, content: Tensor, style: Tensor, objective: Objective, bf16: bool) -> None:
-        self.features, self.objective, self.bf16 = features, objective, bf16
+    style: Tensor
+    content: Tensor
+    total: Tensor
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Targets computed once; called with N pictures."""
+
+    features: VGG19
+    objective: Objective
+    bf16: bool
+    content: Tensor  # (N, C, H', W')
+    style: dict[str, Target]
+
+    @classmethod
+    def of(
+        cls,
+        features: VGG19,
+        content: Tensor,
+        artworks: Sequence[Sequence[Artwork]],
+        objective: Objective,
+        *,
+        bf16: bool,
+    ) -> Losses:
+        """Of contents (N, 3, H, W) and N lists of artworks."""
         with torch.no_grad():
-            self.content = self._see(content, [objective.content_layer])[objective.content_layer]
-            self.grams = {name: gram(x) for name, x in self._see(style, objective.style_layers).items()}
+            seen = _see(features, content, [objective.content_layer], bf16)[objective.content_layer]
+            found = _moments(features, artworks, objective.style_layers, bf16)
+        kind = Gaussian if objective.wasserstein else Gram
+        return cls(features, objective, bf16, seen, {name: kind.of(one) for name, one in found.items()})
 
-    def __call__(self, image: Tensor) -> tuple[Tensor, Tensor]:
-        seen = self._see(image, [*self.objective.style_layers, self.objective.content_layer])
-        return style_loss(seen, self.grams), content_loss(seen[self.objective.content_layer], self.content)
+    def __call__(self, image: Tensor) -> Terms:
+        goal = self.objective
+        seen = _see(self.features, image, [*goal.style_layers, goal.content_layer], self.bf16)
+        style = style_loss(seen, self.style, goal.falloff)
+        content = content_loss(seen[goal.content_layer], self.content)
+        total = goal.content_weight * content + goal.style_weight * style
+        if goal.tv_weight:
+            total = total + goal.tv_weight * total_variation(image)
+        return Terms(style, content, total)
 
-    def _see(self, image: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
-        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=self.bf16):
-            found: dict[str, Tensor] = self.features(image, wanted)
-        return found
+    def keep(self, pairs: Tensor) -> Losses:
+        """Of these pairs only."""
+        styles = {name: target.keep(pairs) for name, target in self.style.items()}
+        return replace(self, content=self.content[pairs], style=styles)
 
 
-def _progress(iteration: int, style: Tensor, content: Tensor) -> Progress:
-    return Progress(iteration=iteration, style=tuple(style.tolist()), content=tuple(content.tolist()))
+def _descend(canvas: Canvas, losses: Losses, schedule: Schedule, span: range, log: Log) -> None:
+    """Move every pair of the canvas at its present size until it is done, or the span of iterations ends."""
+    running = torch.arange(len(losses.content))
+    log.resume()
+    part, part_losses = canvas.part(running), losses
+    descent = Lbfgs(part) if schedule.lbfgs else Adam(part, schedule.ema)
+    watch = Plateau(schedule.plateau, schedule.patience, len(running))
+    at = span.start
+    while len(running) and at < span.stop:
+        evaluate = _evaluation(part, part_losses, at / schedule.iterations)
+        seen = descent.step(evaluate, _lr(schedule, at), span.stop - at)
+        for terms in seen:
+            log.note(running, terms.style, terms.content)
+            watch.note(terms.total)
+        at += len(seen)
+        over = watch.flat() if at < span.stop else torch.ones(len(running), dtype=torch.bool)
+        if over.any():
+            ended, kept = over.nonzero()[:, 0], (~over).nonzero()[:, 0]
+            _put(canvas, running[ended], descent.result(ended))
+            with torch.no_grad():
+                final = canvas.part(running[ended]).final()
+                terms = part_losses.keep(ended)(final)
+                log.settle(running[ended], terms.style, terms.content)
+            running = running[kept]
+            part, part_losses = part.part(kept), part_losses.keep(kept)
+            descent.keep(part, kept)
+            watch.keep(kept)
+
+
+def _evaluation(canvas: Canvas, losses: Losses, done: float) -> Evaluate[Terms]:
+    def evaluate() -> tuple[Tensor, Terms]:
+        terms = losses(canvas.render(done))
+        return terms.total.sum(), Terms(terms.style.detach(), terms.content.detach(), terms.total.detach())
+
+    return evaluate
+
+
+def _put(canvas: Canvas, pairs: Tensor, leaves: Sequence[Tensor]) -> None:
+    with torch.no_grad():
+        for leaf, result in zip(canvas.leaves, leaves, strict=True):
+            leaf[pairs] = result
+    canvas.project()
+
+
+def _lr(schedule: Schedule, iteration: int) -> float:
+    share = (1 + math.cos(math.pi * iteration / max(1, schedule.iterations - 1))) / 2
+    return schedule.lr * (schedule.lr_end + (1 - schedule.lr_end) * share)
+
+
+def _shrunk(
+    content: Tensor, artworks: Sequence[Sequence[Artwork]], shrink: int
+) -> tuple[Tensor, Sequence[Sequence[Artwork]]]:
+    """Content by the mean, artworks by the pixel in the middle: exact where cells are a multiple of `shrink`."""
+    if shrink == 1:
+        return content, artworks
+    middle = slice(shrink // 2, None, shrink)
+    return functional.avg_pool2d(content, shrink), [
+        [replace(artwork, image=artwork.image[:, middle, middle]) for artwork in own] for own in artworks
+    ]
+
+
+def _moments(
+    features: VGG19, artworks: Sequence[Sequence[Artwork]], layers: Sequence[str], bf16: bool
+) -> dict[str, Moments]:
+    """Of each pair's artworks as of one picture, {layer: (N, ...)}."""
+    of_pairs = []
+    for own in artworks:
+        seen = [_see(features, artwork.image[None], layers, bf16) for artwork in own]
+        weights = [artwork.weight for artwork in own]
+        of_pairs.append({name: mixed([moments(one[name]) for one in seen], weights) for name in layers})
+    return {
+        name: Moments(
+            torch.cat([pair[name].mean for pair in of_pairs]), torch.cat([pair[name].second for pair in of_pairs])
+        )
+        for name in layers
+    }
+
+
+def _see(features: VGG19, image: Tensor, wanted: Sequence[str], bf16: bool) -> dict[str, Tensor]:
+    with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=bf16):
+        found: dict[str, Tensor] = features(image, wanted)
+    return found

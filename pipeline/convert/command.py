@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,15 +33,43 @@ def run(
     force: bool,
     trained: Path,
     device: str,
+    artworks: Sequence[Path] = (),
+    features: str = "random",
+    iterations: int = 100,
+    note: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
-    """Convert pictures; see `pictures.convert`. `trained` is where the train stage leaves its generators.
+    """Convert pictures; see `pictures.convert`.
+
+    Args:
+        paths: pictures, folders, glob patterns.
+        out: output folder.
+        method: cell, style, majority or nearest.
+        cells: see `pictures.parse_cells`.
+        colours: at most so many a picture.
+        palette: name or file, instead.
+        scale: of the enlarged copies.
+        force: overwrite.
+        trained: where the train stage leaves its generators, for method `cell`.
+        device: auto, cpu or cuda, where networks run.
+        artworks: whose style method `style` takes.
+        features: of method `style`: random, imagenet or <path>.safetensors.
+        iterations: of method `style`.
+        note: told what a user should know of the result.
 
     Raises:
-        BadInput: options that exclude each other, or no trained generator for method `cell`.
+        BadInput: options that exclude each other, no trained generator for `cell`, no usable artwork for `style`.
+        Unreachable: `imagenet` features without a network and without the file.
     """
+    if bool(artworks) != (method == "style"):
+        raise BadInput("give --style ART with --method style, and with no other method")
     if colours is not None and palette is not None:
         raise BadInput(f"give either a number of colours or a palette, not {colours} and {palette}")
-    chosen = _method(method, colours, palette, trained, device)
+    if method == "style":
+        from pipeline.convert import styling
+
+        chosen = styling.method(artworks, features, colours or DEFAULT_COLOURS, palette, iterations, device, note)
+    else:
+        chosen = _method(method, colours, palette, trained, device)
     grid = pictures.parse_cells(cells)
     return pictures.convert(paths, out, method=chosen, cells=grid, scale=scale, force=force)
 

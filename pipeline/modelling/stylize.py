@@ -6,12 +6,12 @@ One row per face and canvas, `<face>-<canvas>`; reasons: diverged (a loss is no 
 from __future__ import annotations
 
 import hashlib
-import itertools
 import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import fields
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,57 +20,36 @@ import numpy as np
 import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
-from torch import Tensor
 
 from models import images
-from models.images import to_pixels, to_signed
-from models.styletransfer import canvases, losses, optimise, vgg
-from models.styletransfer.canvases import Canvas, PaletteCanvas, PixelCanvas
-from models.styletransfer.optimise import Objective, Progress
-from models.styletransfer.vgg import VGG19
-from pipeline import io, manifest, seeds
+from models.styletransfer import canvases, descent, losses, optimise, vgg, watching
+from models.styletransfer.watching import Progress
+from pipeline import io, manifest
+from pipeline.convert import palettes
 from pipeline.errors import BadInput
 from pipeline.io import Pixels
 from pipeline.manifest import Row
-from pipeline.modelling import palette, weights
-from pipeline.modelling.generators import pick_bf16
+from pipeline.modelling import pairs, palette, transfer, weights
+from pipeline.modelling.pairs import Pair
+from pipeline.modelling.transfer import Stylized, Transfer, Watch, stylize
 from pipeline.params import Resize, Style
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A face and the artwork whose style it takes; both uint8 (S, S, 3)."""
-
-    face: str
-    artwork: str
-    content: Pixels
-    style: Pixels
-
-
-@dataclass(frozen=True)
-class Stylized:
-    """What one batch of N pairs became on one canvas."""
-
-    pixels: Pixels  # (N, S, S, 3)
-    style: NDArray[np.float64]  # (iterations + 1, N), before weighting
-    content: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """One canvas for all pairs: what decides a batch's result, but for the batch itself."""
-
-    canvas: str
-    network: VGG19
-    params: Style
-    cell: int  # pixels a side of a cell; 1 for the free canvas
-    seed: int
+from pipeline.progress import Progress as Tell
+from pipeline.progress import silent
 
 
 def run(
-    split: Path, dst: Path, params: Style, resize: Resize, seed: int, threads: int, state: Path = Path(".state")
+    split: Path,
+    dst: Path,
+    params: Style,
+    resize: Resize,
+    seed: int,
+    threads: int,
+    state: Path = Path(".state"),
+    *,
+    device: str = "cpu",
+    progress: Tell = silent,
 ) -> dict[str, Any]:
-    """Stylize `params.pairs` faces of `split/faces/test` on every canvas of `params.canvases` into `dst`.
+    """Stylize pairs of `split/{faces,pixel}/test` (see `pairs`) on every canvas of `params.canvases` into `dst`.
 
     Finished batches wait in `state/style/<fingerprint>/` until all are done: a killed run loses the one in flight.
 
@@ -82,18 +61,28 @@ def run(
         seed: of the whole run.
         threads: CPU threads; part of the result, since sums are reordered.
         state: where unfinished work is kept.
+        device: cpu or cuda, where the networks run; part of the result.
+        progress: told how many pairs are done, after every iteration.
+
+    Raises:
+        BadInput: no test pictures, a pair that cannot be, or features that cannot be read.
+        BadParams: values that do not go together.
     """
-    pairs = choose_pairs(split, params.pairs, resize.size, seed)
+    chosen = pairs.choose(
+        split, Path(params.pairs_file), pairs=params.pairs, artworks=params.artworks, size=resize.size, seed=seed
+    )
     network = weights.features(params, seed)
     sha256 = weights.digest(network)
-    folder = state / "style" / _fingerprint(params, resize, seed, threads, pairs, sha256)
+    network.to(device)
+    folder = state / "style" / _fingerprint(params, resize, [seed, threads, device], chosen, sha256)
     with _lock(folder), _threads(threads), io.output_dir(dst) as out:
         rows, curves = [], []
         for canvas in dict.fromkeys(params.canvases):
             cell = 1 if canvas == "free" else resize.size // resize.cells
-            stylized = _all_batches(Transfer(canvas, network, params, cell, seed), pairs, folder)
-            made = [_row(pair, canvas, stylized, at, params) for at, pair in enumerate(pairs)]
-            _write_pictures(out / canvas, pairs, stylized, made)
+            transfer = Transfer(canvas, network, params, cell, seed, device)
+            stylized = _all_batches(transfer, chosen, folder, progress)
+            made = [_row(pair, transfer, stylized, at) for at, pair in enumerate(chosen)]
+            _write_pictures(out / canvas, chosen, stylized, made)
             rows += made
             curves += _curve(canvas, stylized, [row["status"] == "kept" for row in made])
         io.write_atomic(out / "losses.csv", ("canvas,iteration,style,content\n" + "".join(curves)).encode())
@@ -103,118 +92,52 @@ def run(
     return stats
 
 
-def choose_pairs(split: Path, wanted: int, size: int, seed: int) -> list[Pair]:
-    """The first `wanted` test faces after a seeded shuffle (all, when there are fewer), each with one test artwork.
-
-    Artworks come in a shuffled order of their own, again from the start when there are fewer than faces. The flatter
-    half of them is left out: a small item on an empty background has no style to give but its background.
-
-    Raises:
-        BadInput: no test face or no test artwork, or one that is not `size` x `size`.
-    """
-    faces = _shuffled(split / "faces" / "test", seed, "faces")[:wanted]
-    artworks = {path: _read(path, size) for path in _shuffled(split / "pixel" / "test", seed, "artworks")}
-    middle = np.median([_busyness(pixels) for pixels in artworks.values()])
-    busy = [(path, pixels) for path, pixels in artworks.items() if _busyness(pixels) >= middle]
-    chosen = zip(faces, itertools.cycle(busy), strict=False)
-    return [Pair(face.stem, art.stem, _read(face, size), pixels) for face, (art, pixels) in chosen]
-
-
-def _busyness(pixels: Pixels) -> float:
-    """Share of the horizontal neighbours that differ."""
-    return float((pixels[:, 1:] != pixels[:, :-1]).any(axis=2).mean())
-
-
-def _shuffled(folder: Path, seed: int, name: str) -> list[Path]:
-    files = sorted(folder.glob("*.png"))
-    if not files:
-        raise BadInput(f"{folder}: expected at least 1 PNG, found none: run the split stage, or raise split.test")
-    order = seeds.generator(seed, "style", "pairs", name).permutation(len(files))
-    return [files[index] for index in order]
-
-
-def _read(path: Path, size: int) -> Pixels:
-    pixels = io.read_rgb(path)
-    if pixels.shape != (size, size, 3):
-        raise BadInput(f"{path}: expected {size}x{size}, got {pixels.shape[1]}x{pixels.shape[0]}: run split again")
-    return pixels
-
-
-def _all_batches(transfer: Transfer, pairs: Sequence[Pair], folder: Path) -> Stylized:
-    size = transfer.params.batch_size
-    batches = [pairs[start : start + size] for start in range(0, len(pairs), size)]
-    done = [
-        _resumed(folder / f"{transfer.canvas}-{number:04d}.npz", transfer, batch)
-        for number, batch in enumerate(batches)
-    ]
+def _all_batches(transfer: Transfer, chosen: Sequence[Pair], folder: Path, progress: Tell) -> Stylized:
+    size = 1 if transfer.params.optimiser == "lbfgs" else transfer.params.batch_size  # its line search couples pairs
+    done = []
+    for number, start in enumerate(range(0, len(chosen), size)):
+        watch = partial(_tell, progress, transfer, start, len(chosen))
+        file = folder / f"{transfer.canvas}-{number:04d}.npz"
+        done.append(_resumed(file, transfer, chosen[start : start + size], watch))
+    progress(f"stylize {transfer.canvas}", len(chosen), len(chosen))
+    longest = max(len(part.style) for part in done)
     return Stylized(
         pixels=np.concatenate([part.pixels for part in done]),
-        style=np.concatenate([part.style for part in done], axis=1),
-        content=np.concatenate([part.content for part in done], axis=1),
+        style=np.concatenate([_lengthened(part.style, longest) for part in done], axis=1),
+        content=np.concatenate([_lengthened(part.content, longest) for part in done], axis=1),
+        iterations=np.concatenate([part.iterations for part in done]),
     )
 
 
-def _resumed(file: Path, transfer: Transfer, batch: Sequence[Pair]) -> Stylized:
+def _tell(progress: Tell, transfer: Transfer, before: int, total: int, step: Progress) -> None:
+    done = before + sum(step.done)
+    if done < total:
+        text = f"iteration {step.iteration}/{transfer.params.iterations}, style loss {np.mean(step.style):.4g}"
+        progress(f"stylize {transfer.canvas}", done, total, text)
+
+
+def _lengthened(curve: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """A batch that ended early stays at the losses of its results."""
+    return np.concatenate([curve, np.repeat(curve[-1:], length - len(curve), axis=0)])
+
+
+def _resumed(file: Path, transfer: Transfer, batch: Sequence[Pair], watch: Watch) -> Stylized:
     """The batch from `file` if an earlier run finished it, else stylized now and kept there."""
     if file.is_file():
         with np.load(file, allow_pickle=False) as saved:
-            return Stylized(saved["pixels"], saved["style"], saved["content"])
-    done = _stylize(transfer, batch)
+            return Stylized(**{field.name: saved[field.name] for field in fields(Stylized)})
+    done = stylize(transfer, batch, watch)
     buffer = BytesIO()
-    np.savez(buffer, pixels=done.pixels, style=done.style, content=done.content)
+    np.savez(buffer, **{field.name: getattr(done, field.name) for field in fields(Stylized)})
     io.write_atomic(file, buffer.getvalue())
     return done
 
 
-def _stylize(transfer: Transfer, batch: Sequence[Pair]) -> Stylized:
-    params = transfer.params
-    content = to_signed(np.stack([pair.content for pair in batch]))
-    style = to_signed(np.stack([pair.style for pair in batch]))
-    curve: list[Progress] = []
-    image = optimise.optimise(
-        _canvas(transfer, batch, content),
-        transfer.network,
-        content,
-        style,
-        Objective(
-            content_layer=params.content_layer,
-            style_layers=params.style_layers,
-            content_weight=params.content_weight,
-            style_weight=params.style_weight,
-        ),
-        iterations=params.iterations,
-        lr=params.lr,
-        bf16=pick_bf16(params.precision, "cpu"),
-        report=curve.append,
-    )
-    return Stylized(
-        pixels=to_pixels(image.nan_to_num()),  # a pair that diverged gets no picture: see _row
-        style=np.array([step.style for step in curve]),
-        content=np.array([step.content for step in curve]),
-    )
-
-
-def _canvas(transfer: Transfer, batch: Sequence[Pair], content: Tensor) -> Canvas:
-    params, cell = transfer.params, transfer.cell
-    start = canvases.cell_means(content, cell)
-    if params.start == "noise":
-        addresses = [seeds.derive(transfer.seed, "style", "noise", pair.face) for pair in batch]
-        start = canvases.noise(start, [torch.Generator().manual_seed(address) for address in addresses])
-    if transfer.canvas == "free" or params.palette is None:
-        return PixelCanvas(start, cell=cell)
-    return PaletteCanvas(start, [_palette(pair.style, cell, params.palette) for pair in batch], cell=cell)
-
-
-def _palette(artwork: Pixels, cell: int, colours: int) -> Tensor:
-    """At most `colours` colours of the artwork's native pixels, (K, 3) in [-1, 1]."""
-    native = artwork[cell // 2 :: cell, cell // 2 :: cell]
-    return to_signed(palette.read_palette(native, colours)[None])[:, 0].T
-
-
-def _row(pair: Pair, canvas: str, stylized: Stylized, at: int, params: Style) -> Row:
-    row = {"id": f"{pair.face}-{canvas}"}
-    facts: Row = {"face": pair.face, "artwork": pair.artwork, "canvas": canvas}
-    facts |= {"features": params.features, "iterations": params.iterations}
+def _row(pair: Pair, transfer: Transfer, stylized: Stylized, at: int) -> Row:
+    row = {"id": f"{pair.face}-{transfer.canvas}"}
+    facts: Row = {"face": pair.face, "artworks": [work.name for work in pair.works], "canvas": transfer.canvas}
+    facts |= {"weights": [work.weight for work in pair.works], "features": transfer.params.features}
+    facts |= {"iterations": int(stylized.iterations[at])}
     ends = {"style": stylized.style[[0, -1], at], "content": stylized.content[[0, -1], at]}
     if not all(np.isfinite(found).all() for found in ends.values()):
         return manifest.failed(row, "diverged", **facts)
@@ -254,13 +177,17 @@ def _rounded(value: float | np.floating[Any]) -> float:
 
 
 def _fingerprint(
-    params: Style, resize: Resize, seed: int, threads: int, pairs: Sequence[Pair], features_sha256: str
+    params: Style, resize: Resize, others: Sequence[Any], chosen: Sequence[Pair], features_sha256: str
 ) -> str:
     """Digest of everything that decides the result, so that state of another run is never mixed in."""
-    modules = (images, canvases, losses, optimise, vgg, palette)
+    modules = (images, canvases, descent, losses, optimise, vgg, watching, palette, palettes, pairs, transfer)
     code = [io.sha256(Path(file)) for file in [__file__, *(module.__file__ for module in modules)] if file]
-    works = [[pair.face, _sha256(pair.content), pair.artwork, _sha256(pair.style)] for pair in pairs]
-    facts = [params.model_dump(), resize.size, resize.cells, seed, threads, works, features_sha256, code]
+    works = [
+        [pair.face, _sha256(pair.content), [[work.name, work.weight, _sha256(work.pixels)] for work in pair.works]]
+        for pair in chosen
+    ]
+    given = io.sha256(Path(params.palette_file)) if params.palette_from == "file" else None
+    facts = [params.model_dump(), resize.size, resize.cells, *others, works, given, features_sha256, code]
     return hashlib.sha256(json.dumps([*facts, torch.__version__], sort_keys=True).encode()).hexdigest()
 
 

@@ -20,19 +20,32 @@ from safetensors.torch import save_file
 
 from models.styletransfer.vgg import LAYERS, random_weights
 from pipeline import io, manifest
+from pipeline.convert import palettes
 from pipeline.errors import BadInput, BadParams, Unreachable
-from pipeline.modelling import stylize, weights
+from pipeline.modelling import pairs, stylize, weights
 from pipeline.modelling.palette import read_palette
-from pipeline.params import Resize, Style
+from pipeline.params import Resize, Style, Temperature
 
+ROOT = Path(__file__).parents[2]
 RESIZE = Resize(size=32, cells=8, min_cells=1, max_aspect=2.0, larger="crop", crop="saliency")
 STYLE = Style(
     features="random",
     canvases=["free", "cell"],
     pairs=3,
+    artworks=1,
+    pairs_file=str(ROOT / "inputs/pairs.jsonl"),
     batch_size=2,
     iterations=6,
+    optimiser="adam",
     lr=0.05,
+    lr_end=1.0,
+    levels=1,
+    ema=0.0,
+    plateau=None,
+    patience=3,
+    statistics="gram",
+    falloff=1.0,
+    tv_weight=0.0,
     content_weight=1.0,
     style_weight=1e4,
     content_layer="conv2_2",
@@ -42,6 +55,11 @@ STYLE = Style(
     precision="fp32",
     threads=1,
     palette=4,
+    palette_from="artwork",
+    palette_file=str(ROOT / "pipeline/convert/shipped/grey-4.hex"),
+    choice="hard",
+    gumbel=0.0,
+    temperature=Temperature(start=1.0, end=1.0),
 )
 REAL = Path(os.environ.get("FACETOPIX_SHARED", "../shared")) / "weights"
 
@@ -72,6 +90,14 @@ def run(split: Path, name: str = "out", params: Style = STYLE, seed: int = 7, th
     return dst
 
 
+def by_seed(split: Path, count: int, artworks: int = 1) -> list[pairs.Pair]:
+    return pairs.by_seed(split, pairs=count, artworks=artworks, size=32, seed=7)
+
+
+def names(pair: pairs.Pair) -> list[str]:
+    return [work.name for work in pair.works]
+
+
 def changed(**values: object) -> Style:
     return STYLE.model_copy(update=values)
 
@@ -87,7 +113,7 @@ def test_each_face_has_a_row_and_a_picture_on_each_canvas(split):
     assert len(rows) == 6
     for row in rows:
         assert row["id"] == f"{row['face']}-{row['canvas']}"
-        assert row["artwork"] in {"art0", "art1"}
+        assert set(row["artworks"]) < {"art0", "art1"}
         assert io.read_rgb(out / row["canvas"] / f"{row['face']}.png").shape == (32, 32, 3)
     assert sum(1 for _ in out.rglob("*.png")) == 6
     assert json.loads((out / "stats.json").read_text())["kept"] == 6
@@ -99,7 +125,7 @@ def test_cell_pictures_hold_one_colour_per_cell_and_only_few_of_the_artworks(spl
         picture = io.read_rgb(out / row["canvas"] / f"{row['face']}.png")
         found = {tuple(colour) for colour in picture.reshape(-1, 3).tolist()}
         on_grid = np.array_equal(picture, picture[::4, ::4].repeat(4, 0).repeat(4, 1))
-        artwork = io.read_rgb(split / "pixel/test" / f"{row['artwork']}.png")
+        artwork = io.read_rgb(split / "pixel/test" / f"{row['artworks'][0]}.png")
         of_artwork = found <= {tuple(colour) for colour in artwork.reshape(-1, 3).tolist()}
         assert (on_grid, of_artwork, len(found) <= 4) == ((True,) * 3 if row["canvas"] == "cell" else (False,) * 3)
 
@@ -142,18 +168,17 @@ def test_each_face_starts_from_noise_of_its_own_whatever_the_batch(split):
 
 
 def test_more_pairs_leave_the_earlier_ones_as_they_were(split):
-    few = stylize.choose_pairs(split, 2, 32, 7)
-    many = stylize.choose_pairs(split, 5, 32, 7)
-    assert [(pair.face, pair.artwork) for pair in many[:2]] == [(pair.face, pair.artwork) for pair in few]
+    few, many = (by_seed(split, 2), by_seed(split, 5))
+    assert [(pair.face, names(pair)) for pair in many[:2]] == [(pair.face, names(pair)) for pair in few]
     assert len({pair.face for pair in many}) == 5
 
 
 def test_artworks_that_are_mostly_background_give_no_style(split):
-    assert {pair.artwork for pair in stylize.choose_pairs(split, 5, 32, 7)} == {"art0", "art1"}
+    assert {name for pair in by_seed(split, 5) for name in names(pair)} == {"art0", "art1"}
 
 
 def test_fewer_faces_than_pairs_are_all_taken(split):
-    assert len(stylize.choose_pairs(split, 99, 32, 7)) == 5
+    assert len(by_seed(split, 99)) == 5
 
 
 def test_an_empty_test_split_is_bad_input(split):
@@ -166,14 +191,15 @@ def test_an_empty_test_split_is_bad_input(split):
 def test_a_picture_of_another_size_is_bad_input(split):
     io.write_png(split / "faces/test/face0.png", np.zeros((16, 24, 3), np.uint8))
     with pytest.raises(BadInput, match=r"face0\.png: expected 32x32, got 24x16"):
-        stylize.choose_pairs(split, 5, 32, 7)
+        by_seed(split, 5)
 
 
-def test_a_pair_that_diverges_is_a_failed_row_without_a_picture(split, tmp_path):
+@pytest.mark.parametrize("statistics", ["gram", "wasserstein"])
+def test_a_pair_that_diverges_is_a_failed_row_without_a_picture(split, tmp_path, statistics):
     broken = random_weights(torch.Generator(), (4, 4, 6, 6, 8))
     broken["0.bias"][0] = torch.nan
     save_file(broken, tmp_path / "nan.safetensors")
-    out = run(split, params=changed(features=str(tmp_path / "nan.safetensors")))
+    out = run(split, params=changed(features=str(tmp_path / "nan.safetensors"), statistics=statistics))
     rows = manifest.read(out)
     assert {(row["status"], row["reason"]) for row in rows} == {("failed", "diverged")}
     assert not list(out.rglob("*.png"))
@@ -251,7 +277,7 @@ def test_finished_batches_are_not_done_again(interrupted):
 
 def test_state_of_other_parameters_is_not_used(interrupted):
     saved = saved_batch(interrupted)
-    np.savez(saved, pixels=0, style=0, content=0)
+    np.savez(saved, pixels=0, style=0, content=0, iterations=0)
     run(interrupted / "split", params=LONG.model_copy(update={"iterations": 3}))
     assert saved.exists()
 
@@ -259,6 +285,128 @@ def test_state_of_other_parameters_is_not_used(interrupted):
 def test_two_runs_of_the_same_do_not_share_the_state(interrupted):
     with FileLock(saved_batch(interrupted).parent / "lock"), pytest.raises(BadInput, match="another stylize run"):
         run(interrupted / "split", params=LONG)
+
+
+def told(split: Path, *lines: str) -> Style:
+    """The style section with a file of these pairs."""
+    file = split.parent / "pairs.jsonl"
+    file.write_text("".join(line + "\n" for line in lines))
+    return changed(pairs_file=str(file), canvases=["cell"])
+
+
+def test_a_file_of_pairs_says_which_face_takes_which_style(split):
+    lines = (
+        '{"face": "face3", "artworks": ["empty1"], "note": "asked for"}',
+        "",
+        '{"face": "face0", "artworks": ["art1", "art0"], "weights": [3, 1.5]}',
+    )
+    rows = manifest.read_kept(run(split, params=told(split, *lines)))
+    assert [(row["face"], row["artworks"], row["weights"]) for row in rows] == [
+        ("face0", ["art1", "art0"], [3, 1.5]), ("face3", ["empty1"], [1]),
+    ]  # fmt: skip
+
+
+def test_several_artworks_by_seed_are_all_taken_up(split):
+    assert [sorted(names(pair)) for pair in by_seed(split, 2, artworks=2)] == [["art0", "art1"]] * 2
+    out = run(split, params=changed(artworks=2, palette=16, canvases=["cell"]))
+    one, other = (
+        {tuple(c) for c in io.read_rgb(split / f"pixel/test/{name}.png").reshape(-1, 3).tolist()}
+        for name in ("art0", "art1")
+    )
+    pictures = [io.read_rgb(path) for path in sorted((out / "cell").iterdir())]
+    found = {tuple(c) for picture in pictures for c in picture.reshape(-1, 3).tolist()}
+    assert found <= one | other
+    assert found & one - other
+    assert found & other - one
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("face0 art0", "pairs.jsonl:1: not JSON"),
+        ('{"face": "face0"}', "pairs.jsonl:1: artworks: Field required"),
+        ('{"face": "face0", "artworks": []}', "pairs.jsonl:1: artworks: .*at least 1"),
+        ('{"face": "face0", "artworks": ["art0"], "weights": [1, 2]}', "2 weights for 1 artworks"),
+        ('{"face": "face0", "artworks": ["art0"], "weights": [0]}', r"weights.*greater than 0"),
+        ('{"face": "face0", "artworks": ["art0"], "colour": 1}', "colour: Extra inputs"),
+        ('{"face": "face9", "artworks": ["art0"]}', r"'face9': expected the id of a picture in .*faces/test"),
+        ('{"face": "face0", "artworks": ["../art0"]}', "pairs.jsonl:1: artworks"),
+        ('{"face": "face0", "artworks": ["art9"]}', r"'art9': expected the id of a picture in .*pixel/test"),
+        ('{"face": "face1", "artworks": ["art0"]}\n{"face": "face1", "artworks": ["art1"]}', r"pairs.jsonl:2: .*once"),
+    ],
+)
+def test_a_line_that_is_no_pair_is_named_with_what_was_expected(split, line, words):
+    with pytest.raises(BadInput, match=words):
+        run(split, params=told(split, line))
+
+
+def test_a_missing_file_of_pairs_is_bad_input(split):
+    with pytest.raises(BadInput, match="expected a file of pairs, it may be empty"):
+        run(split, params=changed(pairs_file=str(split / "absent.jsonl")))
+
+
+def test_a_given_palette_is_all_that_the_pictures_hold(split):
+    out = run(split, params=changed(palette_from="file", canvases=["cell"]))
+    given = {tuple(colour) for colour in palettes.load("grey-4").tolist()}
+    for path in (out / "cell").iterdir():
+        assert {tuple(colour) for colour in io.read_rgb(path).reshape(-1, 3).tolist()} <= given
+
+
+def test_a_learned_palette_is_as_small_and_of_new_colours(split):
+    out = run(split, params=changed(palette_from="learned", canvases=["cell"], pairs=1))
+    picture = io.read_rgb(next((out / "cell").iterdir()))
+    artwork = io.read_rgb(split / f"pixel/test/{manifest.read_kept(out)[0]['artworks'][0]}.png")
+    found = {tuple(colour) for colour in picture.reshape(-1, 3).tolist()}
+    assert len(found) <= 4
+    assert not found <= {tuple(colour) for colour in artwork.reshape(-1, 3).tolist()}
+
+
+def test_lbfgs_takes_pairs_one_by_one_whatever_the_batch_size(split):
+    two, one = (run(split, str(size), changed(optimiser="lbfgs", batch_size=size)) for size in (2, 1))
+    assert [row["style_end"] for row in manifest.read_kept(two)] == [
+        row["style_end"] for row in manifest.read_kept(one)
+    ]
+    assert all(row["style_end"] < row["style_start"] for row in manifest.read_kept(two) if row["canvas"] == "free")
+
+
+def test_the_modern_objective_runs_coarse_to_fine_with_noise_and_an_average(split):
+    modern = {
+        "statistics": "wasserstein", "falloff": 0.25, "tv_weight": 1.0, "levels": 2, "ema": 0.9, "lr_end": 0.1,
+        "choice": "soft", "gumbel": 0.5, "temperature": Temperature(start=1.0, end=0.1),
+        "iterations": 8, "style_weight": 10.0,
+    }  # fmt: skip
+    first, again = (run(split, name, changed(**modern)) for name in ("a", "b"))
+    assert io.folder_digest(first) == io.folder_digest(again)
+    assert {row["iterations"] for row in manifest.read_kept(first)} == {8}
+
+
+def test_cells_too_small_for_the_levels_are_a_bad_parameter(split):
+    with pytest.raises(BadParams, match=r"style \(canvas cell\): cannot be seen at 1/8: 4 pixels"):
+        run(split, params=changed(levels=4, canvases=["cell"]))
+
+
+def test_a_plateau_ends_pairs_early_and_their_rows_say_when(split):
+    out = run(split, params=changed(plateau=0.9, patience=2, iterations=30, batch_size=1))
+    rows = manifest.read_kept(out)
+    assert {row["iterations"] for row in rows} <= set(range(4, 30))
+    with (out / "losses.csv").open() as file:
+        last = [row for row in csv.DictReader(file) if row["canvas"] == "free"][-1]
+    assert float(last["style"]) == pytest.approx(
+        np.mean([row["style_end"] for row in rows if row["canvas"] == "free"]), rel=1e-4
+    )
+
+
+def test_progress_counts_pairs_and_ends_with_all_of_them(split):
+    told = []
+    stylize.run(
+        split, split.parent / "out", STYLE, RESIZE, 7, 1, split.parent / "state",
+        progress=lambda task, done, total, text="": told.append((task, done, total, text)),
+    )  # fmt: skip
+    free = [(done, total) for task, done, total, _ in told if task == "stylize free"]
+    assert free[-1] == (3, 3)
+    assert (2, 3) in free
+    assert [done for done, _ in free] == sorted(done for done, _ in free)
+    assert any("iteration 5/6, style loss" in text for *_, text in told)
 
 
 def test_weights_of_a_file_serve_whatever_their_width(split, tmp_path):

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
+from scipy.linalg import sqrtm
 from torch.testing import assert_close
 from torchvision.models import vgg19
 
-from models.styletransfer.canvases import PaletteCanvas, PixelCanvas, cell_means, enlarge, noise
-from models.styletransfer.losses import content_loss, gram, style_loss
-from models.styletransfer.optimise import Objective, optimise
+from models.styletransfer.canvases import PaletteCanvas, PixelCanvas, Relaxation, cell_means, enlarge, noise
+from models.styletransfer.losses import (
+    Gaussian,
+    Gram,
+    content_loss,
+    gram,
+    mixed,
+    moments,
+    style_loss,
+    total_variation,
+)
+from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
 from models.styletransfer.vgg import IMAGENET_MEAN, IMAGENET_STD, LAYERS, VGG19, random_weights
 
 TINY = (6, 6, 8, 8, 10)  # conv1_1 ... conv3_1
@@ -39,11 +51,15 @@ def tiny_network() -> VGG19:
     return VGG19(random_weights(seeded(1), TINY), average_pooling=True)
 
 
-def stylized(canvas, content, style, *, iterations=12, lr=0.05, objective=OBJECTIVE):
+def alone(style):
+    """One artwork for each pair."""
+    return [[Artwork(image)] for image in style]
+
+
+def stylized(canvas, content, style, *, iterations=12, lr=0.05, objective=OBJECTIVE, artworks=None, **schedule):
     curve = []
-    final = optimise(
-        canvas, tiny_network(), content, style, objective, iterations=iterations, lr=lr, report=curve.append
-    )
+    how = Schedule(iterations=iterations, lr=lr, **schedule)
+    final = optimise(canvas, tiny_network(), content, artworks or alone(style), objective, how, report=curve.append)
     return final, curve
 
 
@@ -159,14 +175,14 @@ def test_gram_tells_a_colour_from_its_opposite():
 
 def test_losses_are_zero_at_the_target_and_one_number_per_pair():
     features = {"a": torch.randn(2, 3, 4, 4, generator=seeded()), "b": torch.randn(2, 5, 2, 2, generator=seeded())}
-    targets = {name: gram(x) for name, x in features.items()}
+    targets = {name: Gram(gram(x)) for name, x in features.items()}
     moved = {name: x + torch.tensor([0.0, 1.0]).view(2, 1, 1, 1) for name, x in features.items()}
     assert content_loss(moved["a"], features["a"]).tolist() == pytest.approx([0, 1])
     assert style_loss(features, targets).tolist() == [0, 0]
     found = style_loss(moved, targets)
     assert found[0] == 0
     assert found[1] == pytest.approx(
-        sum(float((gram(moved[name])[1] - targets[name][1]).square().mean()) for name in "ab") / 2
+        sum(float((gram(moved[name])[1] - targets[name].matrix[1]).square().mean()) for name in "ab") / 2
     )
 
 
@@ -228,17 +244,24 @@ def test_the_loss_moves_a_palette_canvas_to_colours_that_the_content_lacks():
 
 def test_what_the_optimiser_sees_on_a_palette_canvas_is_what_it_would_return():
     canvas = PaletteCanvas(cell_means(images(1), 4), [PALETTE], cell=4)
-    assert_close(canvas.render().detach(), canvas.final())
+    assert_close(canvas.render(0).detach(), canvas.final())
+
+
+RELAXED = Relaxation(hard=False, noise=1.0, start=1.0, end=0.1)
 
 
 def canvas_of(kind: str, content: torch.Tensor):
+    if kind == "relaxed":
+        generators = [seeded(int(1000 * image.abs().sum())) for image in content]
+        palettes = [PALETTE] * len(content)
+        return PaletteCanvas(cell_means(content, 4), palettes, cell=4, relaxation=RELAXED, generators=generators)
     if kind == "palette":
         return PaletteCanvas(cell_means(content, 4), [PALETTE] * len(content), cell=4)
     cell = 4 if kind == "cell" else 1
     return PixelCanvas(cell_means(content, cell), cell=cell)
 
 
-@pytest.mark.parametrize("kind", ["free", "cell", "palette"])
+@pytest.mark.parametrize("kind", ["free", "cell", "palette", "relaxed"])
 def test_a_batch_of_two_equals_two_batches_of_one(kind):
     content, style = images(2, seed=1), images(2, seed=2)
     together, curve = stylized(canvas_of(kind, content), content, style)
@@ -260,11 +283,287 @@ def test_bf16_reaches_nearly_the_same_losses():
     content, style = images(1, seed=1), images(1, seed=2)
     curves = []
     for bf16 in (False, True):
-        curve = []
-        canvas = PixelCanvas(content)
-        optimise(
-            canvas, tiny_network(), content, style, OBJECTIVE, iterations=10, lr=0.05, bf16=bf16, report=curve.append
-        )
+        curve = stylized(PixelCanvas(content), content, style, iterations=10, bf16=bf16)[1]
         curves.append(curve[-1].style[0])
     assert curves[0] != curves[1]
     assert curves[1] == pytest.approx(curves[0], rel=0.2)
+
+
+def features_of(shape, seed=0):
+    """Unlike any Gaussian with mean 0: means and variances differ by channel."""
+    drawn = torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
+    return drawn.abs() * torch.linspace(0.5, 2, shape[1], dtype=torch.float64)[:, None, None] + 0.1 * drawn
+
+
+def test_moments_equal_a_naive_loop():
+    features = features_of((2, 3, 4, 5))
+    found = moments(features)
+    for n in range(2):
+        positions = [features[n, :, y, x] for y in range(4) for x in range(5)]
+        mean = sum(positions) / 20
+        assert_close(found.mean[n], mean, atol=1e-6, rtol=1e-6)
+        covariance = sum(torch.outer(f - mean, f - mean) for f in positions) / 20
+        gaussian = Gaussian.of(found)
+        assert_close(gaussian.covariance[n], covariance, atol=1e-6, rtol=1e-6)
+        assert_close(gaussian.root[n] @ gaussian.root[n], covariance, atol=1e-6, rtol=1e-6)
+        assert_close(found.second[n], sum(torch.outer(f, f) for f in positions) / 20, atol=1e-6, rtol=1e-6)
+
+
+def naive_wasserstein(features, others):
+    """By its definition, one pair at a time, with SciPy's matrix root."""
+    found = []
+    for f, g in zip(features.flatten(2).numpy(), others.flatten(2).numpy(), strict=True):
+        s, t = np.cov(f, bias=True), np.cov(g, bias=True)
+        root = sqrtm(t)
+        apart = ((f.mean(1) - g.mean(1)) ** 2).sum() + np.trace(s + t - 2 * np.real(sqrtm(root @ s @ root)))
+        found.append(apart / len(f))
+    return torch.tensor(found)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 5, 6), (3, 8, 3, 3)])
+def test_the_wasserstein_loss_equals_its_definition(shape):
+    features, others = features_of(shape), features_of(shape, seed=1)
+    found = Gaussian.of(moments(others)).loss(features)
+    assert_close(found, naive_wasserstein(features, others), atol=1e-6, rtol=1e-6)
+
+
+def test_with_fewer_positions_than_channels_the_wasserstein_loss_is_the_same():
+    """The smaller of two matrices with the same eigenvalues is taken."""
+    features, others = features_of((2, 12, 2, 3)), features_of((2, 12, 4, 4), seed=1)
+    target = Gaussian.of(moments(others))
+    flat = features.flatten(2)
+    centred = (flat - flat.mean(dim=2, keepdim=True)) / 6**0.5
+    larger = torch.linalg.eigvalsh(target.root @ centred @ centred.mT @ target.root).clamp_min(0).sqrt().sum(dim=1)
+    spread = centred.square().sum(dim=(1, 2)) + torch.diagonal(target.covariance, dim1=1, dim2=2).sum(dim=1)
+    expected = ((flat.mean(dim=2) - target.mean).square().sum(dim=1) + spread - 2 * larger) / 12
+    assert_close(target.loss(features), expected, atol=1e-6, rtol=1e-6)
+
+
+def test_the_wasserstein_loss_of_shifted_features_is_the_squared_shift():
+    features = features_of((2, 5, 4, 4))
+    target = Gaussian.of(moments(features))
+    assert target.loss(features).abs().max() < 1e-7
+    assert_close(target.loss(features + 0.5), torch.full((2,), 0.25, dtype=torch.float64), atol=1e-6, rtol=1e-6)
+
+
+def test_a_gram_matrix_confuses_what_the_wasserstein_loss_tells_apart():
+    """Mean 1 without spread has the second moment of mean 0 with spread 1."""
+    plain = torch.ones(1, 1, 2, 2, dtype=torch.float64)
+    pattern = torch.tensor([[[[1.0, -1.0], [-1.0, 1.0]]]], dtype=torch.float64)
+    seen = moments(pattern)
+    assert Gram.of(seen).loss(plain) == 0
+    assert Gaussian.of(seen).loss(plain).item() == pytest.approx(2, rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", [Gram, Gaussian])
+@pytest.mark.parametrize("shape", [(2, 3, 3, 3), (1, 6, 2, 2)])
+def test_the_gradients_of_the_style_losses_are_right(kind, shape):
+    target = kind.of(moments(features_of(shape, seed=1)))
+    features = features_of(shape).requires_grad_()
+    assert torch.autograd.gradcheck(target.loss, [features])
+
+
+def test_the_gradient_stays_finite_where_eigenvalues_are_equal_or_zero():
+    features = torch.ones(1, 4, 3, 3, requires_grad=True)
+    pattern = torch.eye(4)[None, :, :, None].repeat(1, 1, 1, 4)
+    Gaussian.of(moments(pattern)).loss(features).sum().backward()
+    assert torch.isfinite(features.grad).all()
+
+
+def test_the_gradients_of_content_and_variation_are_right():
+    image = features_of((2, 3, 4, 4)).requires_grad_()
+    assert torch.autograd.gradcheck(total_variation, [image])
+    target = features_of((2, 3, 4, 4), seed=1)
+    assert torch.autograd.gradcheck(lambda x: content_loss(x, target), [image], eps=1e-2, atol=1e-3)
+
+
+def test_variation_is_the_mean_square_of_steps_between_neighbours():
+    image = torch.tensor([[[[0.0, 2.0], [0.0, 0.0]]]])
+    assert total_variation(image).tolist() == [(4 + 0) / 2 + (0 + 4) / 2]
+
+
+def test_mixed_moments_are_those_of_artworks_hung_side_by_side():
+    one, other = features_of((1, 3, 4, 6)), features_of((1, 3, 4, 6), seed=1)
+    hung = moments(torch.cat([one, one, one, other], dim=3))
+    found = mixed([moments(one), moments(other)], [3.0, 1.0])
+    assert_close(found.mean, hung.mean)
+    assert_close(found.second, hung.second)
+
+
+def test_layers_weigh_less_and_less_by_the_falloff():
+    features = {name: features_of((2, 3, 4, 4), seed) for seed, name in enumerate("abc")}
+    targets = {name: Gram.of(moments(x + 1)) for name, x in features.items()}
+    terms = [targets[name].loss(features[name]) for name in "abc"]
+    assert_close(style_loss(features, targets, 0.5), (terms[0] + terms[1] / 2 + terms[2] / 4) / 1.75)
+
+
+def test_an_artwork_of_weight_zero_point_nothing_hardly_counts():
+    content, style = images(1, seed=1), images(2, seed=2)
+    ends = []
+    for weight in (1e-6, 1.0, 1e6):
+        works = [[Artwork(style[0]), Artwork(style[1], weight)]]
+        ends.append(stylized(PixelCanvas(content), content, style, artworks=works)[0])
+    first, second = (stylized(PixelCanvas(content), content, style[n : n + 1])[0] for n in range(2))
+    assert_close(ends[0], first, atol=2e-2, rtol=0)
+    assert_close(ends[2], second, atol=2e-2, rtol=0)
+    assert (ends[1] - first).abs().max() > 0.05 < (ends[1] - second).abs().max()
+
+
+def test_artworks_of_several_sizes_serve_together():
+    content = images(1, seed=1)
+    works = [[Artwork(images(1, 12)[0]), Artwork(images(1, 20)[0])]]
+    _, curve = stylized(PixelCanvas(content), content, None, artworks=works, iterations=30)
+    assert curve[-1].style[0] < 0.5 * curve[0].style[0]
+
+
+@pytest.mark.parametrize("kind", ["free", "cell", "palette"])
+def test_lbfgs_goes_further_than_adam_on_as_many_evaluations(kind):
+    content, style = images(1, seed=1), enlarge(images(1, 4, seed=2), 4)
+    ends = {}
+    for lbfgs in (False, True):
+        _, curve = stylized(canvas_of(kind, content), content, style, iterations=40, lr=0.02, lbfgs=lbfgs)
+        ends[lbfgs] = OBJECTIVE.style_weight * curve[-1].style[0] + curve[-1].content[0]
+        assert len(curve) >= 41
+    assert ends[True] < (1.1 if kind == "palette" else 1) * ends[False]
+
+
+def test_lbfgs_refuses_several_pairs():
+    with pytest.raises(ValueError, match="one pair at a time, got 2"):
+        stylized(PixelCanvas(images(2)), images(2), images(2), lbfgs=True)
+
+
+def test_the_wasserstein_objective_falls_on_every_canvas():
+    content, style = images(2, seed=1), enlarge(images(2, 4, seed=2), 4)
+    goal = replace(OBJECTIVE, wasserstein=True, style_weight=100.0, falloff=0.5, tv_weight=0.01)
+    for kind in ("free", "cell", "palette"):
+        _, curve = stylized(canvas_of(kind, content), content, style, iterations=30, objective=goal)
+        assert all(end < 0.6 * start for start, end in zip(curve[0].style, curve[-1].style, strict=True)), kind
+
+
+def test_weight_on_variation_makes_a_picture_smoother():
+    content, style = images(1, seed=1), images(1, seed=2)
+    rough, smooth = (
+        stylized(PixelCanvas(content), content, style, objective=replace(OBJECTIVE, tv_weight=weight))[0]
+        for weight in (0.0, 100.0)
+    )
+    assert total_variation(smooth) < 0.7 * total_variation(rough)
+
+
+def test_the_average_of_the_iterates_is_the_weighted_mean_with_its_bias_removed():
+    content, style = images(1, seed=1), images(1, seed=2)
+    kept = []
+
+    class Watched(PixelCanvas):
+        def project(self):
+            super().project()
+            kept.append(self.leaves[0].detach().clone())
+
+    final, _ = stylized(Watched(content), content, style, iterations=3, ema=0.5)
+    first, second, third = kept[:3]
+    assert_close(final, (first + 2 * second + 4 * third) / 7)
+
+
+def test_a_pair_on_a_plateau_ends_and_the_others_go_on_as_if_it_had_never_been_there():
+    content, style = images(2, seed=1), images(2, seed=2)
+    how = {"iterations": 200, "plateau": 0.3, "patience": 4, "lr": 0.05}
+    final, curve = stylized(PixelCanvas(content), content, style, **how)
+    durations = [sum(not step.done[n] for step in curve) for n in range(2)]
+    assert 8 <= durations[0] != durations[1] < 200
+    for n in range(2):
+        one = slice(n, n + 1)
+        result, alone_curve = stylized(PixelCanvas(content[one]), content[one], style[one], **how)
+        assert len(alone_curve) - 1 == durations[n]
+        assert (final[one] - result).abs().mean() < 1e-3
+        assert curve[-1].style[n] == pytest.approx(alone_curve[-1].style[0], rel=1e-2)
+
+
+def test_without_a_plateau_every_iteration_is_run():
+    content = images(1)
+    _, curve = stylized(PixelCanvas(content), content, content, iterations=30)
+    assert sum(not step.done[0] for step in curve) == 30
+
+
+@pytest.mark.parametrize("kind", ["free", "cell", "palette"])
+def test_coarse_to_fine_ends_at_full_size(kind):
+    content, style = images(2, seed=1), enlarge(images(2, 4, seed=2), 4)
+    final, curve = stylized(canvas_of(kind, content), content, style, iterations=31, levels=2)
+    assert final.shape == content.shape
+    assert [step.iteration for step in curve] == list(range(32))
+    assert curve[-1].done == (True, True)
+    if kind == "palette":  # of three colours: too few choices for a loss that falls steadily
+        assert {tuple(c) for c in final[0].flatten(1).T.tolist()} <= {tuple(c) for c in PALETTE.tolist()}
+    else:
+        assert curve[14].style[0] < 0.7 * curve[0].style[0]
+        assert curve[-1].style[0] < 0.7 * curve[15].style[0]
+
+
+def test_cells_too_small_to_be_seen_coarser_are_refused():
+    content = images(1)
+    with pytest.raises(ValueError, match="cannot be seen at 1/8: 4 pixels"):
+        stylized(canvas_of("cell", content), content, content, levels=4)
+
+
+def test_a_smaller_learning_rate_at_the_end_is_reached_along_a_cosine():
+    content, style = images(1, seed=1), images(1, seed=2)
+    kept = [content]
+
+    class Watched(PixelCanvas):
+        def project(self):
+            super().project()
+            kept.append(self.leaves[0].detach().clone())
+
+    stylized(Watched(content * 0.5), content, style, iterations=20, lr=0.01, lr_end=0.01)
+    moved = [float((after - before).abs().max()) for before, after in pairwise(kept[1:])]
+    assert max(moved[15:19]) < 0.3 * max(moved[:4])
+
+
+def test_a_soft_choice_mixes_colours_until_the_end_and_the_result_does_not():
+    content = images(1, seed=1)
+    canvas = canvas_of("relaxed", content)
+    start = {tuple(colour) for colour in canvas.render(0).detach()[0].flatten(1).T.tolist()}
+    assert len(start) > len(PALETTE)
+    final, _ = stylized(canvas, content, images(1, seed=2), iterations=20)
+    assert {tuple(c) for c in final[0].flatten(1).T.tolist()} <= {tuple(c) for c in PALETTE.tolist()}
+
+
+def test_a_falling_temperature_brings_the_soft_choice_to_the_hard_one():
+    cells = cell_means(images(1), 4)
+    canvas = PaletteCanvas(cells, [PALETTE], cell=4, relaxation=Relaxation(hard=False, start=1.0, end=0.01))
+    apart = [float((canvas.render(done).detach() - canvas.final()).abs().mean()) for done in (0, 0.5, 1)]
+    assert apart[0] > apart[1] > apart[2]
+    assert apart[2] < 0.02
+
+
+def test_noise_on_the_choice_needs_a_generator_for_every_pair():
+    with pytest.raises(ValueError, match="a generator per pair for the noise, 1; got 0"):
+        PaletteCanvas(cell_means(images(1), 4), [PALETTE], cell=4, relaxation=Relaxation(noise=1.0))
+
+
+def test_gumbel_noise_draws_each_colour_as_often_as_the_softmax_says():
+    """The Gumbel-max theorem (Jang et al. 2017, eq. 1)."""
+    cells = PALETTE[0].view(1, 3, 1, 1).expand(1, 3, 64, 64)
+    canvas = PaletteCanvas(cells, [PALETTE], cell=1, relaxation=Relaxation(noise=1.0), generators=[seeded()])
+    expected = canvas._logits()[0, :, 0, 0].softmax(0)
+    drawn = canvas.render(0).detach()[0].flatten(1).T
+    shares = torch.stack([(drawn - colour).abs().sum(1).lt(1e-4).float().mean() for colour in PALETTE])
+    assert_close(shares, expected, atol=0.03, rtol=0)
+
+
+def test_a_learned_palette_moves_and_still_holds_few_colours():
+    content, style = images(2, seed=1), images(2, seed=2)
+    canvas = PaletteCanvas(cell_means(content, 4), [PALETTE, PALETTE[:2]], cell=4, learned=True)
+    final, curve = stylized(canvas, content, style, iterations=30)
+    for picture, colours in zip(final, (3, 2), strict=True):
+        assert len({tuple(colour) for colour in picture.flatten(1).T.tolist()}) <= colours
+    assert not {tuple(c) for c in final[0].flatten(1).T.tolist()} <= {tuple(c) for c in PALETTE.tolist()}
+    assert curve[-1].style[0] < curve[0].style[0]
+
+
+def test_a_pair_whose_features_are_no_numbers_leaves_the_others_alone():
+    features = features_of((2, 4, 3, 3))
+    target = Gaussian.of(moments(features_of((2, 4, 3, 3), seed=1)))
+    alone_loss = target.keep(torch.tensor([1])).loss(features[1:])
+    features[0, 0, 0, 0] = torch.nan
+    found = target.loss(features)
+    assert found[0].isnan()
+    assert_close(found[1:], alone_loss)

@@ -1,0 +1,182 @@
+"""CPU time per 128 px pair to the loss that the reference settings reach: Gatys' objective, down to conv5_1.
+
+    python benchmarks/style.py [--pairs 4] [--iterations 200] [--rounds 2] [--json FILE]
+
+The reference is the report's: Adam at 0.003, fp32, one pair at a time, free canvas. Each contestant stops at the first
+iteration at which every pair of its batch has a total loss as low as the reference's last. Features are the seeded
+random ones: time does not depend on their values. All run in one process on one thread, one after the other, in rounds;
+the least CPU time of each counts. Exit code 1 when the last one, with batches, bf16 and a faster schedule, takes more
+than a quarter of the reference's time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.images import to_signed
+from models.styletransfer.canvases import PixelCanvas
+from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
+from models.styletransfer.vgg import VGG19
+from models.styletransfer.watching import Progress
+from pipeline import params, seeds
+from pipeline.convert import baselines
+from pipeline.modelling import transfer, weights
+from pipeline.modelling.generators import pick_bf16
+from pipeline.sample import anime_faces, art
+
+ROOT = Path(__file__).parent.parent
+SIDE, CELLS = 128, 32
+GROUND = (143, 163, 184)
+REFERENCE_LR = 0.003
+REPORT_LAYERS = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
+LEAST = 4.0  # times less CPU time per pair than the reference
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A way to optimise."""
+
+    name: str
+    lr: float
+    batch: int
+    bf16: bool = False
+    lbfgs: bool = False
+
+
+@dataclass(frozen=True)
+class Run:
+    """What it took."""
+
+    name: str
+    iterations: float  # mean over batches
+    seconds: float  # CPU, a pair
+    reached: bool
+
+
+class Reached(Exception):
+    """Every pair of the batch has its loss."""
+
+
+def pairs(count: int) -> tuple[Tensor, list[list[Artwork]]]:
+    """Procedural faces and sprites of the sample: (count, 3, SIDE, SIDE) and one artwork each."""
+    content, works = [], []
+    for number in range(count):
+        content.append(to_signed(anime_faces.face(seeds.generator(1, "benchmarks", "face", number), SIDE)))
+        sprite = art.animation(seeds.generator(1, "benchmarks", "sprite", number), CELLS)[0]
+        native = np.where(sprite[..., 3:] >= 128, sprite[..., :3], np.array(GROUND, np.uint8)).astype(np.uint8)
+        works.append([Artwork(to_signed(baselines.enlarge(native, SIDE // CELLS)))])
+    return torch.stack(content), works
+
+
+def contestants(count: int, bf16: bool) -> list[Contestant]:
+    """The reference is not among them."""
+    return [
+        Contestant("Adam 0.03, fp32, single", 0.03, 1),
+        Contestant("L-BFGS, fp32, single", 0.0, 1, lbfgs=True),
+        Contestant(f"Adam 0.03, fp32, batch of {count}", 0.03, count),
+        Contestant(f"Adam 0.03, {'bf16' if bf16 else 'fp32 (no bf16 here)'}, batch of {count}", 0.03, count, bf16=bf16),
+    ]
+
+
+class Bench:
+    """Pairs and features that all contestants share."""
+
+    def __init__(self, network: VGG19, objective: Objective, count: int, iterations: int) -> None:
+        self.network, self.objective, self.iterations = network, objective, iterations
+        self.content, self.works = pairs(count)
+
+    def reference(self) -> tuple[Run, list[float]]:
+        """What it takes, and each pair's total loss at the end."""
+        spent, ends = 0.0, []
+        for at in range(len(self.content)):
+            curve: list[Progress] = []
+            began = time.process_time()
+            self._optimise(slice(at, at + 1), Contestant("", REFERENCE_LR, 1), self.iterations, curve.append)
+            spent += time.process_time() - began
+            ends.append(self.totals(curve[-1])[0])
+        name = f"Adam {REFERENCE_LR}, fp32, single (the report's)"
+        return Run(name, self.iterations, spent / len(ends), reached=True), ends
+
+    def race(self, how: Contestant, goals: Sequence[float]) -> Run:
+        """Until every pair is at its goal; twice the reference's iterations at most."""
+        taken, reached = [], True
+        began = time.process_time()
+        for start in range(0, len(goals), how.batch):
+            part = slice(start, start + how.batch)
+            steps: list[int] = []
+            try:
+                self._optimise(part, how, 2 * self.iterations, self._until(goals[part], steps))
+                reached = False
+            except Reached:
+                pass
+            taken.append(len(steps))
+        return Run(how.name, float(np.mean(taken)), (time.process_time() - began) / len(goals), reached)
+
+    def totals(self, step: Progress) -> list[float]:
+        """Weighted losses, one per pair."""
+        goal = self.objective
+        return [goal.style_weight * s + goal.content_weight * c for s, c in zip(step.style, step.content, strict=True)]
+
+    def _until(self, goals: Sequence[float], steps: list[int]) -> Callable[[Progress], None]:
+        def watch(step: Progress) -> None:
+            steps.append(step.iteration)
+            if all(now <= goal for now, goal in zip(self.totals(step), goals, strict=True)):
+                raise Reached
+
+        return watch
+
+    def _optimise(self, part: slice, how: Contestant, iterations: int, report: Callable[[Progress], None]) -> None:
+        content = self.content[part]
+        schedule = Schedule(iterations=iterations, lr=how.lr, lbfgs=how.lbfgs, bf16=how.bf16)
+        optimise(PixelCanvas(content), self.network, content, self.works[part], self.objective, schedule, report=report)
+
+
+def best(runs: Sequence[Run]) -> Run:
+    return min(runs, key=lambda run: run.seconds)
+
+
+def table(runs: Sequence[Run]) -> str:
+    lines = ["| settings | iterations | s CPU a pair | times less |", "|---|---|---|---|"]
+    for run in runs:
+        times = f"{runs[0].seconds / run.seconds:.1f}" if run.reached else "not reached"
+        lines.append(f"| {run.name} | {run.iterations:.0f} | {run.seconds:.2f} | {times} |")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=4)
+    parser.add_argument("--iterations", type=int, default=200, help="of the reference")
+    parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    style = params.load(ROOT / "params.yaml").style.model_copy(
+        update={"features": "random", "content_layer": "conv4_2", "style_layers": REPORT_LAYERS}
+    )
+    bench = Bench(weights.features(style, 0), transfer.objective(style), asked.pairs, asked.iterations)
+    ways = contestants(asked.pairs, pick_bf16("auto", "cpu"))
+    references, races = [], []
+    for _ in range(asked.rounds):
+        reference, goals = bench.reference()
+        references.append(reference)
+        races.append([bench.race(how, goals) for how in ways])
+    runs = [best(references), *map(best, zip(*races, strict=True))]
+    sys.stdout.write(table(runs) + "\n")
+    if asked.json:
+        asked.json.write_text(json.dumps([asdict(run) for run in runs], indent=1))
+    return 0 if runs[-1].reached and runs[0].seconds >= LEAST * runs[-1].seconds else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""The palette canvas on real anime faces, with real VGG-19 features, in the style of real portraits.
+
+    python benchmarks/style_faces.py [--faces 64] [--cells 64] [--iterations 60] [--json FILE] [--sheet FILE.png]
+
+Needs the folder of real data (`FACETOPIX_SHARED`, by default `../shared` beside the checkout). No network is trained,
+so every face is held out. Faces are shared out among four portraits (Cabbit, OGA-BY), each at its native cells. The
+rival is majority per cell over the very palette that the canvas is given. Exit code 1 when a figure misses its bound.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tarfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from pipeline import params, seeds
+from pipeline.convert import baselines
+from pipeline.evaluate import distribution, metrics
+from pipeline.io import Pixels, write_png
+from pipeline.modelling import weights
+from pipeline.modelling.pairs import Pair, Work
+from pipeline.modelling.palette import read_palette
+from pipeline.modelling.transfer import Transfer, stylize
+from pipeline.params import Style, Temperature
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("FACETOPIX_SHARED", ROOT.parent / "shared"))
+FEATURES = SHARED / "weights" / "vgg19_normalised_conv1_1-conv3_1.fp16.safetensors"
+FACES = ("anime_faces_256", "anime_faces_128_a")
+PORTRAITS = (
+    "people__princess-001-alt-light", "character__Molly-soldier-001-like",
+    "people__bard-m-001-light", "character__Lyuba-ranger-001-like",
+)  # fmt: skip
+GROUND = (143, 163, 184)  # behind transparent portraits; one of `flatten.backgrounds`
+SIDE = 128
+COLOURS = 16
+BATCH = 8
+PATCHES, DIRECTIONS = 20000, 128
+DISTANCES = ((3, True, "3x3, centred"), (5, True, "5x5, centred"), (3, False, "3x3, raw"))
+MODERN = {
+    "features": str(FEATURES), "content_layer": "conv2_2", "style_layers": ["conv1_1", "conv2_1", "conv3_1"],
+    "statistics": "wasserstein", "style_weight": 10.0, "tv_weight": 10.0, "lr": 0.06, "palette": COLOURS,
+    "choice": "soft", "temperature": Temperature(start=3.0, end=0.05), "threads": 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Made:
+    """What became of the faces of one portrait."""
+
+    portrait: str
+    art: Pixels  # (cells, cells, 3)
+    faces: list[int]
+    styled: list[Pixels]  # (cells, cells, 3)
+    rivals: list[Pixels]
+    seconds: float  # CPU, a face
+
+
+def faces(count: int) -> list[Pixels]:
+    """`count` faces spread over both sets, 128 pixels a side."""
+    found = []
+    for name in FACES:
+        with tarfile.open(SHARED / "data" / f"{name}.tar") as tar:
+            members = sorted((one for one in tar if one.name.endswith((".png", ".webp"))), key=lambda one: one.name)
+            wanted = count // 2 if name == FACES[0] else count - count // 2
+            for at in range(wanted):
+                image = Image.open(BytesIO(tar.extractfile(members[at * len(members) // wanted]).read())).convert("RGB")  # type: ignore[union-attr]
+                found.append(np.array(image.resize((SIDE, SIDE), Image.Resampling.BOX)))
+    return found
+
+
+def portrait(name: str, cells: int) -> Pixels:
+    """The head of a bust, one pixel per cell, (cells, cells, 3)."""
+    with tarfile.open(SHARED / "data" / "pixel_faces.tar") as tar:
+        data = tar.extractfile(f"pixel_faces/cabbit/{name}.png").read()  # type: ignore[union-attr]
+    image = Image.open(BytesIO(data)).convert("RGBA")
+    rgba = np.array(image.crop(image.getbbox()))
+    left = max(0, (rgba.shape[1] - cells) // 2)
+    rgba = rgba[:cells, left : left + cells]
+    canvas = np.zeros((cells, cells, 4), np.uint8)
+    at = (cells - rgba.shape[1]) // 2
+    canvas[cells - rgba.shape[0] :, at : at + rgba.shape[1]] = rgba
+    return np.where(canvas[..., 3:] >= 128, canvas[..., :3], np.array(GROUND, np.uint8)).astype(np.uint8)
+
+
+def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[Made]:
+    """Every portrait with its share of the faces."""
+    cell = SIDE // cells
+    transfer = Transfer("cell", weights.features(style, 0), style, cell, 0, "cpu")
+    for number, name in enumerate(PORTRAITS):
+        mine = list(range(number, len(chosen), len(PORTRAITS)))
+        art = portrait(name, cells)
+        work = Work(name, baselines.enlarge(art, cell))
+        began = time.process_time()
+        styled: list[Pixels] = []
+        for start in range(0, len(mine), BATCH):
+            batch = [Pair(str(index), chosen[index], (work,)) for index in mine[start : start + BATCH]]
+            pixels = stylize(transfer, batch, lambda _: None).pixels
+            styled += [metrics.read_native(one, cells) for one in pixels]
+            assert all(metrics.grid_alignment(one, cell) == 1 for one in pixels)
+        spent = (time.process_time() - began) / len(mine)
+        palette = read_palette(art.reshape(-1, 3), COLOURS)
+        rivals = [baselines.majority(chosen[index], (cells, cells), palette=palette) for index in mine]
+        yield Made(name, art, mine, styled, rivals, spent)
+
+
+def distances(made: Made) -> dict[str, float]:
+    """Sliced Wasserstein distance to the portrait: the canvas's over the rival's."""
+    found = {}
+    for size, centred, name in DISTANCES:
+        to_art = [_distance(pictures, made.art, size, centred) for pictures in (made.styled, made.rivals)]
+        found[name] = to_art[0] / to_art[1]
+    return found
+
+
+def _distance(pictures: Sequence[Pixels], art: Pixels, size: int, centred: bool) -> float:
+    sets = [
+        distribution.patches(natives, size, PATCHES, seeds.generator(0, which), centred=centred)
+        for natives, which in ((pictures, "made"), ([art], "art"))
+    ]
+    onto = distribution.directions(sets[0].shape[1], DIRECTIONS, seeds.generator(0, "directions", size))
+    return distribution.sliced_wasserstein(*(distribution.projections(drawn, onto) for drawn in sets))
+
+
+def figures(all_made: Sequence[Made], chosen: Sequence[Pixels], cells: int) -> list[dict[str, object]]:
+    """Each figure with its bound."""
+    cell = SIDE // cells
+    large = [baselines.enlarge(one, cell) for made in all_made for one in made.styled]
+    own = [index for made in all_made for index in made.faces]
+    colours = [metrics.colours(one) for made in all_made for one in made.styled]
+    ratios = [distances(made) for made in all_made]
+    least = min(metrics.grid_alignment(one, cell) for one in large)
+    found = distribution.retrieval(large, chosen, own)
+    means = {name: float(np.mean([one[name] for one in ratios])) for *_, name in DISTANCES}
+    return [
+        {"what": "grid alignment, least", "value": least, "bound": ">= 1", "met": least >= 1},
+        {"what": "colours, most", "value": max(colours), "bound": f"<= {COLOURS}", "met": max(colours) <= COLOURS},
+        {"what": "top-1 retrieval", "value": found, "bound": ">= 0.95", "met": found >= 0.95},
+        *(
+            {"what": f"sliced Wasserstein {name}, of the rival's", "value": mean, "bound": "<= 0.8", "met": mean <= 0.8}
+            for name, mean in means.items()
+        ),
+    ]
+
+
+def sheet(all_made: Sequence[Made], chosen: Sequence[Pixels], cells: int, shown: int = 3) -> Pixels:
+    """Per portrait a row: the portrait, then face, rival and canvas of some faces."""
+    rows = []
+    for made in all_made:
+        row = [made.art]
+        for at in range(min(shown, len(made.faces))):
+            row += [baselines.box(chosen[made.faces[at]], (cells, cells)), made.rivals[at], made.styled[at]]
+        rows.append(np.concatenate(row, axis=1))
+    return baselines.enlarge(np.concatenate(rows, axis=0), 2)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faces", type=int, default=64)
+    parser.add_argument("--cells", type=int, default=64)
+    parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--sheet", type=Path)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    style = params.load(ROOT / "params.yaml").style.model_copy(update={**MODERN, "iterations": asked.iterations})
+    chosen = faces(asked.faces)
+    all_made = []
+    for made in make(chosen, style, asked.cells):
+        all_made.append(made)
+        ratios = ", ".join(f"{name} {value:.3f}" for name, value in distances(made).items())
+        sys.stdout.write(f"{made.portrait}: {len(made.faces)} faces, {made.seconds:.1f} s CPU a face; {ratios}\n")
+        sys.stdout.flush()
+    told = figures(all_made, chosen, asked.cells)
+    for one in told:
+        verdict = "met" if one["met"] else "MISSED"
+        sys.stdout.write(f"| {one['what']} | {one['value']:.3f} | {one['bound']} | {verdict} |\n")
+    if asked.json:
+        portraits = [{"portrait": m.portrait, "seconds": m.seconds, **distances(m)} for m in all_made]
+        asked.json.write_text(json.dumps({"figures": told, "portraits": portraits}, indent=1))
+    if asked.sheet:
+        write_png(asked.sheet, sheet(all_made, chosen, asked.cells))
+    return 0 if all(one["met"] for one in told) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

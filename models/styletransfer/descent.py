@@ -1,0 +1,89 @@
+"""How leaves are moved: Adam for a batch of pairs, L-BFGS for one. Both are torch's; here is what a batch needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+from models.styletransfer.canvases import Canvas
+
+T = TypeVar("T")
+Evaluate = Callable[[], tuple[Tensor, T]]  # the loss to descend, and what to note of this evaluation
+
+HISTORY = 20  # steps that L-BFGS remembers
+STEPS = 20  # it takes at once, before pairs and sizes may change
+
+
+class Adam:
+    """One step an evaluation. Its result is an average of the iterates, bias-corrected, where `ema` is not 0."""
+
+    def __init__(self, canvas: Canvas, ema: float) -> None:
+        self.canvas, self.ema = canvas, ema
+        self.optimiser = torch.optim.Adam(canvas.leaves)
+        self.averages = [torch.zeros_like(leaf) for leaf in canvas.leaves]
+        self.steps = 0
+
+    def step(self, evaluate: Evaluate[T], lr: float, most: int) -> list[T]:  # noqa: ARG002
+        self.optimiser.param_groups[0]["lr"] = lr
+        self.optimiser.zero_grad()
+        loss, noted = evaluate()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimiser.step()
+        self.canvas.project()
+        self.steps += 1
+        if self.ema:
+            for average, leaf in zip(self.averages, self.canvas.leaves, strict=True):
+                average.lerp_(leaf.detach(), 1 - self.ema)
+        return [noted]
+
+    def result(self, pairs: Tensor) -> Sequence[Tensor]:
+        """What the leaves of these pairs should become."""
+        if not self.ema:
+            return [leaf.detach()[pairs] for leaf in self.canvas.leaves]
+        return [average[pairs] / (1 - self.ema**self.steps) for average in self.averages]
+
+    def keep(self, part: Canvas, pairs: Tensor) -> None:
+        """Go on with these pairs, whose leaves are now those of `part`."""
+        former, self.optimiser = self.optimiser, torch.optim.Adam(part.leaves)
+        for old, new in zip(self.canvas.leaves, part.leaves, strict=True):
+            state = former.state[old]
+            self.optimiser.state[new] = {name: v[pairs] if v.ndim else v for name, v in state.items()}
+        self.averages = [average[pairs] for average in self.averages]
+        self.canvas = part
+
+
+class Lbfgs:
+    """Several steps at once, with a strong-Wolfe line search; best for Gatys et al. 2016 (CVPR, sec. 2)."""
+
+    def __init__(self, canvas: Canvas) -> None:
+        self.canvas = canvas
+        self.optimiser = torch.optim.LBFGS(
+            canvas.leaves, history_size=HISTORY, line_search_fn="strong_wolfe", tolerance_grad=0, tolerance_change=0
+        )
+
+    def step(self, evaluate: Evaluate[T], lr: float, most: int) -> list[T]:  # noqa: ARG002
+        """Its length comes from the line search: `lr` has no part in it."""
+        noted = []
+
+        def closure() -> Tensor:
+            self.optimiser.zero_grad()
+            self.canvas.project()
+            loss, seen = evaluate()
+            loss.backward()  # type: ignore[no-untyped-call]
+            noted.append(seen)
+            return loss.detach()
+
+        self.optimiser.param_groups[0].update(max_iter=min(STEPS, most), max_eval=min(STEPS * 5 // 4, most))
+        self.optimiser.step(closure)  # type: ignore[no-untyped-call]
+        self.canvas.project()
+        return noted
+
+    def result(self, pairs: Tensor) -> Sequence[Tensor]:
+        """What the leaves of these pairs should become."""
+        return [leaf.detach()[pairs] for leaf in self.canvas.leaves]
+
+    def keep(self, part: Canvas, pairs: Tensor) -> None:
+        """A single pair has no rest to go on with."""

@@ -1,0 +1,139 @@
+"""Style transfer as a method of `facetopix convert`: the palette canvas, in the style of given artworks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from pipeline import cells
+from pipeline.colour import distinct
+from pipeline.convert import baselines, palettes
+from pipeline.convert.baselines import Grid
+from pipeline.convert.pictures import OPAQUE, Method
+from pipeline.errors import BadInput
+from pipeline.io import Pixels
+from pipeline.modelling import weights
+from pipeline.modelling.generators import pick_device
+from pipeline.modelling.pairs import Pair, Work
+from pipeline.modelling.transfer import Transfer, stylize
+from pipeline.params import Style, Temperature
+from pipeline.pictures import first_frame
+
+SEED = 0
+SEEN = 128  # pixels that the longest side should have for VGG
+CELL = (2, 8)  # pixels a side of one cell, least and most
+RANDOM_CONTENT = 10.0  # untrained features hold content more loosely
+MAX_CELL, MIN_CONFIDENCE = 16, 0.55  # of an enlarged artwork's grid, as `grid` in params.yaml
+
+
+@dataclass(frozen=True)
+class Art:
+    """An artwork at one pixel per cell."""
+
+    name: str
+    native: Pixels  # (H, W, 3)
+
+
+def method(
+    artworks: Sequence[Path],
+    features: str,
+    colours: int,
+    palette: str | None,
+    iterations: int,
+    device: str,
+    note: Callable[[str], None],
+) -> Method:
+    """Pictures in the style of `artworks`, in at most `colours` of their colours or in those of `palette`.
+
+    Raises:
+        BadInput: a single colour, an artwork without a grid or unreadable, or features that cannot be read.
+        Unreachable: `imagenet` features without a network and without the file.
+    """
+    if colours < 2:
+        raise BadInput(f"--method style chooses among colours: expected at least 2, got {colours}")
+    params = _style(features, colours, palette, iterations)
+    if palette is not None:
+        palettes.load(palette)  # before the first picture
+    arts = [read(path) for path in artworks]
+    where = pick_device(device)
+    network = weights.features(params, SEED).to(where)
+    if features == "random":
+        note(
+            "style: random features: they carry texture and colour, but no semantics; "
+            "--features imagenet or FILE.safetensors uses trained ones"
+        )
+
+    def paint(rgb: Pixels, grid: Grid) -> Pixels:
+        cell = min(max(SEEN // max(grid), CELL[0]), CELL[1])
+        size = (grid[1] * cell, grid[0] * cell)
+        content = np.array(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
+        works = tuple(Work(art.name, baselines.enlarge(art.native, cell)) for art in arts)
+        transfer = Transfer("cell", network, params, cell, SEED, where)
+        made = stylize(transfer, [Pair("picture", content, works)], lambda _: None)
+        return baselines.nearest(made.pixels[0], grid)
+
+    return paint
+
+
+def read(path: Path) -> Art:
+    """An artwork at its native cells, without the transparent margin.
+
+    What is transparent inside takes the commonest colour of the rest, so that no colour is invented.
+
+    Raises:
+        BadInput: not a readable image, nothing opaque in it, or a grid that cannot be told.
+    """
+    rgba = first_frame(path)
+    opaque = rgba[..., 3] >= OPAQUE
+    if not opaque.any():
+        raise BadInput(f"{path}: expected an artwork, found no opaque pixel")
+    own, _, counts = distinct(rgba[opaque][:, :3])
+    rgb = np.where(opaque[..., None], rgba[..., :3], own[counts.argmax()]).astype(np.uint8)
+    found = cells.detect(rgb, MAX_CELL, MIN_CONFIDENCE)
+    if found.size is None:
+        raise BadInput(f"{path}: expected pixel art, found no grid of cells; give it at one pixel per cell, as PNG")
+    inside = cells.reduce(np.where(opaque[..., None], 255, 0).astype(np.uint8).repeat(3, axis=2), found)[..., 0] > 127
+    rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
+    native = cells.reduce(rgb, found)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Art(path.stem, np.ascontiguousarray(native))
+
+
+def _style(features: str, colours: int, palette: str | None, iterations: int) -> Style:
+    """Layers that every kind of weights covers; the values that the benchmark on real faces found good."""
+    return Style(
+        features=features,
+        canvases=["cell"],
+        pairs=1,
+        artworks=1,
+        pairs_file="none",
+        batch_size=1,
+        iterations=iterations,
+        optimiser="adam",
+        lr=0.06,
+        lr_end=1.0,
+        levels=1,
+        ema=0.0,
+        plateau=None,
+        patience=1,
+        statistics="wasserstein",
+        falloff=1.0,
+        tv_weight=10.0,
+        content_weight=RANDOM_CONTENT if features == "random" else 1.0,
+        style_weight=10.0,
+        content_layer="conv2_2",
+        style_layers=["conv1_1", "conv2_1", "conv3_1"],
+        pooling="average",
+        start="content",
+        precision="auto",
+        threads=1,
+        palette=colours,
+        palette_from="artwork" if palette is None else "file",
+        palette_file=palette or "none",
+        choice="soft",
+        gumbel=0.0,
+        temperature=Temperature(start=3.0, end=0.05),
+    )

@@ -1,0 +1,159 @@
+"""Which faces take the style of which artworks: by seed, or as a file says.
+
+    {"face": "face-3f0c9d1e5b7a2c44", "artworks": ["lospec-02a2998b2ce6ffd8"], "weights": [1.0], "note": "asked for"}
+
+One JSON object a line; `weights` (equal when left out) and `note` are optional. An empty file leaves the choice to the
+seed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipeline import io, seeds
+from pipeline.errors import BadInput
+from pipeline.io import Pixels
+
+EXPECTED = 'expected {"face": ID, "artworks": [ID, ...]}, with "weights" (as many, above 0) and "note" if any'
+
+
+@dataclass(frozen=True)
+class Work:
+    """An artwork, on its grid."""
+
+    name: str
+    pixels: Pixels  # (H, W, 3)
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A face and the artworks whose style it takes."""
+
+    face: str
+    content: Pixels  # (H, W, 3)
+    works: tuple[Work, ...]
+
+
+class Line(BaseModel):
+    """What a line of the file says."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    face: Annotated[str, Field(pattern=r"^[^/\\]+$")]
+    artworks: Annotated[list[Annotated[str, Field(pattern=r"^[^/\\]+$")]], Field(min_length=1)]
+    weights: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = None
+    note: str = ""
+
+    @model_validator(mode="after")
+    def _a_weight_each(self) -> Line:
+        if self.weights is not None and len(self.weights) != len(self.artworks):
+            raise ValueError(f"{len(self.weights)} weights for {len(self.artworks)} artworks")
+        return self
+
+
+def choose(split: Path, file: Path, *, pairs: int, artworks: int, size: int, seed: int) -> list[Pair]:
+    """The pairs of `file`; where it is empty, those of the seed.
+
+    Args:
+        split: output of the split stage; its test pictures can be chosen.
+        file: of pairs.
+        pairs: how many faces, by seed.
+        artworks: how many a face, by seed.
+        size: pixels a side of every picture.
+        seed: of the whole run.
+
+    Raises:
+        BadInput: a line that is no pair or names no test picture, or no test pictures at all.
+    """
+    lines = list(_lines(file))
+    if lines:
+        return [_pair(line, where, split, size) for where, line in lines]
+    return by_seed(split, pairs=pairs, artworks=artworks, size=size, seed=seed)
+
+
+def by_seed(split: Path, *, pairs: int, artworks: int, size: int, seed: int) -> list[Pair]:
+    """The first `pairs` test faces after a seeded shuffle (all, when there are fewer), each with some test artworks.
+
+    Artworks come in a shuffled order of their own, again from the start when there are too few. The flatter half of
+    them is left out: a small item on an empty background has no style to give but its background.
+
+    Raises:
+        BadInput: no test face or no test artwork, or one that is not `size` x `size`.
+    """
+    faces = _shuffled(split / "faces" / "test", seed, "faces")[:pairs]
+    works = [Work(path.stem, _read(path, size)) for path in _shuffled(split / "pixel" / "test", seed, "artworks")]
+    middle = np.median([_busyness(work.pixels) for work in works])
+    busy = itertools.cycle([work for work in works if _busyness(work.pixels) >= middle])
+    return [Pair(face.stem, _read(face, size), tuple(itertools.islice(busy, artworks))) for face in faces]
+
+
+def _lines(file: Path) -> Iterator[tuple[str, Line]]:
+    """Each line with its place; a face that comes twice would need two names."""
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file}: expected a file of pairs, it may be empty: {error}") from error
+    seen: dict[str, str] = {}
+    for number, raw in enumerate(text.splitlines(), 1):
+        if not raw.strip():
+            continue
+        where = f"{file}:{number}"
+        line = _parsed(raw, where)
+        if line.face in seen:
+            raise BadInput(f"{where}: face {line.face!r} is already in {seen[line.face]}: expected each face once")
+        seen[line.face] = where
+        yield where, line
+
+
+def _parsed(raw: str, where: str) -> Line:
+    try:
+        return Line.model_validate(json.loads(raw))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise BadInput(f"{where}: {place}: {first['msg']}; {EXPECTED}".replace(": : ", ": ")) from error
+    except (ValueError, RecursionError) as error:
+        raise BadInput(f"{where}: not JSON ({error}); {EXPECTED}") from error
+
+
+def _pair(line: Line, where: str, split: Path, size: int) -> Pair:
+    weights = line.weights or [1.0] * len(line.artworks)
+    named = zip(line.artworks, weights, strict=True)
+    works = [Work(name, _named(split / "pixel" / "test", name, where, size), weight) for name, weight in named]
+    return Pair(line.face, _named(split / "faces" / "test", line.face, where, size), tuple(works))
+
+
+def _named(folder: Path, name: str, where: str, size: int) -> Pixels:
+    path = folder / f"{name}.png"
+    if not path.is_file():
+        raise BadInput(f"{where}: {name!r}: expected the id of a picture in {folder}")
+    return _read(path, size)
+
+
+def _busyness(pixels: Pixels) -> float:
+    """Share of the horizontal neighbours that differ."""
+    return float((pixels[:, 1:] != pixels[:, :-1]).any(axis=2).mean())
+
+
+def _shuffled(folder: Path, seed: int, name: str) -> Sequence[Path]:
+    files = sorted(folder.glob("*.png"))
+    if not files:
+        raise BadInput(f"{folder}: expected at least 1 PNG, found none: run the split stage, or raise split.test")
+    order = seeds.generator(seed, "style", "pairs", name).permutation(len(files))
+    return [files[index] for index in order]
+
+
+def _read(path: Path, size: int) -> Pixels:
+    pixels = io.read_rgb(path)
+    if pixels.shape != (size, size, 3):
+        raise BadInput(f"{path}: expected {size}x{size}, got {pixels.shape[1]}x{pixels.shape[0]}: run split again")
+    return pixels
