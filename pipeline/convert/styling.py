@@ -12,7 +12,6 @@ from PIL import Image
 from pipeline import cells
 from pipeline.colour import distinct
 from pipeline.convert import baselines, palettes
-from pipeline.convert.baselines import Grid
 from pipeline.convert.pictures import OPAQUE, Method
 from pipeline.errors import BadInput
 from pipeline.io import Pixels
