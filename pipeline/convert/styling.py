@@ -21,6 +21,7 @@ from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.transfer import Transfer, stylize
 from pipeline.params import Style, Temperature
 from pipeline.pictures import first_frame
+from pipeline.pooling import Grid
 
 SEED = 0
 SEEN = 128  # pixels that the longest side should have for VGG
