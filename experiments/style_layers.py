@@ -34,6 +34,7 @@ from pipeline.modelling import weights
 from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.transfer import Transfer, stylize
 from pipeline.params import Style
+from pipeline.tiles import comb_db
 
 ROOT = Path(__file__).parents[1]
 CELLS = 32
@@ -106,7 +107,7 @@ def measure(setting: Setting, faces: Sequence[Pixels], art: Pixels, iterations: 
         fall=float((made.style[-1] / made.style[0]).mean()),
         grid_alignment=float(np.mean([metrics.grid_alignment(one, CELL) for one in made.pixels])),
         cell_residual=float(np.mean([metrics.cell_residual(one, CELL) for one in made.pixels])),
-        comb_db=float(np.mean([metrics.comb_db(one, CELL) for one in made.pixels])),
+        comb_db=float(np.mean([comb_db(one, CELL) for one in made.pixels])),
         n99=float(np.mean([metrics.colours_covering(one) for one in made.pixels])),
         seconds=spent,
     )

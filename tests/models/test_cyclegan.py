@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -277,6 +278,28 @@ def test_the_generator_loss_is_eq_3_written_out(kind: str) -> None:
             + 1 * halves[0].parts["palette"]
         )
     assert float(halves[0].total + halves[1].total) == pytest.approx(float(written_out), rel=2e-3)
+
+
+@pytest.mark.parametrize("palette", [None, 4])
+def test_the_gradient_of_a_batch_is_the_mean_of_its_parts(palette: int | None) -> None:
+    """What training on several processes rests on; critics in evaluation mode, whose spectral norms stand still."""
+    torch.manual_seed(0)
+    system = cell_system(CellShape(FACTOR, 4, 1, palette))
+    system.disc_a.eval(), system.disc_b.eval()
+    a, b = torch.rand(2, 3, SIZE, SIZE) * 2 - 1, torch.rand(2, 3, SIZE // FACTOR, SIZE // FACTOR) * 2 - 1
+    draw = Draw.of(2, torch.Generator().manual_seed(0))
+
+    def gradient(parts: list[slice]) -> torch.Tensor:
+        system.a2b.zero_grad(), system.b2a.zero_grad()
+        for part in parts:
+            for half, cell in ((loss_through_b, 1), (loss_through_a, FACTOR)):
+                (
+                    half(system, a[part], b[part], WEIGHTS, partial(draw.part(part), cell=cell)).total / len(parts)
+                ).backward()
+        return torch.cat([p.grad.flatten() for net in (system.a2b, system.b2a) for p in net.parameters()])
+
+    whole, mean = gradient([slice(0, 2)]), gradient([slice(0, 1), slice(1, 2)])
+    assert float((whole - mean).norm() / whole.norm()) < 1e-5
 
 
 def test_the_discriminator_loss_is_half_of_both_sides() -> None:
