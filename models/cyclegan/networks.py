@@ -25,7 +25,9 @@ from torch.nn import functional
 from models.cyclegan.layers import MirrorConv2d, TwiceConv2d
 
 SHARPNESS = 4.0  # of a cell's choice of a colour
-NEARNESS = 2.0  # logits lost per unit of distance, or of its square, between a cell's free colour and a slot's
+NEARNESS = 2.0  # logits lost per unit of distance between a cell's free colour and one of a shared palette
+ANCHORING = 0.7  # at the start: the same, per squared unit, of the colour around which a slot begins
+WHIM = 0.06  # at the start: deviation of what features say; with less, pictures stay flat and far from art
 
 
 def init_weights(module: nn.Module) -> None:
@@ -217,14 +219,14 @@ class PaletteHead(nn.Module):
     def start(self, anchors: Tensor) -> None:
         """Let the slots begin as the colours around K anchors, (K, 3) in [-1, 1].
 
-        -NEARNESS * |colour - anchor|^2 is linear in the colour but for a term that all slots share. Without such a
+        -ANCHORING * |colour - anchor|^2 is linear in the colour but for a term that all slots share. Without such a
         start a slot takes cells of any colours and shows their grey mean, and small accents are learned late.
         """
         with torch.no_grad():
-            nn.init.normal_(self.logits.weight, 0.0, 0.02)
-            self.logits.weight[:, -3:, 0, 0] = 2 * NEARNESS * anchors
+            nn.init.normal_(self.logits.weight, 0.0, WHIM)
+            self.logits.weight[:, -3:, 0, 0] = 2 * ANCHORING * anchors
             assert self.logits.bias is not None
-            self.logits.bias.copy_(-NEARNESS * anchors.square().sum(dim=1))
+            self.logits.bias.copy_(-ANCHORING * anchors.square().sum(dim=1))
 
     def forward(self, features: Tensor, free: Tensor) -> Painted:
         """(N, C, n, n) and free colours (N, 3, n, n) -> the picture, and how far it is from them."""
