@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from small import ROOT, draw_split, train, with_train
+from small import PARAMS, ROOT, draw_split, train, with_train
 
 from models.cyclegan.workers import Workers
 from pipeline.errors import BadParams
@@ -23,7 +23,8 @@ from pipeline.modelling.training import Training
 
 pytestmark = pytest.mark.timeout(900)
 EPOCHS = 2
-BOTH = with_train(batch_size=2, generators=["cell"])  # of both processes together; two epochs of two steps
+SMOOTH = PARAMS.train.cell.model_copy(update={"palette": None})  # a rounding can make a cell choose another colour
+BOTH = with_train(batch_size=2, generators=["cell"], cell=SMOOTH)  # of both processes; two epochs of two steps
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "NO_COLOR": "1", "COLUMNS": "200"}
 
 
@@ -34,6 +35,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw_split(folder / "data" / "split")
     text = (ROOT / "tests" / "params.yaml").read_text(encoding="utf-8")
     text = text.replace("batch_size: 1\n  decay", "batch_size: 2\n  decay").replace("[resnet, cell]", "[cell]")
+    text = text.replace("    palette: 8\n    colours", "    palette: null\n    colours")
     (folder / "params.yaml").write_text(text)
     return folder
 
@@ -65,15 +67,12 @@ def curve(folder: Path, name: str) -> list[float]:
 
 
 def test_two_processes_take_the_steps_of_one(shared: Path, alone: Path) -> None:
-    """Replay, sampling and mirrors go by the place in the whole batch: only the order of sums differs.
-
-    Adam's first steps turn the sign of a rounding into a whole step, hence the tolerance of those that follow.
-    """
+    """Replay, sampling and mirrors go by the place in the whole batch: only the order of sums differs."""
     for name in ("generators", "disc_a", "disc_b", "adversarial_a2b", "cycle_a", "cycle_b", "identity_a"):
         ours, theirs = curve(shared / "plots/train/cell", name), curve(alone / "plots/cell", name)
         assert len(ours) == 4
         assert ours[0] == pytest.approx(theirs[0], rel=1e-6), name
-        assert ours == pytest.approx(theirs, rel=1e-2), name
+        assert ours == pytest.approx(theirs, rel=1e-3), name
 
 
 def test_two_processes_come_to_the_weights_of_one(shared: Path, alone: Path) -> None:
@@ -83,7 +82,7 @@ def test_two_processes_come_to_the_weights_of_one(shared: Path, alone: Path) -> 
         theirs = load_file(alone / f"cyclegan/cell/{net}.safetensors")
         assert ours.keys() == theirs.keys()
         one, other = (torch.cat([values[key].flatten() for key in sorted(theirs)]) for values in (ours, theirs))
-        assert float((one - other).norm() / other.norm()) < 0.05, net
+        assert float((one - other).norm() / other.norm()) < 0.01, net
 
 
 def test_only_the_first_process_writes(shared: Path) -> None:
