@@ -123,7 +123,7 @@ class Resize(Section):
     min_cells: Annotated[int, Field(ge=1, le=256)]  # native works with a shorter longest side are dropped
     max_aspect: Annotated[float, Field(ge=1, le=16)]  # longer side / shorter side
     larger: Literal["crop", "tile", "drop"]  # what happens to works with more native pixels than cells
-    crop: Literal["saliency", "centre"]  # which window of them is kept (larger: crop only)
+    crop: Literal["saliency", "centre", "top"]  # which window of them is kept (larger: crop only)
 
     @model_validator(mode="after")
     def _size_is_a_multiple(self) -> Resize:

@@ -3,7 +3,8 @@
 Smaller works are padded with their own background, centred; nothing is ever shrunk. What becomes of larger ones is
 `larger`. `crop` keeps a window, by the rule `crop`: `saliency` takes the one with the most content, one point for every
 cell that is not background and one for every cell that differs from its left or upper neighbour, of equal windows the
-one nearest the horizontal centre, then the topmost; `centre` takes the middle one. `tile` cuts windows from the top
+one nearest the horizontal centre, then the topmost; `centre` takes the middle one; `top` starts at the first row with
+content, where the head of a portrait or a standing figure is, and goes by content from left to right. `tile` cuts windows from the top
 left corner into `<id>-t<column>x<row>`; what is left at the right and bottom is a padded tile of its own. `drop` drops.
 """
 
@@ -91,7 +92,15 @@ def place(rgb: Pixels, background: str, params: Resize) -> tuple[int, int]:
         return 0, 0
     if params.crop == "centre":
         return max(width - params.cells, 0) // 2, max(height - params.cells, 0) // 2
+    if params.crop == "top":
+        top = min(_first_row(rgb, background), max(height - params.cells, 0))
+        return best_window(rgb[top : top + params.cells], background, params.cells)[0], top
     return best_window(rgb, background, params.cells)
+
+
+def _first_row(rgb: Pixels, background: str) -> int:
+    """The uppermost row that is not background alone; 0 if there is none."""
+    return int((rgb != pixels.parse_colour(background)).any(axis=(1, 2)).argmax())
 
 
 def _border_colour(rgb: Pixels) -> str:

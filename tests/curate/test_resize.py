@@ -147,6 +147,18 @@ def test_the_rules_of_cropping_differ_where_the_content_is_aside(tmp_path) -> No
     assert crops[0][0] > 30 > crops[1][0]
 
 
+@pytest.mark.parametrize(("first", "top"), [(0, 0), (7, 7), (34, 24)])
+def test_the_top_rule_starts_where_the_content_does(tmp_path, first, top) -> None:
+    """Below it there is more to see; at the bottom the window stays within the work."""
+    large = plain(40, 50)
+    large[first : first + 5, 30:36] = noise_art(3, 6, 5)[..., :3]
+    large[28:, :20] = noise_art(4, 20, 12)[..., :3]
+    _, rows = resized(tmp_path, {"a": large}, crop="top")
+    left, found, *size = rows["a"]["crop"]
+    assert (found, size) == (top, [16, 16])
+    assert first == 34 or left <= 30 <= 36 <= left + 16
+
+
 @pytest.mark.parametrize("cells", [1, 2, 12, 160])
 @pytest.mark.parametrize("share", [0.0, 0.004, 0.5])
 def test_the_best_window_is_that_of_a_plain_count(cells, share) -> None:
