@@ -382,7 +382,8 @@ def convert(
     pictures: Annotated[list[str], typer.Argument(help="Images, folders or glob patterns.")],
     out: Annotated[Path, typer.Option("--out", help="Output folder.")],
     method: Annotated[Way, typer.Option(help="How.")] = Way.cell,
-    cells: Annotated[str, typer.Option(help="N (longest side) or WxH.")] = "32",
+    weights: Annotated[str | None, typer.Option(help="Of --method cell: FILE or `shipped`.")] = None,
+    cells: Annotated[str | None, typer.Option(help="N (longest side) or WxH; default: as trained, or 32.")] = None,
     colors: Annotated[int | None, typer.Option(min=1, max=256, help="At most this many colours a picture.")] = None,
     palette: Annotated[str | None, typer.Option(help="Palette file or name, instead of --colors.")] = None,
     style: Annotated[list[Path] | None, typer.Option(help="Artwork of --method style; may be repeated.")] = None,
@@ -397,7 +398,7 @@ def convert(
 
     outcome = command.run(
         pictures, out, method=method.value, cells=cells, colours=colors, palette=palette, scale=scale, force=force,
-        trained=layout.CYCLEGAN, device=Settings.device, artworks=style or [], features=features,
+        trained=layout.CYCLEGAN, weights=weights, device=Settings.device, artworks=style or [], features=features,
         iterations=iterations, note=note,
     )  # fmt: skip
     result(outcome if as_json else outcome["counts"], as_json)

@@ -2,14 +2,15 @@
 
 paper -> here:  G -> a2b   F -> b2a   D_X -> disc_a   D_Y -> disc_b   lambda -> weights.cycle
 
-Departures from the paper: the identity loss (sec. 5.2, there for paintings only) is always on, since it keeps the
-palette; `cell` adds an L1 between low-frequency colours of input and output (as Wu et al. 2022 and Han et al. 2018 do)
-and the commitment of its free colours to the palette (van den Oord et al. 2017).
+Departures from the paper: the identity loss (sec. 5.2, there for paintings only) is on, since it keeps the palette, for
+`cell` in the early steps only; `cell` adds an L1 between low-frequency colours of input and output (as Wu et al. 2022
+and Han et al. 2018 do), one between their hues, and the commitment of its free colours to the palette (van den Oord et
+al. 2017).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,6 +53,7 @@ class System:
 
 
 Look = Callable[[Tensor], Tensor]
+Logits = Tensor | Sequence[Tensor]  # of one discriminator, or of each of several
 
 
 def bare(pictures: Tensor) -> Tensor:
@@ -68,9 +70,13 @@ class Loss:
     fake: Tensor
 
 
-def lsgan(logits: Tensor, real: bool) -> Tensor:
-    """Least-squares GAN loss (Mao et al. 2017; paper sec. 4): mean (D - target)^2."""
-    return (logits.float() - float(real)).square().mean()
+def lsgan(logits: Logits, real: bool) -> Tensor:
+    """Least-squares GAN loss (Mao et al. 2017; paper sec. 4): mean (D - target)^2, over several critics their mean."""
+    return torch.stack([(voice.float() - float(real)).square().mean() for voice in _voices(logits)]).mean()
+
+
+def _voices(logits: Logits) -> Sequence[Tensor]:
+    return [logits] if isinstance(logits, Tensor) else logits
 
 
 def loss_through_b(system: System, a: Tensor, b: Tensor, weights: Weights, look: Look = bare) -> Loss:
@@ -133,8 +139,9 @@ def _colour_differences(image: Tensor) -> Tensor:
 
 def discriminator_loss(disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     """Half the LSGAN loss of both sides: the halving slows the discriminator (paper sec. 4, appendix 7.1)."""
-    logits = disc(torch.cat([real, fake]))
-    return 0.5 * (lsgan(logits[: len(real)], real=True) + lsgan(logits[len(real) :], real=False))
+    voices = _voices(disc(torch.cat([real, fake])))
+    of_real, of_fake = [voice[: len(real)] for voice in voices], [voice[len(real) :] for voice in voices]
+    return 0.5 * (lsgan(of_real, real=True) + lsgan(of_fake, real=False))
 
 
 def parameters_of(*nets: nn.Module) -> list[nn.Parameter]:

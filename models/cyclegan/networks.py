@@ -111,7 +111,7 @@ def _leaky(convolution: nn.Module, normed: int | None) -> nn.Sequential:
 def patch_discriminator(channels: int, width: int, strides: Sequence[int]) -> nn.Sequential:
     """4x4 convolutions of the given strides, then a 4x4 head of stride 1: (N, C, H, W) -> (N, 1, H', W') logits.
 
-    One logit sees 13 x 13 pixels for strides (1, 2), 34 x 34 for (2, 2, 1). Spectral norm instead of the paper's
+    One logit sees 25 x 25 pixels for strides (1, 2, 2), 34 x 34 for (2, 2, 1). Spectral norm instead of the paper's
     instance norm, which would hide how flat a patch is: the very thing that tells pixel art from a photograph.
     """
     spectral = nn.utils.parametrizations.spectral_norm
@@ -122,6 +122,28 @@ def patch_discriminator(channels: int, width: int, strides: Sequence[int]) -> nn
         rows.append(_leaky(spectral(nn.Conv2d(before, after, 4, stride=stride, padding=1)), None))
         before = after
     return nn.Sequential(*rows, spectral(nn.Conv2d(before, 1, 4, padding=1)))
+
+
+def close_discriminator(channels: int, width: int) -> nn.Sequential:
+    """(N, C, H, W) -> (N, 1, H - 6, W - 6) logits, each of 7 x 7 pixels: 3x3 convolutions, no padding, spectral norm.
+
+    It sees strokes and clusters but no face, so that few artworks are enough for it, and none can be learned by heart.
+    """
+    spectral = nn.utils.parametrizations.spectral_norm
+    widths = [channels, width, 2 * width, 2 * width]
+    rows = [_leaky(spectral(nn.Conv2d(before, after, 3)), None) for before, after in itertools.pairwise(widths)]
+    return nn.Sequential(*rows, spectral(nn.Conv2d(widths[-1], 1, 1)))
+
+
+class Panel(nn.Module):
+    """Several discriminators, each with one voice however many logits it has: (N, C, H, W) -> the logits of each."""
+
+    def __init__(self, *critics: nn.Module) -> None:
+        super().__init__()
+        self.critics = nn.ModuleList(critics)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        return tuple(critic(x) for critic in self.critics)
 
 
 class Painted(NamedTuple):

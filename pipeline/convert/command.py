@@ -18,7 +18,10 @@ from pipeline.pooling import Grid
 raise_for_failures = pictures.raise_for_failures
 
 DEFAULT_COLOURS = 16
+DEFAULT_CELLS = 32
 SEED = 0
+SHIPPED = "shipped"  # the name of the generator that comes with the package; its card lies beside it
+SHIPPED_WEIGHTS = Path(__file__).parent / "shipped" / "portraits-48.safetensors"
 
 
 def run(
@@ -26,13 +29,14 @@ def run(
     out: Path,
     *,
     method: str,
-    cells: str,
+    cells: str | None,
     colours: int | None,
     palette: str | None,
     scale: int,
     force: bool,
     trained: Path,
     device: str,
+    weights: str | None = None,
     artworks: Sequence[Path] = (),
     features: str = "random",
     iterations: int = 100,
@@ -44,46 +48,58 @@ def run(
         paths: pictures, folders, glob patterns.
         out: output folder.
         method: cell, style, majority or nearest.
-        cells: see `pictures.parse_cells`.
+        cells: see `pictures.parse_cells`; None: as many as the generator was trained for, else DEFAULT_CELLS.
         colours: at most so many a picture.
         palette: name or file, instead.
         scale: of the enlarged copies.
         force: overwrite.
         trained: where the train stage leaves its generators, for method `cell`.
         device: auto, cpu or cuda, where networks run.
+        weights: of method `cell`: a file, or "shipped"; None: what is trained here, or else the shipped ones.
         artworks: whose style method `style` takes.
         features: of method `style`: random, imagenet or <path>.safetensors.
         iterations: of method `style`.
         note: told what a user should know of the result.
 
     Raises:
-        BadInput: options that exclude each other, no trained generator for `cell`, no usable artwork for `style`.
+        BadInput: options that exclude each other, unusable weights for `cell`, no usable artwork for `style`.
         Unreachable: `imagenet` features without a network and without the file.
     """
     if bool(artworks) != (method == "style"):
         raise BadInput("give --style ART with --method style, and with no other method")
     if colours is not None and palette is not None:
         raise BadInput(f"give either a number of colours or a palette, not {colours} and {palette}")
+    if weights is not None and method != "cell":
+        raise BadInput(f"give --weights with --method cell, not with {method}")
     if method == "style":
         from pipeline.convert import styling
 
         chosen = styling.method(artworks, features, colours or DEFAULT_COLOURS, palette, iterations, device, note)
+    elif method == "cell":
+        chosen, own_cells = _trained(_weights(weights, trained, note), colours, palette, device)
+        cells = cells or str(own_cells)
     else:
-        chosen = _method(method, colours, palette, trained, device)
-    grid = pictures.parse_cells(cells)
+        chosen = _trivial(method, colours, palette)
+    grid = pictures.parse_cells(cells or str(DEFAULT_CELLS))
     return pictures.convert(paths, out, method=chosen, cells=grid, scale=scale, force=force)
 
 
-def _method(name: str, colours: int | None, palette: str | None, trained: Path, device: str) -> Method:
-    if name == "cell":
-        return _trained(trained / "cell" / "a2b.safetensors", colours, palette, device)
+def _weights(wanted: str | None, trained: Path, note: Callable[[str], None]) -> Path:
+    own = trained / "cell" / "a2b.safetensors"
+    if wanted is None and own.exists():
+        note(f"drawn by {own}; --weights {SHIPPED} takes the generator that comes with facetopix")
+        return own
+    return SHIPPED_WEIGHTS if wanted in (None, SHIPPED) else Path(wanted)
+
+
+def _trivial(name: str, colours: int | None, palette: str | None) -> Method:
     if colours is None and palette is None and name == "majority":
         colours = DEFAULT_COLOURS
     return pictures.trivial_methods(colours=colours, palette=palette, seed=SEED)[name]
 
 
-def _trained(weights: Path, colours: int | None, palette: str | None, device: str) -> Method:
-    """The trained cell generator as a method: at most `colours` colours, or the nearest of a given palette."""
+def _trained(weights: Path, colours: int | None, palette: str | None, device: str) -> tuple[Method, int]:
+    """A cell generator as a method: at most `colours` colours, or the nearest of a given palette; and its own cells."""
     import torch
 
     from models.cyclegan.networks import CellGenerator
@@ -104,4 +120,4 @@ def _trained(weights: Path, colours: int | None, palette: str | None, device: st
         drawn = to_pixels(net(to_signed(face)[None].to(next(net.parameters()).device)))[0][: grid[0], : grid[1]]
         return palettes.quantise(drawn, given) if given is not None else np.ascontiguousarray(drawn)
 
-    return paint
+    return paint, shape.cells

@@ -4,8 +4,9 @@ Smaller works are padded with their own background, centred; nothing is ever shr
 `larger`. `crop` keeps a window, by the rule `crop`: `saliency` takes the one with the most content, one point for every
 cell that is not background and one for every cell that differs from its left or upper neighbour, of equal windows the
 one nearest the horizontal centre, then the topmost; `centre` takes the middle one; `top` starts at the first row with
-content, where the head of a portrait or a standing figure is, and goes by content from left to right. `tile` cuts windows from the top
-left corner into `<id>-t<column>x<row>`; what is left at the right and bottom is a padded tile of its own. `drop` drops.
+content, where the head of a portrait or a standing figure is, and goes by content from left to right. `tile` cuts
+windows from the top left corner into `<id>-t<column>x<row>`; what is left at the right and bottom is a padded tile of
+its own. `drop` drops.
 """
 
 from __future__ import annotations

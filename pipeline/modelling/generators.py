@@ -65,8 +65,8 @@ def _check(shape: Shape) -> None:
         raise BadParams(
             f"resize.size / resize.cells: expected a power of two {where}, got {shape.size} / {shape.cells}"
         )
-    if shape.cells < 8 or shape.cells % 2:
-        raise BadParams(f"resize.cells: expected an even number of at least 8 {where}, got {shape.cells}")
+    if shape.cells < 10 or shape.cells % 2:
+        raise BadParams(f"resize.cells: expected an even number of at least 10 {where}, got {shape.cells}")
 
 
 def _empty(shape: Shape) -> nn.Module:

@@ -23,7 +23,9 @@ from models.cyclegan.networks import (
     CellInverse,
     CellShape,
     PaletteHead,
+    Panel,
     SharedPaletteHead,
+    close_discriminator,
     patch_discriminator,
     quantise,
     report_discriminator,
@@ -118,7 +120,8 @@ def footprint(net: nn.Module, size: int) -> tuple[int, int]:
     [
         (report_discriminator(width=4), 94),
         (patch_discriminator(3, 4, strides=(2, 2, 1)), 34),
-        (patch_discriminator(3, 4, strides=(1, 2)), 13),
+        (patch_discriminator(3, 4, strides=(1, 2, 2)), 25),
+        (close_discriminator(3, 4), 7),
     ],
 )
 def test_one_logit_sees_as_many_pixels_as_the_docstring_says(net: nn.Module, pixels: int) -> None:
@@ -267,8 +270,9 @@ def test_the_generator_loss_is_eq_3_written_out(kind: str) -> None:
     with torch.no_grad():
         halves = [half(system, faces, art, WEIGHTS) for half in (loss_through_b, loss_through_a)]
         fake_b, fake_a = system.a2b(faces), system.b2a(art)
+        voices = system.disc_b(fake_b) if kind == "cell" else [system.disc_b(fake_b)]
         written_out = (
-            (system.disc_b(fake_b) - 1).square().mean()
+            sum((voice - 1).square().mean() for voice in voices) / len(voices)
             + (system.disc_a(fake_a) - 1).square().mean()
             + 10 * ((system.b2a(fake_b) - faces).abs().mean() + (system.a2b(fake_a) - art).abs().mean())
             + 5 * (system.b2a(system.to_b(faces)) - faces).abs().mean()
@@ -308,6 +312,18 @@ def test_the_discriminator_loss_is_half_of_both_sides() -> None:
     with torch.no_grad():
         both = (disc(real) - 1).square().mean() + disc(fake).square().mean()
         assert float(discriminator_loss(disc, real, fake)) == pytest.approx(float(both) / 2, rel=1e-5)
+
+
+def test_every_critic_of_a_panel_has_one_voice() -> None:
+    """However many logits it has."""
+    few, many = nn.Conv2d(3, 1, 4), nn.Conv2d(3, 1, 1)
+    real, fake = torch.rand(2, 3, 4, 4), torch.rand(2, 3, 4, 4)
+    with torch.no_grad():
+        alone = [float(discriminator_loss(critic, real, fake)) for critic in (few, many)]
+        assert float(discriminator_loss(Panel(few, many), real, fake)) == pytest.approx(sum(alone) / 2, rel=1e-5)
+        assert float(lsgan(Panel(few, many)(real), real=True)) == pytest.approx(
+            (float(lsgan(few(real), real=True)) + float(lsgan(many(real), real=True))) / 2, rel=1e-5
+        )
 
 
 def test_a_full_replay_returns_old_images_about_half_of_the_time() -> None:

@@ -1,0 +1,83 @@
+"""The faces that the shipped model learns from: drawn by rules, then photographed, so to speak, in many ways.
+
+    python experiments/pretrained_faces.py faces/ --count 600 [--drawings FOLDER]
+
+Faces of `pipeline.sample`, and drawings from a folder (PNG; what is transparent shows a ground), each at a random zoom,
+under soft shadows, blurred or not, in other colours: what real drawings and photographs differ in from flat vectors.
+The same arguments give the same files.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from pipeline import seeds
+from pipeline.io import Pixels, encode_png
+from pipeline.sample import face_list
+
+DRAWN, SIDE = 256, 192  # pixels a side, before and after
+ZOOM = 1.8  # at most
+
+
+def seen(face: Pixels, rng: np.random.Generator) -> Pixels:
+    """(DRAWN, DRAWN, 3) -> (SIDE, SIDE, 3)."""
+    side = round(DRAWN / rng.uniform(1.0, ZOOM))
+    left = round((DRAWN - side) * rng.uniform(0.35, 0.65))
+    top = round((DRAWN - side) * rng.uniform(0.2, 0.6))
+    cut = Image.fromarray(face[top : top + side, left : left + side]).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    blurred = cut.filter(ImageFilter.GaussianBlur(rng.uniform(0.0, 1.3)))
+    light = _clouds(rng, 1) * rng.uniform(0.0, 0.35) + 1.0
+    tint = _clouds(rng, 3) * rng.uniform(0.0, 0.08)
+    lit = np.asarray(blurred, dtype=np.float64) / 255 * light + tint
+    lit = _toned(lit, rng) + rng.normal(0.0, rng.uniform(0.0, 0.02), lit.shape)
+    return np.asarray((lit.clip(0, 1) * 255).round(), dtype=np.uint8)
+
+
+def _clouds(rng: np.random.Generator, channels: int) -> np.ndarray:
+    """(SIDE, SIDE, channels) smooth in [-1, 1]."""
+    few = rng.uniform(-1.0, 1.0, (4, 4, channels)).astype(np.float32)
+    layers = [Image.fromarray(few[..., k]).resize((SIDE, SIDE), Image.Resampling.BICUBIC) for k in range(channels)]
+    return np.stack([np.asarray(layer, dtype=np.float64) for layer in layers], axis=2)
+
+
+def _toned(rgb: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    grey = rgb.mean(axis=2, keepdims=True)
+    rgb = grey + (rgb - grey) * rng.uniform(0.5, 1.2)
+    return np.asarray((rgb - 0.5) * rng.uniform(0.8, 1.2) + 0.5 + rng.uniform(-0.08, 0.12))
+
+
+def on_ground(path: Path, rng: np.random.Generator) -> Pixels:
+    """A drawing on a ground that goes from one colour to another."""
+    drawing = Image.open(path).convert("RGBA").resize((DRAWN, DRAWN), Image.Resampling.LANCZOS)
+    ends = rng.integers(60, 256, (2, 1, 1, 3))
+    share = np.linspace(0, 1, DRAWN)[:, None, None]
+    ground = np.broadcast_to(ends[0] * (1 - share) + ends[1] * share, (DRAWN, DRAWN, 3)).astype(np.uint8)
+    whole = Image.fromarray(np.ascontiguousarray(ground)).convert("RGBA")
+    whole.alpha_composite(drawing)
+    return np.asarray(whole.convert("RGB"))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--count", type=int, default=600, help="how many faces drawn by rules")
+    parser.add_argument("--drawings", type=Path, help="folder of PNG files, read with all folders below it")
+    given = parser.parse_args()
+    given.out.mkdir(parents=True, exist_ok=True)
+    for index in range(given.count):
+        rng = seeds.generator(0, "pretrained", "face", index)
+        (given.out / f"rules-{index:04}.png").write_bytes(encode_png(seen(face_list.drawn(index, DRAWN), rng)))
+    for path in sorted(given.drawings.rglob("*.png")) if given.drawings else []:
+        rng = seeds.generator(0, "pretrained", "drawing", path.stem)
+        (given.out / f"drawn-{path.stem}.png").write_bytes(encode_png(seen(on_ground(path, rng), rng)))
+
+
+if __name__ == "__main__":
+    main()
