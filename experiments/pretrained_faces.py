@@ -4,14 +4,16 @@
 
 Faces of `pipeline.sample`, and drawings from a folder (PNG; what is transparent shows a ground), each at a random zoom,
 under soft shadows, blurred or not, in other colours: what real drawings and photographs differ in from flat vectors.
-The same arguments give the same files.
+Licences come along in manifest.csv, from that of the drawings. The same arguments give the same files.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFilter
@@ -68,15 +70,38 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
     parser.add_argument("--count", type=int, default=600, help="how many faces drawn by rules")
-    parser.add_argument("--drawings", type=Path, help="folder of PNG files, read with all folders below it")
+    parser.add_argument(
+        "--drawings", type=Path, help="folder of PNG files with a manifest.csv that has the columns path and licence"
+    )
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    for index in range(given.count):
-        rng = seeds.generator(0, "pretrained", "face", index)
-        (given.out / f"rules-{index:04}.png").write_bytes(encode_png(seen(face_list.drawn(index, DRAWN), rng)))
-    for path in sorted(given.drawings.rglob("*.png")) if given.drawings else []:
-        rng = seeds.generator(0, "pretrained", "drawing", path.stem)
-        (given.out / f"drawn-{path.stem}.png").write_bytes(encode_png(seen(on_ground(path, rng), rng)))
+    rows = [_by_rules(given.out, known) for known in face_list.rows(given.count)]
+    if given.drawings:
+        rows += [_of_drawing(given.out, path, said) for path, said in _drawings(given.drawings)]
+    with (given.out / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, ["path", "licence", "artist", "identity"], restval="")
+        table.writeheader()
+        table.writerows(rows)
+
+
+def _by_rules(out: Path, known: dict[str, Any]) -> dict[str, str]:
+    name, rng = f"rules-{known['index']:04}.png", seeds.generator(0, "pretrained", "face", known["index"])
+    (out / name).write_bytes(encode_png(seen(face_list.drawn(known["index"], DRAWN), rng)))
+    return {"path": name} | {key: known[key] for key in ("licence", "artist", "identity")}
+
+
+def _drawings(folder: Path) -> list[tuple[Path, dict[str, str]]]:
+    """The drawings that their manifest.csv gives a licence, by name."""
+    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        known = {folder / row["path"]: row for row in csv.DictReader(file) if row["licence"]}
+    return sorted((path, said) for path, said in known.items() if path.is_file())
+
+
+def _of_drawing(out: Path, path: Path, said: dict[str, str]) -> dict[str, str]:
+    rng = seeds.generator(0, "pretrained", "drawing", path.stem)
+    name = f"drawn-{path.stem}.png"
+    (out / name).write_bytes(encode_png(seen(on_ground(path, rng), rng)))
+    return {"path": name, "licence": said["licence"], "identity": said.get("identity") or path.stem}
 
 
 if __name__ == "__main__":
