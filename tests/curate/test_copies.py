@@ -12,6 +12,7 @@ from sprites import noise_art, scaled
 
 from pipeline import copies, similarity
 from pipeline.io import Pixels, encode_png
+from pipeline.looks import Looks, Some
 
 
 def picture(side: int = 30) -> Pixels:
@@ -76,7 +77,7 @@ def test_plain_blocks_say_nothing(tmp_path, range_: int, apart: bool) -> None:
 
 def test_sifting_leaves_out_no_pair_that_is_alike() -> None:
     """Sprites with and without alpha, each beside versions that are less and less like it."""
-    looks, rng = similarity.Looks(), np.random.default_rng(3)
+    looks, rng = Looks(), np.random.default_rng(3)
     for seed in range(60):
         rgba = noise_art(seed, 20, 20)
         rgba[rng.random((20, 20)) < 0.4 * (seed % 3)] = 0
@@ -85,10 +86,12 @@ def test_sifting_leaves_out_no_pair_that_is_alike() -> None:
             changed[..., :3] = np.clip(changed[..., :3] + rng.normal(0, noise, (20, 20, 3)), 0, 255)
             changed[changed[..., 3] == 0] = 0
             looks.append(similarity.look(changed))
-    pairs = np.stack(np.triu_indices(len(looks), 1), axis=1)
-    judged = similarity._judged(looks, pairs)
+    numbers = np.random.default_rng(4).permutation(60 * 4)
+    pairs = np.stack(np.triu_indices(len(numbers), 1), axis=1)
+    some = Some(looks, numbers)
+    judged = similarity._judged(some, pairs)
     alike = judged.where((judged.difference <= 24) | (judged.detail <= 24))
-    for means_of, most in ((looks.gists_of, 0.9), (looks.sketches_of, 0.25)):
-        sifted = similarity._sifted(looks, pairs, 24, 24, means_of)
+    for means_of, most in ((some.gists_of, 0.9), (some.sketches_of, 0.25)):
+        sifted = similarity._sifted(some, pairs, 24, 24, means_of)
         assert 100 < len(alike.pairs) <= len(sifted) < len(pairs) * most
         assert set(map(tuple, alike.pairs.tolist())) <= set(map(tuple, sifted.tolist()))
