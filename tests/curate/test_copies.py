@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +75,21 @@ def test_plain_blocks_say_nothing(tmp_path, range_: int, apart: bool) -> None:
     other = one.copy()
     other[:, 8:, :3] += 1
     assert (distance(tmp_path, one, other) is None) == apart
+
+
+def test_any_two_images_of_one_shape_meet_once() -> None:
+    """Among them are such as are exactly as far from one another as they may be."""
+    rng = np.random.default_rng(8)
+    odd = [1.05**power * step for power in range(-60, 60, 7) for step in (1, 1 / 1.05, 1.05)]
+    aspects = np.array([*(rng.integers(1, 60, 300) / rng.integers(1, 60, 300)), *odd], np.float32)
+    met: Counter[tuple[int, int]] = Counter()
+    for places, narrower in similarity._shapes(aspects):
+        for one, other in combinations(range(len(places)), 2):
+            met[int(places[one]), int(places[other])] += narrower[one] or narrower[other]
+    ratio = np.maximum(aspects[:, None], aspects) / np.minimum(aspects[:, None], aspects)
+    of_one_shape = zip(*np.nonzero(np.triu(ratio <= 1.0501, 1)), strict=True)
+    assert all(met[int(one), int(other)] == 1 for one, other in of_one_shape)
+    assert max(met.values()) == 1
 
 
 def test_sifting_leaves_out_no_pair_that_is_alike() -> None:
