@@ -54,8 +54,8 @@ class Clock:
 
 def chain(data: bytes, params: Params, call: Callable[..., Any]) -> Pixels | None:
     """The final picture of a work that is kept; the stages' own functions, decoded once, encoded once."""
-    rgba = call("decode", io.decode_rgba, data)
-    said, rgb = call("flatten", flatten.judge, rgba, "work", params.flatten)
+    whole = call("decode", io.decode_words, data)
+    said, rgb = call("flatten", flatten.judge, whole, "work", params.flatten)
     if rgb is None:
         return None
     background = said["background"]
@@ -71,7 +71,7 @@ def chain(data: bytes, params: Params, call: Callable[..., Any]) -> Pixels | Non
 
 def kind_of(data: bytes, params: Params) -> str:
     """Of a work that is kept."""
-    _, rgb = flatten.judge(io.decode_rgba(data), "work", params.flatten)
+    _, rgb = flatten.judge(io.decode_words(data), "work", params.flatten)
     with mock.patch.object(cell_combs, "luma_of", side_effect=LookupError):
         try:
             grid.judge(rgb, params.grid)

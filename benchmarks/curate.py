@@ -12,17 +12,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import logging
 import os
 import platform
-import re
-import resource
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,7 +29,6 @@ import works
 from chain import STEPS, Chain, chains, sets
 
 from pipeline import io
-from pipeline.curate import dedup, flatten, grid, resize, split
 from pipeline.executor import window_size
 from pipeline.params import Executor, Params, load
 
@@ -61,87 +57,34 @@ class Demand:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run of the stages, each in a process of its own."""
+class Cost:
+    """What a stage of a run cost, in a process of its own."""
 
-    name: str
+    run: str
     works: int
-    cpu: dict[str, float]  # seconds a stage, workers included
-    remembered: dict[str, int]
-    inputs: dict[str, int]
-    peak_mb: dict[str, float]
-    seconds: float
+    stage: str
+    cpu: float  # seconds, workers included
+    inputs: int
+    remembered: int
+    peak_mb: float
+    seconds: float  # wall
 
     @property
     def each(self) -> float:
-        """Microseconds of CPU a work, all stages."""
-        return 1e6 * sum(self.cpu.values()) / self.works
-
-    @property
-    def computed(self) -> float:
-        """Largest share of its inputs that a stage computed."""
-        return max(1 - self.remembered[stage] / max(1, self.inputs[stage]) for stage in STAGES)
-
-
-def work(stage: str, src: Path, out: Path, state: Path, params: Params) -> dict[str, Any]:
-    """The work of one process: a stage, what it cost and remembered."""
-    told: list[str] = []
-    handler = logging.Handler()
-    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
-    logging.getLogger("pipeline").addHandler(handler)
-    logging.getLogger("pipeline").setLevel(logging.INFO)
-    began = _spent()
-    _run(stage, src, out, state, params)
-    cpu = _spent() - began
-    found = next(
-        found for line in told if (found := re.fullmatch(r"\w+: (\d+) images, (\d+) of them remembered", line))
-    )
-    return {"cpu": cpu, "inputs": int(found[1]), "remembered": int(found[2]), "peak_mb": _peak_mb()}
-
-
-def _run(stage: str, src: Path, out: Path, state: Path, params: Params) -> None:
-    executor = params.executor
-    match stage:
-        case "dedup":
-            rules = params.dedup.model_copy(update={"overrides": os.devnull})
-            dedup.run([src], out / stage, rules, executor, state)
-        case "flatten":
-            flatten.run(out / "dedup", out / stage, params.flatten, executor, state)
-        case "grid":
-            grid.run(out / "flatten", out / stage, params.grid, executor, state)
-        case "resize":
-            resize.run(out / "grid", out / stage, params.resize, executor, state)
-        case "split":
-            faces = src.parent / "faces"
-            given = params.split, params.seed, out / "dedup"
-            split.run(out / "resize", faces, out / stage, *given, executor=executor, state=state)
-
-
-def _peak_mb() -> float:
-    """Of this program alone, where the system tells: getrusage also counts the process that started it."""
-    status = Path("/proc/self/status")
-    if status.is_file() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
-        return int(found[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def _spent() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+        """Microseconds of CPU a work."""
+        return 1e6 * self.cpu / self.works
 
 
 def command(stage: str, *folders: Path) -> list[str]:
-    return [sys.executable, __file__, "--work", stage, *map(str, folders)]
+    return [sys.executable, str(Path(__file__).with_name("curate_stage.py")), stage, *map(str, folders)]
 
 
-def measured(name: str, count: int, src: Path, out: Path, state: Path) -> Run:
+def measured(name: str, count: int, src: Path, out: Path, state: Path) -> Iterator[Cost]:
     """All stages, each in a process of its own, as DVC runs them."""
-    began, told = time.perf_counter(), {}
     for stage in STAGES:
+        began = time.perf_counter()
         done = subprocess.run(command(stage, src, out, state), stdout=subprocess.PIPE, check=True)
-        told[stage] = json.loads(done.stdout)
-    figures = {what: {stage: one[what] for stage, one in told.items()} for what in told["dedup"]}
-    return Run(name, count, **figures, seconds=time.perf_counter() - began)
+        yield Cost(name, count, stage, **json.loads(done.stdout), seconds=time.perf_counter() - began)
 
 
 def killed(src: Path, out: Path, state: Path, count: int) -> int:
@@ -165,68 +108,112 @@ def _entries(folder: Path) -> int:
         return 0
 
 
-def scale(items: int) -> Iterator[Run | Demand]:
-    """The runs and what they show."""
+def scale(items: int) -> Iterator[Cost | Demand]:
+    """The runs and what they show, each as soon as it is known."""
     few, new = max(1, items // SMALLER), max(1, items // NEW)
+    small: list[Cost] = []
+    resumed: list[Cost] = []
+    large: list[Cost] = []
+    second: list[Cost] = []
     with tempfile.TemporaryDirectory(prefix="facetopix-benchmark-") as name:
         folder = Path(name)
         works.faces(folder / "faces", FACES)
         src = works.folder(folder / "few", range(few))
-        small = measured("a tenth", few, src, folder / "small", folder / "state-small")
-        yield small
+        yield from _kept(small, measured("a tenth", few, src, folder / "small", folder / "state-small"))
         written = killed(src, folder / "resumed", folder / "state-killed", few)
-        resumed = measured("resumed", few, src, folder / "resumed", folder / "state-killed")
-        yield resumed
-        src = works.folder(folder / "most", range(items - new))
-        large = measured("all", items - new, src, folder / "large", folder / "state")
-        yield large
-        src = works.folder(folder / "every", range(items), src)
-        second = measured("1 % more", items, src, folder / "second", folder / "state")
-        yield second
+        yield from _kept(resumed, measured("resumed", few, src, folder / "resumed", folder / "state-killed"))
         same = io.folder_digest(folder / "small") == io.folder_digest(folder / "resumed")
+        yield from _resumed(written, resumed, same=same)
+        src = works.folder(folder / "most", range(items - new), src)
+        yield from _kept(large, measured("all", items - new, src, folder / "large", folder / "state"))
+        yield from _grown(small, large)
+        src = works.folder(folder / "every", range(items), src)
+        yield from _kept(second, measured("1 % more", items, src, folder / "second", folder / "state"))
+        yield from _again(large, second)
+
+
+def _kept(costs: list[Cost], run: Iterable[Cost]) -> Iterator[Cost]:
+    for cost in run:
+        costs.append(cost)
+        yield cost
+
+
+def _resumed(written: int, resumed: Sequence[Cost], *, same: bool) -> Iterator[Demand]:
+    remembered = next(cost.remembered for cost in resumed if cost.stage == "grid")
     windows = 2 * window_size(Executor(backend="loky", n_jobs=1))
-    yield Demand("CPU a work, all / a tenth", large.each / small.each, LINEAR)
-    for stage in STAGES:
-        yield Demand(f"peak memory of {stage}, all / a tenth", large.peak_mb[stage] / small.peak_mb[stage], FLAT)
-    yield Demand("killed: written and yet computed again", written - resumed.remembered["grid"], windows)
+    yield Demand("killed: written and yet computed again", written - remembered, windows)
     yield Demand("killed: outputs that differ from an undisturbed run's", float(not same), 0)
-    yield Demand("1 % more: share of works computed", second.computed, AGAIN)
-    yield Demand("1 % more: CPU, share of the first run's", sum(second.cpu.values()) / sum(large.cpu.values()))
-    for stage in STAGES:
-        yield Demand(f"1 % more: CPU of {stage}, share of the first run's", second.cpu[stage] / large.cpu[stage])
-    yield Demand("1 % more: wall time, share of the first run's", second.seconds / large.seconds)
 
 
-def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [list(heads), ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+def _grown(small: Sequence[Cost], large: Sequence[Cost]) -> Iterator[Demand]:
+    each = [sum(cost.each for cost in run) for run in (small, large)]
+    yield Demand("CPU a work, all / a tenth", each[1] / each[0], LINEAR)
+    for before, after in zip(small, large, strict=True):
+        yield Demand(f"peak memory of {after.stage}, all / a tenth", after.peak_mb / before.peak_mb, FLAT)
 
 
-def shown(found: Sequence[Chain], runs: Sequence[Run], demands: Sequence[Demand]) -> str:
-    first = [
-        (one.works, one.kind, one.images, *(f"{one.steps[step]:.0f}" for step in STEPS), f"{one.chain:.0f}",
-         f"{one.pillow:.0f}", f"{one.ratio:.2f}")
-        for one in found
-    ]  # fmt: skip
-    second = [
-        (run.name, run.works, *(f"{1e6 * run.cpu[stage] / run.works:.0f}" for stage in STAGES), f"{run.each:.0f}",
-         *(run.remembered[stage] for stage in STAGES), f"{run.seconds:.1f}",
-         *(f"{run.peak_mb[stage]:.0f}" for stage in STAGES))
-        for run in runs
-    ]  # fmt: skip
-    third = [
-        (one.what, f"{one.value:.4g}", "" if one.most is None else f"<= {one.most}", "" if one.met else "MISSED")
-        for one in demands
-    ]
-    timed = [f"{step}, us" for step in STEPS]
-    heads = [
-        ("works", "kind", "images", *timed, "chain, us", "Pillow, us", "ratio"),
-        ("run", "works", *(f"{stage}, us" for stage in STAGES), "all, us",
-         *(f"of {stage} remembered" for stage in STAGES), "wall, s",
-         *(f"peak of {stage}, MB" for stage in STAGES)),
-        ("figure", "measured", "demanded", ""),
-    ]  # fmt: skip
-    return "\n\n".join(table(head, rows) for head, rows in zip(heads, (first, second, third), strict=True))
+def _again(large: Sequence[Cost], second: Sequence[Cost]) -> Iterator[Demand]:
+    computed = max(1 - cost.remembered / max(1, cost.inputs) for cost in second)
+    yield Demand("1 % more: share of works computed", computed, AGAIN)
+    cpu, wall = ([sum(getattr(cost, what) for cost in run) for run in (large, second)] for what in ("cpu", "seconds"))
+    yield Demand("1 % more: CPU, share of the first run's", cpu[1] / cpu[0])
+    for before, after in zip(large, second, strict=True):
+        yield Demand(f"1 % more: CPU of {after.stage}, share of the first run's", after.cpu / before.cpu)
+    yield Demand("1 % more: wall time, share of the first run's", wall[1] / wall[0])
+
+
+def row(one: Chain | Cost | Demand) -> tuple[Sequence[str], Sequence[str]]:
+    """Heads and cells of a line of a table."""
+    if isinstance(one, Chain):
+        steps = [f"{one.steps[step]:.0f}" for step in STEPS]
+        heads = ["works", "kind", "images", *(f"{step}, us" for step in STEPS), "chain, us", "Pillow, us", "ratio"]
+        figures = [f"{one.chain:.0f}", f"{one.pillow:.0f}", f"{one.ratio:.2f}"]
+        return heads, [one.works, one.kind, str(one.images), *steps, *figures]
+    if isinstance(one, Cost):
+        heads = ["run", "works", "stage", "CPU a work, us", "remembered", "peak, MB", "wall, s"]
+        figures = [f"{one.each:.0f}", str(one.remembered), f"{one.peak_mb:.0f}", f"{one.seconds:.1f}"]
+        return heads, [one.run, str(one.works), one.stage, *figures]
+    most = "" if one.most is None else f"<= {one.most}"
+    return ["figure", "measured", "demanded", ""], [one.what, f"{one.value:.4g}", most, "" if one.met else "MISSED"]
+
+
+class Report:
+    """Figures, printed one by one and written after each, so that a run that is cut off has told what it knew."""
+
+    def __init__(self, setting: str, file: Path | None) -> None:
+        self.setting, self.file = setting, file
+        self.figures: list[Chain | Cost | Demand] = []
+        print(setting)  # noqa: T201
+
+    def tell(self, one: Chain | Cost | Demand) -> None:
+        heads, cells = row(one)
+        if not self.figures or type(one) is not type(self.figures[-1]):
+            print("\n" + _line(heads) + "\n" + _line(["---"] * len(heads)))  # noqa: T201
+        print(_line(cells), flush=True)  # noqa: T201
+        self.figures.append(one)
+        if self.file:
+            self.file.write_text(json.dumps(self.whole(), indent=2) + "\n", encoding="utf-8")
+
+    def whole(self) -> dict[str, Any]:
+        """As JSON."""
+        chains, costs = ([asdict(one) for one in self.figures if isinstance(one, kind)] for kind in (Chain, Cost))
+        demands = [{**asdict(one), "met": one.met} for one in self.figures if isinstance(one, Demand)]
+        return {"setting": self.setting, "chains": chains, "runs": costs, "demands": demands}
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def chain_costs(count: int, params: Params) -> Iterator[Chain | Demand]:
+    """Each set of works, and then what is demanded of it."""
+    found = []
+    for name, files in sets(count):
+        for one in chains(name, files, params):
+            found.append(one)
+            yield one
+    for one in found:
+        yield Demand(f"chain / Pillow, {one.works}, {one.kind}", one.ratio, {"exact": EXACT}.get(one.kind, OTHERWISE))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -235,31 +222,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--chains", type=int, default=200, help="works of each set that go through the chain of steps")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured")
     parser.add_argument("--json", type=Path, help="write all figures there")
-    parser.add_argument("--work", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     params = load(ROOT / "params.yaml")
-    if given.work:
-        executor = Executor(backend="loky", n_jobs=1)
-        stage, *folders = given.work
-        done = work(stage, *map(Path, folders), params.model_copy(update={"executor": executor}))
-        print(json.dumps(done))  # noqa: T201
-        return 0
-    works_of = sets(given.chains) if "chain" in given.parts else ()
-    found = [one for name, files in works_of for one in chains(name, files, params)]
-    demands = [
-        Demand(f"chain / Pillow, {c.works}, {c.kind}", c.ratio, {"exact": EXACT}.get(c.kind, OTHERWISE)) for c in found
-    ]
-    results = list(scale(given.items)) if "scale" in given.parts else []
-    runs = [one for one in results if isinstance(one, Run)]
-    demands += [one for one in results if isinstance(one, Demand)]
     machine = f"{os.cpu_count()} CPUs ({platform.machine()}), {platform.system()}, Python {platform.python_version()}"
-    setting = f"{machine}, one of them used, {datetime.now(UTC):%Y-%m-%d}"
-    print(f"{setting}\n\n{shown(found, runs, demands)}")  # noqa: T201
-    if given.json:
-        figures = [{**asdict(one), "met": one.met} for one in demands]
-        report = {"setting": setting, "chains": [asdict(c) for c in found], "runs": [asdict(r) for r in runs]}
-        given.json.write_text(json.dumps({**report, "demands": figures}, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(one.met for one in demands) else 1
+    report = Report(f"{machine}, one of them used, {datetime.now(UTC):%Y-%m-%d}", given.json)
+    for part in given.parts:
+        for one in chain_costs(given.chains, params) if part == "chain" else scale(given.items):
+            report.tell(one)
+    return 0 if all(one.met for one in report.figures if isinstance(one, Demand)) else 1
 
 
 if __name__ == "__main__":

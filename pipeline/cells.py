@@ -97,7 +97,7 @@ def reduce(rgb: Pixels, cell: Cell) -> Pixels:
     if cell.size == 1:
         return np.array(rgb, order="C")
     if cell.exact:
-        return np.ascontiguousarray(rgb[_starts(cell.rows)][:, _starts(cell.columns)])
+        return rgb.take(_starts(cell.rows), axis=0).take(_starts(cell.columns), axis=1)
     return cell_colours.merge_near(cell_colours.majority(rgb, cell.columns, cell.rows))
 
 

@@ -17,7 +17,7 @@ from pipeline.cache import Cache, Known
 from pipeline.hamming import Index, Mask
 from pipeline.similarity import Likeness
 
-Digests = NDArray[np.bytes_]  # (N,) of one width
+Digests = NDArray[np.uint64]  # (N,)
 
 LAID = ("<i4", "i1", "<f4", "<f4", "<f8")  # pairs, ground, difference, detail, distance
 
@@ -65,7 +65,7 @@ class Keeper:
         value = self.memory.get([key]).get(key)
         if value is None:
             return Compared.of(Likeness.none()), None
-        before, held = _unpacked(value, pictures.dtype)
+        before, held = _unpacked(value)
         place = _places(before, pictures)
         fresh = np.ones(len(pictures), bool)
         fresh[place[place >= 0]] = False
@@ -88,13 +88,13 @@ class Keeper:
         return self.known.key(b"", {"pairs": "all"})
 
 
-def _unpacked(value: bytes, kind: np.dtype[Any]) -> tuple[Digests, Compared]:
+def _unpacked(value: bytes) -> tuple[Digests, Compared]:
     _, (digests, *laid) = cache.unpack(value)
     pairs, ground, difference, detail, distance = (
         np.frombuffer(column, kind) for column, kind in zip(laid, LAID, strict=True)
     )
     likeness = Likeness(pairs.reshape(-1, 2).astype(np.int64), ground, difference, detail)
-    return np.frombuffer(digests, kind), Compared(likeness, distance, np.zeros(len(distance), bool))
+    return np.frombuffer(digests, "<u8"), Compared(likeness, distance, np.zeros(len(distance), bool))
 
 
 def _places(before: Digests, now: Digests) -> Index:

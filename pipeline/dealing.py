@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import seeds
 
-Labels = NDArray[np.int64]  # (N,) of the works of a domain, by id: the first work of each one's group
+Labels = NDArray[np.integer[Any]]  # (N,) of the works of a domain, by id: the first work of each one's group
 Placed = NDArray[np.int8]  # (N,) index into SPLITS
 
 SPLITS = ("train", "val", "test")

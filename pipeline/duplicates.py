@@ -20,6 +20,7 @@ from pipeline.cache import Cache
 from pipeline.compared import Compared
 from pipeline.executor import parallel_map
 from pipeline.hamming import Index, Mask
+from pipeline.looks import GROUNDS, Looks
 from pipeline.params import Dedup, Executor
 from pipeline.works import Work, Works
 
@@ -47,7 +48,7 @@ class Decisions:
 
 
 def decide(
-    works: Works, looks: similarity.Looks, ruled: overrides.Verdicts, images: Path,
+    works: Works, looks: Looks, ruled: overrides.Verdicts, images: Path,
     params: Dedup, executor: Executor, memory: Cache | None = None,
 ) -> Decisions:  # fmt: skip
     """Deduplicate `works`, whose looks have their numbers and whose pictures are images/<id>.png.
@@ -126,7 +127,7 @@ def _moved(one: Work, other: Work) -> bool:
 
 
 def _near(
-    works: Works, numbers: Index, looks: similarity.Looks, ruled: overrides.Verdicts, images: Path,
+    works: Works, numbers: Index, looks: Looks, ruled: overrides.Verdicts, images: Path,
     params: Dedup, executor: Executor, memory: Cache,
 ) -> list[Verdict]:  # fmt: skip
     """Of works in order of preference."""
@@ -147,20 +148,20 @@ def _near(
 
 
 def _compared(
-    works: Works, numbers: Index, looks: similarity.Looks, images: Path, params: Dedup, executor: Executor,
+    works: Works, numbers: Index, looks: Looks, images: Path, params: Dedup, executor: Executor,
     memory: Cache,
 ) -> Compared:  # fmt: skip
     """Pairs that the pictures themselves must tell, as indices of `numbers`, sorted; remembered for the next run."""
     pictures = works.pictures(numbers)
     keeper = compared.Keeper(memory, cache.Known.of(__name__, params))
     known, fresh = keeper.recalled(pictures)
-    screened = known.joined(Compared.of(_screened(looks.take(numbers), params, fresh)))
+    screened = known.joined(Compared.of(_screened(looks, numbers, params, fresh)))
 
     def version(one: int) -> copies.Version:
         return copies.Version(images / f"{works.id(int(numbers[one]))}.png", works.lossless(int(numbers[one])))
 
     unknown = screened.unknown
-    levels = np.array(similarity.GROUNDS)[screened.likeness.ground[unknown]].tolist()
+    levels = np.array(GROUNDS)[screened.likeness.ground[unknown]].tolist()
     pairs = screened.likeness.pairs[unknown].tolist()
     asked = [
         copies.Pair(version(one), version(other), level) for (one, other), level in zip(pairs, levels, strict=True)
@@ -182,10 +183,11 @@ class _Measured:
     distance: float | None
 
 
-def _screened(looks: similarity.Looks, params: Dedup, fresh: Mask | None) -> similarity.Likeness:
+def _screened(looks: Looks, numbers: Index, params: Dedup, fresh: Mask | None) -> similarity.Likeness:
     """Pairs that look alike; with one of the `fresh`, where there are some known before."""
     bounds = params.max_distance, max(params.max_difference, MAX_SCREENED), MAX_DETAIL
-    return similarity.Likeness.joined([similarity.Likeness.none(), *similarity.likenesses(looks, *bounds, fresh)])
+    found = similarity.likenesses(looks, numbers, *bounds, fresh)
+    return similarity.Likeness.joined([similarity.Likeness.none(), *found])
 
 
 def _drop(measured: Iterable[_Measured]) -> list[_Measured]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from pipeline import cache, pixels, similarity
 from pipeline.decoding import Frame, Undecodable, decode
 from pipeline.io import Pixels, encode_art_png
+from pipeline.looks import THUMBNAIL, Look
 
 MIN_SIDE = 4  # canonical pictures with a shorter side are too simple to be compared by sight, ...
 MIN_AREA, MIN_COLOURS = 16, 3  # ... with fewer pixels and fewer colours to be told from one another when enlarged
@@ -36,7 +37,7 @@ class Seen:
     area: int
     colour_bits: int
     blank: bool
-    look: similarity.Look
+    look: Look
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,8 @@ def _packed(frame: Frame) -> Iterator[Any]:
 
 def _unpacked(head: dict[str, Any], png: bytes, thumbnail: bytes) -> Picture:
     index, look = head.pop("index"), head.pop("look")
-    side = similarity.THUMBNAIL
+    side = THUMBNAIL
     small = np.frombuffer(thumbnail, np.uint8).reshape(side, side, 4)
-    head["look"] = similarity.Look(hashes=tuple(look.pop("hashes")), thumbnail=small, **look)
+    head["look"] = Look(hashes=tuple(look.pop("hashes")), thumbnail=small, **look)
     head |= {name: tuple(head[name]) for name in ("canvas", "place")}
     return Picture(index, png, Seen(**head))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 Hashes = NDArray[np.uint64]  # (N,)
 Pairs = NDArray[np.int64]  # (P, 2) indices, the smaller first
 Index = NDArray[np.int64]
+Places = NDArray[np.int32]
 Mask = NDArray[np.bool_]  # (N,)
 
 BITS = 64
@@ -58,16 +59,23 @@ def _fresh_within(hashes: Hashes, max_distance: int, fresh: Mask) -> Iterator[Pa
 
 
 def _all_within(hashes: Hashes, max_distance: int) -> Iterator[Pairs]:
-    values, owner, counts = np.unique(hashes, return_inverse=True, return_counts=True)
-    members = np.argsort(owner, kind="stable")
-    starts = np.cumsum(counts) - counts
+    members = np.argsort(hashes, kind="stable").astype(np.int32)
+    values = hashes[members]
+    starts, counts = _runs(values)
+    values = values[starts]
     if len(values) < len(hashes):
         yield from _equal(members, starts, counts)
     for pairs in _distinct_pairs(values, max_distance):
         yield from _expanded(pairs, members, starts, counts)
 
 
-def _equal(members: Index, starts: Index, counts: Index) -> Iterator[Pairs]:
+def _runs(ordered: Hashes) -> tuple[Places, Places]:
+    """Of sorted hashes: where each value begins, and how often it is there."""
+    edges = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1], True][: len(ordered) + 1]).astype(np.int32)
+    return edges[:-1], np.diff(edges)
+
+
+def _equal(members: Places, starts: Places, counts: Places) -> Iterator[Pairs]:
     for start, count in zip(starts[counts > 1], counts[counts > 1], strict=True):
         for rows, columns in _triangle(int(count)):
             yield _ordered(members[start + rows], members[start + columns])
@@ -81,10 +89,10 @@ def _triangle(count: int) -> Iterator[tuple[Index, Index]]:
         yield rows + low, columns
 
 
-def _expanded(pairs: Pairs, members: Index, starts: Index, counts: Index) -> Iterator[Pairs]:
+def _expanded(pairs: Pairs, members: Places, starts: Places, counts: Places) -> Iterator[Pairs]:
     """Pairs of values -> pairs of all hashes that have these values."""
     one, other = pairs.T
-    each = counts[one] * counts[other]
+    each = counts[one] * counts[other].astype(np.int64)
     if (each == 1).all():
         yield _ordered(members[starts[one]], members[starts[other]])
         return
@@ -97,7 +105,7 @@ def _expanded(pairs: Pairs, members: Index, starts: Index, counts: Index) -> Ite
         yield _ordered(members[starts[one[pair]] + row], members[starts[other[pair]] + column])
 
 
-def _ordered(one: Index, other: Index) -> Pairs:
+def _ordered(one: Index | Places, other: Index | Places) -> Pairs:
     return np.stack([np.minimum(one, other), np.maximum(one, other)], axis=1).astype(np.int64)
 
 
@@ -114,7 +122,8 @@ def _all_pairs(values: Hashes, max_distance: int) -> Iterator[Pairs]:
     for low in range(0, len(values) - 1, height):
         rest = values[low:]
         near = np.bitwise_count(rest[:height, None] ^ rest[None, :]) <= max_distance
-        one, other = np.nonzero(np.triu(near, 1))
+        near[:, :height] = np.triu(near[:, :height], 1)
+        one, other = np.nonzero(near)
         if len(one):
             yield np.stack([one, other], axis=1) + low
 
@@ -157,8 +166,8 @@ class Bands:
         probes = self.choices[:: max(1, len(self.choices) // PROBES)]
         compared = 0
         for choice in probes:
-            _, counts = np.unique(self.values & self._mask(choice), return_counts=True)
-            compared += int((counts * (counts - 1) // 2).sum())
+            _, counts = _runs(np.sort(self.values & self._mask(choice)))
+            compared += int((counts.astype(np.int64) * (counts - 1) // 2).sum())
         return len(self.choices) * (SORTING * len(self.values) + compared / len(probes))
 
     def _mask(self, choice: tuple[int, ...]) -> np.uint64:
@@ -166,17 +175,16 @@ class Bands:
 
     def pairs(self) -> Iterator[Pairs]:
         for choice in self.choices:
-            key = self.values & self._mask(choice)
-            order = np.argsort(key)
+            mask = self._mask(choice)
+            order = np.argsort(self.values & mask).astype(np.int32)
             ordered = self.values[order]
-            for one, other in self._near(key[order], ordered):
+            for one, other in self._near(ordered & mask, ordered):
                 new = self._is_first(ordered[one] ^ ordered[other], choice)
                 yield _ordered(order[one[new]], order[other[new]])
 
     def _near(self, key: Hashes, ordered: Hashes) -> Iterator[tuple[Index, Index]]:
         """Places of near hashes that have one key; both arrays are sorted by it."""
-        edges = np.flatnonzero(np.r_[True, key[1:] != key[:-1], True])
-        starts, lengths = edges[:-1], np.diff(edges)
+        starts, lengths = _runs(key)
         for start, length in zip(starts[lengths > LONG], lengths[lengths > LONG], strict=True):
             for pairs in _all_pairs(ordered[start : start + length], self.max_distance):
                 yield pairs[:, 0] + start, pairs[:, 1] + start
@@ -210,6 +218,6 @@ class Bands:
         return first
 
 
-def _countdown(lengths: Index) -> Index:
+def _countdown(lengths: Places) -> Index:
     """[3, 2] -> [3, 2, 1, 2, 1]."""
-    return np.repeat(np.cumsum(lengths), lengths) - np.arange(lengths.sum())
+    return np.repeat(np.cumsum(lengths, dtype=np.int64), lengths) - np.arange(lengths.sum())

@@ -72,10 +72,10 @@ def test_the_benchmark_of_curation_runs_kills_resumes_and_reports(tmp_path: Path
     assert done.stderr == ""
     report = json.loads((tmp_path / "report.json").read_text())
     assert {"drawn", "drawn x4", "drawn x2.5", "drawn x4 JPEG"} <= {one["works"] for one in report["chains"]}
-    assert [(run["name"], run["works"]) for run in report["runs"]] == [
+    assert [(cost["run"], cost["works"]) for cost in report["runs"] if cost["stage"] == "flatten"] == [
         ("a tenth", 200), ("resumed", 200), ("all", 1980), ("1 % more", 2000)
     ]  # fmt: skip
-    assert report["runs"][3]["remembered"]["flatten"] == 1980
+    assert [cost["remembered"] for cost in report["runs"] if cost["stage"] == "flatten"][3] == 1980
     figures = {demand["what"]: demand for demand in report["demands"]}
     assert figures["1 % more: share of works computed"]["met"]
     assert figures["killed: written and yet computed again"]["met"]
@@ -85,8 +85,22 @@ def test_the_benchmark_of_curation_runs_kills_resumes_and_reports(tmp_path: Path
 
 
 def test_a_figure_of_curation_that_misses_its_bound_is_said_to(curate: ModuleType) -> None:
-    shown = curate.shown([], [], [curate.Demand("a", 1.6, 1.5), curate.Demand("b", 1.4, 1.5), curate.Demand("c", 9.0)])
-    assert [line.endswith("MISSED |") for line in shown.splitlines()[-3:]] == [True, False, False]
+    told = [curate.Demand("a", 1.6, 1.5), curate.Demand("b", 1.4, 1.5), curate.Demand("c", 9.0)]
+    assert [curate.row(one)[1][-1] for one in told] == ["MISSED", "", ""]
+
+
+def test_each_figure_of_curation_is_printed_and_written_as_soon_as_it_is_known(
+    curate: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = curate.Report("here", tmp_path / "report.json")
+    costs = {"cpu": 2.0, "inputs": 10, "remembered": 3, "peak_mb": 99.5, "seconds": 2.5}
+    for number, one in enumerate([curate.Cost("all", 10, "grid", **costs), curate.Demand("a", 1.6, 1.5)]):
+        report.tell(one)
+        assert (
+            capsys.readouterr().out.splitlines()[-1].startswith(("| all | 10 | grid | 200000 |", "| a | 1.6 |")[number])
+        )
+        written = json.loads((tmp_path / "report.json").read_text())
+        assert [len(written[kind]) for kind in ("chains", "runs", "demands")] == [0, 1, number]
 
 
 def run_dedup(tmp_path: Path, *options: str) -> tuple[subprocess.CompletedProcess[str], list[dict[str, Any]]]:

@@ -21,11 +21,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline import cache, duplicates, manifest, overrides, pair_sheet, similarity, works
+from pipeline import cache, duplicates, manifest, overrides, pair_sheet
 from pipeline.duplicates import Decisions, Verdict
 from pipeline.errors import BadInput
 from pipeline.examined import Examined, Frames, Picture, examine, examined
 from pipeline.io import output_dir, write_atomic
+from pipeline.looks import Looks
 from pipeline.manifest import Row
 from pipeline.params import Dedup, Executor
 from pipeline.per_image import write_new
@@ -64,7 +65,7 @@ class Gallery:
 
     def __init__(self, expected: int, longest: int, folder: Path) -> None:
         self.works = Works(expected, longest, folder)
-        self.looks = similarity.Looks(expected, folder)
+        self.looks = Looks(expected, folder)
         self._told = Lines(folder)
 
     def tell(self, told: Told) -> None:
@@ -173,10 +174,11 @@ def _name(id: str, told: Told, frame: int) -> str:
 
 def _work(id: str, picture: Picture, lossless: bool) -> Work:
     seen = picture.seen
-    shape = {"factor": seen.factor, "area": seen.area, "colour_bits": seen.colour_bits}
+    shape: dict[str, Any] = {"factor": seen.factor, "area": seen.area, "colour_bits": seen.colour_bits}
+    shape |= {"canvas": seen.canvas, "place": seen.place, "lossless": lossless}
     key, kin = bytes.fromhex(seen.key), None if seen.kin is None else bytes.fromhex(seen.kin)
-    pixels = hashlib.blake2b(b"%d%b" % (lossless, picture.png), digest_size=works.DIGEST).digest()
-    return Work(id, key, kin, canvas=seen.canvas, place=seen.place, lossless=lossless, picture=pixels, **shape)
+    digest = hashlib.blake2b(b"%d%b" % (lossless, picture.png), digest_size=8).digest()
+    return Work(id, key, kin, picture=int.from_bytes(digest, "little"), **shape)
 
 
 def _groups(sources: Iterable[Source], gallery: Gallery, decided: Decisions) -> Iterator[tuple[str, list[Row]]]:

@@ -24,6 +24,7 @@ from pipeline import blocklist, face_detector, groups, manifest, notes, similari
 from pipeline.errors import BadInput
 from pipeline.executor import parallel_map
 from pipeline.io import Pixels, output_dir, sha256, write_png
+from pipeline.looks import Look
 from pipeline.manifest import Row
 from pipeline.params import Executor, Faces, Sample
 from pipeline.pictures import files_below
@@ -41,7 +42,7 @@ class Face:
     row: Row
     reason: str | None
     digest: str = ""  # of the RGB bytes
-    look: similarity.Look | None = None
+    look: Look | None = None
 
 
 def run(
@@ -204,7 +205,7 @@ def _pairs(faces: list[Face], max_distance: int) -> tuple[dict[int, list[tuple[i
     return near, alike
 
 
-def _difference(one: similarity.Look, other: similarity.Look) -> float:
+def _difference(one: Look, other: Look) -> float:
     gap = one.thumbnails[0].astype(np.int16) - other.thumbnails[0].astype(np.int16)
     return float(np.abs(gap).mean())
 

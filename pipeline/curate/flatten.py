@@ -19,7 +19,7 @@ import numpy as np
 from pipeline import manifest, per_image, pixels, seeds
 from pipeline.compiled import compiled
 from pipeline.errors import BadInput
-from pipeline.io import VISIBLE, Pixels, Words, decode_rgba, encode_art_png, words
+from pipeline.io import VISIBLE, Pixels, Words, decode_words, encode_art_png
 from pipeline.manifest import Row
 from pipeline.params import Executor, Flatten
 from pipeline.per_image import Outcome
@@ -53,16 +53,16 @@ def run(src: Path, dst: Path, params: Flatten, executor: Executor, state: Path |
 def step(data: bytes, facts: Facts, params: Flatten) -> list[Outcome]:
     """One work, by its file's bytes and its id."""
     try:
-        rgba = decode_rgba(data)
+        whole = decode_words(data)
     except BadInput:
         return [Outcome(manifest.verdict("failed", "unreadable"))]
-    said, rgb = judge(rgba, facts["id"], params)
+    said, rgb = judge(whole, facts["id"], params)
     return [Outcome(said, None if rgb is None else encode_art_png(rgb))]
 
 
-def judge(rgba: Pixels, work: str, params: Flatten) -> tuple[manifest.Verdict, Pixels | None]:
-    """What is said of a work, and its opaque picture if it is kept."""
-    whole, least = words(rgba), np.uint32(params.alpha_threshold * VISIBLE)
+def judge(whole: Words, work: str, params: Flatten) -> tuple[manifest.Verdict, Pixels | None]:
+    """What is said of a work, (H, W), and its opaque picture if it is kept. Of what is not solid only alpha counts."""
+    least = np.uint32(params.alpha_threshold * VISIBLE)
     solid, visible, full = _survey(whole.ravel(), least)
     if full == whole.size:
         nothing: dict[str, Any] = {"transparent_share": 0.0, "partial_share": 0.0}

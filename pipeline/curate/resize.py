@@ -181,19 +181,25 @@ def _give_points(lines: Pixels, red: int, green: int, blue: int, points: Pixels)
 def _most_points(points: Pixels, height: int, width: int) -> tuple[int, int]:
     """(left, top) of the best window of that size."""
     tops, lefts = points.shape[0] - height + 1, points.shape[1] - width + 1
-    tall = np.zeros(points.shape[1], np.uint32)  # sums of so many rows
-    for y in range(height - 1):
+    tall = np.zeros(points.shape[1], np.uint32)  # sums of so many rows ...
+    upto = np.zeros(points.shape[1] + 1, np.uint32)  # ... and of those before a column
+    before, after = upto[:lefts], upto[width:]
+    for y in range(height):
         tall += points[y]
-    most, best = -1, (0, 0, 0)  # distance from the horizontal centre, top, left
+    most, best = np.uint32(0), (lefts, 0, 0)  # distance from the horizontal centre, top, left
     for top in range(tops):
-        tall += points[top + height - 1]
-        score = int(tall[:width].sum())
+        if top:
+            gone, more = points[top - 1], points[top + height - 1]
+            for x in range(len(tall)):
+                tall[x] = np.uint32(tall[x] + more[x] - gone[x])
+        total = score = np.uint32(0)
+        for x in range(len(tall)):
+            total = np.uint32(total + tall[x])
+            upto[x + 1] = total
         for left in range(lefts):
-            if left:
-                score += int(tall[left + width - 1]) - int(tall[left - 1])
-            if score >= most:
-                place = abs(2 * left - (lefts - 1)), top, left
-                if score > most or place < best:
-                    most, best = score, place
-        tall -= points[top]
+            score = max(score, np.uint32(after[left] - before[left]))
+        for left in range(lefts if score >= most else 0):
+            place = abs(2 * left - (lefts - 1)), top, left
+            if after[left] - before[left] == score and (score > most or place < best):
+                most, best = score, place
     return best[2], best[1]

@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline import cache, groups, manifest, relatives
 from pipeline.dealing import SPLITS, Labels, Placed, assign
@@ -50,37 +49,27 @@ Deal = Callable[[Labels, Mapping[str, float], int, str], Placed]
 class Domain:
     """One side of the translation: where its pictures are, what each of its works shares, who made it.
 
-    Works are numbered by id, those left out that a filter drops; 60 bytes a work. What works share and their names are
+    Works are numbered by id, those left out that a filter drops; 12 bytes a work. What works share and their names are
     hashed to 64 bits: of a million works the chance that two are taken for relatives for nothing is 1 in a million.
 
     Attributes:
+        links: numbers of works and what they share.
         names: of each work.
-        holders, shared: numbers of works and what they share, by work.
         makers: of each work, index into `artists`; -1 = unknown.
     """
 
     name: str
     src: Path
+    links: groups.Links
     names: array[int] = field(default_factory=lambda: array("Q"))
-    holders: array[int] = field(default_factory=lambda: array("I"))
-    shared: array[int] = field(default_factory=lambda: array("Q"))
     makers: array[int] = field(default_factory=lambda: array("i"))
     artists: dict[Artist, int] = field(default_factory=dict)
 
     def enter(self, row: Row, addresses: list[Address], artist: Artist | None) -> None:
         for address in addresses:
-            self.holders.append(len(self.names))
-            self.shared.append(_hashed(address))
+            self.links.append(len(self.names), _hashed(address))
         self.names.append(_hashed(row["id"]))
         self.makers.append(-1 if artist is None else self.artists.setdefault(artist, len(self.artists)))
-
-    def links(self) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
-        """Holders and what they share, of what more than one holds."""
-        shared = np.array(self.shared, np.uint64)
-        order = np.argsort(shared, kind="stable").astype(np.int32)
-        equal = shared[order[1:]] == shared[order[:-1]]
-        several = np.sort(order[np.r_[False, equal] | np.r_[equal, False]]) if len(order) else order
-        return np.array(self.holders, np.uint32)[several].astype(np.int64), shared[several]
 
 
 @dataclass(frozen=True)
@@ -140,7 +129,7 @@ def run(
     reader = Reader(params, same_artists(dedup) if dedup is not None else {})
     sides = list(zip(DOMAINS, (pixel, faces), strict=True))
     with output_dir(dst) as out, cache.opened(state, "split") as memory:
-        domains = [_read(name, src, reader, executor, memory) for name, src in sides]
+        domains = [_read(Domain(name, src, groups.Links(out)), reader, executor, memory) for name, src in sides]
         logger.info("split: %d images, %d of them remembered", sum(len(d.names) for d in domains), memory.served)
         _require_disjoint(domains[0], domains[1], reader)
         placed = [_dealt(domain, params, seed, deal or assign) for domain in domains]
@@ -157,8 +146,8 @@ def _id(row: Row) -> str:
     return str(row["id"])
 
 
-def _read(name: str, src: Path, reader: Reader, executor: Executor, memory: cache.Cache) -> Domain:
-    domain, known = Domain(name, src), cache.Known.of(relatives.__name__)
+def _read(domain: Domain, reader: Reader, executor: Executor, memory: cache.Cache) -> Domain:
+    name, src, known = domain.name, domain.src, cache.Known.of(relatives.__name__)
     items = (reader.item(name, src, row) for row in reader.rows(name, src))
     for row, value in recall_map(relatives.step, items, known, memory, executor):
         domain.enter(row, reader.addresses(name, src, row, value), _artist(row, reader.aliases))
@@ -230,7 +219,7 @@ def _addresses(domain: str, row: Row, artist: Artist | None, same: str, kin: str
 
 def _dealt(domain: Domain, params: Split, seed: int, deal: Deal) -> Placed:
     shares = {"train": 1 - params.val - params.test, "val": params.val, "test": params.test}
-    return deal(groups.labelled(len(domain.names), *domain.links()), shares, seed, domain.name)
+    return deal(groups.labelled(len(domain.names), *domain.links.shared()), shares, seed, domain.name)
 
 
 def _rows(domain: Domain, placed: Placed, out: Path, params: Split) -> Iterator[Row]:
@@ -273,27 +262,27 @@ def _lying(domain: Domain, folder: Path) -> Placed:
 
 def check_leaks(domain: Domain, placed: Placed, reader: Reader) -> None:
     """Raises BadInput when works that share something stand in two splits."""
-    holders, shared = domain.links()
-    order = np.argsort(shared, kind="stable")
-    _, first, owner = np.unique(shared[order], return_index=True, return_inverse=True)
-    others = order[first[owner]]  # of each link, by order, the first with what it shares
-    leaks = np.flatnonzero(placed[holders[order]] != placed[holders[others]])
-    if len(leaks):
-        leak = leaks[np.argmin(order[leaks])]
-        work, other = int(holders[order[leak]]), int(holders[others[leak]])
-        (id, what), (first_id, _) = (
-            _told(domain, number, int(shared[order[leak]]), reader) for number in (work, other)
-        )
+    holders, shared = domain.links.shared()
+    starts, several = groups.runs(shared)
+    firsts = np.repeat(holders[starts], several)  # of each link, the first work with what it shares
+    leaks = placed[holders] != placed[firsts]
+    if leaks.any():
+        work = int(holders[leaks].min())
+        mine = leaks & (holders == work)
+        others = dict(zip(shared[mine].tolist(), firsts[mine].tolist(), strict=True))
+        id, addresses = _told(domain, work, reader)
+        address = next(address for address in addresses if _hashed(address) in others)
+        other = others[_hashed(address)]
         places = SPLITS[placed[work]], SPLITS[placed[other]]
-        raise BadInput(f"leak: {id} ({places[0]}) and {first_id} ({places[1]}) share {what}")
+        first = _told(domain, other, reader)[0]
+        raise BadInput(f"leak: {id} ({places[0]}) and {first} ({places[1]}) share {' '.join(address)}")
 
 
-def _told(domain: Domain, number: int, shared: int, reader: Reader) -> tuple[str, str]:
-    """A work's id, and in words what it shares."""
+def _told(domain: Domain, number: int, reader: Reader) -> tuple[str, list[Address]]:
+    """A work's id, and what it shares."""
     row = next(islice(reader.rows(domain.name, domain.src), number, None))
     item = reader.item(domain.name, domain.src, row)
-    addresses = reader.addresses(domain.name, domain.src, row, relatives.step(item.data, item.facts))
-    return row["id"], next(" ".join(address) for address in addresses if _hashed(address) == shared)
+    return row["id"], reader.addresses(domain.name, domain.src, row, relatives.step(item.data, item.facts))
 
 
 def _summary(domains: list[Domain], placed: list[Placed]) -> dict[str, Any]:
@@ -301,7 +290,7 @@ def _summary(domains: list[Domain], placed: list[Placed]) -> dict[str, Any]:
     works: dict[str, dict[str, int]] = {}
     artists: dict[str, dict[str, int]] = {}
     for domain, found in zip(domains, placed, strict=True):
-        makers = np.array(domain.makers, np.int64)
+        makers = np.asarray(domain.makers)
         inside = {name: makers[found == split] for split, name in enumerate(SPLITS)}
         works[domain.name] = {name: len(there) for name, there in inside.items()}
         artists[domain.name] = {name: len(np.unique(there[there >= 0])) for name, there in inside.items()}

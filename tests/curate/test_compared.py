@@ -82,7 +82,7 @@ def test_what_is_decided_does_not_depend_on_what_was_compared_before(tmp_path: P
 
 
 def pictures(*names: bytes) -> np.ndarray:
-    return np.array(names, "S16")
+    return np.array([int.from_bytes(name, "little") for name in names], np.uint64)
 
 
 def keeper(memory: cache.Cache, code: bytes = b"k" * 32) -> compared.Keeper:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,7 @@ from sprites import noise_art, scaled
 
 from pipeline import copies, similarity
 from pipeline.io import Pixels, encode_png
+from pipeline.looks import Looks, Some
 
 
 def picture(side: int = 30) -> Pixels:
@@ -74,9 +77,24 @@ def test_plain_blocks_say_nothing(tmp_path, range_: int, apart: bool) -> None:
     assert (distance(tmp_path, one, other) is None) == apart
 
 
+def test_any_two_images_of_one_shape_meet_once() -> None:
+    """Among them are such as are exactly as far from one another as they may be."""
+    rng = np.random.default_rng(8)
+    odd = [1.05**power * step for power in range(-60, 60, 7) for step in (1, 1 / 1.05, 1.05)]
+    aspects = np.array([*(rng.integers(1, 60, 300) / rng.integers(1, 60, 300)), *odd], np.float32)
+    met: Counter[tuple[int, int]] = Counter()
+    for places, narrower in similarity._shapes(aspects):
+        for one, other in combinations(range(len(places)), 2):
+            met[int(places[one]), int(places[other])] += narrower[one] or narrower[other]
+    ratio = np.maximum(aspects[:, None], aspects) / np.minimum(aspects[:, None], aspects)
+    of_one_shape = zip(*np.nonzero(np.triu(ratio <= 1.0501, 1)), strict=True)
+    assert all(met[int(one), int(other)] == 1 for one, other in of_one_shape)
+    assert max(met.values()) == 1
+
+
 def test_sifting_leaves_out_no_pair_that_is_alike() -> None:
     """Sprites with and without alpha, each beside versions that are less and less like it."""
-    looks, rng = similarity.Looks(), np.random.default_rng(3)
+    looks, rng = Looks(), np.random.default_rng(3)
     for seed in range(60):
         rgba = noise_art(seed, 20, 20)
         rgba[rng.random((20, 20)) < 0.4 * (seed % 3)] = 0
@@ -85,10 +103,12 @@ def test_sifting_leaves_out_no_pair_that_is_alike() -> None:
             changed[..., :3] = np.clip(changed[..., :3] + rng.normal(0, noise, (20, 20, 3)), 0, 255)
             changed[changed[..., 3] == 0] = 0
             looks.append(similarity.look(changed))
-    pairs = np.stack(np.triu_indices(len(looks), 1), axis=1)
-    judged = similarity._judged(looks, pairs)
+    numbers = np.random.default_rng(4).permutation(60 * 4)
+    pairs = np.stack(np.triu_indices(len(numbers), 1), axis=1)
+    some = Some(looks, numbers)
+    judged = similarity._judged(some, pairs)
     alike = judged.where((judged.difference <= 24) | (judged.detail <= 24))
-    for means_of, most in ((looks.gists_of, 0.9), (looks.sketches_of, 0.25)):
-        sifted = similarity._sifted(looks, pairs, 24, 24, means_of)
+    for means_of, most in ((some.gists_of, 0.9), (some.sketches_of, 0.25)):
+        sifted = similarity._sifted(some, pairs, 24, 24, means_of)
         assert 100 < len(alike.pairs) <= len(sifted) < len(pairs) * most
         assert set(map(tuple, alike.pairs.tolist())) <= set(map(tuple, sifted.tolist()))

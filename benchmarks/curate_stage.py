@@ -1,0 +1,70 @@
+"""A stage of curation in a process of its own that imports nothing else, and what it cost; see curate.py."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import os
+import re
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+from pipeline.params import Executor, Params, load
+
+ROOT = Path(__file__).parents[1]
+
+
+def work(stage: str, src: Path, out: Path, state: Path, params: Params) -> dict[str, Any]:
+    """The work of one process: a stage, what it cost and remembered."""
+    told: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    logging.getLogger("pipeline").addHandler(handler)
+    logging.getLogger("pipeline").setLevel(logging.INFO)
+    began = _spent()
+    _run(stage, src, out, state, params)
+    cpu = _spent() - began
+    found = next(
+        found for line in told if (found := re.fullmatch(r"\w+: (\d+) images, (\d+) of them remembered", line))
+    )
+    return {"cpu": cpu, "inputs": int(found[1]), "remembered": int(found[2]), "peak_mb": _peak_mb()}
+
+
+def _run(stage: str, src: Path, out: Path, state: Path, params: Params) -> None:
+    run, executor = importlib.import_module(f"pipeline.curate.{stage}").run, params.executor
+    match stage:
+        case "dedup":
+            rules = params.dedup.model_copy(update={"overrides": os.devnull})
+            run([src], out / stage, rules, executor, state)
+        case "flatten":
+            run(out / "dedup", out / stage, params.flatten, executor, state)
+        case "grid":
+            run(out / "flatten", out / stage, params.grid, executor, state)
+        case "resize":
+            run(out / "grid", out / stage, params.resize, executor, state)
+        case "split":
+            faces = src.parent / "faces"
+            given = params.split, params.seed, out / "dedup"
+            run(out / "resize", faces, out / stage, *given, executor=executor, state=state)
+
+
+def _peak_mb() -> float:
+    """Of this program alone, where the system tells: getrusage also counts the process that started it."""
+    status = Path("/proc/self/status")
+    if status.is_file() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        return int(found[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _spent() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    stage, *folders = sys.argv[1:]
+    params = load(ROOT / "params.yaml").model_copy(update={"executor": Executor(backend="loky", n_jobs=1)})
+    print(json.dumps(work(stage, *map(Path, folders), params)))  # noqa: T201
