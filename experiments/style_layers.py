@@ -129,7 +129,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     faces = style_faces.faces(asked.faces)
-    art = style_faces.portrait(PORTRAIT, CELLS)
+    art, _ = style_faces.portrait(PORTRAIT, CELLS)
     sys.stdout.write("| style layers | style loss, end / start | GA4 | cell residual | comb dB | n99 | s CPU |\n")
     sys.stdout.write("|---|---|---|---|---|---|---|\n")
     outcomes, columns = [], []
