@@ -1,6 +1,6 @@
 """The palette canvas on real anime faces, with real VGG-19 features, in the style of real portraits.
 
-    python benchmarks/style_faces.py [--faces 64] [--cells 64] [--iterations 60] [--json FILE] [--sheet FILE.png]
+    python benchmarks/style_faces.py [--faces 64] [--cells 64] [--iterations 50] [--json FILE] [--sheet FILE.png]
 
 Needs the folder of real data (`FACETOPIX_SHARED`, by default `../shared` beside the checkout). No network is trained,
 so every face is held out. Faces are shared out among four portraits (Cabbit, OGA-BY), each at its native cells. The
@@ -33,6 +33,7 @@ from pipeline import params, seeds
 from pipeline.colour import to_oklab
 from pipeline.convert import baselines
 from pipeline.evaluate import distribution, metrics
+from pipeline.evaluate.metrics import Array
 from pipeline.io import Pixels, write_png
 from pipeline.modelling import weights
 from pipeline.modelling.ground import figure
@@ -58,8 +59,8 @@ DISTANCES = ((3, True, "3x3, centred"), (5, True, "5x5, centred"), (3, False, "3
 WITH_GROUND = ", to the whole square"
 MODERN = {
     "features": str(FEATURES), "content_layer": "conv2_2", "style_layers": ["conv1_1", "conv2_1", "conv3_1"],
-    "statistics": "wasserstein", "style_weight": 3.0, "tv_weight": 10.0, "lr": 0.06, "palette": COLOURS,
-    "ground": "left_out", "toning": 0.6, "colour_weight": 100.0, "neighbour_weight": 15.0,
+    "statistics": "wasserstein", "style_weight": 3.0, "tv_weight": 40.0, "lr": 0.06, "palette": COLOURS,
+    "ground": "left_out", "toning": 0.5, "colour_weight": 100.0, "neighbour_weight": 15.0,
     "choice": "soft", "temperature": Temperature(start=3.0, end=0.05), "threads": 1,
 }  # fmt: skip
 
@@ -129,39 +130,40 @@ def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[Made]:
 def distances(made: Made) -> dict[str, float]:
     """Sliced Wasserstein distance to the portrait: the canvas's over the rival's."""
     found = {}
-    for drawn, where in ((made.figure, ""), (np.ones_like(made.figure), WITH_GROUND)):
-        for size, centred, name in DISTANCES:
-            to_art = [_distance(pictures, made.art, drawn, size, centred) for pictures in (made.styled, made.rivals)]
-            found[name + where] = to_art[0] / to_art[1]
+    for size, centred, name in DISTANCES:
+        onto = distribution.directions(3 * size**2, DIRECTIONS, seeds.generator(0, "directions", size))
+        styled, rivals = (_projected(pictures, size, centred, onto) for pictures in (made.styled, made.rivals))
+        for drawn, where in ((made.figure, ""), (np.ones_like(made.figure), WITH_GROUND)):
+            art = distribution.projections(_patches_inside(made.art, drawn, size, centred), onto)
+            found[name + where] = distribution.sliced_wasserstein(styled, art) / distribution.sliced_wasserstein(
+                rivals, art
+            )
     return found
 
 
-def _distance(pictures: Sequence[Pixels], art: Pixels, drawn: NDArray[np.bool_], size: int, centred: bool) -> float:
-    made = distribution.patches(pictures, size, PATCHES, seeds.generator(0, "made"), centred=centred)
-    wanted = _patches_inside(art, drawn, size, centred)
-    onto = distribution.directions(made.shape[1], DIRECTIONS, seeds.generator(0, "directions", size))
-    return distribution.sliced_wasserstein(*(distribution.projections(one, onto) for one in (made, wanted)))
+def _projected(pictures: Sequence[Pixels], size: int, centred: bool, onto: Array) -> Array:
+    drawn = distribution.patches(pictures, size, PATCHES, seeds.generator(0, "made"), centred=centred)
+    return distribution.projections(drawn, onto)
 
 
-def _patches_inside(art: Pixels, drawn: NDArray[np.bool_], size: int, centred: bool) -> NDArray[np.float64]:
+def _patches_inside(art: Pixels, drawn: NDArray[np.bool_], size: int, centred: bool) -> Array:
     """As `distribution.patches`, of one picture, only where all of a patch is drawn."""
-    windows = np.lib.stride_tricks.sliding_window_view(
-        to_oklab(art), (size, size), axis=(0, 1)
-    )  # (y, x, 3, size, size)
-    inside = windows[np.lib.stride_tricks.sliding_window_view(drawn, (size, size)).all(axis=(2, 3))]
+    windows = np.lib.stride_tricks.sliding_window_view(to_oklab(art), (size, size), axis=(0, 1))
+    inside = windows[np.lib.stride_tricks.sliding_window_view(drawn, (size, size)).all(axis=(2, 3))]  # (n, 3, ...)
     taken = inside[seeds.generator(0, "art").integers(0, len(inside), PATCHES)]
     if centred:
         taken = taken - taken.mean(axis=(2, 3), keepdims=True)
     return np.asarray(taken.reshape(PATCHES, -1))
 
 
-def figures(all_made: Sequence[Made], chosen: Sequence[Pixels], cells: int) -> list[dict[str, Any]]:
+def figures(
+    all_made: Sequence[Made], ratios: Sequence[dict[str, float]], chosen: Sequence[Pixels], cells: int
+) -> list[dict[str, Any]]:
     """Each figure with its bound."""
     cell = SIDE // cells
     large = [baselines.enlarge(one, cell) for made in all_made for one in made.styled]
     own = [index for made in all_made for index in made.faces]
     colours = [metrics.colours(one) for made in all_made for one in made.styled]
-    ratios = [distances(made) for made in all_made]
     least = min(metrics.grid_alignment(one, cell) for one in large)
     found = distribution.retrieval(large, chosen, own)
     means = {name: float(np.mean([one[name] for one in ratios])) for name in ratios[0]}
@@ -197,25 +199,27 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=int, default=64)
     parser.add_argument("--cells", type=int, default=64)
-    parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--iterations", type=int, default=50)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     style = params.load(ROOT / "params.yaml").style.model_copy(update={**MODERN, "iterations": asked.iterations})
     chosen = faces(asked.faces)
-    all_made = []
+    all_made, ratios = [], []
     for made in make(chosen, style, asked.cells):
         all_made.append(made)
-        ratios = ", ".join(f"{name} {value:.3f}" for name, value in distances(made).items())
-        sys.stdout.write(f"{made.portrait}: {len(made.faces)} faces, {made.seconds:.1f} s CPU a face; {ratios}\n")
+        ratios.append(distances(made))
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in ratios[-1].items())
+        sys.stdout.write(f"{made.portrait}: {len(made.faces)} faces, {made.seconds:.1f} s CPU a face; {shown}\n")
         sys.stdout.flush()
-    told = figures(all_made, chosen, asked.cells)
+    told = figures(all_made, ratios, chosen, asked.cells)
     for one in told:
         verdict = {True: "met", False: "MISSED", None: "-"}[one["met"]]
         sys.stdout.write(f"| {one['what']} | {one['value']:.3f} | {one['bound']} | {verdict} |\n")
     if asked.json:
-        portraits = [{"portrait": m.portrait, "seconds": m.seconds, **distances(m)} for m in all_made]
+        seen = zip(all_made, ratios, strict=True)
+        portraits = [{"portrait": made.portrait, "seconds": made.seconds, **of} for made, of in seen]
         asked.json.write_text(json.dumps({"figures": told, "portraits": portraits}, indent=1))
     if asked.sheet:
         write_png(asked.sheet, sheet(all_made, chosen, asked.cells))

@@ -63,7 +63,9 @@ def test_toning_keeps_the_order_of_lightness_and_the_hue():
     greys = np.repeat(np.linspace(40, 200, 16).astype(np.uint8)[:, None, None], 3, axis=2).repeat(4, axis=1)
     lightness = to_oklab(toned(greys, COLOURS, 0.6))[:, 0, 0]
     assert (np.diff(lightness) > 0).all()
-    before, after = (np.arctan2(lab[..., 2], lab[..., 1]) for lab in map(to_oklab, (face(), toned(face(), COLOURS, 0.3))))
+    before, after = (
+        np.arctan2(lab[..., 2], lab[..., 1]) for lab in map(to_oklab, (face(), toned(face(), COLOURS, 0.3)))
+    )
     vivid = np.hypot(*np.moveaxis(to_oklab(face())[..., 1:], -1, 0)) > 0.05
     assert np.abs(np.angle(np.exp(1j * (after - before))))[vivid].max() < 0.1
 
@@ -85,7 +87,7 @@ def test_native_colours_are_those_of_the_figure():
 
 
 def wishes_of(pair: pairs.Pair, **weights: float):
-    from tests.modelling.test_stylize import STYLE  # noqa: PLC0415
+    from tests.modelling.test_stylize import STYLE
 
     params = STYLE.model_copy(update=weights)
     return choosing.wishes([pair], [pair.content], [COLOURS], 2, params, "cpu")
@@ -110,4 +112,6 @@ def test_neighbours_are_the_figures_with_the_flatness_of_the_whole():
     across, down = found[0], found[1]
     assert torch.allclose(down, torch.eye(2) / 2)  # each column is one colour
     assert across[0, 1] == across[1, 0]
-    assert float(across.trace()) == pytest.approx(40 / 56)  # five of seven pairs in a row: the ground's colour is SKIN's
+    assert float(across.trace()) == pytest.approx(
+        40 / 56
+    )  # five of seven pairs in a row: the ground's colour is SKIN's
