@@ -1,10 +1,13 @@
 """The palette canvas on real anime faces, with real VGG-19 features, in the style of real portraits.
 
-    python benchmarks/style_faces.py [--faces 64] [--cells 64] [--iterations 60] [--json FILE] [--sheet FILE.png]
+    python benchmarks/style_faces.py [--faces 64] [--cells 64] [--iterations 50] [--json FILE] [--sheet FILE.png]
 
 Needs the folder of real data (`FACETOPIX_SHARED`, by default `../shared` beside the checkout). No network is trained,
 so every face is held out. Faces are shared out among four portraits (Cabbit, OGA-BY), each at its native cells. The
-rival is majority per cell over the very palette that the canvas is given. Exit code 1 when a figure misses its bound.
+rival is majority per cell over the very palette that the canvas is given. Distances are to the patches of what the
+artist drew: those without a transparent cell. The files hold nothing else, but for comparison the same distances are
+shown to the whole square, in which 37 to 49 % is flat ground of our own; they have no bound. Exit code 1 when a figure
+misses its bound.
 """
 
 from __future__ import annotations
@@ -19,19 +22,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline import params, seeds
+from pipeline.colour import to_oklab
 from pipeline.convert import baselines
 from pipeline.evaluate import distribution, metrics
+from pipeline.evaluate.metrics import Array
 from pipeline.io import Pixels, write_png
 from pipeline.modelling import weights
+from pipeline.modelling.ground import figure
 from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.palette import read_palette
-from pipeline.modelling.transfer import Transfer, stylize
+from pipeline.modelling.transfer import Transfer, natives, stylize
 from pipeline.params import Style, Temperature
 
 ROOT = Path(__file__).parent.parent
@@ -48,9 +56,11 @@ COLOURS = 16
 BATCH = 8
 PATCHES, DIRECTIONS = 20000, 128
 DISTANCES = ((3, True, "3x3, centred"), (5, True, "5x5, centred"), (3, False, "3x3, raw"))
+WITH_GROUND = ", to the whole square"
 MODERN = {
     "features": str(FEATURES), "content_layer": "conv2_2", "style_layers": ["conv1_1", "conv2_1", "conv3_1"],
-    "statistics": "wasserstein", "style_weight": 10.0, "tv_weight": 10.0, "lr": 0.06, "palette": COLOURS,
+    "statistics": "wasserstein", "style_weight": 3.0, "tv_weight": 40.0, "lr": 0.06, "palette": COLOURS,
+    "ground": "left_out", "toning": 0.5, "colour_weight": 100.0, "neighbour_weight": 15.0,
     "choice": "soft", "temperature": Temperature(start=3.0, end=0.05), "threads": 1,
 }  # fmt: skip
 
@@ -61,6 +71,7 @@ class Made:
 
     portrait: str
     art: Pixels  # (cells, cells, 3)
+    figure: NDArray[np.bool_]  # (cells, cells): where it is not transparent
     faces: list[int]
     styled: list[Pixels]  # (cells, cells, 3)
     rivals: list[Pixels]
@@ -80,8 +91,8 @@ def faces(count: int) -> list[Pixels]:
     return found
 
 
-def portrait(name: str, cells: int) -> Pixels:
-    """The head of a bust, one pixel per cell, (cells, cells, 3)."""
+def portrait(name: str, cells: int) -> tuple[Pixels, NDArray[np.bool_]]:
+    """The head of a bust, one pixel per cell, (cells, cells, 3), and where it is not transparent."""
     with tarfile.open(SHARED / "data" / "pixel_faces.tar") as tar:
         data = tar.extractfile(f"pixel_faces/cabbit/{name}.png").read()  # type: ignore[union-attr]
     image = Image.open(BytesIO(data)).convert("RGBA")
@@ -91,7 +102,8 @@ def portrait(name: str, cells: int) -> Pixels:
     canvas = np.zeros((cells, cells, 4), np.uint8)
     at = (cells - rgba.shape[1]) // 2
     canvas[cells - rgba.shape[0] :, at : at + rgba.shape[1]] = rgba
-    return np.where(canvas[..., 3:] >= 128, canvas[..., :3], np.array(GROUND, np.uint8)).astype(np.uint8)
+    opaque = canvas[..., 3] >= 128
+    return np.where(opaque[..., None], canvas[..., :3], np.array(GROUND, np.uint8)).astype(np.uint8), opaque
 
 
 def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[Made]:
@@ -100,7 +112,7 @@ def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[Made]:
     transfer = Transfer("cell", weights.features(style, 0), style, cell, 0, "cpu")
     for number, name in enumerate(PORTRAITS):
         mine = list(range(number, len(chosen), len(PORTRAITS)))
-        art = portrait(name, cells)
+        art, opaque = portrait(name, cells)
         work = Work(name, baselines.enlarge(art, cell))
         began = time.process_time()
         styled: list[Pixels] = []
@@ -110,48 +122,66 @@ def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[Made]:
             styled += [metrics.read_native(one, cells) for one in pixels]
             assert all(metrics.grid_alignment(one, cell) == 1 for one in pixels)
         spent = (time.process_time() - began) / len(mine)
-        palette = read_palette(art.reshape(-1, 3), COLOURS)
+        palette = read_palette(natives(Pair(name, art, (Work(name, art, figure=figure(art)),)), 1), COLOURS)
         rivals = [baselines.majority(chosen[index], (cells, cells), palette=palette) for index in mine]
-        yield Made(name, art, mine, styled, rivals, spent)
+        yield Made(name, art, opaque, mine, styled, rivals, spent)
 
 
 def distances(made: Made) -> dict[str, float]:
     """Sliced Wasserstein distance to the portrait: the canvas's over the rival's."""
     found = {}
     for size, centred, name in DISTANCES:
-        to_art = [_distance(pictures, made.art, size, centred) for pictures in (made.styled, made.rivals)]
-        found[name] = to_art[0] / to_art[1]
+        onto = distribution.directions(3 * size**2, DIRECTIONS, seeds.generator(0, "directions", size))
+        styled, rivals = (_projected(pictures, size, centred, onto) for pictures in (made.styled, made.rivals))
+        for drawn, where in ((made.figure, ""), (np.ones_like(made.figure), WITH_GROUND)):
+            art = distribution.projections(_patches_inside(made.art, drawn, size, centred), onto)
+            found[name + where] = distribution.sliced_wasserstein(styled, art) / distribution.sliced_wasserstein(
+                rivals, art
+            )
     return found
 
 
-def _distance(pictures: Sequence[Pixels], art: Pixels, size: int, centred: bool) -> float:
-    sets = [
-        distribution.patches(natives, size, PATCHES, seeds.generator(0, which), centred=centred)
-        for natives, which in ((pictures, "made"), ([art], "art"))
-    ]
-    onto = distribution.directions(sets[0].shape[1], DIRECTIONS, seeds.generator(0, "directions", size))
-    return distribution.sliced_wasserstein(*(distribution.projections(drawn, onto) for drawn in sets))
+def _projected(pictures: Sequence[Pixels], size: int, centred: bool, onto: Array) -> Array:
+    drawn = distribution.patches(pictures, size, PATCHES, seeds.generator(0, "made"), centred=centred)
+    return distribution.projections(drawn, onto)
 
 
-def figures(all_made: Sequence[Made], chosen: Sequence[Pixels], cells: int) -> list[dict[str, object]]:
+def _patches_inside(art: Pixels, drawn: NDArray[np.bool_], size: int, centred: bool) -> Array:
+    """As `distribution.patches`, of one picture, only where all of a patch is drawn."""
+    windows = np.lib.stride_tricks.sliding_window_view(to_oklab(art), (size, size), axis=(0, 1))
+    inside = windows[np.lib.stride_tricks.sliding_window_view(drawn, (size, size)).all(axis=(2, 3))]  # (n, 3, ...)
+    taken = inside[seeds.generator(0, "art").integers(0, len(inside), PATCHES)]
+    if centred:
+        taken = taken - taken.mean(axis=(2, 3), keepdims=True)
+    return np.asarray(taken.reshape(PATCHES, -1))
+
+
+def figures(
+    all_made: Sequence[Made], ratios: Sequence[dict[str, float]], chosen: Sequence[Pixels], cells: int
+) -> list[dict[str, Any]]:
     """Each figure with its bound."""
     cell = SIDE // cells
     large = [baselines.enlarge(one, cell) for made in all_made for one in made.styled]
     own = [index for made in all_made for index in made.faces]
     colours = [metrics.colours(one) for made in all_made for one in made.styled]
-    ratios = [distances(made) for made in all_made]
     least = min(metrics.grid_alignment(one, cell) for one in large)
     found = distribution.retrieval(large, chosen, own)
-    means = {name: float(np.mean([one[name] for one in ratios])) for *_, name in DISTANCES}
+    means = {name: float(np.mean([one[name] for one in ratios])) for name in ratios[0]}
     return [
         {"what": "grid alignment, least", "value": least, "bound": ">= 1", "met": least >= 1},
         {"what": "colours, most", "value": max(colours), "bound": f"<= {COLOURS}", "met": max(colours) <= COLOURS},
         {"what": "top-1 retrieval", "value": found, "bound": ">= 0.95", "met": found >= 0.95},
         *(
-            {"what": f"sliced Wasserstein {name}, of the rival's", "value": mean, "bound": "<= 0.8", "met": mean <= 0.8}
+            {"what": f"sliced Wasserstein {name}, of the rival's", "value": mean, **_bound(name, mean)}
             for name, mean in means.items()
         ),
     ]
+
+
+def _bound(name: str, mean: float) -> dict[str, object]:
+    if name.endswith(WITH_GROUND):
+        return {"bound": "none", "met": None}
+    return {"bound": "<= 0.8", "met": mean <= 0.8}
 
 
 def sheet(all_made: Sequence[Made], chosen: Sequence[Pixels], cells: int, shown: int = 3) -> Pixels:
@@ -169,29 +199,31 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--faces", type=int, default=64)
     parser.add_argument("--cells", type=int, default=64)
-    parser.add_argument("--iterations", type=int, default=60)
+    parser.add_argument("--iterations", type=int, default=50)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
     style = params.load(ROOT / "params.yaml").style.model_copy(update={**MODERN, "iterations": asked.iterations})
     chosen = faces(asked.faces)
-    all_made = []
+    all_made, ratios = [], []
     for made in make(chosen, style, asked.cells):
         all_made.append(made)
-        ratios = ", ".join(f"{name} {value:.3f}" for name, value in distances(made).items())
-        sys.stdout.write(f"{made.portrait}: {len(made.faces)} faces, {made.seconds:.1f} s CPU a face; {ratios}\n")
+        ratios.append(distances(made))
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in ratios[-1].items())
+        sys.stdout.write(f"{made.portrait}: {len(made.faces)} faces, {made.seconds:.1f} s CPU a face; {shown}\n")
         sys.stdout.flush()
-    told = figures(all_made, chosen, asked.cells)
+    told = figures(all_made, ratios, chosen, asked.cells)
     for one in told:
-        verdict = "met" if one["met"] else "MISSED"
+        verdict = {True: "met", False: "MISSED", None: "-"}[one["met"]]
         sys.stdout.write(f"| {one['what']} | {one['value']:.3f} | {one['bound']} | {verdict} |\n")
     if asked.json:
-        portraits = [{"portrait": m.portrait, "seconds": m.seconds, **distances(m)} for m in all_made]
+        seen = zip(all_made, ratios, strict=True)
+        portraits = [{"portrait": made.portrait, "seconds": made.seconds, **of} for made, of in seen]
         asked.json.write_text(json.dumps({"figures": told, "portraits": portraits}, indent=1))
     if asked.sheet:
         write_png(asked.sheet, sheet(all_made, chosen, asked.cells))
-    return 0 if all(one["met"] for one in told) else 1
+    return 1 if any(one["met"] is False for one in told) else 0
 
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     python experiments/style_layers.py [--faces 2] [--iterations 60] [--json FILE] [--sheet FILE.png]
 
 Needs the folder of real data (`FACETOPIX_SHARED`, by default `../shared` beside the checkout): anime faces, a portrait
-at its native cells, and the first layers of a trained VGG-19. Layers behind conv3_1 have seeded random weights. The
-table says how far each set's own loss fell, and whether the edges of the picture then lie on the grid of the artwork.
+at its native cells, the first layers of a trained VGG-19, and a distilled one down to conv5_1 (`distilled.py`: an
+approximation of the trained layers behind conv3_1). The table says how far each set's own loss fell, and whether the
+edges of the picture then lie on the grid of the artwork.
 Content only is the start: without a loss of its own it cannot hold a set back, and Adam does not mind a set's scale.
 Results and verdict: STYLE.md.
 """
@@ -24,8 +25,10 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
+import distilled
 import style_faces
 
+from models.styletransfer.vgg import VGG19
 from pipeline import params
 from pipeline.convert import baselines
 from pipeline.evaluate import metrics
@@ -39,6 +42,7 @@ from pipeline.tiles import comb_db
 ROOT = Path(__file__).parents[1]
 CELLS = 32
 CELL = style_faces.SIDE // CELLS
+DISTILLED = style_faces.SHARED / "weights" / "vgg19_distilled16x_conv1_1-conv5_1.fp16.safetensors"
 PORTRAIT = style_faces.PORTRAITS[0]
 
 
@@ -46,7 +50,7 @@ PORTRAIT = style_faces.PORTRAITS[0]
 class Setting:
     """One row of the table."""
 
-    features: str  # trained | random
+    features: str  # trained | distilled | random
     layers: list[str]
     statistics: str = "gram"
     canvas: str = "free"
@@ -63,6 +67,12 @@ SETTINGS = (
     Setting("trained", ["conv3_1"]),
     Setting("trained", ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"]),
     Setting("trained", ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"], "wasserstein"),
+    Setting("distilled", ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"]),
+    Setting("distilled", ["conv4_1"]),
+    Setting("distilled", ["conv5_1"]),
+    Setting("distilled", ["conv4_1", "conv5_1"]),
+    Setting("distilled", ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]),
+    Setting("distilled", ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"], "wasserstein"),
     Setting("random", ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]),
     Setting("random", ["conv4_1", "conv5_1"]),
     Setting("trained", ["conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1"], canvas="cell"),
@@ -84,20 +94,26 @@ class Outcome:
 
 def style_of(setting: Setting, iterations: int) -> Style:
     """The values of a setting; no palette, so that nothing but the canvas makes a grid."""
-    trained = setting.features == "trained"
     changes = {
-        "features": str(style_faces.FEATURES) if trained else "random",
+        "features": str(style_faces.FEATURES) if setting.features == "trained" else "random",
         "style_layers": setting.layers, "content_layer": "conv2_2", "statistics": setting.statistics,
         "content_weight": 0.0, "style_weight": 1.0, "iterations": iterations, "lr": 0.03, "palette": None,
     }  # fmt: skip
     return params.load(ROOT / "params.yaml").style.model_copy(update=changes)
 
 
+def network_of(setting: Setting, style: Style) -> VGG19:
+    """The features of a setting."""
+    if setting.features == "distilled":
+        return VGG19(distilled.load(DISTILLED), average_pooling=True)
+    return weights.features(style, 0)
+
+
 def measure(setting: Setting, faces: Sequence[Pixels], art: Pixels, iterations: int) -> tuple[Outcome, Pixels]:
     """One setting on all faces: its row and its pictures."""
     style = style_of(setting, iterations)
     cell = 1 if setting.canvas == "free" else CELL
-    transfer = Transfer(setting.canvas, weights.features(style, 0), style, cell, 0, "cpu")
+    transfer = Transfer(setting.canvas, network_of(setting, style), style, cell, 0, "cpu")
     work = Work(PORTRAIT, baselines.enlarge(art, CELL))
     began = time.process_time()
     made = stylize(transfer, [Pair(str(at), face, (work,)) for at, face in enumerate(faces)], lambda _: None)
@@ -129,7 +145,7 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(1)
     faces = style_faces.faces(asked.faces)
-    art = style_faces.portrait(PORTRAIT, CELLS)
+    art, _ = style_faces.portrait(PORTRAIT, CELLS)
     sys.stdout.write("| style layers | style loss, end / start | GA4 | cell residual | comb dB | n99 | s CPU |\n")
     sys.stdout.write("|---|---|---|---|---|---|---|\n")
     outcomes, columns = [], []

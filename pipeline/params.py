@@ -238,6 +238,10 @@ class Style(Section):
     palette: Annotated[int, Field(ge=2, le=256)] | None  # colours of the cell canvas at most; null = free
     palette_from: Literal["artwork", "file", "learned"]  # learned: starts from the artworks'
     palette_file: str  # .hex, .gpl, .json or .png, for `file`
+    ground: Literal["style", "left_out"]  # of an artwork: its commonest border colour, where that holds half the border
+    toning: Annotated[float, Field(ge=0, le=1)]  # share of the way of a face to the artworks' lightness and saturation
+    colour_weight: Weight  # of cells having the colours of the toned face
+    neighbour_weight: Weight  # of palette colours lying side by side as often as in the artworks
     choice: Literal["hard", "soft"]  # of a colour: seen hard, with a soft gradient; or as a mixture until the end
     gumbel: Annotated[float, Field(ge=0, le=10)]  # times Gumbel noise on the choice
     temperature: Temperature

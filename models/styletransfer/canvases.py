@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+
+from models.styletransfer.neighbours import apart, neighbours
 
 
 class Canvas(Protocol):
@@ -23,6 +25,9 @@ class Canvas(Protocol):
 
     def render(self, done: float) -> Tensor:
         """(N, 3, H, W) in [-1, 1], differentiable: the present state, after this share of the iterations."""
+
+    def pull(self, done: float) -> Tensor:
+        """(N,), differentiable: what the canvas asks of its own state, beside what losses ask of its pictures."""
 
     def project(self) -> None:
         """Bring the leaves back into range, after each step of the optimiser."""
@@ -54,6 +59,9 @@ class PixelCanvas:
 
     def render(self, done: float) -> Tensor:  # noqa: ARG002
         return enlarge(self.leaves[0], self.cell)
+
+    def pull(self, done: float) -> Tensor:  # noqa: ARG002
+        return self.leaves[0].new_zeros(len(self.leaves[0]))
 
     def project(self) -> None:
         with torch.no_grad():
@@ -93,6 +101,33 @@ class Relaxation:
         return float(self.start * (self.end / self.start) ** done)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Wishes:
+    """What choices among the colours of N palettes should be like, cell by cell; all absent at the defaults.
+
+    Padding of shorter palettes is never chosen, so it may hold any number.
+    """
+
+    costs: Tensor | None = None  # (N, K, h, w): of each colour in each cell
+    cost_weight: float = 0.0
+    beside: Tensor | None = None  # (N, steps, K, K): how often colours lie side by side, see `neighbours`
+    beside_weight: float = 0.0
+
+    def loss(self, choice: Tensor) -> Tensor:
+        """Of (N, K, h, w): (N,)."""
+        total = choice.new_zeros(len(choice))
+        if self.costs is not None:
+            total = total + self.cost_weight * (choice * self.costs).sum(dim=1).mean(dim=(1, 2))
+        if self.beside is not None:
+            total = total + self.beside_weight * apart(neighbours(choice), self.beside)
+        return total
+
+    def part(self, pairs: Tensor) -> Wishes:
+        """Of these pairs, by index."""
+        costs, beside = (None if one is None else one[pairs] for one in (self.costs, self.beside))
+        return replace(self, costs=costs, beside=beside)
+
+
 class PaletteCanvas:
     """Each cell chooses one of the K colours of its pair's palette.
 
@@ -103,6 +138,7 @@ class PaletteCanvas:
         relaxation: of the choice.
         learned: the palettes are optimised too.
         generators: one CPU generator per pair, where the relaxation has noise.
+        wishes: of the choices, for palettes padded as `padded` does.
     """
 
     GAIN = 20.0  # logits per unit of the optimised leaf: a learning rate made for colours then moves choices too
@@ -117,10 +153,11 @@ class PaletteCanvas:
         relaxation: Relaxation = Relaxation(),
         learned: bool = False,
         generators: Sequence[torch.Generator] = (),
+        wishes: Wishes = Wishes(),
     ) -> None:
         if relaxation.noise and len(generators) != len(palettes):
             raise ValueError(f"expected a generator per pair for the noise, {len(palettes)}; got {len(generators)}")
-        palette, absent = _padded(palettes)  # (N, K, 3), (N, K)
+        palette, absent = padded(palettes)  # (N, K, 3), (N, K)
         difference = cells.unsqueeze(1) - palette[..., None, None]  # (N, K, 3, h, w)
         distance: Tensor = torch.linalg.vector_norm(difference, dim=2)  # (N, K, h, w)
         self.leaves = [(-self.NEARNESS / self.GAIN * distance).requires_grad_()]
@@ -130,6 +167,7 @@ class PaletteCanvas:
         self.absent = absent[..., None, None]  # (N, K, 1, 1)
         self.cell = self._full_cell = cell
         self.relaxation, self.learned, self.generators = relaxation, learned, list(generators)
+        self.wishes = wishes
 
     def render(self, done: float) -> Tensor:
         logits = self._logits()
@@ -138,6 +176,9 @@ class PaletteCanvas:
         soft = (logits / self.relaxation.temperature(done)).softmax(dim=1)
         choice = soft + (_one_hot(soft) - soft).detach() if self.relaxation.hard else soft
         return self._colours(choice)
+
+    def pull(self, done: float) -> Tensor:
+        return self.wishes.loss((self._logits() / self.relaxation.temperature(done)).softmax(dim=1))
 
     def project(self) -> None:
         if self.learned:
@@ -151,6 +192,7 @@ class PaletteCanvas:
         chosen = copy(self)
         chosen.leaves = _of(self.leaves, pairs)
         chosen.given, chosen.absent = self.given[pairs], self.absent[pairs]
+        chosen.wishes = self.wishes.part(pairs)
         chosen.generators = [self.generators[pair] for pair in pairs.tolist()] if self.generators else []
         return chosen
 
@@ -175,7 +217,7 @@ def _shrunk(side: int, shrink: int) -> int:
     return side // shrink
 
 
-def _padded(palettes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+def padded(palettes: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     """Palettes of different sizes as one (N, K, 3), and (N, K): True where there is no colour."""
     sizes = torch.tensor([len(palette) for palette in palettes], device=palettes[0].device)
     padded = nn.utils.rnn.pad_sequence(list(palettes), batch_first=True)

@@ -26,10 +26,13 @@ class Moments:
     second: Tensor  # (N, C, C), E[f f^T]
 
 
-def moments(features: Tensor) -> Moments:
-    """Of (N, C, H, W), over H x W."""
+def moments(features: Tensor, counting: Tensor | None = None) -> Moments:
+    """Of (N, C, H, W), over H x W; positions weigh as `counting` (H, W) says, or all the same."""
     flat = _precise(features.flatten(2))
-    return Moments(flat.mean(dim=2), flat @ flat.mT / flat.shape[2])
+    if counting is None:
+        return Moments(flat.mean(dim=2), flat @ flat.mT / flat.shape[2])
+    weighted = flat * (counting.flatten() / counting.sum()).to(flat.dtype)
+    return Moments(weighted.sum(dim=2), weighted @ flat.mT)
 
 
 def _precise(features: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ from models.styletransfer.losses import (
 from models.styletransfer.vgg import VGG19
 from models.styletransfer.watching import Log, Plateau, Report
 
+MARGIN = 3  # pixels from the ground at which a figure's features count
+
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
@@ -61,6 +63,15 @@ class Artwork:
 
     image: Tensor  # (3, H, W) in [-1, 1]
     weight: float = 1.0
+    figure: Tensor | None = None  # (H, W) of 0 and 1: what has style; all of it when left out
+
+    def counting(self, size: Sequence[int]) -> Tensor | None:
+        """How much each position of features of this size counts: less where they also see what is no figure."""
+        if self.figure is None:
+            return None
+        inner = -functional.max_pool2d(-self.figure[None], 2 * MARGIN + 1, stride=1, padding=MARGIN)
+        shares = [functional.adaptive_avg_pool2d(mask, (size[0], size[1]))[0] for mask in (inner, self.figure[None])]
+        return shares[0] if shares[0].any() else shares[1]  # a figure without an inside counts with its edge
 
 
 def optimise(
@@ -187,6 +198,7 @@ def _descend(canvas: Canvas, losses: Losses, schedule: Schedule, span: range, lo
 def _evaluation(canvas: Canvas, losses: Losses, done: float) -> Evaluate[Terms]:
     def evaluate() -> tuple[Tensor, Terms]:
         terms = losses(canvas.render(done))
+        terms = replace(terms, total=terms.total + canvas.pull(done))
         return terms.total.sum(), Terms(terms.style.detach(), terms.content.detach(), terms.total.detach())
 
     return evaluate
@@ -211,9 +223,12 @@ def _shrunk(
     if shrink == 1:
         return content, artworks
     middle = slice(shrink // 2, None, shrink)
-    return functional.avg_pool2d(content, shrink), [
-        [replace(artwork, image=artwork.image[:, middle, middle]) for artwork in own] for own in artworks
-    ]
+    return functional.avg_pool2d(content, shrink), [[_middles(artwork, middle) for artwork in own] for own in artworks]
+
+
+def _middles(artwork: Artwork, middle: slice) -> Artwork:
+    figure = None if artwork.figure is None else artwork.figure[middle, middle]
+    return replace(artwork, image=artwork.image[:, middle, middle], figure=figure)
 
 
 def _moments(
@@ -222,15 +237,21 @@ def _moments(
     """Of each pair's artworks as of one picture, {layer: (N, ...)}."""
     of_pairs = []
     for own in artworks:
-        seen = [_see(features, artwork.image[None], layers, bf16) for artwork in own]
+        seen = [_moments_of(features, artwork, layers, bf16) for artwork in own]
         weights = [artwork.weight for artwork in own]
-        of_pairs.append({name: mixed([moments(one[name]) for one in seen], weights) for name in layers})
+        of_pairs.append({name: mixed([one[name] for one in seen], weights) for name in layers})
     return {
         name: Moments(
             torch.cat([pair[name].mean for pair in of_pairs]), torch.cat([pair[name].second for pair in of_pairs])
         )
         for name in layers
     }
+
+
+def _moments_of(features: VGG19, artwork: Artwork, layers: Sequence[str], bf16: bool) -> dict[str, Moments]:
+    """Each (1, ...)."""
+    seen = _see(features, artwork.image[None], layers, bf16)
+    return {name: moments(one, artwork.counting(one.shape[2:])) for name, one in seen.items()}
 
 
 def _see(features: VGG19, image: Tensor, wanted: Sequence[str], bf16: bool) -> dict[str, Tensor]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline import cells
@@ -17,6 +18,7 @@ from pipeline.errors import BadInput
 from pipeline.io import Pixels
 from pipeline.modelling import weights
 from pipeline.modelling.generators import pick_device
+from pipeline.modelling.ground import figure
 from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.transfer import Transfer, stylize
 from pipeline.params import Style, Temperature
@@ -36,6 +38,7 @@ class Art:
 
     name: str
     native: Pixels  # (H, W, 3)
+    figure: NDArray[np.bool_]  # (H, W): without the ground
 
 
 def method(
@@ -71,7 +74,7 @@ def method(
         cell = min(max(SEEN // max(grid), CELL[0]), CELL[1])
         size = (grid[1] * cell, grid[0] * cell)
         content = np.array(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
-        works = tuple(Work(art.name, baselines.enlarge(art.native, cell)) for art in arts)
+        works = tuple(_work(art, cell) for art in arts)
         transfer = Transfer("cell", network, params, cell, SEED, where)
         made = stylize(transfer, [Pair("picture", content, works)], lambda _: None)
         return baselines.nearest(made.pixels[0], grid)
@@ -82,7 +85,8 @@ def method(
 def read(path: Path) -> Art:
     """An artwork at its native cells, without the transparent margin.
 
-    What is transparent inside takes the commonest colour of the rest, so that no colour is invented.
+    What is transparent inside takes the commonest colour of the rest, so that no colour is invented, and is ground;
+    in an opaque artwork the commonest colour of the border may be.
 
     Raises:
         BadInput: not a readable image, nothing opaque in it, or a grid that cannot be told.
@@ -98,8 +102,15 @@ def read(path: Path) -> Art:
         raise BadInput(f"{path}: expected pixel art, found no grid of cells; give it at one pixel per cell, as PNG")
     inside = cells.reduce(np.where(opaque[..., None], 255, 0).astype(np.uint8).repeat(3, axis=2), found)[..., 0] > 127
     rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
-    native = cells.reduce(rgb, found)[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return Art(path.stem, np.ascontiguousarray(native))
+    shown = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    native = np.ascontiguousarray(cells.reduce(rgb, found)[shown])
+    drawn = inside[shown] if not inside.all() else figure(native)
+    return Art(path.stem, native, np.ascontiguousarray(drawn))
+
+
+def _work(art: Art, cell: int) -> Work:
+    shown = art.figure.repeat(cell, axis=0).repeat(cell, axis=1)
+    return Work(art.name, baselines.enlarge(art.native, cell), figure=shown)
 
 
 def _style(features: str, colours: int, palette: str | None, iterations: int) -> Style:
@@ -121,9 +132,9 @@ def _style(features: str, colours: int, palette: str | None, iterations: int) ->
         patience=1,
         statistics="wasserstein",
         falloff=1.0,
-        tv_weight=10.0,
+        tv_weight=40.0,
         content_weight=RANDOM_CONTENT if features == "random" else 1.0,
-        style_weight=10.0,
+        style_weight=3.0,
         content_layer="conv2_2",
         style_layers=["conv1_1", "conv2_1", "conv3_1"],
         pooling="average",
@@ -133,6 +144,10 @@ def _style(features: str, colours: int, palette: str | None, iterations: int) ->
         palette=colours,
         palette_from="artwork" if palette is None else "file",
         palette_file=palette or "none",
+        ground="left_out",
+        toning=0.5,
+        colour_weight=100.0,
+        neighbour_weight=15.0,
         choice="soft",
         gumbel=0.0,
         temperature=Temperature(start=3.0, end=0.05),

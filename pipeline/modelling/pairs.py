@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline import io, seeds
@@ -32,6 +33,7 @@ class Work:
     name: str
     pixels: Pixels  # (H, W, 3)
     weight: float = 1.0
+    figure: NDArray[np.bool_] | None = None  # (H, W): what has style; all of it when left out
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +21,12 @@ from pipeline import seeds
 from pipeline.convert import palettes
 from pipeline.errors import BadParams
 from pipeline.io import Pixels
+from pipeline.modelling.choosing import wishes
 from pipeline.modelling.generators import pick_bf16
-from pipeline.modelling.pairs import Pair
+from pipeline.modelling.ground import figure
+from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.palette import read_palette
+from pipeline.modelling.toning import toned
 from pipeline.params import Style
 
 Watch = Callable[[Progress], None]
@@ -57,8 +60,9 @@ def stylize(transfer: Transfer, batch: Sequence[Pair], watch: Watch) -> Stylized
     Raises:
         BadParams: values that do not go together.
     """
+    batch = [_prepared(pair, transfer) for pair in batch]
     content = to_signed(np.stack([pair.content for pair in batch])).to(transfer.device)
-    artworks = [[_artwork(work.pixels, work.weight, transfer.device) for work in pair.works] for pair in batch]
+    artworks = [[_artwork(work, transfer.device) for work in pair.works] for pair in batch]
     curve: list[Progress] = []
 
     def note(step: Progress) -> None:
@@ -108,8 +112,27 @@ def schedule(params: Style, device: str) -> Schedule:
     )
 
 
-def _artwork(pixels: Pixels, weight: float, device: str) -> Artwork:
-    return Artwork(to_signed(pixels).to(device), weight)
+def _prepared(pair: Pair, transfer: Transfer) -> Pair:
+    """With the artworks' figures where the ground is left out, and with a toned face where cells choose colours."""
+    params = transfer.params
+    works = pair.works if params.ground == "style" else tuple(map(_with_figure, pair.works))
+    prepared = replace(pair, works=works)
+    if not _chooses(transfer) or params.toning == 0:
+        return prepared
+    return replace(prepared, content=toned(pair.content, natives(prepared, transfer.cell), params.toning))
+
+
+def _with_figure(work: Work) -> Work:
+    return work if work.figure is not None else replace(work, figure=figure(work.pixels))
+
+
+def _chooses(transfer: Transfer) -> bool:
+    return transfer.canvas != "free" and transfer.params.palette is not None
+
+
+def _artwork(work: Work, device: str) -> Artwork:
+    shown = None if work.figure is None else torch.from_numpy(work.figure.astype(np.float32)).to(device)
+    return Artwork(to_signed(work.pixels).to(device), work.weight, shown)
 
 
 def _canvas(transfer: Transfer, batch: Sequence[Pair], content: Tensor) -> Canvas:
@@ -117,11 +140,12 @@ def _canvas(transfer: Transfer, batch: Sequence[Pair], content: Tensor) -> Canva
     start = canvases.cell_means(content, cell)
     if params.start == "noise":
         start = canvases.noise(start, _generators(transfer, batch, "noise"))
-    if transfer.canvas == "free" or params.palette is None:
+    if not _chooses(transfer):
         return PixelCanvas(start, cell=cell)
+    colours = [_palette(pair, transfer) for pair in batch]
     return PaletteCanvas(
         start,
-        [_palette(pair, transfer).to(transfer.device) for pair in batch],
+        [_signed(own).to(transfer.device) for own in colours],
         cell=cell,
         relaxation=Relaxation(
             hard=params.choice == "hard",
@@ -131,6 +155,7 @@ def _canvas(transfer: Transfer, batch: Sequence[Pair], content: Tensor) -> Canva
         ),
         learned=params.palette_from == "learned",
         generators=_generators(transfer, batch, "gumbel"),
+        wishes=wishes(batch, [pair.content for pair in batch], colours, cell, params, transfer.device),
     )
 
 
@@ -139,24 +164,26 @@ def _generators(transfer: Transfer, batch: Sequence[Pair], name: str) -> list[to
     return [torch.Generator().manual_seed(address) for address in addresses]
 
 
-def _palette(pair: Pair, transfer: Transfer) -> Tensor:
-    """At most `palette` colours, (K, 3) in [-1, 1]; a learned palette starts from the artworks'."""
+def _palette(pair: Pair, transfer: Transfer) -> Pixels:
+    """At most `palette` colours, (K, 3); a learned palette starts from the artworks'."""
     params = transfer.params
     if params.palette_from == "file":
-        return _colours(palettes.load(str(Path(params.palette_file))))
-    return _colours(read_palette(natives(pair, transfer.cell), params.palette or 1))
+        return palettes.load(str(Path(params.palette_file)))
+    return read_palette(natives(pair, transfer.cell), params.palette or 1)
 
 
 def natives(pair: Pair, cell: int) -> Pixels:
-    """(P, 3): native pixels of all artworks of a pair, those of a heavier one as often as its weight asks."""
+    """(P, 3): native pixels of all artworks' figures, those of a heavier one as often as its weight asks."""
     least = min(work.weight for work in pair.works)
-    return np.concatenate(
-        [
-            np.repeat(work.pixels[cell // 2 :: cell, cell // 2 :: cell].reshape(-1, 3), round(work.weight / least), 0)
-            for work in pair.works
-        ]
-    )
+    return np.concatenate([np.repeat(_native(work, cell), round(work.weight / least), axis=0) for work in pair.works])
 
 
-def _colours(palette: Pixels) -> Tensor:
-    return to_signed(palette[None])[:, 0].T
+def _native(work: Work, cell: int) -> Pixels:
+    middle = (slice(cell // 2, None, cell),) * 2
+    cells = work.pixels[middle]
+    return cells.reshape(-1, 3) if work.figure is None else cells[work.figure[middle]]
+
+
+def _signed(colours: Pixels) -> Tensor:
+    """(K, 3) in [-1, 1]."""
+    return to_signed(colours[None])[:, 0].T
