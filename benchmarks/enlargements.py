@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline import seeds
 from pipeline.curate.flatten import judge
-from pipeline.io import Pixels, decode_rgba
+from pipeline.io import WORD, Pixels, decode_rgba
 from pipeline.params import Flatten
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
@@ -124,7 +124,7 @@ def files_of(tar: str) -> Iterator[tuple[str, bytes]]:
 
 def flattened(rgba: Pixels, work: str) -> Pixels | None:
     """As the stage `flatten` does it; None where there is next to nothing to see."""
-    _, rgb = judge(rgba, work, RULES)
+    _, rgb = judge(rgba.view(WORD)[..., 0], work, RULES)
     return rgb
 
 
