@@ -267,7 +267,7 @@ def test_the_style_benchmark_races_every_way_against_the_reference(tmp_path: Pat
     assert done.stderr == ""
     runs = json.loads((tmp_path / "figures.json").read_text())
     assert [run["name"].split(",")[0] for run in runs] == [
-        "Adam 0.003", "Adam 0.03", "L-BFGS", "Adam 0.03", "Adam 0.03",
+        "Adam 0.003", "Adam 0.003", "Adam 0.03", "L-BFGS", "Adam 0.03", "Adam 0.03",
     ]  # fmt: skip
     assert runs[0]["iterations"] == 3
     assert all(0 < run["iterations"] < 30 for run in runs)

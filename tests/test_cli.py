@@ -188,11 +188,37 @@ def test_convert_writes_a_native_and_an_enlarged_picture_and_overwrites_nothing(
     assert again["counts"]["reasons"] == {"exists": 1}
 
 
-def test_convert_without_a_trained_generator_says_what_to_run(home: Path) -> None:
-    write_png(home / "a.png", np.zeros((32, 32, 3), np.uint8))
-    done = facetopix(home, "convert", "a.png", "--out", "out")
+def test_convert_draws_with_the_shipped_generator_until_there_is_an_own_one(home: Path) -> None:
+    ramp = np.linspace(40, 220, 96, dtype=np.uint8)
+    write_png(
+        home / "a.png", np.dstack([np.tile(ramp, (96, 1)), np.tile(ramp[:, None], 96), np.full((96, 96), 90, np.uint8)])
+    )
+    assert facetopix(home, "convert", "a.png", "--out", "out").returncode == 0
+    native = np.array(Image.open(home / "out/a.png"))
+    assert native.shape == (48, 48, 3)
+    assert 2 <= len(np.unique(native.reshape(-1, 3), axis=0)) <= 16
+    own = home / "artifacts/cyclegan/cell/a2b.safetensors"
+    own.parent.mkdir(parents=True)
+    own.write_bytes(b"mine")
+    done = facetopix(home, "convert", "a.png", "--out", "again")
     assert done.returncode == 3
-    assert "run `facetopix train` first" in done.stderr
+    assert "a2b.safetensors: not the weights of a facetopix generator" in done.stderr
+    assert facetopix(home, "convert", "a.png", "--out", "again", "--weights", "shipped").returncode == 0
+    assert (home / "again/a.png").read_bytes() == (home / "out/a.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--weights", "nowhere.safetensors"], "nowhere.safetensors: no trained generator there"),
+        (["--weights", "shipped", "--method", "majority"], "give --weights with --method cell, not with majority"),
+    ],
+)
+def test_weights_that_cannot_be_used_are_an_error(home: Path, options: list[str], words: str) -> None:
+    write_png(home / "a.png", np.zeros((32, 32, 3), np.uint8))
+    done = facetopix(home, "convert", "a.png", "--out", "out", *options)
+    assert done.returncode == 3
+    assert words in done.stderr
 
 
 def test_convert_takes_the_style_of_an_artwork_and_says_what_its_features_are(home: Path) -> None:
