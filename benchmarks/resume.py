@@ -11,12 +11,14 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import random
 import resource
 import signal
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -110,16 +112,20 @@ class Killer:
         victim.join(self.moments.uniform(0, 0.05))
 
     def _last_save(self) -> int:
-        return max((path.stat().st_mtime_ns for path in self._checkpoints()), default=0)
+        return max((one.st_mtime_ns for one in self._checkpoints()), default=0)
 
-    def _checkpoints(self) -> list[Path]:
-        """The last and the one before it: between two renames only this one is there."""
-        return [path for path in self.root.glob(".state/train/*/*.pt") if path.exists()]
+    def _checkpoints(self) -> list[os.stat_result]:
+        """The last and the one before it; between two renames only this one is there, and the trainer does not wait."""
+        found = []
+        for path in self.root.glob(".state/train/*/*.pt"):
+            with suppress(FileNotFoundError):
+                found.append(path.stat())
+        return found
 
     def _size(self) -> int:
         """Bytes of the last checkpoint; 0 where there is none, or where the system cannot limit another process."""
         files = self._checkpoints() if hasattr(resource, "prlimit") else []
-        return max((path.stat().st_size for path in files), default=0)
+        return max((one.st_size for one in files), default=0)
 
     def _end(self, victim: BaseProcess) -> None:
         victim.join()
