@@ -27,6 +27,7 @@ from typing import Any
 
 import works
 from chain import STEPS, Chain, chains, sets
+from demands import Demand
 
 from pipeline import io
 from pipeline.executor import window_size
@@ -41,19 +42,6 @@ PARTS = ("chain", "scale")
 EXACT, OTHERWISE = 1.5, 2.5  # most that the steps may cost, in Pillow's decoding and encoding
 LINEAR, FLAT = 1.3, 1.2  # most that time per image and peak memory may grow between the runs
 AGAIN = 0.02  # most of the works that the second run may compute
-
-
-@dataclass(frozen=True)
-class Demand:
-    """A figure and the most that it may be, if anything is demanded of it."""
-
-    what: str
-    value: float
-    most: float | None = None
-
-    @property
-    def met(self) -> bool:
-        return self.most is None or self.value <= self.most
 
 
 @dataclass(frozen=True)
@@ -141,20 +129,20 @@ def _kept(costs: list[Cost], run: Iterable[Cost]) -> Iterator[Cost]:
 def _resumed(written: int, resumed: Sequence[Cost], *, same: bool) -> Iterator[Demand]:
     remembered = next(cost.remembered for cost in resumed if cost.stage == "grid")
     windows = 2 * window_size(Executor(backend="loky", n_jobs=1))
-    yield Demand("killed: written and yet computed again", written - remembered, windows)
-    yield Demand("killed: outputs that differ from an undisturbed run's", float(not same), 0)
+    yield Demand("killed: written and yet computed again", written - remembered, most=windows)
+    yield Demand("killed: outputs that differ from an undisturbed run's", float(not same), most=0)
 
 
 def _grown(small: Sequence[Cost], large: Sequence[Cost]) -> Iterator[Demand]:
     each = [sum(cost.each for cost in run) for run in (small, large)]
-    yield Demand("CPU a work, all / a tenth", each[1] / each[0], LINEAR)
+    yield Demand("CPU a work, all / a tenth", each[1] / each[0], most=LINEAR)
     for before, after in zip(small, large, strict=True):
-        yield Demand(f"peak memory of {after.stage}, all / a tenth", after.peak_mb / before.peak_mb, FLAT)
+        yield Demand(f"peak memory of {after.stage}, all / a tenth", after.peak_mb / before.peak_mb, most=FLAT)
 
 
 def _again(large: Sequence[Cost], second: Sequence[Cost]) -> Iterator[Demand]:
     computed = max(1 - cost.remembered / max(1, cost.inputs) for cost in second)
-    yield Demand("1 % more: share of works computed", computed, AGAIN)
+    yield Demand("1 % more: share of works computed", computed, most=AGAIN)
     cpu, wall = ([sum(getattr(cost, what) for cost in run) for run in (large, second)] for what in ("cpu", "seconds"))
     yield Demand("1 % more: CPU, share of the first run's", cpu[1] / cpu[0])
     for before, after in zip(large, second, strict=True):
@@ -173,8 +161,8 @@ def row(one: Chain | Cost | Demand) -> tuple[Sequence[str], Sequence[str]]:
         heads = ["run", "works", "stage", "CPU a work, us", "remembered", "peak, MB", "wall, s"]
         figures = [f"{one.each:.0f}", str(one.remembered), f"{one.peak_mb:.0f}", f"{one.seconds:.1f}"]
         return heads, [one.run, str(one.works), one.stage, *figures]
-    most = "" if one.most is None else f"<= {one.most}"
-    return ["figure", "measured", "demanded", ""], [one.what, f"{one.value:.4g}", most, "" if one.met else "MISSED"]
+    missed = "" if one.met else "MISSED"
+    return ["figure", "measured", "demanded", ""], [one.what, f"{one.value:.4g}", one.bound, missed]
 
 
 class Report:
@@ -213,7 +201,9 @@ def chain_costs(count: int, params: Params) -> Iterator[Chain | Demand]:
             found.append(one)
             yield one
     for one in found:
-        yield Demand(f"chain / Pillow, {one.works}, {one.kind}", one.ratio, {"exact": EXACT}.get(one.kind, OTHERWISE))
+        yield Demand(
+            f"chain / Pillow, {one.works}, {one.kind}", one.ratio, most={"exact": EXACT}.get(one.kind, OTHERWISE)
+        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

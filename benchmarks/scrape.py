@@ -26,6 +26,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import replica
+from demands import Demand
 
 HERE = Path(__file__).parent
 ORDER = ("bare", "plain", "crawl")
@@ -54,26 +55,6 @@ class Run:
     def rate(self) -> float:
         """Requests a second."""
         return self.requests / self.seconds
-
-
-@dataclass(frozen=True)
-class Demand:
-    """A figure and what is demanded of it, if anything."""
-
-    what: str
-    value: float
-    least: float | None = None
-    most: float | None = None
-
-    @property
-    def met(self) -> bool:
-        return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
-
-    @property
-    def bound(self) -> str:
-        if self.least is not None:
-            return f">= {self.least}"
-        return "" if self.most is None else f"<= {self.most}"
 
 
 @contextmanager

@@ -9,6 +9,18 @@ from torch import Tensor
 
 Pixels = NDArray[np.uint8]
 
+LMS_FROM_RGB = torch.tensor([
+    [0.4122214708, 0.5363325363, 0.0514459929],
+    [0.2119034982, 0.6806995451, 0.1073969566],
+    [0.0883024619, 0.2817188376, 0.6299787005],
+])  # fmt: skip
+LAB_FROM_LMS = torch.tensor([
+    [0.2104542553, 0.7936177850, -0.0040720468],
+    [1.9779984951, -2.4285922050, 0.4505937099],
+    [0.0259040371, 0.7827717662, -0.8086757660],
+])  # fmt: skip
+DARKEST = 1e-3  # linear light under which a cone's answer stays the same: its slope at 0 has no bound
+
 
 def to_signed(pixels: Pixels) -> Tensor:
     """uint8 RGB (H, W, 3) or (N, H, W, 3) as float32 (3, H, W) or (N, 3, H, W) in [-1, 1].
@@ -36,3 +48,14 @@ def to_pixels(image: Tensor) -> Pixels:
     if not torch.isfinite(levels).all():
         raise ValueError("expected finite values: the network or the optimisation has diverged")
     return np.ascontiguousarray(np.moveaxis(levels.round().clamp(0, 255).to(torch.uint8).numpy(), -3, -1))
+
+
+def to_oklab(image: Tensor) -> Tensor:
+    """sRGB (N, 3, H, W) in [-1, 1] -> OKLab (Ottosson 2020) of the same shape, L in [0, 1]; differentiable.
+
+    Colours darker than L = 0.1 count as that dark.
+    """
+    level = ((image + 1) / 2).clamp(0, 1)
+    linear = torch.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+    lms = torch.einsum("ij,njyx->niyx", LMS_FROM_RGB.to(image), linear).clamp_min(DARKEST)
+    return torch.einsum("ij,njyx->niyx", LAB_FROM_LMS.to(image), lms ** (1 / 3))

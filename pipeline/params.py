@@ -168,6 +168,7 @@ class Cell(Section):
     identity_until: Share  # share of the steps after which the identity loss ends, and with it a third of the work
     colour: Weight  # L1 between 4x4-pooled cells of output and input
     chroma: Weight  # L1 between the 2x2-pooled colour differences of output and input
+    patterns: Weight  # sliced Wasserstein distance of 3x3 and 5x5 patches of cells from the art's
     augment: bool  # whether discriminators see pictures shifted by whole cells, in slightly other colours
     critics: Annotated[int, Field(ge=4, le=256)]  # channels of the discriminators' first convolutions
     palette: Annotated[int, Field(ge=2, le=256)] | None  # most colours of a picture; null = as many as cells

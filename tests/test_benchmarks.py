@@ -89,7 +89,7 @@ def test_the_benchmark_of_curation_runs_kills_resumes_and_reports(tmp_path: Path
 
 
 def test_a_figure_of_curation_that_misses_its_bound_is_said_to(curate: ModuleType) -> None:
-    told = [curate.Demand("a", 1.6, 1.5), curate.Demand("b", 1.4, 1.5), curate.Demand("c", 9.0)]
+    told = [curate.Demand("a", 1.6, most=1.5), curate.Demand("b", 1.4, most=1.5), curate.Demand("c", 9.0)]
     assert [curate.row(one)[1][-1] for one in told] == ["MISSED", "", ""]
 
 
@@ -98,7 +98,7 @@ def test_each_figure_of_curation_is_printed_and_written_as_soon_as_it_is_known(
 ) -> None:
     report = curate.Report("here", tmp_path / "report.json")
     costs = {"cpu": 2.0, "inputs": 10, "remembered": 3, "peak_mb": 99.5, "seconds": 2.5}
-    for number, one in enumerate([curate.Cost("all", 10, "grid", **costs), curate.Demand("a", 1.6, 1.5)]):
+    for number, one in enumerate([curate.Cost("all", 10, "grid", **costs), curate.Demand("a", 1.6, most=1.5)]):
         report.tell(one)
         assert (
             capsys.readouterr().out.splitlines()[-1].startswith(("| all | 10 | grid | 200000 |", "| a | 1.6 |")[number])
@@ -182,7 +182,7 @@ def test_curves_are_compared_after_smoothing_and_missed_figures_are_said_to(trai
     assert training.distance(noise, noise[::-1]) < 5
     assert training.distance([2.2] * 50, [2.0] * 50) == pytest.approx(10)
     demands = [training.Demand("a", 1.5, least=1.6), training.Demand("b", 0.9, most=0.9), training.Demand("c", 9.0)]
-    assert [line.endswith("MISSED |") for line in training.table([], demands).splitlines()[-3:]] == [True, False, False]
+    assert [line.endswith("MISSED |") for line in training.table(demands).splitlines()[-3:]] == [True, False, False]
 
 
 @pytest.fixture
@@ -329,3 +329,51 @@ def test_the_distilled_network_under_torchvisions_keys_computes_the_same(distill
         x = functional.conv2d(x, own[f"{name}.weight"], own[f"{name}.bias"], padding=1).relu()
         found = network(2 * image - 1, [layer])[layer]
         torch.testing.assert_close(found[..., 2:-2, 2:-2], x[..., 2:-2, 2:-2], atol=1e-4, rtol=1e-4)
+
+
+@pytest.fixture
+def real_faces(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import real_faces
+
+    return real_faces
+
+
+def test_kid_is_the_unbiased_estimate_written_out(real_faces: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    x, y, far = rng.standard_normal((9, 5)), rng.standard_normal((7, 5)), rng.standard_normal((7, 5)) + 3
+
+    def mean(one: np.ndarray, other: np.ndarray) -> float:
+        pairs = [(a, b) for i, a in enumerate(one) for j, b in enumerate(other) if one is not other or i != j]
+        return float(np.mean([(a @ b / 5 + 1) ** 3 for a, b in pairs]))
+
+    assert real_faces.kid(x, y) == pytest.approx(mean(x, x) + mean(y, y) - 2 * mean(x, y))
+    assert real_faces.kid(x, far) > 10 * abs(real_faces.kid(x, y))
+
+
+def test_an_interval_holds_the_distance_and_grows_with_the_variety_of_the_pictures(real_faces: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    art = [rng.integers(0, 256, (12, 12, 3), dtype=np.uint8) for _ in range(6)]
+    alike = [art[0]] * 6
+    same = real_faces.intervals(alike, alike)
+    apart = real_faces.intervals(alike, [one // 4 for one in art])
+    for name, (low, high) in apart.items():
+        assert same[name][1] < low <= high
+
+
+@pytest.mark.shared
+def test_the_benchmark_of_training_on_real_faces_measures_every_figure(tmp_path: Path) -> None:
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent")
+    command = [sys.executable, ROOT / "benchmarks" / "real_faces.py", "--steps", "20"]
+    options = ["--json", str(tmp_path / "figures.json"), "--sheet", str(tmp_path / "sheet.png")]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    told = json.loads((tmp_path / "figures.json").read_text())["0"]
+    assert told["ours"]["grid_alignment"] == 1.0
+    assert told["ours"]["colours"] <= 16
+    assert told["rival"]["sliced_wasserstein_3"] > told["ours"]["sliced_wasserstein_3"] > 0
+    assert all(0 <= low <= high for low, high in told["intervals"]["ours"].values())
+    assert 0 < told["kid"]["real"] < min(told["kid"]["ours"], told["kid"]["box_palette"])
+    assert (tmp_path / "sheet-0.png").is_file()
+    assert ("MISSED" in done.stdout) == (done.returncode == 1)

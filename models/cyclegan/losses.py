@@ -4,8 +4,8 @@ paper -> here:  G -> a2b   F -> b2a   D_X -> disc_a   D_Y -> disc_b   lambda -> 
 
 Departures from the paper: the identity loss (sec. 5.2, there for paintings only) is on, since it keeps the palette, for
 `cell` in the early steps only; `cell` adds an L1 between low-frequency colours of input and output (as Wu et al. 2022
-and Han et al. 2018 do), one between their hues, and the commitment of its free colours to the palette (van den Oord et
-al. 2017).
+and Han et al. 2018 do), one between their hues, the commitment of its free colours to the palette (van den Oord et al.
+2017), and the distance of its small patches from the art's (`patterns`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from models.cyclegan.networks import Painted
+from models.cyclegan.patterns import Company, pattern_distance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Weights:
     colour: float  # L1 of 4x4-pooled cells against the input's; 0 for the report's system
     chroma: float  # L1 of 2x2-pooled colour differences against the input's: shades may move, hues may not
     palette: float  # |free colours - palette colours|, the commitment loss
+    patterns: float  # sliced Wasserstein distance of 3x3 and 5x5 patches from the art's; 0 for the report's system
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,9 @@ def _voices(logits: Logits) -> Sequence[Tensor]:
     return [logits] if isinstance(logits, Tensor) else logits
 
 
-def loss_through_b(system: System, a: Tensor, b: Tensor, weights: Weights, look: Look = bare) -> Loss:
+def loss_through_b(
+    system: System, a: Tensor, b: Tensor, weights: Weights, look: Look = bare, companies: Sequence[Company] = ()
+) -> Loss:
     """The half of eq. 3 that starts with `a2b`, and the departures above, for faces `a` and artworks `b`.
 
     The halves share parameters only: each can be differentiated, and its memory freed, before the other is computed.
@@ -88,6 +92,7 @@ def loss_through_b(system: System, a: Tensor, b: Tensor, weights: Weights, look:
 
     Args:
         look: what the discriminator sees of a picture.
+        companies: what the patches of each drawn picture are compared with; none = they are not.
     """
     drawn, unsettled = system.paint(torch.cat([a, system.to_a(b)]) if weights.identity else a)
     fake = drawn[: len(a)]
@@ -98,6 +103,7 @@ def loss_through_b(system: System, a: Tensor, b: Tensor, weights: Weights, look:
         "colour": functional.l1_loss(_low_frequency(fake.float()), _low_frequency(system.to_b(a))),
         "chroma": functional.l1_loss(_colour_differences(fake.float()), _colour_differences(system.to_b(a))),
         "palette": unsettled,
+        "patterns": _patterns(fake, companies),
     }
     total = (
         parts["adversarial_a2b"]
@@ -106,6 +112,7 @@ def loss_through_b(system: System, a: Tensor, b: Tensor, weights: Weights, look:
         + weights.colour * parts["colour"]
         + weights.chroma * parts["chroma"]
         + weights.palette * parts["palette"]
+        + weights.patterns * parts["patterns"]
     )
     return Loss(total=total, parts=parts, fake=fake.detach())
 
@@ -125,6 +132,13 @@ def loss_through_a(system: System, a: Tensor, b: Tensor, weights: Weights, look:
 
 def _identity(same: Tensor, original: Tensor, weights: Weights) -> Tensor:
     return functional.l1_loss(same.float(), original) if weights.identity else original.new_zeros(())
+
+
+def _patterns(fake: Tensor, companies: Sequence[Company]) -> Tensor:
+    if not companies:
+        return fake.new_zeros((), dtype=torch.float32)
+    distances = [pattern_distance(picture, company) for picture, company in zip(fake, companies, strict=True)]
+    return torch.stack(distances).mean()
 
 
 def _low_frequency(image: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -41,6 +41,7 @@ from models.cyclegan.networks import (
     resize_generator,
     resnet_generator,
 )
+from models.cyclegan.patterns import ARTWORKS, OTHERS, Company
 from models.cyclegan.replay import Replay
 from models.cyclegan.workers import ALONE, Descent, Workers
 from models.images import Pixels, to_signed
@@ -166,7 +167,7 @@ class Trainer:
         while self.step < self.total_steps:
             epoch, place = divmod(self.step, self.steps_per_epoch)
             a, b = self._batch(faces, epoch, place, "a"), self._batch(art, epoch, place, "b")
-            losses = self._train_step(a, b)
+            losses = self._train_step(a, b, self._companies(art))
             self.step += 1
             yield StepStats(
                 step=self.step, epoch=epoch, epoch_done=self.step % self.steps_per_epoch == 0, losses=losses
@@ -183,7 +184,23 @@ class Trainer:
         batch = to_signed(images[torch.cat(rounds)[here].numpy()])
         return torch.where(mirrored[here, None, None, None], batch.flip(3), batch).to(self.device)
 
-    def _train_step(self, a: Tensor, b: Tensor) -> dict[str, float]:
+    def _companies(self, art: Pixels) -> list[Company]:
+        """For each face of our share: earlier pictures and artworks that its patches are compared with."""
+        if not self.recipe.weights.patterns:
+            return []
+        ours = self.workers.share(self.recipe.batch_size)
+        return [self._company(art, place) for place in range(ours.start, ours.stop)]
+
+    def _company(self, art: Pixels, place: int) -> Company:
+        address = (self.step * self.recipe.batch_size + place) * 1_000_003 + self.seed
+        generator = torch.Generator().manual_seed(-(2**62) + address)  # no seed of a batch or a look
+        history = self.replay_b.images
+        chosen = torch.randperm(len(history), generator=generator)[:OTHERS].tolist()
+        works = torch.randint(len(art), (ARTWORKS,), generator=generator).numpy()
+        real = to_signed(art[works]).to(self.device)
+        return Company(torch.stack([history[index] for index in chosen]) if chosen else real[:0], real, generator)
+
+    def _train_step(self, a: Tensor, b: Tensor, companies: Sequence[Company] = ()) -> dict[str, float]:
         """One step of both sides. Each graph is freed before the next one grows, and each side's gradients after it."""
         system = self.system
         critics = [system.disc_a, system.disc_b]
@@ -191,7 +208,7 @@ class Trainer:
         frozen(critics, True)
         weights, looks = self._weights(), self._looks()
         with self._autocast():
-            through_b = loss_through_b(system, a, b, weights, next(looks))
+            through_b = loss_through_b(system, a, b, weights, next(looks), companies)
         _backward(through_b.total)
         with self._autocast():
             through_a = loss_through_a(system, a, b, weights, next(looks))

@@ -36,7 +36,7 @@ from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, r
 from models.cyclegan.workers import Descent, Diverged
 from models.images import to_signed
 
-WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, chroma=3.0, palette=1.0)
+WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, chroma=3.0, palette=1.0, patterns=2.0)
 SIZE, FACTOR = 32, 2
 ROOT = Path(__file__).parents[2]
 
@@ -438,7 +438,9 @@ def test_gradients_are_those_of_the_step_as_it_is_usually_written(plain_cyclegan
 
 
 def test_steps_are_those_of_the_step_as_it_is_usually_written(plain_cyclegan: ModuleType) -> None:
-    trainer = new_trainer("resnet", batch_size=1, weights=replace(WEIGHTS, colour=0.0, chroma=0.0), decay_from=1.0)
+    trainer = new_trainer(
+        "resnet", batch_size=1, weights=replace(WEIGHTS, colour=0.0, chroma=0.0, patterns=0.0), decay_from=1.0
+    )
     plain = plain_cyclegan.Plain(4, 1, WEIGHTS, lr=2e-4, replay=3, seed=trainer.seed)
     plain.load(trainer.system.nets())
     faces, art = pictures("resnet")

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.images import to_pixels, to_signed
+from models.images import to_oklab, to_pixels, to_signed
+from pipeline import colour
 
 
 def test_all_256_values_survive_the_round_trip():
@@ -51,3 +52,19 @@ def test_float_pixels_are_refused():
 def test_a_diverged_image_is_refused_instead_of_turning_into_noise():
     with pytest.raises(ValueError, match="diverged"):
         to_pixels(torch.full((3, 2, 2), float("nan")))
+
+
+def test_oklab_is_that_of_the_metrics_and_has_a_gradient_everywhere() -> None:
+    levels = np.arange(256, dtype=np.uint8)
+    pixels = np.stack(np.broadcast_arrays(levels[:, None], levels[None], levels[::-1, None]), axis=-1)
+    image = to_signed(pixels)[None].requires_grad_()
+    lab = to_oklab(image)
+    expected = colour.to_oklab(pixels)
+    bright = expected[..., 0] > 0.25
+    assert bright.mean() > 0.9
+    assert np.abs(lab.detach()[0].permute(1, 2, 0).numpy() - expected)[bright].max() < 1e-5
+    lab.sum().backward()
+    assert image.grad is not None
+    assert torch.isfinite(image.grad).all()
+    black = to_oklab(torch.full((1, 3, 1, 1), -1.0))
+    assert black.flatten().tolist() == pytest.approx([0.1, 0.0, 0.0], abs=1e-3)
