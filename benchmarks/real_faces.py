@@ -53,7 +53,7 @@ SIZE, CELLS = 96, 48
 OURS: dict[str, Any] = {"generators": ["cell"], "width": 24, "blocks": 4, "ema": 0.998}
 LOOSE = {"cycle": 1.5, "identity": 0.5, "colour": 0.5, "chroma": 1.5, "patterns": 12.0}  # portraits teach more
 RIVAL = "box_palette"
-RESAMPLES, GALLERY = 40, 64
+GALLERY = 64
 SHOWN = 12
 
 
@@ -145,11 +145,11 @@ def distances(made: Sequence[Pixels], art: Sequence[Pixels], rng: np.random.Gene
     return found
 
 
-def intervals(made: Sequence[Pixels], art: Sequence[Pixels]) -> dict[str, tuple[float, float]]:
+def intervals(made: Sequence[Pixels], art: Sequence[Pixels], resamples: int) -> dict[str, tuple[float, float]]:
     """5 to 95 % of the distances when faces and portraits are drawn anew."""
     rng = np.random.default_rng(0)
     found = []
-    for _ in range(RESAMPLES):
+    for _ in range(resamples):
         drawn = [[side[int(index)] for index in rng.integers(0, len(side), len(side))] for side in (made, art)]
         found.append(distances(*drawn, rng))
     ends = np.quantile([list(one.values()) for one in found], (0.05, 0.95), axis=0)
@@ -196,7 +196,7 @@ def kid(x: Array, y: Array) -> float:
     return float(sum(within) - 2 * kernels[2].mean())
 
 
-def figures(made: Pictures, rival: Pictures, bench: Bench) -> tuple[dict[str, Any], list[Demand]]:
+def figures(made: Pictures, rival: Pictures, bench: Bench, resamples: int) -> tuple[dict[str, Any], list[Demand]]:
     """All that is told of one training, and what is demanded of it."""
     real = score._patterns(list(bench.art.values()), "real", bench)
     ours, theirs, art = score.measure(made, real, bench), score.measure(rival, real, bench), score.measure_real(bench)
@@ -205,7 +205,8 @@ def figures(made: Pictures, rival: Pictures, bench: Bench) -> tuple[dict[str, An
         [made[key] for key in gallery], [bench.faces[key] for key in gallery], list(range(len(gallery)))
     )
     works = natives(list(bench.art.values()))
-    spans = {name: intervals(natives(list(one.values())), works) for name, one in (("ours", made), ("rival", rival))}
+    sides = {"ours": natives(list(made.values())), "rival": natives(list(rival.values()))}
+    spans = {name: intervals(side, works, resamples) for name, side in sides.items()}
     told: dict[str, Any] = {"ours": ours, "rival": theirs, "real": art, "intervals": spans}
     demands = [
         Demand("grid alignment", ours["grid_alignment"], least=1.0),
@@ -243,6 +244,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=14_000)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--resamples", type=int, default=20, help="of the intervals")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--keep", type=Path, help="folder of the project; by default a temporary one")
@@ -260,7 +262,7 @@ def main() -> int:
         rival = score.baseline_pictures(bench)[RIVAL]
         for seed in asked.seeds:
             made, minutes = trained(project, wanted, asked.steps, seed)
-            told, demands = figures(made, rival, bench)
+            told, demands = figures(made, rival, bench, asked.resamples)
             report[str(seed)] = {"cpu_minutes": minutes, **told}
             met = met and all(one.met for one in demands)
             sys.stdout.write(f"seed {seed}: {asked.steps} steps, {minutes:.1f} CPU minutes\n\n{table(demands)}\n")

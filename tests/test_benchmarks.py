@@ -355,8 +355,8 @@ def test_an_interval_holds_the_distance_and_grows_with_the_variety_of_the_pictur
     rng = np.random.default_rng(0)
     art = [rng.integers(0, 256, (12, 12, 3), dtype=np.uint8) for _ in range(6)]
     alike = [art[0]] * 6
-    same = real_faces.intervals(alike, alike)
-    apart = real_faces.intervals(alike, [one // 4 for one in art])
+    same = real_faces.intervals(alike, alike, 5)
+    apart = real_faces.intervals(alike, [one // 4 for one in art], 5)
     for name, (low, high) in apart.items():
         assert same[name][1] < low <= high
 
@@ -365,7 +365,7 @@ def test_an_interval_holds_the_distance_and_grows_with_the_variety_of_the_pictur
 def test_the_benchmark_of_training_on_real_faces_measures_every_figure(tmp_path: Path) -> None:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent")
-    command = [sys.executable, ROOT / "benchmarks" / "real_faces.py", "--steps", "20"]
+    command = [sys.executable, ROOT / "benchmarks" / "real_faces.py", "--steps", "20", "--resamples", "2"]
     options = ["--json", str(tmp_path / "figures.json"), "--sheet", str(tmp_path / "sheet.png")]
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode in (0, 1), done.stderr
