@@ -58,6 +58,8 @@ def method(
     """
     if colours < 2:
         raise BadInput(f"--method style chooses among colours: expected at least 2, got {colours}")
+    if features not in ("imagenet", "random") and not features.endswith(".safetensors"):
+        raise BadInput(f"--features: expected imagenet, random or a .safetensors file, got {features}")
     params = _style(features, colours, palette, iterations)
     if palette is not None:
         palettes.load(palette)  # before the first picture

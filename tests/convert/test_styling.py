@@ -113,6 +113,7 @@ def test_a_smooth_picture_is_no_artwork(face, tmp_path):
         ({"method": "nearest"}, "and with no other method"),
         ({"colours": 1}, "expected at least 2, got 1"),
         ({"palette": "absent.hex"}, "palette absent.hex: no such file"),
+        ({"features": "foo"}, "--features: expected imagenet, random or a .safetensors file, got foo"),
         ({"features": "absent.safetensors"}, "absent.safetensors: not a readable safetensors file"),
     ],
 )

@@ -147,14 +147,25 @@ def test_making_a_network_leaves_the_global_generator_alone():
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_gram_equals_a_naive_loop():
-    features = torch.randn(2, 3, 4, 5, generator=seeded())
-    found = gram(features)
+def naive_gram(features):
+    """(C, H, W) -> (C, C)."""
+    channels, rows, columns = features.shape
+    found = torch.zeros(channels, channels, dtype=features.dtype)
+    for i in range(channels):
+        for j in range(channels):
+            total = sum(features[i, y, x] * features[j, y, x] for y in range(rows) for x in range(columns))
+            found[i, j] = total / (channels * rows * columns)
+    return found
+
+
+def test_gram_and_its_loss_equal_a_naive_loop():
+    features, others = (torch.randn(2, 3, 4, 5, generator=seeded(seed), dtype=torch.float64) for seed in (0, 1))
+    found, losses = gram(features), Gram.of(moments(others)).loss(features)
     for n in range(2):
-        for i in range(3):
-            for j in range(3):
-                total = sum(features[n, i, y, x] * features[n, j, y, x] for y in range(4) for x in range(5))
-                assert_close(found[n, i, j], total / (3 * 4 * 5))
+        mine, theirs = naive_gram(features[n]), naive_gram(others[n])
+        assert_close(found[n], mine, atol=1e-6, rtol=1e-6)
+        apart = sum((mine[i, j] - theirs[i, j]) ** 2 for i in range(3) for j in range(3)) / 9
+        assert_close(losses[n], apart, atol=1e-6, rtol=1e-6)
 
 
 def test_gram_does_not_see_where_things_are():
