@@ -23,6 +23,7 @@ from pathlib import Path
 
 import dedup_sprites
 from dedup_sprites import AGAIN, COPIES, LOSSLESS, LOSSY, Merged, Sprites
+from demands import Demand
 
 from pipeline import params as parameters
 from pipeline import pixels
@@ -41,24 +42,10 @@ SEARCHES = (("random", 1_000_000, 4), ("random", 100_000, 10), ("skewed", 50_000
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure and what is demanded of it, if anything."""
+class Figure(Demand):
+    """With its unit."""
 
-    what: str
-    value: float
     unit: str = "%"
-    least: float | None = None
-    most: float | None = None
-
-    @property
-    def met(self) -> bool:
-        return (self.least is None or self.value >= self.least) and (self.most is None or self.value <= self.most)
-
-    @property
-    def bound(self) -> str:
-        if self.least is not None:
-            return f">= {self.least:g}"
-        return "" if self.most is None else f"<= {self.most:g}"
 
 
 class Bench:
@@ -180,9 +167,9 @@ def search_figures(share: float) -> Iterator[Figure]:
         for name, run in found.items():
             title = f"{name}: {total} {data} hashes within {distance} bits"
             bound = demanded and name == "banded"
-            yield Figure(title, run["seconds"], "s", most=SECONDS if bound else None)
-            yield Figure(title, run["cpu"], "CPU s")
-            yield Figure(title, run["peak_mb"], "MB", most=MEGABYTES if bound else None)
+            yield Figure(title, run["seconds"], unit="s", most=SECONDS if bound else None)
+            yield Figure(title, run["cpu"], unit="CPU s")
+            yield Figure(title, run["peak_mb"], unit="MB", most=MEGABYTES if bound else None)
 
 
 def search(name: str, data: str, count: int, distance: int) -> dict[str, float]:
