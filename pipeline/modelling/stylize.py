@@ -6,7 +6,6 @@ One row per face and canvas, `<face>-<canvas>`; reasons: diverged (a loss is no 
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -21,15 +20,13 @@ import torch
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from models import images
-from models.styletransfer import canvases, descent, losses, optimise, vgg, watching
 from models.styletransfer.watching import Progress
 from pipeline import io, manifest
-from pipeline.convert import palettes
 from pipeline.errors import BadInput
 from pipeline.io import Pixels
 from pipeline.manifest import Row
-from pipeline.modelling import pairs, palette, transfer, weights
+from pipeline.modelling import pairs, weights
+from pipeline.modelling.checkpoints import fingerprint
 from pipeline.modelling.pairs import Pair
 from pipeline.modelling.transfer import Stylized, Transfer, Watch, stylize
 from pipeline.params import Resize, Style
@@ -180,15 +177,13 @@ def _fingerprint(
     params: Style, resize: Resize, others: Sequence[Any], chosen: Sequence[Pair], features_sha256: str
 ) -> str:
     """Digest of everything that decides the result, so that state of another run is never mixed in."""
-    modules = (images, canvases, descent, losses, optimise, vgg, watching, palette, palettes, pairs, transfer)
-    code = [io.sha256(Path(file)) for file in [__file__, *(module.__file__ for module in modules)] if file]
     works = [
         [pair.face, _sha256(pair.content), [[work.name, work.weight, _sha256(work.pixels)] for work in pair.works]]
         for pair in chosen
     ]
     given = io.sha256(Path(params.palette_file)) if params.palette_from == "file" else None
-    facts = [params.model_dump(), resize.size, resize.cells, *others, works, given, features_sha256, code]
-    return hashlib.sha256(json.dumps([*facts, torch.__version__], sort_keys=True).encode()).hexdigest()
+    facts = [params.model_dump(), resize.size, resize.cells, *others, works, given, features_sha256]
+    return fingerprint({"facts": facts}, __name__)
 
 
 def _sha256(pixels: Pixels) -> str:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torchvision.models import VGG19_Weights
 
 from models.styletransfer.vgg import LAYERS, VGG19, random_weights
-from pipeline import seeds
+from pipeline import io, seeds
 from pipeline.errors import BadInput, BadParams, Unreachable
 from pipeline.params import Style
 
@@ -22,7 +22,7 @@ def features(params: Style, seed: int) -> VGG19:
 
     Raises:
         BadParams: a layer that VGG-19 does not have.
-        BadInput: a file that is not VGG-19, or lacks a layer.
+        BadInput: a file that is not VGG-19, or lacks a layer; weights of torchvision's that are not.
         Unreachable: `imagenet` without a network and without the file.
     """
     wanted = [*params.style_layers, params.content_layer]
@@ -49,6 +49,7 @@ def _weights(source: str, seed: int) -> dict[str, Tensor]:
 
 
 def _imagenet() -> dict[str, Tensor]:
+    _check(imagenet_file())
     try:
         state = VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True, weights_only=True)
     except (OSError, RuntimeError) as error:
@@ -58,6 +59,18 @@ def _imagenet() -> dict[str, Tensor]:
             "torchvision's vgg19().features, or to random"
         ) from error
     return {key.removeprefix("features."): value for key, value in state.items() if key.startswith("features.")}
+
+
+def _check(file: Path) -> None:
+    """Torchvision checks what it downloads, not what lies there already; the hash is in the file's name."""
+    if not file.exists():
+        return
+    expected = file.stem.rpartition("-")[2]
+    if not (found := io.sha256(file)).startswith(expected):
+        raise BadInput(
+            f"style.features: imagenet: {file}: expected a sha256 that starts with {expected}, "
+            f"got {found[:8]}; remove it"
+        )
 
 
 def imagenet_file() -> Path:

@@ -19,7 +19,7 @@ from filelock import FileLock
 from safetensors.torch import save_file
 
 from models.styletransfer.vgg import LAYERS, random_weights
-from pipeline import io, manifest
+from pipeline import code, io, manifest
 from pipeline.convert import palettes
 from pipeline.errors import BadInput, BadParams, Unreachable
 from pipeline.modelling import pairs, stylize, weights
@@ -460,12 +460,32 @@ def test_offline_imagenet_names_the_file_to_place_and_the_parameter_to_set(hub):
     assert "set style.features to <path>.safetensors" in str(caught.value)
 
 
-def test_a_file_placed_there_is_used(hub):
-    """The file is a small stand-in: torchvision's own cannot be fetched here, so only the way is tested."""
+@pytest.fixture
+def stand_in(hub):
+    """A small file in the place of torchvision's own, which cannot be fetched here."""
     state = {f"features.{key}": value for key, value in random_weights(torch.Generator(), (4, 4, 6, 6, 8)).items()}
     (hub / "checkpoints").mkdir(parents=True)
     torch.save({**state, "classifier.0.weight": torch.zeros(2)}, weights.imagenet_file())
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_file_placed_there_is_used(monkeypatch):
+    """Its hash is not torchvision's, so only the way is tested."""
+    monkeypatch.setattr(weights, "_check", lambda _: None)
     assert weights.features(changed(features="imagenet"), 7).layers == tuple(LAYERS)[:5]
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_file_placed_there_with_another_hash_is_refused():
+    expected = r"vgg19-dcbb9e9d\.pth: expected a sha256 that starts with dcbb9e9d, got [0-9a-f]{8}; remove it"
+    with pytest.raises(BadInput, match=expected):
+        weights.features(changed(features="imagenet"), 7)
+
+
+def test_state_belongs_to_all_code_that_a_picture_depends_on():
+    """A fix of the toning must not be mixed with pictures from before it."""
+    files = {path.name for path in code.closure("pipeline.modelling.stylize")}
+    assert {"toning.py", "ground.py", "choosing.py", "neighbours.py", "transfer.py", "optimise.py"} <= files
 
 
 def test_the_digest_of_features_follows_their_weights():
