@@ -106,7 +106,7 @@ def _run(project: Path, module: str, *words: str) -> None:
 
 
 def trained(project: Path, wanted: Params, steps: int, seed: int) -> tuple[Pictures, float]:
-    """The held-out faces as a training of so many steps draws them, and its CPU minutes."""
+    """The held-out faces as such a training draws them, and the CPU minutes of the process that ended it."""
     folder = project / "runs" / f"cell-{steps}-{seed}"
     cell = wanted.train.cell.model_copy(update=LOOSE)
     train = wanted.train.model_copy(update={**OURS, "cell": cell, "images_per_epoch": steps // EPOCHS})

@@ -37,8 +37,8 @@ LOOSE = {"cycle": 1.5, "identity": 0.5, "colour": 0.5, "chroma": 1.5, "patterns"
 class Variant:
     """One line of the plan.
 
-    Steps of the report's networks are what 10 minutes of CPU time bought on the machine of LOG.md, those of ours half
-    of that: more of them were seen to change little.
+    Steps of the report's networks are what 10 minutes of CPU time bought on the machine of LOG.md, those of ours about
+    two thirds of that: more of them were seen to change little.
     """
 
     generator: str

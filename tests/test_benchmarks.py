@@ -351,7 +351,7 @@ def test_kid_is_the_unbiased_estimate_written_out(real_faces: ModuleType) -> Non
     assert real_faces.kid(x, far) > 10 * abs(real_faces.kid(x, y))
 
 
-def test_an_interval_holds_the_distance_and_grows_with_the_variety_of_the_pictures(real_faces: ModuleType) -> None:
+def test_the_interval_of_other_pictures_lies_beyond_that_of_the_same(real_faces: ModuleType) -> None:
     rng = np.random.default_rng(0)
     art = [rng.integers(0, 256, (12, 12, 3), dtype=np.uint8) for _ in range(6)]
     alike = [art[0]] * 6
