@@ -123,7 +123,7 @@ def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[Made]:
             styled += [metrics.read_native(one, cells) for one in pixels]
             assert all(metrics.grid_alignment(one, cell) == 1 for one in pixels)
         spent = (time.process_time() - began) / len(mine)
-        drawn = natives(Pair(name, art, (Work(name, art, figure=figure(art)),)), 1)
+        drawn, _ = natives(Pair(name, art, (Work(name, art, figure=figure(art)),)), 1)
         rivals, square_rivals = (
             [baselines.majority(chosen[index], (cells, cells), palette=palette) for index in mine]
             for palette in (read_palette(drawn, COLOURS), read_palette(art.reshape(-1, 3), COLOURS))

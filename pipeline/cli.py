@@ -396,11 +396,12 @@ def convert(
     """Pictures in, pixel art out: NAME.png with one pixel per cell, and NAME@<scale>x.png."""
     from pipeline.convert import command
 
-    outcome = command.run(
-        pictures, out, method=method.value, cells=cells, colours=colors, palette=palette, scale=scale, force=force,
-        trained=layout.CYCLEGAN, weights=weights, device=Settings.device, artworks=style or [], features=features,
-        iterations=iterations, note=note,
-    )  # fmt: skip
+    with Bars() as bars:
+        outcome = command.run(
+            pictures, out, method=method.value, cells=cells, colours=colors, palette=palette, scale=scale, force=force,
+            trained=layout.CYCLEGAN, weights=weights, device=Settings.device, artworks=style or [], features=features,
+            iterations=iterations, note=note, progress=bars,
+        )  # fmt: skip
     result(outcome if as_json else outcome["counts"], as_json)
     command.raise_for_failures(outcome)
 

@@ -222,9 +222,9 @@ class Style(Section):
     lr: Annotated[float, Field(gt=0, le=10)]  # of adam
     lr_end: Annotated[float, Field(gt=0, le=1)]  # share of it at the last iteration; 1 = constant
     levels: Annotated[int, Field(ge=1, le=4)]  # coarse to fine: seen at 1/2^(levels - 1), ..., 1/2, full size
-    ema: Annotated[float, Field(ge=0, lt=1)]  # of the iterates; 0 = the last one
+    ema: Annotated[float, Field(ge=0, lt=1)]  # of adam's iterates; 0 = the last one
     plateau: Annotated[float, Field(gt=0, lt=1)] | None  # a pair ends when its loss falls by less; null = never
-    patience: Annotated[int, Field(ge=1, le=10000)]  # over so many iterations
+    patience: Annotated[int, Field(ge=1, le=10000)]  # over so many iterations, however warm its choices still are
     statistics: Literal["gram", "wasserstein"]
     falloff: Annotated[float, Field(gt=0, le=1)]  # what a style layer weighs of the one before it
     tv_weight: Weight
@@ -238,7 +238,7 @@ class Style(Section):
     threads: Annotated[int, Field(ge=1, le=256)]  # CPU threads: part of the result, since sums are reordered
     palette: Annotated[int, Field(ge=2, le=256)] | None  # colours of the cell canvas at most; null = free
     palette_from: Literal["artwork", "file", "learned"]  # learned: starts from the artworks'
-    palette_file: str  # .hex, .gpl, .json or .png, for `file`
+    palette_file: str  # .hex, .gpl, .json or .png, for `file`: all of its colours
     ground: Literal["style", "left_out"]  # of an artwork: its commonest border colour, where that holds half the border
     toning: Annotated[float, Field(ge=0, le=1)]  # share of the way of a face to the artworks' lightness and saturation
     colour_weight: Weight  # of cells having the colours of the toned face
@@ -246,6 +246,18 @@ class Style(Section):
     choice: Literal["hard", "soft"]  # of a colour: seen hard, with a soft gradient; or as a mixture until the end
     gumbel: Annotated[float, Field(ge=0, le=10)]  # times Gumbel noise on the choice
     temperature: Temperature
+
+    @model_validator(mode="after")
+    def _values_go_together(self) -> Style:
+        if self.optimiser == "lbfgs" and self.ema:
+            raise ValueError(f"ema is of optimiser adam: with lbfgs expected 0, got ema {self.ema}")
+        if self.optimiser == "lbfgs" and self.gumbel:
+            raise ValueError(
+                f"the line search of lbfgs needs a loss without noise: expected gumbel 0, got {self.gumbel}"
+            )
+        if self.palette is None and self.palette_from != "artwork":
+            raise ValueError(f"palette null is no palette: expected palette_from artwork, got {self.palette_from}")
+        return self
 
 
 class Evaluate(Section):

@@ -83,6 +83,27 @@ def test_an_empty_range_of_transparency_is_refused(tmp_path: Path) -> None:
     assert load(file).split.max_transparent == 0.5
 
 
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"optimiser": "lbfgs", "ema": 0.9}, r"style: .*ema is of optimiser adam: with lbfgs expected 0, got ema 0\.9"),
+        ({"optimiser": "lbfgs", "gumbel": 0.5}, r"style: .*needs a loss without noise: expected gumbel 0, got 0\.5"),
+        ({"palette": None, "palette_from": "learned"}, r"style: .*expected palette_from artwork, got learned"),
+    ],
+)
+def test_values_of_the_style_section_that_do_not_go_together_are_refused(
+    tmp_path: Path, values: dict[str, Any], words: str
+) -> None:
+    yaml = YAML()
+    raw = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    raw["style"].update(values)
+    file = tmp_path / "params.yaml"
+    with file.open("w", encoding="utf-8") as stream:
+        yaml.dump(raw, stream)
+    with pytest.raises(BadParams, match=words):
+        load(file)
+
+
 def test_every_wrong_key_is_told_at_once(tmp_path: Path) -> None:
     file = changed(tmp_path, "epochs", 0)
     text = file.read_text(encoding="utf-8").replace("seed: 7", "seed: -1")

@@ -24,7 +24,11 @@ class Canvas(Protocol):
     leaves: list[Tensor]  # what the optimiser moves; each (N, ...)
 
     def render(self, done: float) -> Tensor:
-        """(N, 3, H, W) in [-1, 1], differentiable: the present state, after this share of the iterations."""
+        """(N, 3, H, W) in [-1, 1], differentiable: the present state.
+
+        Args:
+            done: share of the iterations, 0 at the first and 1 at the last.
+        """
 
     def pull(self, done: float) -> Tensor:
         """(N,), differentiable: what the canvas asks of its own state, beside what losses ask of its pictures."""
@@ -65,7 +69,7 @@ class PixelCanvas:
 
     def project(self) -> None:
         with torch.no_grad():
-            self.leaves[0].clamp_(-1, 1)
+            self.leaves[0].clamp_(-1, 1)  # the paper is silent on range
 
     def final(self) -> Tensor:
         return enlarge(self.leaves[0], self.cell).detach()

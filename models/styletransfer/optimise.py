@@ -50,11 +50,11 @@ class Schedule:
     lr: float  # of Adam (the report's optimiser; the paper names none), in units of the colour range [-1, 1]
     lr_end: float = 1.0  # share of it at the last iteration, reached along a cosine
     lbfgs: bool = False  # instead of Adam; one pair only, since its line search would couple several
-    ema: float = 0.0  # the result is an average of the iterates, each weighing this share of the next one
+    ema: float = 0.0  # of Adam: the result is an average of the iterates, each weighing this share of the next one
     plateau: float | None = None  # a pair is done when its mean loss over `patience` iterations fell by less; a share
     patience: int = 50
     levels: int = 1  # coarse to fine: seen at 1 / 2^(levels - 1), ..., 1/2, 1 of the full size, equally long each
-    bf16: bool = False  # convolutions under bfloat16 autocast; losses stay float32
+    bf16: bool = False  # convolutions under bfloat16 autocast, not in the paper; losses stay float32
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Artwork:
 
     image: Tensor  # (3, H, W) in [-1, 1]
     weight: float = 1.0
-    figure: Tensor | None = None  # (H, W) of 0 and 1: what has style; all of it when left out
+    figure: Tensor | None = None  # (H, W) of 0 and 1: what has style; all of it, as in the paper, when left out
 
     def counting(self, size: Sequence[int]) -> Tensor | None:
         """How much each position of features of this size counts: less where they also see what is no figure."""
@@ -175,8 +175,8 @@ def _descend(canvas: Canvas, losses: Losses, schedule: Schedule, span: range, lo
     watch = Plateau(schedule.plateau, schedule.patience, len(running))
     at = span.start
     while len(running) and at < span.stop:
-        evaluate = _evaluation(part, part_losses, at / schedule.iterations)
-        seen = descent.step(evaluate, _lr(schedule, at), span.stop - at)
+        done = at / max(1, schedule.iterations - 1)
+        seen = descent.step(_evaluation(part, part_losses, done), _lr(schedule, done), span.stop - at)
         for terms in seen:
             log.note(running, terms.style, terms.content)
             watch.note(terms.total)
@@ -211,8 +211,8 @@ def _put(canvas: Canvas, pairs: Tensor, leaves: Sequence[Tensor]) -> None:
     canvas.project()
 
 
-def _lr(schedule: Schedule, iteration: int) -> float:
-    share = (1 + math.cos(math.pi * iteration / max(1, schedule.iterations - 1))) / 2
+def _lr(schedule: Schedule, done: float) -> float:
+    share = (1 + math.cos(math.pi * done)) / 2
     return schedule.lr * (schedule.lr_end + (1 - schedule.lr_end) * share)
 
 

@@ -14,6 +14,7 @@ from pipeline.convert.pictures import Method
 from pipeline.errors import BadInput
 from pipeline.io import Pixels
 from pipeline.pooling import Grid
+from pipeline.progress import Progress, silent
 
 raise_for_failures = pictures.raise_for_failures
 
@@ -41,6 +42,7 @@ def run(
     features: str = "random",
     iterations: int = 100,
     note: Callable[[str], None] = lambda _: None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Convert pictures; see `pictures.convert`.
 
@@ -60,6 +62,7 @@ def run(
         features: of method `style`: random, imagenet or <path>.safetensors.
         iterations: of method `style`.
         note: told what a user should know of the result.
+        progress: told how many pictures are done, and iterations of method `style`.
 
     Raises:
         BadInput: options that exclude each other, unusable weights for `cell`, no usable artwork for `style`.
@@ -74,14 +77,16 @@ def run(
     if method == "style":
         from pipeline.convert import styling
 
-        chosen = styling.method(artworks, features, colours or DEFAULT_COLOURS, palette, iterations, device, note)
+        chosen = styling.method(
+            artworks, features, colours or DEFAULT_COLOURS, palette, iterations, device, note, progress
+        )
     elif method == "cell":
         chosen, own_cells = _trained(_weights(weights, trained, note), colours, palette, device)
         cells = cells or str(own_cells)
     else:
         chosen = _trivial(method, colours, palette)
     grid = pictures.parse_cells(cells or str(DEFAULT_CELLS))
-    return pictures.convert(paths, out, method=chosen, cells=grid, scale=scale, force=force)
+    return pictures.convert(paths, out, method=chosen, cells=grid, scale=scale, force=force, progress=progress)
 
 
 def _weights(wanted: str | None, trained: Path, note: Callable[[str], None]) -> Path:

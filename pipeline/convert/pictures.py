@@ -23,6 +23,7 @@ from pipeline.io import Pixels
 from pipeline.manifest import Row, tally
 from pipeline.pictures import first_frame
 from pipeline.pooling import Grid, cell_sums
+from pipeline.progress import Progress, silent
 
 Method = Callable[[Pixels, Grid], Pixels]  # uint8 (H, W, 3), (rows, columns) -> uint8 (rows, columns, 3)
 Cells = int | Grid  # cells along the longest side, aspect ratio kept; or exactly (rows, columns)
@@ -83,7 +84,14 @@ def parse_cells(text: str) -> Cells:
 
 
 def convert(
-    paths: Sequence[Path | str], out: Path, *, method: Method, cells: Cells, scale: int, force: bool
+    paths: Sequence[Path | str],
+    out: Path,
+    *,
+    method: Method,
+    cells: Cells,
+    scale: int,
+    force: bool,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Convert pictures, folders (their subfolders are kept) and glob patterns into `out`.
 
@@ -100,10 +108,13 @@ def convert(
         raise BadInput(f"scale must be in 1..{MAX_SCALE}, got {scale}")
     taken: set[Path] = set()
     rows = []
-    for path, folder in _inputs(paths, out):
+    inputs = list(_inputs(paths, out))
+    for done, (path, folder) in enumerate(inputs):
+        progress("convert", done, len(inputs), path.name)
         stem = out / folder / path.stem
         rows.append({"path": str(path), **_one(path, stem, taken, method, cells, scale, force)})
         taken.add(stem)
+    progress("convert", len(inputs), len(inputs))
     return {"pictures": rows, "counts": tally(rows)}
 
 

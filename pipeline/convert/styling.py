@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from models.styletransfer.watching import Progress as Seen
 from pipeline import cells
 from pipeline.colour import distinct
 from pipeline.convert import baselines, palettes
@@ -24,6 +25,7 @@ from pipeline.modelling.transfer import Transfer, stylize
 from pipeline.params import Style, Temperature
 from pipeline.pictures import first_frame
 from pipeline.pooling import Grid
+from pipeline.progress import Progress, silent
 
 SEED = 0
 SEEN = 128  # pixels that the longest side should have for VGG
@@ -49,6 +51,7 @@ def method(
     iterations: int,
     device: str,
     note: Callable[[str], None],
+    progress: Progress = silent,
 ) -> Method:
     """Pictures in the style of `artworks`, in at most `colours` of their colours or in those of `palette`.
 
@@ -72,13 +75,16 @@ def method(
             "--features imagenet or FILE.safetensors uses trained ones"
         )
 
+    def tell(step: Seen) -> None:
+        progress("style", step.iteration, iterations, f"style loss {np.mean(step.style):.4g}")
+
     def paint(rgb: Pixels, grid: Grid) -> Pixels:
         cell = min(max(SEEN // max(grid), CELL[0]), CELL[1])
         size = (grid[1] * cell, grid[0] * cell)
         content = np.array(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
         works = tuple(_work(art, cell) for art in arts)
         transfer = Transfer("cell", network, params, cell, SEED, where)
-        made = stylize(transfer, [Pair("picture", content, works)], lambda _: None)
+        made = stylize(transfer, [Pair("picture", content, works)], tell)
         return baselines.nearest(made.pixels[0], grid)
 
     return paint

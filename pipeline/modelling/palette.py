@@ -10,14 +10,20 @@ from pipeline.io import Pixels
 ROUNDS = 20  # of Lloyd's algorithm; far beyond convergence for the few colours of pixel art
 
 
-def read_palette(artwork: Pixels, colours: int) -> Pixels:
+def read_palette(artwork: Pixels, colours: int, areas: NDArray[np.float64] | None = None) -> Pixels:
     """At most `colours` of the artwork's own colours, uint8 (K, 3), commonest first.
 
     All of them where they are few enough; else k-means on the colours weighted by area, each centre replaced by
     the nearest colour that occurs. Starts from the commonest colour and then the farthest ones (Gonzalez 1985):
     no randomness, and small accents are found.
+
+    Args:
+        artwork: uint8 (..., 3).
+        colours: K at most, 1 or more.
+        areas: what each of its pixels counts, (P,), in any unit; all the same when left out.
     """
-    found, counts = np.unique(artwork.reshape(-1, 3), axis=0, return_counts=True)
+    found, owner = np.unique(artwork.reshape(-1, 3), axis=0, return_inverse=True)
+    counts = np.bincount(owner.ravel(), areas).astype(np.float64)
     commonest_first = np.argsort(-counts, kind="stable")
     unique = found[commonest_first]
     counts = counts[commonest_first]
@@ -43,7 +49,7 @@ def _spread(points: NDArray[np.float64], wanted: int) -> list[int]:
 
 
 def _centre(
-    points: NDArray[np.float64], counts: NDArray[np.intp], owned: NDArray[np.bool_], previous: NDArray[np.float64]
+    points: NDArray[np.float64], counts: NDArray[np.float64], owned: NDArray[np.bool_], previous: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     if not owned.any():
         return previous

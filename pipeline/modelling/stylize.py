@@ -1,4 +1,4 @@
-"""Test faces in the style of test artworks: `<canvas>/<face>.png`, `manifest.jsonl`, `stats.json`, `losses.csv`.
+"""Test faces in the style of test artworks: `<canvas>/<face>.png`, `losses-<canvas>.csv`, manifest and stats.
 
 One row per face and canvas, `<face>-<canvas>`; reasons: diverged (a loss is no longer a number).
 """
@@ -73,7 +73,7 @@ def run(
     network.to(device)
     folder = state / "style" / _fingerprint(params, resize, [seed, threads, device], chosen, sha256)
     with _lock(folder), _threads(threads), io.output_dir(dst) as out:
-        rows, curves = [], []
+        rows = []
         for canvas in dict.fromkeys(params.canvases):
             cell = 1 if canvas == "free" else resize.size // resize.cells
             transfer = Transfer(canvas, network, params, cell, seed, device)
@@ -81,8 +81,8 @@ def run(
             made = [_row(pair, transfer, stylized, at) for at, pair in enumerate(chosen)]
             _write_pictures(out / canvas, chosen, stylized, made)
             rows += made
-            curves += _curve(canvas, stylized, [row["status"] == "kept" for row in made])
-        io.write_atomic(out / "losses.csv", ("canvas,iteration,style,content\n" + "".join(curves)).encode())
+            curve = _curve(stylized, [row["status"] == "kept" for row in made])
+            io.write_atomic(out / f"losses-{canvas}.csv", ("iteration,style,content\n" + "".join(curve)).encode())
         ids = [row["id"] for row in rows]
         stats = manifest.write(out, rows, inputs=ids, canvases=_summary(rows), features_sha256=sha256)
     shutil.rmtree(folder)
@@ -148,14 +148,14 @@ def _write_pictures(folder: Path, pairs: Sequence[Pair], stylized: Stylized, row
             io.write_png(folder / f"{pair.face}.png", pixels)
 
 
-def _curve(canvas: str, stylized: Stylized, kept: Sequence[bool]) -> list[str]:
+def _curve(stylized: Stylized, kept: Sequence[bool]) -> list[str]:
     """CSV lines: the mean losses of the kept pairs over the iterations."""
     if not any(kept):
         return []
     style = stylized.style[:, kept].mean(axis=1)
     content = stylized.content[:, kept].mean(axis=1)
     points = enumerate(zip(style, content, strict=True))
-    return [f"{canvas},{iteration},{_rounded(s)},{_rounded(c)}\n" for iteration, (s, c) in points]
+    return [f"{iteration},{_rounded(s)},{_rounded(c)}\n" for iteration, (s, c) in points]
 
 
 def _summary(rows: Sequence[Row]) -> dict[str, dict[str, float]]:

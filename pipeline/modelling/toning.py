@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.colour import Lab, from_oklab, to_oklab
 from pipeline.io import Pixels
@@ -11,31 +12,32 @@ SATURATION = (1.0, 1.5)  # least and most that chroma is multiplied by
 FLAT = 1e-6  # deviation or chroma below which there is nothing to stretch
 
 
-def toned(face: Pixels, artwork: Pixels, share: float) -> Pixels:
+def toned(face: Pixels, artwork: Pixels, share: float, areas: NDArray[np.float64] | None = None) -> Pixels:
     """`face` (H, W, 3) on the way to the lightness (mean, deviation) and the saturation of `artwork` (P, 3).
 
     Hues stay, and so does the order of lightness; in OKLab, clipped to sRGB.
 
     Args:
         face: what is toned.
-        artwork: its colours, by area.
+        artwork: its pixels.
         share: of the way; 0 leaves the face as it is.
+        areas: what each of those pixels counts, (P,), in any unit; all the same when left out.
     """
     if share == 0:
         return face
     lab, goal = to_oklab(face), to_oklab(artwork)
-    return from_oklab((1 - share) * lab + share * _matched(lab, goal))
+    return from_oklab((1 - share) * lab + share * _matched(lab, goal, areas))
 
 
-def _matched(lab: Lab, goal: Lab) -> Lab:
-    lightness, wanted = lab[..., :1], goal[..., 0]
-    stretch = wanted.std() / max(float(lightness.std()), FLAT)
-    saturation = np.clip(_chroma(goal) / max(_chroma(lab), FLAT), *SATURATION)
-    return np.concatenate(
-        [(lightness - lightness.mean()) * stretch + wanted.mean(), lab[..., 1:] * saturation], axis=-1
-    )
+def _matched(lab: Lab, goal: Lab, areas: NDArray[np.float64] | None) -> Lab:
+    lightness = lab[..., :1]
+    middle = np.average(goal[..., 0], weights=areas)
+    deviation = np.sqrt(np.average((goal[..., 0] - middle) ** 2, weights=areas))
+    stretch = deviation / max(float(lightness.std()), FLAT)
+    saturation = np.clip(_chroma(goal, areas) / max(_chroma(lab), FLAT), *SATURATION)
+    return np.concatenate([(lightness - lightness.mean()) * stretch + middle, lab[..., 1:] * saturation], axis=-1)
 
 
-def _chroma(lab: Lab) -> float:
+def _chroma(lab: Lab, areas: NDArray[np.float64] | None = None) -> float:
     """Root of its mean square."""
-    return float(np.sqrt((lab[..., 1:] ** 2).sum(axis=-1).mean()))
+    return float(np.sqrt(np.average((lab[..., 1:] ** 2).sum(axis=-1), weights=areas)))

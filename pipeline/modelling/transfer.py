@@ -119,7 +119,8 @@ def _prepared(pair: Pair, transfer: Transfer) -> Pair:
     prepared = replace(pair, works=works)
     if not _chooses(transfer) or params.toning == 0:
         return prepared
-    return replace(prepared, content=toned(pair.content, natives(prepared, transfer.cell), params.toning))
+    colours, areas = natives(prepared, transfer.cell)
+    return replace(prepared, content=toned(pair.content, colours, params.toning, areas))
 
 
 def _with_figure(work: Work) -> Work:
@@ -138,7 +139,7 @@ def _artwork(work: Work, device: str) -> Artwork:
 def _canvas(transfer: Transfer, batch: Sequence[Pair], content: Tensor) -> Canvas:
     params, cell = transfer.params, transfer.cell
     start = canvases.cell_means(content, cell)
-    if params.start == "noise":
+    if params.start == "noise":  # the paper's; content is Johnson's (a mean per cell where cells are optimised)
         start = canvases.noise(start, _generators(transfer, batch, "noise"))
     if not _chooses(transfer):
         return PixelCanvas(start, cell=cell)
@@ -169,13 +170,16 @@ def _palette(pair: Pair, transfer: Transfer) -> Pixels:
     params = transfer.params
     if params.palette_from == "file":
         return palettes.load(str(Path(params.palette_file)))
-    return read_palette(natives(pair, transfer.cell), params.palette or 1)
+    colours, areas = natives(pair, transfer.cell)
+    return read_palette(colours, params.palette or 1, areas)
 
 
-def natives(pair: Pair, cell: int) -> Pixels:
-    """(P, 3): native pixels of all artworks' figures, those of a heavier one as often as its weight asks."""
-    least = min(work.weight for work in pair.works)
-    return np.concatenate([np.repeat(_native(work, cell), round(work.weight / least), axis=0) for work in pair.works])
+def natives(pair: Pair, cell: int) -> tuple[Pixels, NDArray[np.float64]]:
+    """Native pixels of all artworks' figures, (P, 3), and what each counts, (P,): together an artwork's weight."""
+    found = [_native(work, cell) for work in pair.works]
+    size = sum(map(len, found)) / len(found)
+    areas = [np.full(len(own), work.weight * size / len(own)) for own, work in zip(found, pair.works, strict=True)]
+    return np.concatenate(found), np.concatenate(areas)
 
 
 def _native(work: Work, cell: int) -> Pixels:

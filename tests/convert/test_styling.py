@@ -60,6 +60,14 @@ def test_a_face_of_any_size_becomes_cells_in_the_colours_of_the_artwork(face, tm
     assert "random features" in notes[0]
 
 
+def test_pictures_and_the_iterations_inside_each_are_told(face, tmp_path):
+    told: list[tuple[str, int, int]] = []
+    convert(
+        face, artwork(tmp_path / "art.png"), progress=lambda task, done, total, _="": told.append((task, done, total))
+    )
+    assert told == [("convert", 0, 1), ("style", 0, 2), ("style", 1, 2), ("style", 2, 2), ("convert", 1, 1)]
+
+
 def test_colours_and_palettes_bound_the_picture(face, tmp_path):
     art = artwork(tmp_path / "art.png")
     convert(face, art, colours=3)

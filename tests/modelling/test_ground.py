@@ -10,6 +10,7 @@ from pipeline.colour import to_oklab
 from pipeline.modelling import choosing, pairs, transfer
 from pipeline.modelling.ground import figure
 from pipeline.modelling.toning import toned
+from tests.modelling.test_stylize import STYLE
 
 GROUND, INK, SKIN = (10, 20, 30), (200, 40, 40), (240, 200, 170)
 COLOURS = np.array([INK, SKIN], np.uint8)
@@ -82,13 +83,28 @@ def work(mask: np.ndarray, **values: object) -> pairs.Work:
 def test_native_colours_are_those_of_the_figure():
     mask = disc()
     pair = pairs.Pair("face", face(), (work(mask, figure=mask.repeat(2, 0).repeat(2, 1)),))
-    assert np.unique(transfer.natives(pair, 2), axis=0).tolist() == [list(INK)]
-    assert len(transfer.natives(pair, 2)) == mask.sum()
+    colours, areas = transfer.natives(pair, 2)
+    assert np.unique(colours, axis=0).tolist() == [list(INK)]
+    assert areas.tolist() == [1.0] * mask.sum()
+
+
+@pytest.mark.parametrize("weight", [1.4, 1e-6, 1e6])
+def test_an_artwork_counts_by_its_weight_and_not_by_its_size(weight):
+    """Also where no whole number of repeats could say it."""
+    small = pairs.Work("small", np.full((4, 4, 3), 200, np.uint8), weight)
+    pair = pairs.Pair("face", face(), (work(disc()), small))
+    colours, areas = transfer.natives(pair, 2)
+    assert len(colours) == len(areas) == 16 * 16 + 4
+    assert areas[-4:].sum() == pytest.approx(weight * areas[:-4].sum())
+
+
+def test_areas_tone_a_face_as_that_many_pixels_would():
+    weighed = toned(face(), COLOURS, 1.0, np.array([3.0, 1.0]))
+    assert np.array_equal(weighed, toned(face(), np.repeat(COLOURS, [3, 1], axis=0), 1.0))
+    assert not np.array_equal(weighed, toned(face(), COLOURS, 1.0))
 
 
 def wishes_of(pair: pairs.Pair, **weights: float):
-    from tests.modelling.test_stylize import STYLE
-
     params = STYLE.model_copy(update=weights)
     return choosing.wishes([pair], [pair.content], [COLOURS], 2, params, "cpu")
 

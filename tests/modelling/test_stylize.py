@@ -143,8 +143,8 @@ def test_without_a_palette_the_cell_canvas_keeps_the_grid_and_mixes_colours(spli
 
 def test_the_curves_start_and_end_at_the_losses_of_the_rows(split):
     out = run(split)
-    with (out / "losses.csv").open() as file:
-        curve = [row for row in csv.DictReader(file) if row["canvas"] == "free"]
+    with (out / "losses-free.csv").open() as file:
+        curve = list(csv.DictReader(file))
     rows = [row for row in manifest.read_kept(out) if row["canvas"] == "free"]
     assert [int(row["iteration"]) for row in curve] == list(range(7))
     assert float(curve[0]["style"]) == pytest.approx(np.mean([row["style_start"] for row in rows]), rel=1e-4)
@@ -239,7 +239,11 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a run left that got SIGKILL as soon as its first batch was on disk."""
     root = tmp_path_factory.mktemp("killed")
     draw_split(root / "split")
-    arguments = [str(root), LONG.model_dump_json(), RESIZE.model_dump_json()]
+    return killed_in(root, LONG)
+
+
+def killed_in(root: Path, params: Style) -> Path:
+    arguments = [str(root), params.model_dump_json(), RESIZE.model_dump_json()]
     process = subprocess.Popen([sys.executable, "-c", KILLED, *arguments])
     deadline = time.monotonic() + 120
     while not list(root.glob("state/style/*/*.npz")):
@@ -268,6 +272,23 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(interrupted, split):
     out = run(interrupted / "split", params=LONG)
     assert not saved.exists()
     assert io.folder_digest(out) == io.folder_digest(run(split, "uninterrupted", LONG))
+
+
+def test_a_list_of_pairs_that_is_killed_loses_at_most_the_batch_in_flight(tmp_path):
+    split = draw_split(tmp_path / "split")
+    lines = [
+        f'{{"face": "face{n}", "artworks": ["art{n % 2}", "art{1 - n % 2}"], "weights": [1, 0.4]}}' for n in range(5)
+    ]
+    params = told(split, *lines).model_copy(update={"iterations": 25, "batch_size": 2})
+    killed_in(tmp_path, params)
+    saved = list(tmp_path.glob("state/style/*/*.npz"))
+    assert 1 <= len(saved) < 3
+    saved_pictures = [np.load(file)["pixels"] for file in sorted(saved)]
+    out = run(split, params=params)
+    for number, pictures in enumerate(saved_pictures):
+        for at, picture in enumerate(pictures):
+            assert np.array_equal(io.read_rgb(out / f"cell/face{2 * number + at}.png"), picture)
+    assert io.folder_digest(out) == io.folder_digest(run(split, "uninterrupted", params))
 
 
 def test_finished_batches_are_not_done_again(interrupted):
@@ -373,6 +394,13 @@ def test_lbfgs_takes_pairs_one_by_one_whatever_the_batch_size(split):
     assert all(row["style_end"] < row["style_start"] for row in manifest.read_kept(two) if row["canvas"] == "free")
 
 
+@pytest.mark.parametrize("values", [{"precision": "bf16"}, {"pooling": "max"}])
+def test_other_arithmetic_gives_other_pictures_and_still_moves_to_the_style(split, values):
+    other, usual = run(split, "other", changed(**values)), run(split)
+    assert io.folder_digest(other) != io.folder_digest(usual)
+    assert all(row["style_end"] < row["style_start"] for row in manifest.read_kept(other) if row["canvas"] == "free")
+
+
 def test_the_modern_objective_runs_coarse_to_fine_with_noise_and_an_average(split):
     modern = {
         "statistics": "wasserstein", "falloff": 0.25, "tv_weight": 1.0, "levels": 2, "ema": 0.9, "lr_end": 0.1,
@@ -393,8 +421,8 @@ def test_a_plateau_ends_pairs_early_and_their_rows_say_when(split):
     out = run(split, params=changed(plateau=0.9, patience=2, iterations=30, batch_size=1))
     rows = manifest.read_kept(out)
     assert {row["iterations"] for row in rows} <= set(range(4, 30))
-    with (out / "losses.csv").open() as file:
-        last = [row for row in csv.DictReader(file) if row["canvas"] == "free"][-1]
+    with (out / "losses-free.csv").open() as file:
+        last = list(csv.DictReader(file))[-1]
     assert float(last["style"]) == pytest.approx(
         np.mean([row["style_end"] for row in rows if row["canvas"] == "free"]), rel=1e-4
     )
@@ -517,6 +545,11 @@ def test_few_colours_are_all_kept_commonest_first():
 
 def test_many_colours_become_the_nearest_that_occur():
     assert greys(read_palette(art("AAAAB/JJJJK"), 2)) == "AJ"
+
+
+def test_areas_say_which_colours_are_common():
+    assert greys(read_palette(art("AAAB"), 2, np.array([1.0, 1.0, 1.0, 3.5]))) == "BA"
+    assert greys(read_palette(art("AABBJJKK"), 2, np.array([1.0, 1.0, 1e-6, 1e-6, 1e-6, 1e-6, 1.4, 1.4]))) == "KA"
 
 
 def test_a_small_accent_far_from_all_others_survives():

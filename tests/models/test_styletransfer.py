@@ -23,7 +23,7 @@ from models.styletransfer.losses import (
     style_loss,
     total_variation,
 )
-from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
+from models.styletransfer.optimise import Artwork, Objective, Schedule, _shrunk, optimise
 from models.styletransfer.vgg import IMAGENET_MEAN, IMAGENET_STD, LAYERS, VGG19, random_weights
 
 TINY = (6, 6, 8, 8, 10)  # conv1_1 ... conv3_1
@@ -543,6 +543,31 @@ def test_a_falling_temperature_brings_the_soft_choice_to_the_hard_one():
     apart = [float((canvas.render(done).detach() - canvas.final()).abs().mean()) for done in (0, 0.5, 1)]
     assert apart[0] > apart[1] > apart[2]
     assert apart[2] < 0.02
+
+
+@pytest.mark.parametrize(
+    ("iterations", "levels", "expected"), [(5, 1, [0, 0.25, 0.5, 0.75, 1]), (3, 2, [0, 0.5, 1]), (1, 1, [0])]
+)
+def test_a_canvas_is_told_how_much_is_done_from_nothing_to_all(iterations, levels, expected):
+    """So that a temperature ends where it should."""
+    told = []
+
+    class Told(PixelCanvas):
+        def render(self, done):
+            told.append(done)
+            return super().render(done)
+
+    stylized(Told(images(1)), images(1), images(1, seed=2), iterations=iterations, levels=levels)
+    assert told == expected
+
+
+def test_seen_coarser_an_artwork_shows_no_new_colour():
+    works = [[Artwork(images(1, seed=2)[0], figure=torch.ones(16, 16))]]
+    content, [[coarse]] = _shrunk(images(1), works, 4)
+    assert content.shape[2:] == coarse.image.shape[1:] == coarse.figure.shape == (4, 4)
+    assert {tuple(c) for c in coarse.image.flatten(1).T.tolist()} <= {
+        tuple(c) for c in works[0][0].image.flatten(1).T.tolist()
+    }
 
 
 def test_noise_on_the_choice_needs_a_generator_for_every_pair():
