@@ -15,13 +15,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.images import to_oklab
+from models.images import Pixels, to_oklab, to_signed
 
-PATCHES = 256  # drawn of the new picture
+PATCHES = 512  # drawn of the new picture
 COMPANY = 7  # times as many are drawn of earlier pictures, one time more of artworks
-OTHERS, ARTWORKS = 28, 32  # pictures and artworks that they are drawn from, at most
 DIRECTIONS = 32
-KINDS = ((3, True, 1.0), (5, True, 1.0), (3, False, 0.3))  # cells a side, without their mean colour, weight
+KINDS = ((3, True, 2.0), (5, True, 1.0), (3, False, 0.3))  # cells a side, without their mean colour, weight
 
 
 @dataclass(frozen=True)
@@ -29,13 +28,13 @@ class Company:
     """What one new picture is compared with.
 
     Args:
-        others: earlier pictures, (K, 3, n, n); K may be 0.
-        real: artworks, (R, 3, n, n).
+        others: earlier pictures, (K, 3, n, n) in [-1, 1]; K may be 0.
+        real: all artworks, uint8 (R, n, n, 3): fewer of them would say less of how often a patch is.
         generator: of patches and directions.
     """
 
     others: Tensor
-    real: Tensor
+    real: Pixels
     generator: torch.Generator
 
 
@@ -48,12 +47,13 @@ def pattern_distance(picture: Tensor, company: Company) -> Tensor:
     draws = company.generator
     total = picture.new_zeros((), dtype=torch.float32)
     with torch.autocast(picture.device.type, enabled=False):
-        new, old, art = (to_oklab(some.float()) for some in (picture[None], company.others, company.real))
-        times = COMPANY if len(old) else 0
+        times = COMPANY if len(company.others) else 0
         for size, centred, weight in KINDS:
-            made = [_patches(new, PATCHES, size, draws), _patches(old, times * PATCHES, size, draws)]
-            real = _patches(art, (1 + times) * PATCHES, size, draws)
-            onto = torch.randn(DIRECTIONS, real[0].numel(), generator=draws).to(picture.device)
+            made = [_patches(picture[None], PATCHES, size, draws)]
+            if times:
+                made.append(_patches(company.others, times * PATCHES, size, draws))
+            real = _patches_of_art(company.real, (1 + times) * PATCHES, size, draws).to(picture.device)
+            onto = torch.randn(DIRECTIONS, 3 * size**2, generator=draws).to(picture.device)
             onto = onto / onto.norm(dim=1, keepdim=True)
             apart = _projected(torch.cat(made), onto, centred) - _projected(real, onto, centred)
             total = total + weight * apart.abs().mean()
@@ -61,17 +61,27 @@ def pattern_distance(picture: Tensor, company: Company) -> Tensor:
 
 
 def _patches(pictures: Tensor, count: int, size: int, generator: torch.Generator) -> Tensor:
-    """(N, 3, n, n) -> (count, size, size, 3), drawn with replacement."""
-    if count == 0:
-        return pictures.new_empty(0, size, size, 3)
-    places = pictures.shape[2] - size + 1
-    which, y, x = (torch.randint(most, (count, 1, 1), generator=generator) for most in (len(pictures), places, places))
+    """(N, 3, n, n) in [-1, 1] -> OKLab (count, 3, size, size), drawn with replacement."""
+    places = _places(len(pictures), pictures.shape[2], count, size, generator)
+    return to_oklab(pictures.movedim(1, 3)[places].movedim(3, 1).float())
+
+
+def _patches_of_art(works: Pixels, count: int, size: int, generator: torch.Generator) -> Tensor:
+    """uint8 (N, n, n, 3) -> as `_patches`."""
+    places = _places(len(works), works.shape[1], count, size, generator)
+    return to_oklab(to_signed(works[tuple(index.numpy() for index in places)]))
+
+
+def _places(pictures: int, side: int, count: int, size: int, generator: torch.Generator) -> tuple[Tensor, ...]:
+    """Index of random patches into (N, n, n, ...): (count, 1, 1), (count, size, 1) and (count, 1, size)."""
+    ends = side - size + 1
+    which, y, x = (torch.randint(most, (count, 1, 1), generator=generator) for most in (pictures, ends, ends))
     step = torch.arange(size)
-    return pictures.movedim(1, 3)[which, y + step[:, None], x + step]
+    return which, y + step[:, None], x + step
 
 
 def _projected(patches: Tensor, onto: Tensor, centred: bool) -> Tensor:
-    """Patches (count, size, size, 3) along directions (k, size * size * 3) -> (k, count), each row sorted."""
+    """Patches (count, 3, size, size) along directions (k, 3 * size * size) -> (k, count), each row sorted."""
     if centred:
-        patches = patches - patches.mean(dim=(1, 2), keepdim=True)
+        patches = patches - patches.mean(dim=(2, 3), keepdim=True)
     return (onto @ patches.flatten(1).T).sort(dim=1).values

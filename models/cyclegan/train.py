@@ -41,7 +41,7 @@ from models.cyclegan.networks import (
     resize_generator,
     resnet_generator,
 )
-from models.cyclegan.patterns import ARTWORKS, OTHERS, Company
+from models.cyclegan.patterns import Company
 from models.cyclegan.replay import Replay
 from models.cyclegan.workers import ALONE, Descent, Workers
 from models.images import Pixels, to_signed
@@ -185,7 +185,7 @@ class Trainer:
         return torch.where(mirrored[here, None, None, None], batch.flip(3), batch).to(self.device)
 
     def _companies(self, art: Pixels) -> list[Company]:
-        """For each face of our share: earlier pictures and artworks that its patches are compared with."""
+        """For each face of our share: what its patches are compared with."""
         if not self.recipe.weights.patterns:
             return []
         ours = self.workers.share(self.recipe.batch_size)
@@ -195,10 +195,8 @@ class Trainer:
         address = (self.step * self.recipe.batch_size + place) * 1_000_003 + self.seed
         generator = torch.Generator().manual_seed(-(2**62) + address)  # no seed of a batch or a look
         history = self.replay_b.images
-        chosen = torch.randperm(len(history), generator=generator)[:OTHERS].tolist()
-        works = torch.randint(len(art), (ARTWORKS,), generator=generator).numpy()
-        real = to_signed(art[works]).to(self.device)
-        return Company(torch.stack([history[index] for index in chosen]) if chosen else real[:0], real, generator)
+        others = torch.stack(history) if history else torch.empty(0, device=self.device)
+        return Company(others, art, generator)
 
     def _train_step(self, a: Tensor, b: Tensor, companies: Sequence[Company] = ()) -> dict[str, float]:
         """One step of both sides. Each graph is freed before the next one grows, and each side's gradients after it."""

@@ -13,9 +13,9 @@ from models.cyclegan.losses import Weights, loss_through_b
 from models.cyclegan.networks import CellShape
 from models.cyclegan.patterns import Company, pattern_distance
 from models.cyclegan.train import cell_system
-from models.images import to_oklab
+from models.images import Pixels, to_oklab, to_pixels, to_signed
 
-NONE = torch.empty(0, 3, 16, 16)
+NONE = torch.empty(0)
 
 
 def seeded(seed: int = 0) -> torch.Generator:
@@ -24,6 +24,11 @@ def seeded(seed: int = 0) -> torch.Generator:
 
 def flat(value: float, count: int = 1) -> Tensor:
     return torch.full((count, 3, 16, 16), value)
+
+
+def art(works: Tensor) -> Pixels:
+    """(R, 3, n, n) in [-1, 1] as uint8."""
+    return to_pixels(works)
 
 
 def blocks(seed: int) -> Tensor:
@@ -37,7 +42,7 @@ def equal_neighbours(picture: Tensor) -> float:
 
 def test_a_flat_picture_is_as_far_from_flat_art_as_their_colours_are() -> None:
     """Patterns agree; raw patches differ by the same in each of 9 cells, in lightness alone."""
-    found = float(pattern_distance(flat(0.5)[0], Company(NONE, flat(0.0), seeded())))
+    found = float(pattern_distance(flat(0.5)[0], Company(NONE, art(flat(0.0)), seeded())))
     lighter, darker = (float(to_oklab(flat(value))[0, 0, 0, 0]) for value in (0.5, 0.0))
     onto = torch.randn(100_000, 27, generator=seeded(1))
     expected = 0.3 * (lighter - darker) * float((onto / onto.norm(dim=1, keepdim=True))[:, :9].sum(dim=1).abs().mean())
@@ -47,17 +52,15 @@ def test_a_flat_picture_is_as_far_from_flat_art_as_their_colours_are() -> None:
 def test_it_is_that_of_sorted_projections_written_out() -> None:
     """The same draws, taken by hand."""
     picture, real = blocks(0), blocks(1)[None]
-    found = float(pattern_distance(picture, Company(NONE, real, seeded(3))))
+    found = float(pattern_distance(picture, Company(NONE, art(real), seeded(3))))
     draws, total = seeded(3), 0.0
-    for size, centred, weight in ((3, True, 1.0), (5, True, 1.0), (3, False, 0.3)):
+    for size, centred, weight in ((3, True, 2.0), (5, True, 1.0), (3, False, 0.3)):
         sides, ends = [], [16 - size + 1] * 2
-        for one in (to_oklab(picture[None])[0], to_oklab(real)[0]):
-            _, ys, xs = (torch.randint(most, (256, 1, 1), generator=draws).flatten().tolist() for most in (1, *ends))
-            cut = np.stack(
-                [one.permute(1, 2, 0)[y : y + size, x : x + size].numpy() for y, x in zip(ys, xs, strict=True)]
-            )
-            cut = cut - cut.mean(axis=(1, 2), keepdims=True) if centred else cut
-            sides.append(cut.reshape(256, -1))
+        for one in (to_oklab(picture[None])[0], to_oklab(to_signed(art(real)))[0]):
+            _, ys, xs = (torch.randint(most, (512, 1, 1), generator=draws).flatten().tolist() for most in (1, *ends))
+            cut = np.stack([one[:, y : y + size, x : x + size].numpy() for y, x in zip(ys, xs, strict=True)])
+            cut = cut - cut.mean(axis=(2, 3), keepdims=True) if centred else cut
+            sides.append(cut.reshape(512, -1))
         onto = torch.randn(32, 3 * size * size, generator=draws).numpy()
         for direction in onto / np.linalg.norm(onto, axis=1, keepdims=True):
             made, wanted = (sorted((side @ direction).tolist()) for side in sides)
@@ -72,7 +75,7 @@ def test_a_picture_that_follows_it_comes_to_the_flat_clusters_of_the_art() -> No
     for step in range(400):
         optimiser.param_groups[0]["lr"] = 0.03 * (1 - step / 400)
         optimiser.zero_grad()
-        pattern_distance(picture, Company(NONE, blocks(0)[None], draws)).backward()
+        pattern_distance(picture, Company(NONE, art(blocks(0)[None]), draws)).backward()
         optimiser.step()
     assert before < 0.05
     assert equal_neighbours(picture) > 0.3
@@ -80,9 +83,9 @@ def test_a_picture_that_follows_it_comes_to_the_flat_clusters_of_the_art() -> No
 
 def test_in_company_a_picture_need_not_be_the_mean_of_all_art() -> None:
     """A white one beside black ones is what an eighth of white art asks for; alone it has too much white."""
-    art = torch.cat([flat(-1.0, 7), flat(1.0)])
-    alone = pattern_distance(flat(1.0)[0], Company(NONE, art, seeded()))
-    together = pattern_distance(flat(1.0)[0], Company(flat(-1.0), art, seeded()))
+    works = art(torch.cat([flat(-1.0, 7), flat(1.0)]))
+    alone = pattern_distance(flat(1.0)[0], Company(NONE, works, seeded()))
+    together = pattern_distance(flat(1.0)[0], Company(flat(-1.0), works, seeded()))
     assert float(together) < 0.2 * float(alone)
 
 
@@ -93,13 +96,13 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_pictures() -> None:
     for critic in (system.disc_a, system.disc_b):
         critic.eval()
     weights = Weights(cycle=1.0, identity=0.0, colour=0.0, chroma=0.0, palette=1.0, patterns=5.0)
-    faces, art = torch.rand(2, 3, 32, 32) * 2 - 1, torch.rand(2, 3, 16, 16) * 2 - 1
-    companies = [partial(Company, art[:1], art), partial(Company, NONE, art[1:])]
+    faces, works = torch.rand(2, 3, 32, 32) * 2 - 1, torch.rand(2, 3, 16, 16) * 2 - 1
+    companies = [partial(Company, works[:1], art(works)), partial(Company, NONE, art(works[1:]))]
 
     def parts(which: slice) -> tuple[float, float]:
         drawn = [make(seeded(place)) for place, make in list(enumerate(companies))[which]]
         with torch.no_grad():
-            loss = loss_through_b(system, faces[which], art[which], weights, companies=drawn)
+            loss = loss_through_b(system, faces[which], works[which], weights, companies=drawn)
         return float(loss.total), float(loss.parts["patterns"])
 
     whole, first, second = parts(slice(0, 2)), parts(slice(0, 1)), parts(slice(1, 2))
