@@ -284,11 +284,14 @@ def test_the_benchmark_on_real_faces_measures_every_figure(tmp_path: Path) -> No
     options = ["--json", str(tmp_path / "figures.json"), "--sheet", str(tmp_path / "sheet.png")]
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr == ""
-    figures = json.loads((tmp_path / "figures.json").read_text())["figures"]
+    found = json.loads((tmp_path / "figures.json").read_text())
+    assert list(found) == ["left_out", "style"]
+    figures = [figure for ground in found.values() for figure in ground["figures"]]
     assert [figure["met"] for figure in figures[:3]] == [True, True, True]
-    assert [figure["bound"] for figure in figures[3:]] == ["<= 0.8"] * 6
+    bounded = {"left_out": [0.8, None] * 3, "style": [None, 0.8] * 3}
+    assert {ground: [one["most"] for one in of["figures"][3:]] for ground, of in found.items()} == bounded
     assert done.returncode == (0 if all(figure["met"] for figure in figures) else 1)
-    assert (tmp_path / "sheet.png").is_file()
+    assert (tmp_path / "sheet-left_out.png").read_bytes() != (tmp_path / "sheet-style.png").read_bytes()
 
 
 @pytest.mark.shared
