@@ -184,13 +184,13 @@ def figures(
     return demands
 
 
-def sheet(all_made: Sequence[Made], chosen: Sequence[Pixels], cells: int, shown: int = 3) -> Pixels:
+def sheet(all_made: Sequence[Made], chosen: Sequence[Pixels], cells: int, ground: str, shown: int = 3) -> Pixels:
     """Per portrait a row: the portrait, then face, rival and canvas of some faces."""
     rows = []
     for made in all_made:
-        row = [made.art]
+        row, rivals = [made.art], made.rivals if ground == "left_out" else made.square_rivals
         for at in range(min(shown, len(made.faces))):
-            row += [baselines.box(chosen[made.faces[at]], (cells, cells)), made.rivals[at], made.styled[at]]
+            row += [baselines.box(chosen[made.faces[at]], (cells, cells)), rivals[at], made.styled[at]]
         rows.append(np.concatenate(row, axis=1))
     return baselines.enlarge(np.concatenate(rows, axis=0), 2)
 
@@ -227,7 +227,9 @@ def main() -> int:
             "portraits": [{"portrait": made.portrait, "seconds": made.seconds, **of} for made, of in seen],
         }
         if asked.sheet:
-            write_png(asked.sheet.with_stem(f"{asked.sheet.stem}-{ground}"), sheet(all_made, chosen, asked.cells))
+            write_png(
+                asked.sheet.with_stem(f"{asked.sheet.stem}-{ground}"), sheet(all_made, chosen, asked.cells, ground)
+            )
     if asked.json:
         asked.json.write_text(json.dumps(report, indent=1))
     return 0 if met else 1

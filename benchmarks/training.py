@@ -29,7 +29,6 @@ from torch import Tensor
 
 from models.cyclegan.losses import System, Weights
 from models.cyclegan.networks import CellShape
-from models.cyclegan.patterns import OTHERS
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
 from models.images import Pixels, to_pixels
 from pipeline import params, seeds
@@ -84,9 +83,9 @@ class Contestant:
         return lambda: trainer._train_step(a, b)
 
     def cell_step(self, a: Tensor, native: Tensor, cell: int) -> Step:
-        """With the distance of patches, to artworks and from a history as full as that looks at."""
+        """With the distance of patches, to artworks and from a full history."""
         trainer = new_trainer(self.system(cell), self.bf16, steps=1000, weights=OF_CELL)
-        trainer.replay_b.images = [native[0].clone() for _ in range(OTHERS)]
+        trainer.replay_b.images = [native[0].clone() for _ in range(REPLAY)]
         art = to_pixels(native)
         return lambda: trainer._train_step(a, native, trainer._companies(art))
 

@@ -245,7 +245,7 @@ class Style(Section):
     neighbour_weight: Weight  # of palette colours lying side by side as often as in the artworks
     choice: Literal["hard", "soft"]  # of a colour: seen hard, with a soft gradient; or as a mixture until the end
     gumbel: Annotated[float, Field(ge=0, le=10)]  # times Gumbel noise on the choice
-    temperature: Temperature
+    temperature: Temperature  # with lbfgs the end of it throughout: its line search needs one objective
 
     @model_validator(mode="after")
     def _values_go_together(self) -> Style:
@@ -322,6 +322,8 @@ def _explain(item: Any) -> str:
     if item["type"] == "extra_forbidden":
         known = ", ".join(sorted(_section_at(item["loc"][:-1]).model_fields))
         return f"{key} is unknown (known there: {known})"
+    if item["type"] == "value_error":
+        return f"{key}: {item['msg'].removeprefix('Value error, ')}"
     field = _field_at(item["loc"])
     expected = _range(field) if field is not None else ""
     return f"{key or 'the file'}: {expected or item['msg']}, got {item['input']!r}"

@@ -52,7 +52,7 @@ def pattern_distance(picture: Tensor, company: Company) -> Tensor:
             made = [_patches(picture[None], PATCHES, size, draws)]
             if times:
                 made.append(_patches(company.others, times * PATCHES, size, draws))
-            real = _patches_of_art(company.real, (1 + times) * PATCHES, size, draws).to(picture.device)
+            real = _patches_of_art(company.real, (1 + times) * PATCHES, size, draws, picture.device)
             onto = torch.randn(DIRECTIONS, 3 * size**2, generator=draws).to(picture.device)
             onto = onto / onto.norm(dim=1, keepdim=True)
             apart = _projected(torch.cat(made), onto, centred) - _projected(real, onto, centred)
@@ -66,10 +66,10 @@ def _patches(pictures: Tensor, count: int, size: int, generator: torch.Generator
     return to_oklab(pictures.movedim(1, 3)[places].movedim(3, 1).float())
 
 
-def _patches_of_art(works: Pixels, count: int, size: int, generator: torch.Generator) -> Tensor:
-    """uint8 (N, n, n, 3) -> as `_patches`."""
+def _patches_of_art(works: Pixels, count: int, size: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """uint8 (N, n, n, 3) -> as `_patches`, on `device`."""
     places = _places(len(works), works.shape[1], count, size, generator)
-    return to_oklab(to_signed(works[tuple(index.numpy() for index in places)]))
+    return to_oklab(to_signed(works[tuple(index.numpy() for index in places)]).to(device))
 
 
 def _places(pictures: int, side: int, count: int, size: int, generator: torch.Generator) -> tuple[Tensor, ...]:

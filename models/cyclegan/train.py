@@ -1,7 +1,7 @@
 """The training loop: values in, values out. It writes nothing, prints nothing and knows no path.
 
 Everything that a step draws is addressed by (seed, epoch, place) or lives in `Trainer.state_dict`, so that a training
-which is stopped and loaded again goes on bit for bit as if it had never stopped.
+which is stopped and loaded again goes on bit for bit as if it had never stopped (with deterministic algorithms).
 """
 
 from __future__ import annotations
@@ -188,15 +188,13 @@ class Trainer:
         """For each face of our share: what its patches are compared with."""
         if not self.recipe.weights.patterns:
             return []
-        ours = self.workers.share(self.recipe.batch_size)
-        return [self._company(art, place) for place in range(ours.start, ours.stop)]
-
-    def _company(self, art: Pixels, place: int) -> Company:
-        address = (self.step * self.recipe.batch_size + place) * 1_000_003 + self.seed
-        generator = torch.Generator().manual_seed(-(2**62) + address)  # no seed of a batch or a look
         history = self.replay_b.images
         others = torch.stack(history) if history else torch.empty(0, device=self.device)
-        return Company(others, art, generator)
+        ours = self.workers.share(self.recipe.batch_size)
+        places = range(ours.start, ours.stop)
+        addresses = [(self.step * self.recipe.batch_size + place) * 1_000_003 + self.seed for place in places]
+        draws = [torch.Generator().manual_seed(-(2**62) + address) for address in addresses]  # no other seed is there
+        return [Company(others, art, generator) for generator in draws]
 
     def _train_step(self, a: Tensor, b: Tensor, companies: Sequence[Company] = ()) -> dict[str, float]:
         """One step of both sides. Each graph is freed before the next one grows, and each side's gradients after it."""

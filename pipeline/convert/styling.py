@@ -76,7 +76,8 @@ def method(
         )
 
     def tell(step: Seen) -> None:
-        progress("style", step.iteration, iterations, f"style loss {np.mean(step.style):.4g}")
+        if step.iteration < iterations:  # a bar that is full stays so for the next picture
+            progress("style", step.iteration, iterations, f"style loss {np.mean(step.style):.4g}")
 
     def paint(rgb: Pixels, grid: Grid) -> Pixels:
         cell = min(max(SEEN // max(grid), CELL[0]), CELL[1])

@@ -151,7 +151,7 @@ def _canvas(transfer: Transfer, batch: Sequence[Pair], content: Tensor) -> Canva
         relaxation=Relaxation(
             hard=params.choice == "hard",
             noise=params.gumbel,
-            start=params.temperature.start,
+            start=params.temperature.end if params.optimiser == "lbfgs" else params.temperature.start,
             end=params.temperature.end,
         ),
         learned=params.palette_from == "learned",
@@ -175,7 +175,7 @@ def _palette(pair: Pair, transfer: Transfer) -> Pixels:
 
 
 def natives(pair: Pair, cell: int) -> tuple[Pixels, NDArray[np.float64]]:
-    """Native pixels of all artworks' figures, (P, 3), and what each counts, (P,): together an artwork's weight."""
+    """Native pixels of all artworks' figures, (P, 3), and what each counts, (P,): by weight, whatever the size."""
     found = [_native(work, cell) for work in pair.works]
     size = sum(map(len, found)) / len(found)
     areas = [np.full(len(own), work.weight * size / len(own)) for own, work in zip(found, pair.works, strict=True)]

@@ -283,19 +283,23 @@ def test_a_list_of_pairs_that_is_killed_loses_at_most_the_batch_in_flight(tmp_pa
     killed_in(tmp_path, params)
     saved = list(tmp_path.glob("state/style/*/*.npz"))
     assert 1 <= len(saved) < 3
-    saved_pictures = [np.load(file)["pixels"] for file in sorted(saved)]
+    for file in saved:
+        mark(file)
     out = run(split, params=params)
-    for number, pictures in enumerate(saved_pictures):
-        for at, picture in enumerate(pictures):
-            assert np.array_equal(io.read_rgb(out / f"cell/face{2 * number + at}.png"), picture)
-    assert io.folder_digest(out) == io.folder_digest(run(split, "uninterrupted", params))
+    marked = [row["style_end"] == 123 for row in manifest.read_kept(out)]
+    assert marked == [True] * 2 * len(saved) + [False] * (5 - 2 * len(saved))
+    assert io.folder_digest(out / "cell") == io.folder_digest(run(split, "uninterrupted", params) / "cell")
+
+
+def mark(file: Path) -> None:
+    """Losses that no computation gives."""
+    with np.load(file) as batch:
+        marked = {**batch, "style": np.full_like(batch["style"], 123.0)}
+    np.savez(file, **marked)
 
 
 def test_finished_batches_are_not_done_again(interrupted):
-    saved = saved_batch(interrupted)
-    with np.load(saved) as batch:
-        marked = {**batch, "style": np.full_like(batch["style"], 123.0)}
-    np.savez(saved, **marked)
+    mark(saved_batch(interrupted))
     rows = manifest.read_kept(run(interrupted / "split", params=LONG))
     assert 1 <= sum(row["style_end"] == 123 for row in rows) < len(rows)
 

@@ -6,6 +6,7 @@ import copy
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -354,6 +355,15 @@ def test_two_steps_reach_every_parameter(kind: str) -> None:
             assert not still or key.endswith("bias"), (name, key)
 
 
+@pytest.fixture
+def deterministic() -> Iterator[None]:
+    """As in the train stage."""
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.usefixtures("deterministic")
 @pytest.mark.parametrize("kind", ["resnet", "resize", "cell"])
 def test_a_training_that_was_stopped_and_loaded_goes_on_bit_for_bit(kind: str) -> None:
     undisturbed = new_trainer(kind, epochs=3)
