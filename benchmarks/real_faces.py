@@ -1,6 +1,6 @@
 """`cell` with a palette head, trained on real faces and portraits, beside the plain reductions: how near it comes.
 
-    python benchmarks/real_faces.py [--steps 14000] [--seeds 0] [--json FILE] [--sheet FILE.png] [--keep FOLDER]
+    python benchmarks/real_faces.py [--steps 1200] [--seeds 0 1 2] [--json FILE] [--sheet FILE.png] [--keep FOLDER]
 
 Needs the folder of real data (`FACETOPIX_SHARED`, by default `../shared` beside the checkout): portraits of people
 (Cabbit, OGA-BY 3.0 / CC-BY 3.0) and machine-made anime faces. They go through `facetopix add` and the stages, as a
@@ -245,8 +245,8 @@ def sheet(made: Pictures, rival: Pictures, bench: Bench) -> Pixels:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=14_000)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--steps", type=int, default=1_200)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--resamples", type=int, default=20, help="of the intervals")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
