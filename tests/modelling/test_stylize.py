@@ -18,12 +18,14 @@ import torch
 from filelock import FileLock
 from safetensors.torch import save_file
 
+from models.images import to_signed
 from models.styletransfer.vgg import LAYERS, random_weights
 from pipeline import code, io, manifest
 from pipeline.convert import palettes
 from pipeline.errors import BadInput, BadParams, Unreachable
-from pipeline.modelling import pairs, stylize, weights
+from pipeline.modelling import pairs, stylize, transfer, weights
 from pipeline.modelling.palette import read_palette
+from pipeline.modelling.transfer import Transfer
 from pipeline.params import Resize, Style, Temperature
 
 ROOT = Path(__file__).parents[2]
@@ -403,6 +405,15 @@ def test_other_arithmetic_gives_other_pictures_and_still_moves_to_the_style(spli
     other, usual = run(split, "other", changed(**values)), run(split)
     assert io.folder_digest(other) != io.folder_digest(usual)
     assert all(row["style_end"] < row["style_start"] for row in manifest.read_kept(other) if row["canvas"] == "free")
+
+
+@pytest.mark.parametrize(("optimiser", "start"), [("adam", 2.0), ("lbfgs", 0.2)])
+def test_the_line_search_of_lbfgs_sees_one_temperature(split, optimiser, start):
+    params = changed(optimiser=optimiser, temperature=Temperature(start=2.0, end=0.2))
+    [pair] = by_seed(split, 1)
+    seen = Transfer("cell", weights.features(params, 7), params, 4, 7, "cpu")
+    relaxation = transfer._canvas(seen, [pair], to_signed(pair.content[None])).relaxation
+    assert (relaxation.start, relaxation.end) == (start, 0.2)
 
 
 def test_the_modern_objective_runs_coarse_to_fine_with_noise_and_an_average(split):
