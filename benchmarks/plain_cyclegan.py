@@ -52,9 +52,13 @@ def discriminator(width: int) -> nn.Sequential:
 class Plain:
     """Four networks, two optimisers, two history buffers."""
 
-    def __init__(self, width: int, blocks: int, weights: Weights, lr: float, replay: int, seed: int) -> None:
+    def __init__(
+        self, width: int, blocks: int, weights: Weights, lr: float, replay: int, seed: int, device: str = "cpu"
+    ) -> None:
         self.a2b, self.b2a = generator(width, blocks), generator(width, blocks)
         self.disc_a, self.disc_b = discriminator(width), discriminator(width)
+        for net in self.nets().values():
+            net.to(device)
         self.weights = weights
         self.opt_g = self._adam(lr, self.a2b, self.b2a)
         self.opt_d = self._adam(lr, self.disc_a, self.disc_b)

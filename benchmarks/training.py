@@ -1,9 +1,11 @@
 """What a training step costs beside CycleGAN as it is usually written (`plain_cyclegan.py`): time, memory, result.
 
     python benchmarks/training.py [--rounds 5] [--parts step loader curves] [--threads 1] [--json FILE]
+    python benchmarks/training.py --parts step --device cuda --compile default reduce-overhead
 
 Each contestant is a process of its own; they take turns, a step each. Of times the best round counts, of memory the
-growth at its peak since before the networks. Exit code 1 when a figure misses what is demanded of it.
+growth at its peak since before the networks, on a GPU what PyTorch took of it. Exit code 1 when a figure misses what
+is demanded of it; of a GPU nothing is.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,7 @@ import torch
 from demands import Demand, table
 from torch import Tensor
 
+from models.cyclegan.acceleration import compiled
 from models.cyclegan.losses import System, Weights
 from models.cyclegan.networks import CellShape
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
@@ -40,7 +44,7 @@ REPORT = 64, 9  # width and blocks of the report's generator
 WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=0.0, chroma=0.0, palette=1.0, patterns=0.0)
 OF_CELL = replace(WEIGHTS, colour=1.0, chroma=1.0, patterns=1.0)  # how much they weigh changes no cost
 LR, REPLAY = 2e-4, 50
-WARM_UP = 2  # steps that are not measured: memory is fetched, kernels are chosen
+WARM_UP = 3  # steps that are not measured: memory is fetched, kernels are chosen, compiled, recorded
 PICTURES = 20_000  # in the data set whose loader is timed: what the report had
 WINDOW = 25  # steps over which a curve is averaged
 
@@ -65,17 +69,20 @@ class Contestant:
     width: int
     blocks: int
     bf16: bool
+    device: str = "cpu"
+    compile: str = "none"
 
     @property
     def name(self) -> str:
-        return f"{self.kind} {self.width}/{self.blocks} {'bf16' if self.bf16 else 'fp32'}"
+        mode = "" if self.compile == "none" else f" {self.compile}"
+        return f"{self.kind} {self.width}/{self.blocks} {'bf16' if self.bf16 else 'fp32'}{mode}"
 
     def step(self, size: int, cell: int) -> Step:
         """Of freshly initialised networks, on one pair of noise."""
         torch.manual_seed(0)
-        a, b = torch.rand(1, 3, size, size) * 2 - 1, torch.rand(1, 3, size, size) * 2 - 1
+        a, b = (torch.rand(2, 1, 3, size, size) * 2 - 1).to(self.device)
         if self.kind == "plain":
-            plain = plain_cyclegan.Plain(self.width, self.blocks, WEIGHTS, LR, REPLAY, seed=0)
+            plain = plain_cyclegan.Plain(self.width, self.blocks, WEIGHTS, LR, REPLAY, seed=0, device=self.device)
             return lambda: plain.step(a, b)
         if self.kind == "cell":
             return self.cell_step(a, b[..., ::cell, ::cell], cell)
@@ -91,8 +98,12 @@ class Contestant:
 
     def system(self, cell: int) -> System:
         if self.kind == "cell":
-            return cell_system(CellShape(cell, self.width, self.blocks))
-        return {"resnet": resnet_system, "resize": resize_system}[self.kind](self.width, self.blocks, cell)
+            system = cell_system(CellShape(cell, self.width, self.blocks))
+        else:
+            system = {"resnet": resnet_system, "resize": resize_system}[self.kind](self.width, self.blocks, cell)
+        for net in system.nets().values():
+            net.to(self.device)
+        return system if self.compile == "none" else compiled(system, self.compile)
 
 
 def new_trainer(system: System, bf16: bool, steps: int, seed: int = 0, weights: Weights = WEIGHTS) -> Trainer:
@@ -118,7 +129,9 @@ def serve(contestant: Contestant, size: int, cell: int, threads: int, pipe: Conn
     while pipe.recv():
         cpu, wall = time.process_time(), time.perf_counter()
         step()
-        pipe.send((time.process_time() - cpu, time.perf_counter() - wall, resident("VmHWM") - before))
+        spent = time.process_time() - cpu, time.perf_counter() - wall
+        on_gpu = contestant.device == "cuda"
+        pipe.send((*spent, torch.cuda.max_memory_allocated() / 2**20 if on_gpu else resident("VmHWM") - before))
 
 
 def costs(contestants: list[Contestant], size: int, cell: int, threads: int, rounds: int) -> list[Cost]:
@@ -145,13 +158,15 @@ def costs(contestants: list[Contestant], size: int, cell: int, threads: int, rou
 
 
 def step_part(size: int, cell: int, scale: tuple[int, int], default: tuple[int, int], threads: int, rounds: int,
-              bf16: bool) -> tuple[list[Cost], list[Demand]]:  # fmt: skip
+              bf16: bool, device: str, modes: list[str]) -> tuple[list[Cost], list[Demand]]:  # fmt: skip
     """The report's architecture, `resize`, and `cell` as params.yaml has it, at half and at the whole of its width."""
-    plain, ours = Contestant("plain", *scale, False), Contestant("resnet", *scale, bf16)
-    cells = [Contestant("cell", *numbers, bf16) for numbers in (default, (scale[0] // 2, default[1]), scale)]
-    others = [Contestant("resnet", *scale, False), Contestant("resize", *scale, bf16)]
-    small = Contestant("plain", *default, False)
-    everyone = list(dict.fromkeys([plain, ours, *cells, *others, small]))
+    new = partial(Contestant, device=device)
+    plain, ours = new("plain", *scale, False), new("resnet", *scale, bf16)
+    cells = [new("cell", *numbers, bf16) for numbers in (default, (scale[0] // 2, default[1]), scale)]
+    others = [new("resnet", *scale, False), new("resize", *scale, bf16)]
+    small = new("plain", *default, False)
+    faster = [replace(one, compile=mode) for mode in modes for one in (ours, cells[0])]
+    everyone = list(dict.fromkeys([plain, ours, *cells, *others, small, *faster]))
     found = {cost.contestant: cost for cost in costs(everyone, size, cell, threads, rounds)}
     base = found[plain.name]
 
@@ -163,7 +178,10 @@ def step_part(size: int, cell: int, scale: tuple[int, int], default: tuple[int, 
             Demand(f"{one.name}: peak memory, times", cost.memory / base.memory, most=memory),
         ]
 
-    demands = [*against(ours, 1.6, 0.9), *against(cells[0], 6.0, 0.6)]
+    if device == "cpu":
+        demands = [*against(ours, 1.6, 0.9), *against(cells[0], 6.0, 0.6)]
+    else:
+        demands = [*against(ours, None, None), *against(cells[0], None, None)]
     for one in everyone:
         if one not in (plain, ours, cells[0]):
             demands += against(one, None, None)
@@ -264,6 +282,8 @@ def main() -> int:
     parser.add_argument("--size", type=int, default=128)
     parser.add_argument("--scale", type=int, nargs=2, default=REPORT, metavar=("WIDTH", "BLOCKS"))
     parser.add_argument("--steps", type=int, default=400, help="of the curves")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the steps")
+    parser.add_argument("--compile", nargs="+", default=[], metavar="MODE", help="of torch.compile, as train.compile")
     parser.add_argument("--json", type=Path)
     wanted = parser.parse_args()
     torch.set_num_threads(wanted.threads)
@@ -272,12 +292,16 @@ def main() -> int:
     found: list[Cost] = []
     demands: list[Demand] = []
     if "step" in wanted.parts:
-        found, demands = step_part(wanted.size, 4, tuple(wanted.scale), default, wanted.threads, wanted.rounds, bf16)
+        found, demands = step_part(
+            wanted.size, 4, tuple(wanted.scale), default, wanted.threads, wanted.rounds,
+            pick_bf16("auto", wanted.device), wanted.device, wanted.compile,
+        )  # fmt: skip
     if "loader" in wanted.parts:
         demands += loader_part(wanted.size, 4, default, bf16, wanted.rounds)
     if "curves" in wanted.parts:
         demands += curves_part(max(32, wanted.size // 2), 2, min(16, wanted.scale[0]), 3, wanted.steps, bf16)
-    setting = f"{platform.machine()}, torch {torch.__version__}, threads {wanted.threads}, bf16 {bf16}, batch 1"
+    machine = torch.cuda.get_device_name() if wanted.device == "cuda" else platform.machine()
+    setting = f"{machine}, torch {torch.__version__}, threads {wanted.threads}, bf16 {bf16}, batch 1"
     sys.stdout.write(f"{setting}\n\n{costs_table(found)}{table(demands)}")
     if wanted.json:
         report: dict[str, Any] = {"setting": setting, "costs": [asdict(one) for one in found]}

@@ -24,6 +24,7 @@ Source = Literal["pixeljoint", "lospec", "pixiehaus"]
 Generator = Literal["resnet", "resize", "cell"]
 Canvas = Literal["free", "cell"]
 Precision = Literal["auto", "fp32", "bf16"]  # auto: bf16 where the CPU or GPU has it
+Compile = Literal["none", "default", "reduce-overhead"]  # mode of torch.compile; reduce-overhead records CUDA graphs
 
 
 class Section(BaseModel):
@@ -190,6 +191,7 @@ class Train(Section):
     samples: Annotated[int, Field(ge=1, le=64)]  # fixed faces drawn after every epoch
     threads: Annotated[int, Field(ge=1, le=256)]  # CPU threads: part of the result, since sums are reordered
     precision: Precision
+    compile: Compile  # none: the networks as they are
     resnet: Resnet
     cell: Cell
 

@@ -38,6 +38,6 @@ class Replay:
     def state_dict(self) -> dict[str, Any]:
         return {"images": list(self.images), "generator": self.generator.get_state()}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.images = list(state["images"])
+    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        self.images = [image.to(device) for image in state["images"]]
         self.generator.set_state(state["generator"])

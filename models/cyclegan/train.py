@@ -223,7 +223,8 @@ class Trainer:
         losses = {name: value.detach().float().clone() for name, value in parts.items()}
         self.workers.average_(list(losses.values()))
         norms = {"gradient_generators": norm_g, "gradient_discriminators": norm_d}
-        return {name: float(value) for name, value in {**losses, **norms}.items()}
+        told = {**losses, **norms}
+        return dict(zip(told, torch.stack(list(told.values())).tolist(), strict=True))  # the device is waited for once
 
     def _replayed(self, replay: Replay, fakes: Tensor) -> Tensor:
         """What a discriminator sees of this step: every process keeps the whole history, and shows its share of it."""
@@ -276,7 +277,7 @@ class Trainer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
+        """Go on where `state_dict` was taken, whatever device its tensors are on."""
         self.step = state["step"]
         for name, net in self.system.nets().items():
             net.load_state_dict(state["nets"][name])
@@ -285,8 +286,8 @@ class Trainer:
         self.opt_d.load_state_dict(state["opt_d"])
         self.descend_g.load_state_dict(state["descend_g"])
         self.descend_d.load_state_dict(state["descend_d"])
-        self.replay_a.load_state_dict(state["replay_a"])
-        self.replay_b.load_state_dict(state["replay_b"])
+        self.replay_a.load_state_dict(state["replay_a"], self.device)
+        self.replay_b.load_state_dict(state["replay_b"], self.device)
 
 
 def _adam(lr: float, *nets: nn.Module) -> torch.optim.Adam:

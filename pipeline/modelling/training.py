@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from models.cyclegan.acceleration import cannot_compile, compiled
 from models.cyclegan.losses import Weights
 from models.cyclegan.networks import PaletteHead, SharedPaletteHead
 from models.cyclegan.train import Recipe, StepStats, Trainer
@@ -90,7 +91,8 @@ class Job:
         return {
             "shape": asdict(self.shape), "recipe": asdict(self.recipe), "seed": self.seed,
             "threads": self.params.threads, "processes": processes, "device": self.device,
-            "samples": self.params.samples, "limit": self.params.limit, "colours": self.params.cell.colours,
+            "compile": self.params.compile, "samples": self.params.samples, "limit": self.params.limit,
+            "colours": self.params.cell.colours,
             "faces": folder_digest(self.split / "faces"), "art": folder_digest(self.split / "pixel"),
         }  # fmt: skip
 
@@ -161,6 +163,8 @@ class Training:
         self._choose_palette(system.a2b)
         for net in system.nets().values():
             net.to(self.job.device)
+        if self.job.params.compile != "none":
+            system = compiled(system, self.job.params.compile)
         trainer = Trainer(system, self.job.recipe, self.seed, self.workers)
         journal = Journal(max(1, trainer.steps_per_epoch // WINDOWS), self.on_grid)
         saved = from_first(self.checkpoint.newest() if self.first else None, self.workers)
@@ -225,6 +229,13 @@ class Training:
                 f"{self.shape.generator}: {error} at step {trainer.step + 1}; lower train.{self.shape.generator}.lr "
                 f"(the state before it is in {self.checkpoint.folder})"
             ) from error
+        except RuntimeError as error:
+            if self.job.params.compile == "none" or not cannot_compile(error):
+                raise
+            raise BadParams(
+                f"train.compile: expected none here, got {self.job.params.compile}: torch cannot compile the networks "
+                f"({_first_line(error)})"
+            ) from error
 
     def _record(self, stats: StepStats, trainer: Trainer, journal: Journal, live: Curves | None, say: Say) -> None:
         skipped = trainer.descend_g.skipped + trainer.descend_d.skipped
@@ -283,6 +294,10 @@ def _set_random_state(state: dict[str, torch.Tensor], device: str) -> None:
 def _words(stats: StepStats) -> str:
     names = ("generators", "disc_a", "disc_b")
     return f"epoch {stats.epoch + 1} " + " ".join(f"{name} {stats.losses[name]:.2f}" for name in names)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n", 1)[0]
 
 
 def _count(net: torch.nn.Module) -> int:

@@ -107,6 +107,34 @@ def test_trainings_side_by_side_that_were_killed_go_on_and_end_with_the_very_sam
     assert folder_digest(tmp_path / "plots") == folder_digest(trained / "plots")
 
 
+UNCOMPILED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, "tests/modelling")
+from small import PARAMS, train, with_train
+from pipeline.errors import BadParams
+
+if __name__ == "__main__":
+    params = with_train(generators=["resnet"], compile="default")
+    try:
+        train(Path(sys.argv[1]), Path(sys.argv[2]), params=params)
+    except BadParams as error:
+        print(error)
+"""
+
+
+def test_without_a_compiler_a_training_that_is_to_be_compiled_says_so(split: Path, tmp_path: Path) -> None:
+    nowhere = {"CXX": str(tmp_path / "c++"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", UNCOMPILED, split, tmp_path], cwd=ROOT, env={**os.environ, **nowhere},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("train.compile: expected none here, got default: torch cannot compile the networks")
+    assert "compiler" in done.stdout
+    assert not (tmp_path / "cyclegan").exists()
+
+
 def test_no_pictures_is_an_error_that_names_the_folder(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="faces/train: no pictures"):
         train(tmp_path / "nothing", tmp_path)

@@ -17,6 +17,7 @@ import pytest
 import torch
 from torch import nn
 
+from models.cyclegan.acceleration import compiled
 from models.cyclegan.augment import Draw
 from models.cyclegan.losses import Weights, discriminator_loss, loss_through_a, loss_through_b, lsgan
 from models.cyclegan.networks import (
@@ -560,3 +561,27 @@ def test_a_training_does_not_depend_on_the_order_of_hashes() -> None:
     ]  # fmt: skip
     assert told[0] == told[1]
     assert told[0].count("\n") == 2
+
+
+@pytest.mark.usefixtures("deterministic")
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor that is not a leaf")  # asked for by torch itself
+@pytest.mark.parametrize("kind", ["resnet", "cell"])
+def test_a_compiled_system_trains_to_the_same_weights_under_the_same_names(kind: str) -> None:
+    """What torch traces is run as it is here: a C++ compiler takes minutes."""
+    plain, traced = new_trainer(kind, augment=True), new_trainer(kind, augment=True)
+    traced = Trainer(compiled(traced.system, "default", backend="eager"), traced.recipe, traced.seed)
+    losses = [[step.losses for step in trainer.fit(*pictures(kind))] for trainer in (plain, traced)]
+    assert losses[0] == losses[1]
+    for name, net in plain.system.nets().items():
+        found = traced.system.nets()[name].state_dict()
+        assert list(found) == list(net.state_dict())
+        assert all(torch.equal(found[key], value) for key, value in net.state_dict().items())
+
+
+def test_a_history_goes_on_where_the_networks_are() -> None:
+    """Checkpoints are read into main memory; `meta` stands for a GPU, which refuses pictures from elsewhere."""
+    replay = Replay(2, seed=0)
+    replay(torch.zeros(2, 3, 4, 4))
+    other = Replay(2, seed=0)
+    other.load_state_dict(replay.state_dict(), torch.device("meta"))
+    assert {image.device.type for image in other.images} == {"meta"}
