@@ -169,6 +169,7 @@ class Cell(Section):
     identity_until: Share  # share of the steps after which the identity loss ends, and with it a third of the work
     colour: Weight  # L1 between 4x4-pooled cells of output and input
     chroma: Weight  # L1 between the 2x2-pooled colour differences of output and input
+    accents: Weight  # what is lost of how dark a cell is beside its neighbours: mouths, pupils
     patterns: Weight  # sliced Wasserstein distance of 3x3 and 5x5 patches of cells from the art's
     augment: bool  # whether discriminators see pictures shifted by whole cells, in slightly other colours
     critics: Annotated[int, Field(ge=4, le=256)]  # channels of the discriminators' first convolutions

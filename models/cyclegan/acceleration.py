@@ -35,6 +35,6 @@ def compiled(system: System, mode: str, backend: str = "inductor") -> System:
 
 def cannot_compile(error: RuntimeError) -> bool:
     """Whether it comes from the compiler: none is there, or what it cannot translate."""
-    from torch._dynamo.exc import TorchDynamoException  # noqa: PLC0415 - takes a second
+    from torch._dynamo.exc import TorchDynamoException
 
     return isinstance(error, TorchDynamoException)

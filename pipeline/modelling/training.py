@@ -80,7 +80,8 @@ class Job:
             lr=own.lr, decay_from=self.params.decay_from, replay=self.params.replay, ema=self.params.ema,
             weights=Weights(
                 cycle=own.cycle, identity=own.identity, colour=cell.colour if cell else 0.0,
-                chroma=cell.chroma if cell else 0.0, palette=COMMITMENT, patterns=cell.patterns if cell else 0.0,
+                chroma=cell.chroma if cell else 0.0, palette=COMMITMENT, accents=cell.accents if cell else 0.0,
+                patterns=cell.patterns if cell else 0.0,
             ),
             identity_until=cell.identity_until if cell else 1.0, augment=cell.augment if cell else False,
             bf16=generators.pick_bf16(self.params.precision, self.device),

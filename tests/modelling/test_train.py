@@ -124,7 +124,11 @@ if __name__ == "__main__":
 
 
 def test_without_a_compiler_a_training_that_is_to_be_compiled_says_so(split: Path, tmp_path: Path) -> None:
-    nowhere = {"CXX": str(tmp_path / "c++"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+    nowhere = {
+        "CXX": str(tmp_path / "c++"),
+        "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"),
+        "PYTHONPATH": str(ROOT),
+    }
     done = subprocess.run(
         [sys.executable, "-c", UNCOMPILED, split, tmp_path], cwd=ROOT, env={**os.environ, **nowhere},
         capture_output=True, text=True, check=False,

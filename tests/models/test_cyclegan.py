@@ -19,7 +19,7 @@ from torch import nn
 
 from models.cyclegan.acceleration import compiled
 from models.cyclegan.augment import Draw
-from models.cyclegan.losses import Weights, discriminator_loss, loss_through_a, loss_through_b, lsgan
+from models.cyclegan.losses import Weights, _lost_accents, discriminator_loss, loss_through_a, loss_through_b, lsgan
 from models.cyclegan.networks import (
     CellGenerator,
     CellInverse,
@@ -38,7 +38,8 @@ from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, r
 from models.cyclegan.workers import Descent, Diverged
 from models.images import to_signed
 
-WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, chroma=3.0, palette=1.0, patterns=2.0)
+WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, chroma=3.0, palette=1.0, accents=4.0, patterns=2.0)
+NO_COLOURS = replace(WEIGHTS, colour=0.0, chroma=0.0, accents=0.0)
 SIZE, FACTOR = 32, 2
 ROOT = Path(__file__).parents[2]
 
@@ -282,8 +283,32 @@ def test_the_generator_loss_is_eq_3_written_out(kind: str) -> None:
             + 2 * halves[0].parts["colour"]
             + 3 * halves[0].parts["chroma"]
             + 1 * halves[0].parts["palette"]
+            + 4 * halves[0].parts["accents"]
         )
     assert float(halves[0].total + halves[1].total) == pytest.approx(float(written_out), rel=2e-3)
+
+
+def test_a_lost_mouth_costs_by_the_square_of_its_depth_and_a_darker_one_nothing() -> None:
+    face = torch.full((1, 3, 9, 9), 0.5)
+    depth = 8 / 9  # of a cell that is darker by 1 than its 8 neighbours and itself on average
+
+    def drawn(mouth: float, elsewhere: float = 0.5) -> torch.Tensor:
+        picture = face.clone()
+        picture[..., 6, 4], picture[..., 2, 2] = mouth, elsewhere
+        return picture
+
+    original = drawn(-0.5)
+    assert float(_lost_accents(original, original)) == 0
+    assert float(_lost_accents(drawn(-0.9), original)) == 0
+    assert float(_lost_accents(drawn(-0.5, elsewhere=-1.0), original)) == 0
+    assert float(_lost_accents(face, original)) == pytest.approx(depth**2 / 81)
+    assert float(_lost_accents(drawn(0.0), original)) == pytest.approx(depth * depth / 2 / 81)
+    faint = drawn(0.4)
+    assert float(_lost_accents(face, faint)) == pytest.approx((0.1 * depth) ** 2 / 81, rel=1e-4)
+
+
+def test_the_edge_of_a_picture_is_no_accent() -> None:
+    assert float(_lost_accents(torch.ones(1, 3, 8, 8), torch.full((1, 3, 8, 8), -0.25))) == 0
 
 
 @pytest.mark.parametrize("palette", [None, 4])
@@ -436,7 +461,7 @@ def test_gradients_are_those_of_the_step_as_it_is_usually_written(plain_cyclegan
     a, b = (to_signed(images[:1]) for images in pictures("resnet"))
     total, _, _ = plain.generators(a, b)
     total.backward()
-    halves = [half(system, a, b, replace(WEIGHTS, colour=0.0, chroma=0.0)) for half in (loss_through_b, loss_through_a)]
+    halves = [half(system, a, b, NO_COLOURS) for half in (loss_through_b, loss_through_a)]
     for half in halves:
         half.total.backward()
     ours = (halves[0].total + halves[1].total).detach()
@@ -449,9 +474,7 @@ def test_gradients_are_those_of_the_step_as_it_is_usually_written(plain_cyclegan
 
 
 def test_steps_are_those_of_the_step_as_it_is_usually_written(plain_cyclegan: ModuleType) -> None:
-    trainer = new_trainer(
-        "resnet", batch_size=1, weights=replace(WEIGHTS, colour=0.0, chroma=0.0, patterns=0.0), decay_from=1.0
-    )
+    trainer = new_trainer("resnet", batch_size=1, weights=replace(NO_COLOURS, patterns=0.0), decay_from=1.0)
     plain = plain_cyclegan.Plain(4, 1, WEIGHTS, lr=2e-4, replay=3, seed=trainer.seed)
     plain.load(trainer.system.nets())
     faces, art = pictures("resnet")
