@@ -32,7 +32,7 @@ from models.styletransfer.watching import Progress
 from pipeline import params, seeds
 from pipeline.convert import baselines
 from pipeline.modelling import transfer, weights
-from pipeline.modelling.generators import pick_bf16
+from pipeline.modelling.devices import pick_bf16
 from pipeline.sample import anime_faces, art
 
 ROOT = Path(__file__).parent.parent

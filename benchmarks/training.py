@@ -36,7 +36,7 @@ from models.cyclegan.networks import CellShape
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
 from models.images import Pixels, to_pixels
 from pipeline import params, seeds
-from pipeline.modelling.generators import pick_bf16
+from pipeline.modelling.devices import pick_bf16
 from pipeline.sample import art
 
 ROOT = Path(__file__).parent.parent

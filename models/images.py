@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -9,16 +11,16 @@ from torch import Tensor
 
 Pixels = NDArray[np.uint8]
 
-LMS_FROM_RGB = torch.tensor([
-    [0.4122214708, 0.5363325363, 0.0514459929],
-    [0.2119034982, 0.6806995451, 0.1073969566],
-    [0.0883024619, 0.2817188376, 0.6299787005],
-])  # fmt: skip
-LAB_FROM_LMS = torch.tensor([
-    [0.2104542553, 0.7936177850, -0.0040720468],
-    [1.9779984951, -2.4285922050, 0.4505937099],
-    [0.0259040371, 0.7827717662, -0.8086757660],
-])  # fmt: skip
+LMS_FROM_RGB = (
+    (0.4122214708, 0.5363325363, 0.0514459929),
+    (0.2119034982, 0.6806995451, 0.1073969566),
+    (0.0883024619, 0.2817188376, 0.6299787005),
+)  # fmt: skip
+LAB_FROM_LMS = (
+    (0.2104542553, 0.7936177850, -0.0040720468),
+    (1.9779984951, -2.4285922050, 0.4505937099),
+    (0.0259040371, 0.7827717662, -0.8086757660),
+)  # fmt: skip
 DARKEST = 1e-3  # linear light under which a cone's answer stays the same: its slope at 0 has no bound
 
 
@@ -57,5 +59,11 @@ def to_oklab(image: Tensor) -> Tensor:
     """
     level = ((image + 1) / 2).clamp(0, 1)
     linear = torch.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
-    lms = torch.einsum("ij,njyx->niyx", LMS_FROM_RGB.to(image), linear).clamp_min(DARKEST)
-    return torch.einsum("ij,njyx->niyx", LAB_FROM_LMS.to(image), lms ** (1 / 3))
+    lms = torch.einsum("ij,njyx->niyx", _matrix(LMS_FROM_RGB, image.dtype, image.device), linear).clamp_min(DARKEST)
+    return torch.einsum("ij,njyx->niyx", _matrix(LAB_FROM_LMS, image.dtype, image.device), lms ** (1 / 3))
+
+
+@lru_cache
+def _matrix(rows: tuple[tuple[float, ...], ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Kept on every device: a copy makes a GPU wait."""
+    return torch.tensor(rows, dtype=torch.float32).to(device, dtype)

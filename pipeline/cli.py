@@ -335,10 +335,10 @@ def translate(out: Out = layout.TRANSLATE, params: ParamsFile = PARAMS) -> None:
 @app.command()
 def stylize(out: Out = layout.STYLE, params: ParamsFile = PARAMS) -> None:
     """Stage: style transfer, as in the report and on the cell canvas."""
-    from pipeline.modelling import generators
     from pipeline.modelling import stylize as stage
+    from pipeline.modelling.devices import pick_device
 
-    values, device = _load(params), generators.pick_device(Settings.device)
+    values, device = _load(params), pick_device(Settings.device)
     style, resize, seed = values.style, values.resize, values.seed
     with _stage("stylize") as bars:
         result(

@@ -51,6 +51,8 @@ class Guarded(TyperGroup):
         except Exception as error:  # the outermost boundary: our bug, told as such
             if type(error).__module__.startswith(("typer", "click")):
                 raise
+            if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, of a GPU
+                return _fail(error, f"out of memory: {error}; expected less: a smaller batch_size, or --device cpu", 3)
             return _fail(error, f"{type(error).__name__}: {error} (a bug of facetopix; --debug shows where)", 1)
 
 

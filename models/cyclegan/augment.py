@@ -39,7 +39,9 @@ class Draw:
         x = (x - grey) * (1 + SATURATION * centred[1]) + grey
         mean = x.mean(dim=(1, 2, 3), keepdim=True)
         x = (x - mean) * (1 + CONTRAST * centred[2]) + mean
-        rows, columns = (self._places(axis, side, cell) for axis, side in ((3, x.shape[2]), (4, x.shape[3])))
+        rows, columns = (
+            self._places(axis, side, cell).to(x.device) for axis, side in ((3, x.shape[2]), (4, x.shape[3]))
+        )
         moved = [one[:, rows[i]][:, :, columns[i]] for i, one in enumerate(x)]
         return torch.stack(moved)
 

@@ -21,6 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import parametrizations, parametrize
 
 from models.cyclegan.layers import MirrorConv2d, TwiceConv2d
 
@@ -108,20 +109,33 @@ def _leaky(convolution: nn.Module, normed: int | None) -> nn.Sequential:
     return nn.Sequential(convolution, *norm, nn.LeakyReLU(0.2, inplace=True))
 
 
+class _SpectralNorm(parametrizations._SpectralNorm):
+    """PyTorch's, in fp32 also where autocast would take its products in bf16: on a GPU."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        with torch.autocast(weight.device.type, enabled=False):
+            return super().forward(weight)
+
+
+def _spectral(convolution: nn.Conv2d) -> nn.Conv2d:
+    """Spectrally normed (Miyato et al. 2018, arXiv:1802.05957)."""
+    parametrize.register_parametrization(convolution, "weight", _SpectralNorm(convolution.weight))
+    return convolution
+
+
 def patch_discriminator(channels: int, width: int, strides: Sequence[int]) -> nn.Sequential:
     """4x4 convolutions of the given strides, then a 4x4 head of stride 1: (N, C, H, W) -> (N, 1, H', W') logits.
 
     One logit sees 25 x 25 pixels for strides (1, 2, 2), 34 x 34 for (2, 2, 1). Spectral norm instead of the paper's
     instance norm, which would hide how flat a patch is: the very thing that tells pixel art from a photograph.
     """
-    spectral = nn.utils.parametrizations.spectral_norm
     rows: list[nn.Module] = []
     before = channels
     for index, stride in enumerate(strides):
         after = width * 2 ** min(index, 2)
-        rows.append(_leaky(spectral(nn.Conv2d(before, after, 4, stride=stride, padding=1)), None))
+        rows.append(_leaky(_spectral(nn.Conv2d(before, after, 4, stride=stride, padding=1)), None))
         before = after
-    return nn.Sequential(*rows, spectral(nn.Conv2d(before, 1, 4, padding=1)))
+    return nn.Sequential(*rows, _spectral(nn.Conv2d(before, 1, 4, padding=1)))
 
 
 def close_discriminator(channels: int, width: int) -> nn.Sequential:
@@ -129,10 +143,9 @@ def close_discriminator(channels: int, width: int) -> nn.Sequential:
 
     It sees strokes and clusters but no face, so that few artworks are enough for it, and none can be learned by heart.
     """
-    spectral = nn.utils.parametrizations.spectral_norm
     widths = [channels, width, 2 * width, 2 * width]
-    rows = [_leaky(spectral(nn.Conv2d(before, after, 3)), None) for before, after in itertools.pairwise(widths)]
-    return nn.Sequential(*rows, spectral(nn.Conv2d(widths[-1], 1, 1)))
+    rows = [_leaky(_spectral(nn.Conv2d(before, after, 3)), None) for before, after in itertools.pairwise(widths)]
+    return nn.Sequential(*rows, _spectral(nn.Conv2d(widths[-1], 1, 1)))
 
 
 class Panel(nn.Module):

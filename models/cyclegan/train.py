@@ -91,12 +91,16 @@ def _picture_system(generator: Callable[[], nn.Module], width: int, cell: int) -
         b2a,
         report_discriminator(width=width),
         report_discriminator(width=width),
-        paint=lambda a: Painted(a2b(a), torch.zeros(())),
+        paint=lambda a: _unsettled_by_nothing(a2b(a)),
         to_b=nn.Identity(),
         to_a=nn.Identity(),
         cell=cell,
         cell_b=cell,
     )
+
+
+def _unsettled_by_nothing(picture: Tensor) -> Painted:
+    return Painted(picture, picture.new_zeros((), dtype=torch.float32))
 
 
 def cell_system(shape: CellShape) -> System:

@@ -109,9 +109,9 @@ def _trained(weights: Path, colours: int | None, palette: str | None, device: st
 
     from models.cyclegan.networks import CellGenerator
     from models.images import to_pixels, to_signed
-    from pipeline.modelling import generators
+    from pipeline.modelling import devices, generators
 
-    net, shape = generators.load(weights, generators.pick_device(device))
+    net, shape = generators.load(weights, devices.pick_device(device))
     if not isinstance(net, CellGenerator):
         raise BadInput(f"{weights}: expected a cell generator, found {shape.generator}")
     net.palette = colours or net.palette

@@ -18,7 +18,7 @@ from pipeline.convert.pictures import OPAQUE, Method
 from pipeline.errors import BadInput
 from pipeline.io import Pixels
 from pipeline.modelling import weights
-from pipeline.modelling.generators import pick_device
+from pipeline.modelling.devices import pick_device
 from pipeline.modelling.ground import figure
 from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.transfer import Transfer, stylize

@@ -5,7 +5,10 @@ Full-resolution metrics take uint8 (H, W, 3) and the wanted cell size; native on
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from pipeline.colour import distinct, to_oklab
@@ -15,6 +18,7 @@ from pipeline.io import Pixels
 Array = NDArray[np.float64]
 
 DARK = 0.3  # OKLab lightness below which a cell reads as outline
+ACCENT = 0.1  # OKLab lightness by which an accent is darker than the 3x3 cells around it on average
 
 
 def read_native(rgb: Pixels, cells: int) -> Pixels:
@@ -76,6 +80,25 @@ def equal_neighbours(native: Pixels) -> float:
 def dark_cells(native: Pixels) -> float:
     """Share of cells dark enough to be outline."""
     return float((to_oklab(native)[..., 0] < DARK).mean())
+
+
+def accents_kept(natives: Sequence[Pixels], inputs: Sequence[Pixels]) -> float | None:
+    """Share of the inputs' dark accents (pupils, mouths, thin lines) drawn at least half as deep; None where none are.
+
+    Args:
+        natives: outputs, one pixel a cell.
+        inputs: the mean colour of each of the same cells, in the same order.
+    """
+    wanted, drawn = (np.concatenate([_depth(one).ravel() for one in side]) for side in (inputs, natives))
+    accents = wanted > ACCENT
+    return float((drawn[accents] >= wanted[accents] / 2).mean()) if accents.any() else None
+
+
+def _depth(native: Pixels) -> Array:
+    """(H, W): by how much a cell's OKLab lightness is below the mean of the 3x3 cells around it."""
+    lightness = to_oklab(native)[..., 0]
+    around = sliding_window_view(np.pad(lightness, 1, mode="edge"), (3, 3)).mean(axis=(2, 3))
+    return np.asarray(around - lightness)
 
 
 def _edge_profiles(rgb: Pixels) -> tuple[Array, Array]:

@@ -23,7 +23,7 @@ from pipeline.evaluate import distribution, metrics
 from pipeline.evaluate.targets import targets
 from pipeline.io import Pixels
 from pipeline.params import Evaluate, Resize
-from pipeline.pooling import Grid
+from pipeline.pooling import Grid, box
 from pipeline.tiles import comb_db
 from pipeline.variety import spread_ratio
 
@@ -125,8 +125,14 @@ def measure(outputs: Pictures, real: Patterns, bench: Bench) -> Scores:
     scores = _of_pictures(made, bench)
     own = [place[key] for key in sorted(outputs)]
     scores["retrieval"] = distribution.retrieval(made, list(bench.faces.values()), own)
+    inputs, cells = [bench.faces[key] for key in sorted(outputs)], bench.resize.cells
+    kept = metrics.accents_kept(
+        [metrics.read_native(picture, cells) for picture in made], [box(face, (cells, cells)) for face in inputs]
+    )
+    if kept is not None:
+        scores["accents_kept"] = kept
     if len(made) > 1:
-        scores["spread_ratio"] = spread_ratio(made, [bench.faces[key] for key in sorted(outputs)])
+        scores["spread_ratio"] = spread_ratio(made, inputs)
     return scores | _distances(_patterns(made, "made", bench), real)
 
 

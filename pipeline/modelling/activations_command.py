@@ -9,7 +9,7 @@ from torch import nn
 
 from pipeline.errors import BadInput
 from pipeline.io import Pixels, encode_png, read_rgb, write_atomic
-from pipeline.modelling import activations, generators
+from pipeline.modelling import activations, devices, generators
 from pipeline.modelling.activation_figure import figure
 
 CHANNELS = 16
@@ -36,7 +36,7 @@ def run(face: Path, weights: Path, out: Path, device: str) -> dict[str, Any]:
     picture = read_rgb(face)
     found = {}
     for path in _weights(weights):
-        net, shape = generators.load(path, generators.pick_device(device))
+        net, shape = generators.load(path, devices.pick_device(device))
         _check(face, picture, shape)
         name = f"{face.stem}-{shape.generator}.png"
         found[shape.generator] = _shown(net, picture, out / name)

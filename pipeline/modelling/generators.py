@@ -6,7 +6,6 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -100,24 +99,3 @@ def load(path: Path, device: str = "cpu") -> tuple[nn.Module, Shape]:
     except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
         raise BadInput(f"{path}: not the weights of a facetopix generator: {error}") from error
     return net.eval().to(device), shape
-
-
-def pick_device(wanted: str) -> str:
-    """`auto` is a GPU where there is one.
-
-    Raises:
-        BadParams: cuda wanted and none there.
-    """
-    if wanted == "cuda" and not torch.cuda.is_available():
-        raise BadParams("--device cuda: no CUDA device is available here; use auto or cpu")
-    return "cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu"
-
-
-def pick_bf16(precision: str, device: str) -> bool:
-    """Whether to autocast to bf16: `auto` where the hardware has it, since emulation is slower than fp32."""
-    if precision != "auto":
-        return precision == "bf16"
-    if device == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    has = torch.cpu.get_capabilities()
-    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))

@@ -18,7 +18,7 @@ Value = TypeVar("Value")
 
 @contextmanager
 def joined(device: str) -> Iterator[Workers]:
-    """Meet the other processes: gloo on CPUs, NCCL on GPUs, one of them a process.
+    """Meet the other processes: gloo on CPUs, NCCL besides on GPUs, one of them a process.
 
     After an error they are not waited for: torchrun ends them all.
 
@@ -34,7 +34,7 @@ def joined(device: str) -> Iterator[Workers]:
         if place >= there:
             raise BadParams(f"torchrun --nproc-per-node: expected at most {there}, the number of GPUs here")
         torch.cuda.set_device(place)
-    distributed.init_process_group("nccl" if device == "cuda" else "gloo")
+    distributed.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
     yield Workers(rank=distributed.get_rank(), size=size)
     distributed.destroy_process_group()
 

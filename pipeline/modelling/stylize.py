@@ -27,6 +27,7 @@ from pipeline.io import Pixels
 from pipeline.manifest import Row
 from pipeline.modelling import pairs, weights
 from pipeline.modelling.checkpoints import fingerprint
+from pipeline.modelling.devices import pick_bf16
 from pipeline.modelling.pairs import Pair
 from pipeline.modelling.transfer import Stylized, Transfer, Watch, stylize
 from pipeline.params import Resize, Style
@@ -71,7 +72,7 @@ def run(
     network = weights.features(params, seed)
     sha256 = weights.digest(network)
     network.to(device)
-    folder = state / "style" / _fingerprint(params, resize, [seed, threads, device], chosen, sha256)
+    folder = state / "style" / _fingerprint(params, resize, [seed, threads], device, chosen, sha256)
     with _lock(folder), _threads(threads), io.output_dir(dst) as out:
         rows = []
         for canvas in dict.fromkeys(params.canvases):
@@ -174,7 +175,7 @@ def _rounded(value: float | np.floating[Any]) -> float:
 
 
 def _fingerprint(
-    params: Style, resize: Resize, others: Sequence[Any], chosen: Sequence[Pair], features_sha256: str
+    params: Style, resize: Resize, others: Sequence[Any], device: str, chosen: Sequence[Pair], features_sha256: str
 ) -> str:
     """Digest of everything that decides the result, so that state of another run is never mixed in."""
     works = [
@@ -183,7 +184,8 @@ def _fingerprint(
     ]
     given = io.sha256(Path(params.palette_file)) if params.palette_from == "file" else None
     facts = [params.model_dump(), resize.size, resize.cells, *others, works, given, features_sha256]
-    return fingerprint({"facts": facts}, __name__)
+    arithmetic = {"device": device, "bf16": pick_bf16(params.precision, device)}
+    return fingerprint({"facts": facts, **arithmetic}, __name__)
 
 
 def _sha256(pixels: Pixels) -> str:

@@ -24,7 +24,7 @@ from pipeline.errors import PipelineError
 from pipeline.io import output_dir
 from pipeline.manifest import write_json
 from pipeline.modelling.checkpoints import Checkpoint
-from pipeline.modelling.generators import pick_device
+from pipeline.modelling.devices import pick_device
 from pipeline.modelling.group import joined
 from pipeline.modelling.training import Job, Orphaned, Training
 from pipeline.params import Executor, Resize, Train

@@ -24,7 +24,7 @@ from pipeline.convert import palettes
 from pipeline.errors import BadInput, BadParams
 from pipeline.io import Pixels, encode_png, folder_digest, write_atomic, write_png
 from pipeline.manifest import write_json
-from pipeline.modelling import activations, alarms, curves, generators
+from pipeline.modelling import activations, alarms, curves, devices, generators
 from pipeline.modelling.activation_figure import figure
 from pipeline.modelling.checkpoints import Checkpoint, fingerprint, read
 from pipeline.modelling.curves import Curves
@@ -84,7 +84,7 @@ class Job:
                 patterns=cell.patterns if cell else 0.0,
             ),
             identity_until=cell.identity_until if cell else 1.0, augment=cell.augment if cell else False,
-            bf16=generators.pick_bf16(self.params.precision, self.device),
+            bf16=devices.pick_bf16(self.params.precision, self.device),
         )  # fmt: skip
 
     def facts(self, processes: int = 1) -> dict[str, Any]:
@@ -146,7 +146,7 @@ class Training:
             BadInput: a diverged loss, a checkpoint that cannot be used, or another process at the same training.
         """
         torch.set_num_threads(self.job.params.threads)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+        devices.exact()
         with self.checkpoint.locked() if self.first else nullcontext():
             trainer, journal = self._start()
             with self._curves(journal, say) as live:

@@ -22,7 +22,7 @@ from pipeline.convert import palettes
 from pipeline.errors import BadParams
 from pipeline.io import Pixels
 from pipeline.modelling.choosing import wishes
-from pipeline.modelling.generators import pick_bf16
+from pipeline.modelling.devices import pick_bf16
 from pipeline.modelling.ground import figure
 from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.palette import read_palette

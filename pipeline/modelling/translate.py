@@ -10,7 +10,7 @@ import numpy as np
 from pipeline import manifest
 from pipeline.errors import BadInput
 from pipeline.io import output_dir, read_rgb, write_png
-from pipeline.modelling import generators
+from pipeline.modelling import devices, generators
 from pipeline.modelling.samples import draw
 from pipeline.params import Translate
 from pipeline.progress import Progress, silent
@@ -34,7 +34,7 @@ def run(
     with output_dir(dst) as out:
         for number, path in enumerate(weights):
             progress("translate", number, len(weights), path.parent.name)
-            rows += _translate(faces, path, out / path.parent.name, params, generators.pick_device(device))
+            rows += _translate(faces, path, out / path.parent.name, params, devices.pick_device(device))
         return manifest.write(out, rows, inputs=[row["id"] for row in rows])
 
 

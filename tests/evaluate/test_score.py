@@ -38,6 +38,8 @@ def test_the_reference_rows_are_what_they_must_be(scores):
     assert table["real"]["grid_alignment"] == 1
     assert table["real"]["sliced_wasserstein_3"] < table["box_palette"]["sliced_wasserstein_3"]
     assert "retrieval" not in table["real"]
+    assert "accents_kept" not in table["real"]
+    assert table["box_palette"]["accents_kept"] > 0.8
     assert table["cyclegan_resnet"]["comb_db"] > 30
     assert table["cyclegan_cell"]["comb_db"] < -30
     assert table["box_palette"]["colours"] <= 16

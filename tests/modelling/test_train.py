@@ -18,7 +18,7 @@ from small import PARAMS, ROOT, draw_split, train
 
 from pipeline.errors import BadInput, BadParams
 from pipeline.io import folder_digest, read_rgb
-from pipeline.modelling import generators, translate
+from pipeline.modelling import devices, generators, translate
 
 
 @pytest.fixture(scope="module")
@@ -224,5 +224,37 @@ def test_a_gpu_that_is_not_there_is_a_clear_error() -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(BadParams, match="no CUDA device"):
-        generators.pick_device("cuda")
-    assert generators.pick_device("auto") == "cpu"
+        devices.pick_device("cuda")
+    assert devices.pick_device("auto") == "cpu"
+
+
+@pytest.mark.parametrize(("capability", "chosen"), [((6, 1), "cpu"), ((7, 5), "cuda"), ((12, 1), "cuda")])
+def test_auto_leaves_a_gpu_alone_that_is_older_than_pytorchs_kernels(
+    capability: tuple[int, int], chosen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers of a machine that has such a GPU; all else is our own."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80", "sm_90a", "compute_120"])
+    monkeypatch.setattr(devices, "exact", lambda: None)
+    assert devices.pick_device("auto") == chosen
+    if chosen == "cpu":
+        with pytest.raises(BadParams, match="that this PyTorch can use"):
+            devices.pick_device("cuda")
+
+
+def test_exact_arithmetic_is_asked_for() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", EXACT], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout.split() == ["True", "False", "False"], done.stderr
+
+
+EXACT = """
+import torch
+from pipeline.modelling.devices import exact
+exact()
+print(torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.allow_tf32)
+print(torch.utils.deterministic.fill_uninitialized_memory)
+"""

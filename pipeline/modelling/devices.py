@@ -1,0 +1,51 @@
+"""Where networks run, and how exactly."""
+
+from __future__ import annotations
+
+import re
+
+import torch
+
+from pipeline.errors import BadParams
+
+
+def pick_device(wanted: str) -> str:
+    """`auto` is a GPU where there is one that this PyTorch has kernels for; its arithmetic is made exact (`exact`).
+
+    Raises:
+        BadParams: cuda wanted and none there.
+    """
+    there = torch.cuda.is_available() and _has_kernels()
+    if wanted == "cuda" and not there:
+        raise BadParams("--device cuda: no CUDA device that this PyTorch can use is available here; use auto or cpu")
+    if wanted == "cpu" or not there:
+        return "cpu"
+    exact()
+    return "cuda"
+
+
+def _has_kernels() -> bool:
+    least = min(int(re.sub(r"\D", "", name)) for name in torch.cuda.get_arch_list())
+    major, minor = torch.cuda.get_device_capability()
+    return 10 * major + minor >= least
+
+
+def pick_bf16(precision: str, device: str) -> bool:
+    """Whether to autocast to bf16: `auto` where the hardware has it, since emulation is slower than fp32."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    has = torch.cpu.get_capabilities()
+    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+
+
+def exact() -> None:
+    """The same bits from the same values in this process, and fp32 that is fp32.
+
+    By itself PyTorch would convolve fp32 with 10 bits of mantissa on a GPU (TF32), and fill what deterministic
+    algorithms allocate, which costs time and changes no result.
+    """
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    torch.backends.cudnn.allow_tf32 = False
