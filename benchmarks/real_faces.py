@@ -222,6 +222,9 @@ def figures(made: Pictures, rival: Pictures, bench: Bench, resamples: int) -> tu
             "equal neighbours, off the portraits'", abs(ours["equal_neighbours"] - art["equal_neighbours"]), most=0.05
         ),
     ]
+    demands += [
+        Demand(f"dark accents kept, {name}", side["accents_kept"]) for name, side in (("ours", ours), (RIVAL, theirs))
+    ]
     for _, centred, name in PATTERNS:
         most = 1 / 6 if centred else 0.5
         demands.append(Demand(f"{name}, of {RIVAL}'s", apart["ours"][name] / apart["rival"][name], most=most))
