@@ -257,3 +257,31 @@ def test_clean_says_what_it_removes(home: Path) -> None:
 
 def test_the_version_is_that_of_the_package() -> None:
     assert re.fullmatch(r"facetopix \d+\.\d+\.\d+\n", facetopix(ROOT, "--version").stdout)
+
+
+HUNGRY = """
+import typer
+from pipeline.console import Guarded
+
+app = typer.Typer(cls=Guarded)
+
+
+@app.callback()
+def commands() -> None: ...
+
+
+@app.command()
+def hungry() -> None:
+    bytearray(1 << 60)
+
+
+app()
+"""
+
+
+def test_memory_that_ran_out_is_told_as_such_and_not_as_a_bug(home: Path) -> None:
+    done = run(home, sys.executable, "-c", HUNGRY, "hungry")
+    assert done.returncode == 3
+    assert done.stderr.startswith("facetopix: out of memory: ")
+    assert "batch_size" in done.stderr
+    assert "bug" not in done.stderr
