@@ -53,8 +53,13 @@ EPOCHS = 20
 SIZE, CELLS = 96, 48
 OURS: dict[str, Any] = {"generators": ["cell"], "width": 24, "blocks": 4, "ema": 0.998}
 LOOSE = {  # portraits teach more
-    "cycle": 1.5, "identity": 0.5, "colour": 0.5, "chroma": 1.5, "accents": 15.0, "patterns": 24.0,
-}  # fmt: skip
+    "cycle": 1.5,
+    "identity": 0.5,
+    "colour": 0.5,
+    "chroma": 1.5,
+    "accents": 15.0,
+    "patterns": 24.0,
+}
 RIVAL = "box_palette"
 GALLERY = 64
 PATCHES = 100_000  # a set

@@ -1,7 +1,7 @@
 """What a training step costs beside CycleGAN as it is usually written (`plain_cyclegan.py`): time, memory, result.
 
     python benchmarks/training.py [--rounds 5] [--parts step loader curves] [--threads 1] [--json FILE]
-    python benchmarks/training.py --parts step --device cuda --compile default reduce-overhead
+    python benchmarks/training.py --parts step --device cuda --compile
 
 Each contestant is a process of its own; they take turns, a step each. Of times the best round counts, of memory the
 growth at its peak since before the networks, on a GPU what PyTorch took of it. Exit code 1 when a figure misses what
@@ -36,7 +36,7 @@ from models.cyclegan.networks import CellShape
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
 from models.images import Pixels, to_pixels
 from pipeline import params, seeds
-from pipeline.modelling.devices import pick_bf16
+from pipeline.modelling.devices import exact, pick_bf16
 from pipeline.sample import art
 
 ROOT = Path(__file__).parent.parent
@@ -70,11 +70,11 @@ class Contestant:
     blocks: int
     bf16: bool
     device: str = "cpu"
-    compile: str = "none"
+    compiled: bool = False
 
     @property
     def name(self) -> str:
-        mode = "" if self.compile == "none" else f" {self.compile}"
+        mode = " compiled" if self.compiled else ""
         return f"{self.kind} {self.width}/{self.blocks} {'bf16' if self.bf16 else 'fp32'}{mode}"
 
     def step(self, size: int, cell: int) -> Step:
@@ -103,7 +103,7 @@ class Contestant:
             system = {"resnet": resnet_system, "resize": resize_system}[self.kind](self.width, self.blocks, cell)
         for net in system.nets().values():
             net.to(self.device)
-        return system if self.compile == "none" else compiled(system, self.compile)
+        return compiled(system) if self.compiled else system
 
 
 def new_trainer(system: System, bf16: bool, steps: int, seed: int = 0, weights: Weights = WEIGHTS) -> Trainer:
@@ -124,6 +124,8 @@ def resident(kind: str) -> float:
 def serve(contestant: Contestant, size: int, cell: int, threads: int, pipe: Connection) -> None:
     """A step whenever asked for one; answers with its CPU seconds, its wall seconds and the growth of memory."""
     torch.set_num_threads(threads)
+    if contestant.kind != "plain":
+        exact()
     before = resident("VmRSS")
     step = contestant.step(size, cell)
     while pipe.recv():
@@ -158,14 +160,14 @@ def costs(contestants: list[Contestant], size: int, cell: int, threads: int, rou
 
 
 def step_part(size: int, cell: int, scale: tuple[int, int], default: tuple[int, int], threads: int, rounds: int,
-              bf16: bool, device: str, modes: list[str]) -> tuple[list[Cost], list[Demand]]:  # fmt: skip
+              bf16: bool, device: str, compile: bool) -> tuple[list[Cost], list[Demand]]:  # fmt: skip
     """The report's architecture, `resize`, and `cell` as params.yaml has it, at half and at the whole of its width."""
     new = partial(Contestant, device=device)
     plain, ours = new("plain", *scale, False), new("resnet", *scale, bf16)
     cells = [new("cell", *numbers, bf16) for numbers in (default, (scale[0] // 2, default[1]), scale)]
     others = [new("resnet", *scale, False), new("resize", *scale, bf16)]
     small = new("plain", *default, False)
-    faster = [replace(one, compile=mode) for mode in modes for one in (ours, cells[0])]
+    faster = [replace(one, compiled=True) for one in (ours, cells[0])] if compile else []
     everyone = list(dict.fromkeys([plain, ours, *cells, *others, small, *faster]))
     found = {cost.contestant: cost for cost in costs(everyone, size, cell, threads, rounds)}
     base = found[plain.name]
@@ -283,18 +285,23 @@ def main() -> int:
     parser.add_argument("--scale", type=int, nargs=2, default=REPORT, metavar=("WIDTH", "BLOCKS"))
     parser.add_argument("--steps", type=int, default=400, help="of the curves")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the steps")
-    parser.add_argument("--compile", nargs="+", default=[], metavar="MODE", help="of torch.compile, as train.compile")
+    parser.add_argument("--compile", action="store_true", help="take part compiled too")
     parser.add_argument("--json", type=Path)
     wanted = parser.parse_args()
+    if wanted.device == "cuda" and wanted.parts != ["step"]:
+        parser.error("--device cuda: expected --parts step")
     torch.set_num_threads(wanted.threads)
     train = params.load(ROOT / "params.yaml").train
-    default, bf16 = (min(train.width, wanted.scale[0]), min(train.blocks, wanted.scale[1])), pick_bf16("auto", "cpu")
+    default, bf16 = (
+        (min(train.width, wanted.scale[0]), min(train.blocks, wanted.scale[1])),
+        pick_bf16("auto", wanted.device),
+    )
     found: list[Cost] = []
     demands: list[Demand] = []
     if "step" in wanted.parts:
         found, demands = step_part(
-            wanted.size, 4, tuple(wanted.scale), default, wanted.threads, wanted.rounds,
-            pick_bf16("auto", wanted.device), wanted.device, wanted.compile,
+            wanted.size, 4, tuple(wanted.scale), default, wanted.threads, wanted.rounds, bf16, wanted.device,
+            wanted.compile,
         )  # fmt: skip
     if "loader" in wanted.parts:
         demands += loader_part(wanted.size, 4, default, bf16, wanted.rounds)

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperGroup
 
-from pipeline.errors import Interrupted, PipelineError
+from pipeline.errors import Interrupted, OutOfMemory, PipelineError
 
 EVERY = 5.0  # seconds between plain progress lines
 
@@ -51,8 +51,8 @@ class Guarded(TyperGroup):
         except Exception as error:  # the outermost boundary: our bug, told as such
             if type(error).__module__.startswith(("typer", "click")):
                 raise
-            if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # torch's, of a GPU
-                return _fail(error, f"out of memory: {error}; expected less: a smaller batch_size, or --device cpu", 3)
+            if known := OutOfMemory.of(error):
+                return _fail(error, str(known), known.exit_code)
             return _fail(error, f"{type(error).__name__}: {error} (a bug of facetopix; --debug shows where)", 1)
 
 

@@ -3,6 +3,7 @@
 PipelineError
 ├── BadParams      3  params.yaml: unknown, missing or out-of-range key
 ├── BadInput       3  a file, folder or archive that cannot be used
+├── OutOfMemory    3  values or pictures that need more than there is
 ├── MarkupChanged  4  a page no longer holds what its parser expects
 ├── Refused        5  robots.txt, a training opt-out, terms not accepted, 401/403
 ├── Unreachable    6  network or server failure after retries, or a full disk
@@ -24,6 +25,19 @@ class BadParams(PipelineError):
 
 class BadInput(PipelineError):
     """Input data that cannot be used."""
+
+
+class OutOfMemory(PipelineError):
+    """Memory of this machine or of its GPU did not suffice."""
+
+    @staticmethod
+    def of(error: Exception) -> OutOfMemory | None:
+        """What Python, NumPy or PyTorch (which is not imported for it) raises then, in our words; else None."""
+        torchs = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+        if not torchs and not isinstance(error, MemoryError):
+            return None
+        told = str(error).strip().split("\n", 1)[0] or "no more to be had"
+        return OutOfMemory(f"out of memory: {told}; in training and style transfer a smaller batch_size needs less")
 
 
 class MarkupChanged(PipelineError):

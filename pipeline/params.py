@@ -24,7 +24,6 @@ Source = Literal["pixeljoint", "lospec", "pixiehaus"]
 Generator = Literal["resnet", "resize", "cell"]
 Canvas = Literal["free", "cell"]
 Precision = Literal["auto", "fp32", "bf16"]  # auto: bf16 where the CPU or GPU has it
-Compile = Literal["none", "default", "reduce-overhead"]  # mode of torch.compile; reduce-overhead records CUDA graphs
 
 
 class Section(BaseModel):
@@ -169,7 +168,7 @@ class Cell(Section):
     identity_until: Share  # share of the steps after which the identity loss ends, and with it a third of the work
     colour: Weight  # L1 between 4x4-pooled cells of output and input
     chroma: Weight  # L1 between the 2x2-pooled colour differences of output and input
-    accents: Weight  # what is lost of how dark a cell is beside its neighbours: mouths, pupils
+    accents: Weight  # dark accents, such as mouths, that the output loses
     patterns: Weight  # sliced Wasserstein distance of 3x3 and 5x5 patches of cells from the art's
     augment: bool  # whether discriminators see pictures shifted by whole cells, in slightly other colours
     critics: Annotated[int, Field(ge=4, le=256)]  # channels of the discriminators' first convolutions
@@ -192,7 +191,7 @@ class Train(Section):
     samples: Annotated[int, Field(ge=1, le=64)]  # fixed faces drawn after every epoch
     threads: Annotated[int, Field(ge=1, le=256)]  # CPU threads: part of the result, since sums are reordered
     precision: Precision
-    compile: Compile  # none: the networks as they are
+    compile: bool  # the networks by torch.compile before they train
     resnet: Resnet
     cell: Cell
 

@@ -1,40 +1,45 @@
-"""The same networks, compiled. Results differ by rounding alone.
+"""The same networks, compiled; results may differ in rounding.
 
-Not here: convolutions in channels-last order. PyTorch's instance norm answers in the other order, so that every
+CUDA graphs (`mode="reduce-overhead"`) are not for this step: it runs two backward passes between forward ones, and what
+a graph has written is lost at the next pass after a backward one, the first half's gradients included.
+
+Convolutions in channels-last order are not here either. PyTorch's instance norm answers in the other order, so every
 convolution would be copied twice, and on CPUs its gradient is wrong for one picture whose gradient comes channels last
 (seen with torch 2.15).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import torch
 
 from models.cyclegan.losses import System
 from models.cyclegan.networks import CellGenerator
 
-MOST_VARIANTS = 64  # of one piece of code: four networks, one or two pictures, with gradients and without
+RECOMPILE_LIMIT = 64  # four networks share code: each for one or two sizes of batch, frozen or not
 
 
-def compiled(system: System, mode: str, backend: str = "inductor") -> System:
-    """Let `torch.compile` translate all four networks when they are first called; state dicts keep their names.
+def compiled(system: System, backend: str | Callable[..., Any] = "inductor") -> System:
+    """The system with `torch.compile` before all four networks; use the result. State dicts keep their names.
+
+    Shapes are static: what a graph is does not depend on which batch came first, so a training that was stopped goes on
+    with the same bits.
 
     Args:
-        system: changed in place, on its device already.
-        mode: `default`, or `reduce-overhead`, which records CUDA graphs on a GPU.
+        system: its networks are changed in place; compiled when they are first called, on the device they are on then.
         backend: of `torch.compile`; `inductor` needs a C++ compiler.
     """
-    torch._dynamo.config.recompile_limit = MOST_VARIANTS
+    torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
     for net in system.nets().values():
-        net.compile(mode=mode, backend=backend)
+        net.compile(backend=backend, dynamic=False)
     if not isinstance(system.a2b, CellGenerator):
         return system
-    return replace(system, paint=torch.compile(system.a2b.paint, mode=mode, backend=backend))
+    return replace(system, paint=torch.compile(system.a2b.paint, backend=backend, dynamic=False))
 
 
 def cannot_compile(error: RuntimeError) -> bool:
     """Whether it comes from the compiler: none is there, or what it cannot translate."""
-    from torch._dynamo.exc import TorchDynamoException
-
-    return isinstance(error, TorchDynamoException)
+    return isinstance(error, torch._dynamo.exc.TorchDynamoException)

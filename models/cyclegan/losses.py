@@ -32,7 +32,7 @@ class Weights:
     colour: float  # L1 of 4x4-pooled cells against the input's; 0 for the report's system
     chroma: float  # L1 of 2x2-pooled colour differences against the input's: shades may move, hues may not
     palette: float  # |free colours - palette colours|, the commitment loss
-    accents: float  # what is lost of how dark a cell is beside its neighbours; 0 for the report's system
+    accents: float  # hinge on how much darker than its surroundings a cell is; 0 for the report's system
     patterns: float  # sliced Wasserstein distance of 3x3 and 5x5 patches from the art's; 0 for the report's system
 
 
@@ -106,7 +106,7 @@ def loss_through_b(
         "colour": functional.l1_loss(_low_frequency(fake.float()), _low_frequency(system.to_b(a))),
         "chroma": functional.l1_loss(_colour_differences(fake.float()), _colour_differences(system.to_b(a))),
         "palette": unsettled,
-        "accents": _lost_accents(fake.float(), system.to_b(a)) if weights.accents else fake.new_zeros(()).float(),
+        "accents": _accents(fake, system, a, weights),
         "patterns": _patterns(fake, companies),
     }
     total = (
@@ -139,6 +139,10 @@ def _identity(same: Tensor, original: Tensor, weights: Weights) -> Tensor:
     return functional.l1_loss(same.float(), original) if weights.identity else original.new_zeros(())
 
 
+def _accents(fake: Tensor, system: System, a: Tensor, weights: Weights) -> Tensor:
+    return _lost_accents(fake.float(), system.to_b(a)) if weights.accents else a.new_zeros(())
+
+
 def _patterns(fake: Tensor, companies: Sequence[Company]) -> Tensor:
     if not companies:
         return fake.new_zeros((), dtype=torch.float32)
@@ -157,17 +161,17 @@ def _colour_differences(image: Tensor) -> Tensor:
 
 
 def _lost_accents(drawn: Tensor, original: Tensor) -> Tensor:
-    """Scalar: how much darker than its neighbourhood the original is where the drawing is less so, by how much it is.
+    """Scalar: mean of d * max(0, d - d'), where d >= 0 is the depth (`_depth`) of the original and d' of the drawing.
 
-    (N, 3, n, n) in [-1, 1] both. Weighed like this, a deep accent counts far more than the unevenness of a cheek, and
-    one that is drawn darker than it was costs nothing: outlines may come.
+    (N, 3, n, n) in [-1, 1] both. So a deep accent counts far more than the unevenness of a cheek, and what is drawn
+    darker than it was costs nothing: outlines may come.
     """
     wanted = _depth(original).clamp_min(0)
     return (wanted * functional.relu(wanted - _depth(drawn))).mean()
 
 
 def _depth(image: Tensor) -> Tensor:
-    """(N, 3, n, n) -> (N, 1, n, n): how much darker a cell is than the mean of the 3x3 cells around it."""
+    """(N, 3, n, n) -> (N, 1, n, n): how much darker a cell is than its 3x3 mean."""
     grey = image.mean(dim=1, keepdim=True)
     return functional.avg_pool2d(mirrored(grey, 1, edge=True), 3, stride=1) - grey
 

@@ -91,7 +91,7 @@ def _picture_system(generator: Callable[[], nn.Module], width: int, cell: int) -
         b2a,
         report_discriminator(width=width),
         report_discriminator(width=width),
-        paint=lambda a: _unsettled_by_nothing(a2b(a)),
+        paint=lambda a: _without_palette(a2b(a)),
         to_b=nn.Identity(),
         to_a=nn.Identity(),
         cell=cell,
@@ -99,7 +99,7 @@ def _picture_system(generator: Callable[[], nn.Module], width: int, cell: int) -
     )
 
 
-def _unsettled_by_nothing(picture: Tensor) -> Painted:
+def _without_palette(picture: Tensor) -> Painted:
     return Painted(picture, picture.new_zeros((), dtype=torch.float32))
 
 

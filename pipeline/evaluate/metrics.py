@@ -18,7 +18,7 @@ from pipeline.io import Pixels
 Array = NDArray[np.float64]
 
 DARK = 0.3  # OKLab lightness below which a cell reads as outline
-ACCENT = 0.1  # OKLab lightness by which an accent is darker than the 3x3 cells around it on average
+ACCENT = 0.1  # OKLab lightness by which an accent is darker than its 3x3 mean
 
 
 def read_native(rgb: Pixels, cells: int) -> Pixels:
@@ -95,7 +95,7 @@ def accents_kept(natives: Sequence[Pixels], inputs: Sequence[Pixels]) -> float |
 
 
 def _depth(native: Pixels) -> Array:
-    """(H, W): by how much a cell's OKLab lightness is below the mean of the 3x3 cells around it."""
+    """(H, W): by how much a cell's OKLab lightness is below its 3x3 mean."""
     lightness = to_oklab(native)[..., 0]
     around = sliding_window_view(np.pad(lightness, 1, mode="edge"), (3, 3)).mean(axis=(2, 3))
     return np.asarray(around - lightness)

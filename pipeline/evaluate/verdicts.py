@@ -35,7 +35,13 @@ METRICS = (
     Metric("sliced_wasserstein_5", "5x5 distance", "↓", "Distance of 5x5 patterns from real art, x 1000.", 1, 1000),
     Metric("sliced_wasserstein_3_raw", "with colour", "↓", "The 3x3 distance, colours included, x 1000.", 1, 1000),
     Metric("retrieval", "recognised", "↑", "Share of the pictures whose nearest input is their own.", 2),
-    Metric("accents_kept", "accents", "↑", "Share of an input's dark accents drawn at least half as deep: mouths.", 2),
+    Metric(
+        "accents_kept",
+        "accents",
+        "↑",
+        "Share of an input's dark accents, such as mouths, drawn at least half as deep.",
+        2,
+    ),
     Metric("spread_ratio", "variety", "↑", "Spread of the outputs over that of the inputs; below 0.3 is collapse.", 2),
 )
 RELATIONS = {">=": "at least", "<": "less than"}

@@ -10,7 +10,7 @@ from pipeline.errors import BadParams
 
 
 def pick_device(wanted: str) -> str:
-    """`auto` is a GPU where there is one that this PyTorch has kernels for; its arithmetic is made exact (`exact`).
+    """`auto` is a GPU where there is one that is not older than PyTorch's kernels. With a GPU `exact` is called.
 
     Raises:
         BadParams: cuda wanted and none there.
@@ -25,6 +25,8 @@ def pick_device(wanted: str) -> str:
 
 
 def _has_kernels() -> bool:
+    if torch.version.hip:
+        return True
     least = min(int(re.sub(r"\D", "", name)) for name in torch.cuda.get_arch_list())
     major, minor = torch.cuda.get_device_capability()
     return 10 * major + minor >= least
@@ -41,10 +43,9 @@ def pick_bf16(precision: str, device: str) -> bool:
 
 
 def exact() -> None:
-    """The same bits from the same values in this process, and fp32 that is fp32.
+    """Let this process compute deterministically, as far as PyTorch can, and fp32 in fp32 instead of TF32.
 
-    By itself PyTorch would convolve fp32 with 10 bits of mantissa on a GPU (TF32), and fill what deterministic
-    algorithms allocate, which costs time and changes no result.
+    Memory that is allocated stays as it is: to fill it costs time and changes no result.
     """
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]

@@ -177,7 +177,10 @@ def _rounded(value: float | np.floating[Any]) -> float:
 def _fingerprint(
     params: Style, resize: Resize, others: Sequence[Any], device: str, chosen: Sequence[Pair], features_sha256: str
 ) -> str:
-    """Digest of everything that decides the result, so that state of another run is never mixed in."""
+    """Digest of everything that decides the result, so that state of another run is never mixed in.
+
+    `device` by its name: then the kind of GPU counts too.
+    """
     works = [
         [pair.face, _sha256(pair.content), [[work.name, work.weight, _sha256(work.pixels)] for work in pair.works]]
         for pair in chosen

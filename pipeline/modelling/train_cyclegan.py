@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.cyclegan.workers import Workers
-from pipeline.errors import PipelineError
+from pipeline.errors import OutOfMemory, PipelineError
 from pipeline.io import output_dir
 from pipeline.manifest import write_json
 from pipeline.modelling.checkpoints import Checkpoint
@@ -186,6 +186,10 @@ def _there(job: Job, told: Any) -> None:
         told.put((job.generator, (result, training.checkpoint)))
     except PipelineError as error:
         told.put((job.generator, error))
+    except (MemoryError, RuntimeError) as error:
+        if (known := OutOfMemory.of(error)) is None:
+            raise
+        told.put((job.generator, known))
     except Orphaned:
         os._exit(1)  # nobody reads the queue any more: do not wait for it
     except KeyboardInterrupt:

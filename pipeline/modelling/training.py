@@ -164,8 +164,8 @@ class Training:
         self._choose_palette(system.a2b)
         for net in system.nets().values():
             net.to(self.job.device)
-        if self.job.params.compile != "none":
-            system = compiled(system, self.job.params.compile)
+        if self.job.params.compile:
+            system = compiled(system)
         trainer = Trainer(system, self.job.recipe, self.seed, self.workers)
         journal = Journal(max(1, trainer.steps_per_epoch // WINDOWS), self.on_grid)
         saved = from_first(self.checkpoint.newest() if self.first else None, self.workers)
@@ -231,12 +231,10 @@ class Training:
                 f"(the state before it is in {self.checkpoint.folder})"
             ) from error
         except RuntimeError as error:
-            if self.job.params.compile == "none" or not cannot_compile(error):
+            if not self.job.params.compile or not cannot_compile(error):
                 raise
-            raise BadParams(
-                f"train.compile: expected none here, got {self.job.params.compile}: torch cannot compile the networks "
-                f"({_first_line(error)})"
-            ) from error
+            line = str(error).strip().split("\n", 1)[0]
+            raise BadParams(f"train.compile: expected false, torch cannot compile the networks here: {line}") from error
 
     def _record(self, stats: StepStats, trainer: Trainer, journal: Journal, live: Curves | None, say: Say) -> None:
         skipped = trainer.descend_g.skipped + trainer.descend_d.skipped
@@ -295,10 +293,6 @@ def _set_random_state(state: dict[str, torch.Tensor], device: str) -> None:
 def _words(stats: StepStats) -> str:
     names = ("generators", "disc_a", "disc_b")
     return f"epoch {stats.epoch + 1} " + " ".join(f"{name} {stats.losses[name]:.2f}" for name in names)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0]
 
 
 def _count(net: torch.nn.Module) -> int:

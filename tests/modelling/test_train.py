@@ -115,7 +115,7 @@ from small import PARAMS, train, with_train
 from pipeline.errors import BadParams
 
 if __name__ == "__main__":
-    params = with_train(generators=["resnet"], compile="default")
+    params = with_train(generators=["resnet"], compile=True)
     try:
         train(Path(sys.argv[1]), Path(sys.argv[2]), params=params)
     except BadParams as error:
@@ -134,7 +134,7 @@ def test_without_a_compiler_a_training_that_is_to_be_compiled_says_so(split: Pat
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("train.compile: expected none here, got default: torch cannot compile the networks")
+    assert done.stdout.startswith("train.compile: expected false, torch cannot compile the networks here: ")
     assert "compiler" in done.stdout
     assert not (tmp_path / "cyclegan").exists()
 

@@ -6,7 +6,7 @@ import copy
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -591,20 +591,31 @@ def test_a_training_does_not_depend_on_the_order_of_hashes() -> None:
 @pytest.mark.parametrize("kind", ["resnet", "cell"])
 def test_a_compiled_system_trains_to_the_same_weights_under_the_same_names(kind: str) -> None:
     """What torch traces is run as it is here: a C++ compiler takes minutes."""
-    plain, traced = new_trainer(kind, augment=True), new_trainer(kind, augment=True)
-    traced = Trainer(compiled(traced.system, "default", backend="eager"), traced.recipe, traced.seed)
+    shapes: list[tuple[object, ...]] = []
+
+    def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor]) -> Callable[..., object]:
+        shapes.append(tuple(side for one in inputs if isinstance(one, torch.Tensor) for side in one.shape))
+        return graph.forward
+
+    plain, traced = (new_trainer(kind, augment=True, identity_until=0.5) for _ in range(2))
+    traced = Trainer(compiled(traced.system, backend), traced.recipe, traced.seed)
     losses = [[step.losses for step in trainer.fit(*pictures(kind))] for trainer in (plain, traced)]
     assert losses[0] == losses[1]
     for name, net in plain.system.nets().items():
         found = traced.system.nets()[name].state_dict()
         assert list(found) == list(net.state_dict())
         assert all(torch.equal(found[key], value) for key, value in net.state_dict().items())
+    assert len(shapes) >= 4
+    assert all(isinstance(side, int) for graph in shapes for side in graph)
 
 
-def test_a_history_goes_on_where_the_networks_are() -> None:
+def test_a_training_goes_on_where_its_networks_are() -> None:
     """Checkpoints are read into main memory; `meta` stands for a GPU, which refuses pictures from elsewhere."""
-    replay = Replay(2, seed=0)
-    replay(torch.zeros(2, 3, 4, 4))
-    other = Replay(2, seed=0)
-    other.load_state_dict(replay.state_dict(), torch.device("meta"))
-    assert {image.device.type for image in other.images} == {"meta"}
+    stopped = new_trainer("cell")
+    next(stopped.fit(*pictures("cell")))
+    goes_on = new_trainer("cell")
+    goes_on.device = torch.device("meta")
+    goes_on.load_state_dict(stopped.state_dict())
+    images = [*goes_on.replay_a.images, *goes_on.replay_b.images]
+    assert len(images) == 4
+    assert {image.device.type for image in images} == {"meta"}

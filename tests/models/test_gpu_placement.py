@@ -7,6 +7,7 @@ autocast chooses types as there. Backward passes need a real one.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,7 +36,7 @@ class Types(TorchDispatchMode):
         super().__init__()
         self.seen: set[torch.dtype] = set()
 
-    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if function.name() == "aten::mv":
             self.seen.add(args[0].dtype)
         return function(*args, **(kwargs or {}))
@@ -55,7 +56,7 @@ def trainer(kind: str) -> Trainer:
 
 @pytest.fixture
 def _as_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    def drawn(*asked):  # type: ignore[no-untyped-def]  # NumPy cannot index by what is not there
+    def drawn(*asked: Any) -> torch.Tensor:  # NumPy cannot index by what is not there
         _, count, size, _, device = asked
         return to_oklab(torch.rand(count, 3, size, size, device=device))
 
