@@ -292,10 +292,8 @@ def main() -> int:
         parser.error("--device cuda: expected --parts step")
     torch.set_num_threads(wanted.threads)
     train = params.load(ROOT / "params.yaml").train
-    default, bf16 = (
-        (min(train.width, wanted.scale[0]), min(train.blocks, wanted.scale[1])),
-        pick_bf16("auto", wanted.device),
-    )
+    default = min(train.width, wanted.scale[0]), min(train.blocks, wanted.scale[1])
+    bf16 = pick_bf16("auto", wanted.device)
     found: list[Cost] = []
     demands: list[Demand] = []
     if "step" in wanted.parts:

@@ -39,7 +39,7 @@ METRICS = (
         "accents_kept",
         "accents",
         "↑",
-        "Share of an input's dark accents, such as mouths, drawn at least half as deep.",
+        "Share of an input's dark accents, as mouths, drawn half as deep or deeper.",
         2,
     ),
     Metric("spread_ratio", "variety", "↑", "Spread of the outputs over that of the inputs; below 0.3 is collapse.", 2),
