@@ -44,6 +44,8 @@ class Guarded(TyperGroup):
             return _fail(error, str(error), error.exit_code)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
+        except BrokenPipeError:  # of `facetopix ... | head`; Typer ends quietly
+            raise
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 return _fail(error, f"disk full: {error}; free some space and run the same command again", 6)

@@ -259,6 +259,19 @@ def test_the_version_is_that_of_the_package() -> None:
     assert re.fullmatch(r"facetopix \d+\.\d+\.\d+\n", facetopix(ROOT, "--version").stdout)
 
 
+@pytest.mark.parametrize("words", [("convert", "--help"), ("inspect", "cat.png", "--json")])
+def test_a_reader_that_has_seen_enough_is_no_error(words: tuple[str, ...], home: Path) -> None:
+    write_png(home / "cat.png", np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8))
+    gone, mouth = os.pipe()
+    os.close(gone)
+    done = subprocess.run(
+        [str(BIN / "facetopix"), *words], cwd=home, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=mouth,
+        stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    os.close(mouth)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
 HUNGRY = """
 import typer
 from pipeline.console import Guarded
