@@ -44,7 +44,7 @@ REPORT = 64, 9  # width and blocks of the report's generator
 WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=0.0, chroma=0.0, palette=1.0, accents=0.0, patterns=0.0)
 OF_CELL = replace(WEIGHTS, colour=1.0, chroma=1.0, accents=1.0, patterns=1.0)  # how much they weigh changes no cost
 LR, REPLAY = 2e-4, 50
-WARM_UP = 3  # steps that are not measured: memory is fetched, kernels are chosen, compiled, recorded
+WARM_UP = 3  # steps that are not measured: memory is fetched, kernels are chosen or compiled
 PICTURES = 20_000  # in the data set whose loader is timed: what the report had
 WINDOW = 25  # steps over which a curve is averaged
 

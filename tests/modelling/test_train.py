@@ -236,8 +236,10 @@ def test_auto_leaves_a_gpu_alone_that_is_older_than_pytorchs_kernels(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
     monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: ["sm_75", "sm_80", "sm_90a", "compute_120"])
-    monkeypatch.setattr(devices, "exact", lambda: None)
+    made_exact: list[bool] = []
+    monkeypatch.setattr(devices, "exact", lambda: made_exact.append(True))
     assert devices.pick_device("auto") == chosen
+    assert bool(made_exact) == (chosen == "cuda")
     if chosen == "cpu":
         with pytest.raises(BadParams, match="that this PyTorch can use"):
             devices.pick_device("cuda")
