@@ -13,11 +13,12 @@ from unittest import mock
 import works
 from PIL import Image
 
-from pipeline import cell_combs, io
+from pipeline import cell_combs
 from pipeline.curate import flatten, grid, resize
-from pipeline.executor import keep_freed_memory
-from pipeline.io import Pixels
 from pipeline.params import Params
+from pipeline.runtime import files as io
+from pipeline.runtime.files import Pixels
+from pipeline.runtime.parallel import keep_freed_memory
 
 STEPS = ("decode", "flatten", "grid", "resize", "encode")
 ROUNDS = 5

@@ -29,9 +29,9 @@ import works
 from chain import STEPS, Chain, chains, sets
 from demands import Demand
 
-from pipeline import io
-from pipeline.executor import window_size
 from pipeline.params import Executor, Params, load
+from pipeline.runtime import files as io
+from pipeline.runtime.parallel import window_size
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("dedup", "flatten", "grid", "resize", "split")

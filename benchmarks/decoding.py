@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline import seeds
 from pipeline.decoding import Undecodable, decode
 from pipeline.pictures import files_below
+from pipeline.runtime import seeds
 from pipeline.sample import art
 
 MOST = 1.15  # times the CPU time of Pillow, over all files

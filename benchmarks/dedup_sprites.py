@@ -21,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline import hamming, manifest, pixels, similarity
+from pipeline import hamming, pixels, similarity
 from pipeline.curate import dedup
 from pipeline.errors import BadInput
-from pipeline.io import Pixels, decode_rgba, encode_png
 from pipeline.params import Dedup, Executor
 from pipeline.pictures import EXTENSIONS
+from pipeline.runtime import manifest
+from pipeline.runtime.files import Pixels, decode_rgba, encode_png
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 TARS = ("pixel_tiles", "pixel_chars")

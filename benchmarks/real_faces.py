@@ -36,13 +36,14 @@ from torch import nn
 from torch.nn import functional
 
 from models.images import to_signed
-from pipeline import params, seeds
+from pipeline import params
 from pipeline.evaluate import distribution, score
 from pipeline.evaluate.metrics import Array, read_native
 from pipeline.evaluate.score import PATTERNS, Bench, Pictures
-from pipeline.io import Pixels, write_png
 from pipeline.modelling import train_cyclegan, translate
 from pipeline.params import Params
+from pipeline.runtime import seeds
+from pipeline.runtime.files import Pixels, write_png
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", ROOT.parent / "shared"))

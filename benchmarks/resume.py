@@ -25,9 +25,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.io import folder_digest, write_png
 from pipeline.modelling import train_cyclegan, training
 from pipeline.params import Params, load
+from pipeline.runtime.files import folder_digest, write_png
 
 ROOT = Path(__file__).parents[1]
 OUTPUTS = ("cyclegan", "plots")

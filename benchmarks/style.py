@@ -29,10 +29,11 @@ from models.styletransfer.canvases import PixelCanvas
 from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
 from models.styletransfer.vgg import VGG19
 from models.styletransfer.watching import Progress
-from pipeline import params, seeds
+from pipeline import params
 from pipeline.convert import baselines
 from pipeline.modelling import transfer, weights
-from pipeline.modelling.devices import pick_bf16
+from pipeline.runtime import seeds
+from pipeline.runtime.devices import pick_bf16
 from pipeline.sample import anime_faces, art
 
 ROOT = Path(__file__).parent.parent

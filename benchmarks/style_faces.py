@@ -31,18 +31,19 @@ from demands import Demand, table
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline import params, seeds
+from pipeline import params
 from pipeline.colour import to_oklab
 from pipeline.convert import baselines
 from pipeline.evaluate import distribution, metrics
 from pipeline.evaluate.metrics import Array
-from pipeline.io import Pixels, write_png
 from pipeline.modelling import weights
 from pipeline.modelling.ground import figure
 from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.palette import read_palette
 from pipeline.modelling.transfer import Transfer, natives, stylize
 from pipeline.params import Style, Temperature
+from pipeline.runtime import seeds
+from pipeline.runtime.files import Pixels, write_png
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", ROOT.parent / "shared"))

@@ -16,8 +16,8 @@ from typing import Any
 
 from pipeline import layout
 from pipeline.errors import BadInput
-from pipeline.io import write_atomic
-from pipeline.names import plain, work_of
+from pipeline.runtime.files import write_atomic
+from pipeline.runtime.identity import plain, work_of
 
 Entry = Mapping[str, str | None]
 Key = tuple[str, str | None, str | None]  # what an entry covers: (id, None, None) or ("", artist, source)

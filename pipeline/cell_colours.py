@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.cell_combs import Luma
 from pipeline.cell_edges import Positions
-from pipeline.compiled import compiled, part
-from pipeline.io import Pixels
+from pipeline.runtime.compiled import compiled, part
+from pipeline.runtime.files import Pixels
 
 Numbers = NDArray[np.float64]
 Packed = NDArray[np.uint32]  # colours as 0xRRGGBB

@@ -15,7 +15,7 @@ import numpy as np
 from pipeline import cell_colours, cell_combs, cell_edges
 from pipeline.cell_combs import Comb, Luma
 from pipeline.cell_edges import Edges, Positions
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 
 MIN_EDGES = 8.0  # effective number of edges on a comb, beyond the two that fix pitch and phase; also their bits
 FEW_COLOURS = 64  # neither compression nor a smoothing filter left so few: the image is crisp, its pixels are exact

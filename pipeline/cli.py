@@ -16,7 +16,7 @@ import typer
 
 from pipeline import console, layout
 from pipeline.console import Bars, Guarded, Settings, note, result
-from pipeline.runs import recorded
+from pipeline.runtime.timings import recorded
 
 if TYPE_CHECKING:
     from pipeline.params import Params
@@ -336,7 +336,7 @@ def translate(out: Out = layout.TRANSLATE, params: ParamsFile = PARAMS) -> None:
 def stylize(out: Out = layout.STYLE, params: ParamsFile = PARAMS) -> None:
     """Stage: style transfer, as in the report and on the cell canvas."""
     from pipeline.modelling import stylize as stage
-    from pipeline.modelling.devices import pick_device
+    from pipeline.runtime.devices import pick_device
 
     values, device = _load(params), pick_device(Settings.device)
     style, resize, seed = values.style, values.resize, values.seed
@@ -469,7 +469,7 @@ def export(
 @app.command()
 def clean(yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False) -> None:
     """Empty .state/: crawls, caches, unfinished trainings. Says first what it would remove."""
-    from pipeline import cleaning
+    from pipeline.runtime import clean as cleaning
 
     found = cleaning.contents(layout.STATE)
     for name, files, size in found:

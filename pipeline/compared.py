@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import cache
-from pipeline.cache import Cache, Known
 from pipeline.hamming import Index, Mask
+from pipeline.runtime import cache
+from pipeline.runtime.cache import Cache, Known
 from pipeline.similarity import Likeness
 
 Digests = NDArray[np.uint64]  # (N,)

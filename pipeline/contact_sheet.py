@@ -18,8 +18,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import BadInput, PipelineError
 from pipeline.inspect import printable
-from pipeline.io import Pixels, write_png
 from pipeline.pictures import first_frame
+from pipeline.runtime.files import Pixels, write_png
 
 SOLID = 128  # alpha from here on is opaque
 SLOT = 160  # pixels a side of a picture's place: 10 x 16, 5 x 32, 2 x 80; the longest id fits below it

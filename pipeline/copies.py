@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import pixels, similarity
-from pipeline.io import Pixels, read_rgba
+from pipeline.runtime.files import Pixels, read_rgba
 
 Floats = NDArray[np.float32]
 

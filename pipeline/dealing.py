@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import seeds
+from pipeline.runtime import seeds
 
 Labels = NDArray[np.integer[Any]]  # (N,) of the works of a domain, by id: the first work of each one's group
 Placed = NDArray[np.int8]  # (N,) index into SPLITS

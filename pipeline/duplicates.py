@@ -15,13 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import cache, compared, copies, groups, overrides, similarity
-from pipeline.cache import Cache
+from pipeline import compared, copies, groups, overrides, similarity
 from pipeline.compared import Compared
-from pipeline.executor import parallel_map
 from pipeline.hamming import Index, Mask
 from pipeline.looks import GROUNDS, Looks
 from pipeline.params import Dedup, Executor
+from pipeline.runtime import cache
+from pipeline.runtime.cache import Cache
+from pipeline.runtime.parallel import parallel_map
 from pipeline.works import Work, Works
 
 MAX_DETAIL = 24.0  # of 255, luma in a thumbnail of a copy that a codec made: only then are the pictures looked at ...

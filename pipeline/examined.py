@@ -9,10 +9,11 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel
 
-from pipeline import cache, pixels, similarity
+from pipeline import pixels, similarity
 from pipeline.decoding import Frame, Undecodable, decode
-from pipeline.io import Pixels, encode_art_png
 from pipeline.looks import THUMBNAIL, Look
+from pipeline.runtime import cache
+from pipeline.runtime.files import Pixels, encode_art_png
 
 MIN_SIDE = 4  # canonical pictures with a shorter side are too simple to be compared by sight, ...
 MIN_AREA, MIN_COLOURS = 16, 3  # ... with fewer pixels and fewer colours to be told from one another when enlarged

@@ -24,8 +24,8 @@ from pipeline import blocklist as lists
 from pipeline import layout
 from pipeline.blocklist import Entry
 from pipeline.errors import BadInput
-from pipeline.io import write_atomic
-from pipeline.names import work_of
+from pipeline.runtime.files import write_atomic
+from pipeline.runtime.identity import work_of
 
 REBUILD = ("uv run dvc repro", "uv run dvc gc --workspace")
 

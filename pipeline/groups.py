@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.scratch import Records
+from pipeline.runtime.scratch import Records
 
 Member = TypeVar("Member", bound=Hashable)
 Numbers = NDArray[np.uint64]

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import cells, manifest, pictures, pixels
+from pipeline import cells, pictures, pixels
 from pipeline.decoding import decode
 from pipeline.errors import BadInput, PipelineError
-from pipeline.io import Pixels
-from pipeline.manifest import Row
-from pipeline.progress import Progress, silent
+from pipeline.runtime import manifest
+from pipeline.runtime.files import Pixels
+from pipeline.runtime.manifest import Row
+from pipeline.runtime.progress import Progress, silent
 
 MAX_CELL = 16
 MIN_CONFIDENCE = 0.55

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.hamming import Index
-from pipeline.io import Pixels
-from pipeline.scratch import Records
+from pipeline.runtime.files import Pixels
+from pipeline.runtime.scratch import Records
 
 Floats = NDArray[np.float32]
 

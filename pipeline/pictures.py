@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.decoding import Decoded, Facts, decode
 from pipeline.errors import BadInput
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 
 __all__ = ["COMPANIONS", "EXTENSIONS", "LICENCE_FOLDER", "Facts", "describe", "files_below", "first_frame"]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 
 Grid = tuple[int, int]  # rows, columns
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import cache, pixels
+from pipeline import pixels
 from pipeline.errors import BadInput
-from pipeline.io import Pixels, decode_rgb
+from pipeline.runtime import cache
+from pipeline.runtime.files import Pixels, decode_rgb
 
 MIN_KIN = 8  # cells: a picture with a shorter side is too simple to tell kinship by
 

@@ -13,8 +13,8 @@ from PIL import Image
 
 from pipeline import hamming
 from pipeline.hamming import Hashes, Index, Mask, Pairs
-from pipeline.io import Pixels
 from pipeline.looks import GROUNDS, THUMBNAIL, Look, Looks, Some, on_grounds
+from pipeline.runtime.files import Pixels
 
 Floats = NDArray[np.float32]
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline import groups
-from pipeline.scratch import Records
+from pipeline.runtime.scratch import Records
 
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]

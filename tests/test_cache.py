@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from wiring import import_closure
 
-from pipeline import cache, cleaning, code
 from pipeline.params import Grid
+from pipeline.runtime import cache, clean, fingerprint
 
 ROOT = Path(__file__).parents[1]
 GRID = Grid(max_cell=16, min_confidence=0.55)
@@ -84,17 +84,17 @@ def test_the_boundary_between_facts_and_bytes_counts() -> None:
 @pytest.mark.parametrize("edited", ["curate/grid.py", "cells.py", "io.py"])
 def test_code_that_a_step_imports_is_part_of_its_key(tmp_path: Path, edited: str) -> None:
     shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    before = code.digest("pipeline.curate.grid", tmp_path)
-    assert before == code.digest("pipeline.curate.grid")
+    before = fingerprint.digest("pipeline.curate.grid", tmp_path)
+    assert before == fingerprint.digest("pipeline.curate.grid")
     with (tmp_path / "pipeline" / edited).open("a", encoding="utf-8") as file:
         file.write("\nTHRESHOLD = 3\n")
-    assert code.digest("pipeline.curate.grid", tmp_path) != before
+    assert fingerprint.digest("pipeline.curate.grid", tmp_path) != before
 
 
 def test_code_that_a_step_does_not_import_is_not(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "pipeline" / "curate" / "dedup.py").write_text("", encoding="utf-8")
-    assert code.digest("pipeline.curate.grid", tmp_path) == code.digest("pipeline.curate.grid")
+    assert fingerprint.digest("pipeline.curate.grid", tmp_path) == fingerprint.digest("pipeline.curate.grid")
 
 
 @pytest.mark.parametrize("damage", [b"", b"no database at all", b"SQLite format 3\0" + bytes(5000)])
@@ -214,12 +214,14 @@ def test_what_was_put_survives_a_kill(tmp_path: Path) -> None:
 @pytest.mark.parametrize("stage", ["flatten", "grid", "resize", "dedup", "faces"])
 def test_the_code_of_a_stage_is_what_dvc_watches(stage: str) -> None:
     """Two ways to see a changed rule; they must see the same files."""
-    found = {path.relative_to(ROOT) for path in code.closure(f"pipeline.curate.{stage}") if path.read_text().strip()}
+    found = {
+        path.relative_to(ROOT) for path in fingerprint.closure(f"pipeline.curate.{stage}") if path.read_text().strip()
+    }
     assert found == import_closure(Path(f"pipeline/curate/{stage}.py"))
 
 
 def test_a_cache_is_listed_and_emptied_with_the_state(tmp_path: Path) -> None:
     remember(tmp_path)
-    assert [name for name, _, _ in cleaning.contents(tmp_path)] == ["cache"]
-    cleaning.empty(tmp_path)
+    assert [name for name, _, _ in clean.contents(tmp_path)] == ["cache"]
+    clean.empty(tmp_path)
     assert recall(tmp_path) == {}

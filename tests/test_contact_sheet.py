@@ -13,7 +13,7 @@ from pipeline import contact_sheet
 from pipeline.contact_sheet import ACROSS, ALARM, CHECKS, DOWN, GAP, GROUND, HEADER, PLACE, SLOT
 from pipeline.errors import BadInput
 from pipeline.inspect import inspect
-from pipeline.io import Pixels, write_png
+from pipeline.runtime.files import Pixels, write_png
 
 CORNERS = np.array([[[250, 0, 0], [0, 250, 0]], [[0, 0, 250], [250, 250, 0]]], np.uint8)
 

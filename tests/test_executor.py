@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.errors import BadParams
-from pipeline.executor import CHUNK, parallel_map, stream_map, window_size
 from pipeline.params import Executor
+from pipeline.runtime.parallel import CHUNK, parallel_map, stream_map, window_size
 
 SERIAL, THREADS, PROCESSES = (
     Executor(backend="threading", n_jobs=1),

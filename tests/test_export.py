@@ -22,11 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import manifest
 from pipeline.errors import BadInput
 from pipeline.export import command, shards
 from pipeline.export.columns import cell, kinds_of, record_of
-from pipeline.io import encode_png, folder_digest
+from pipeline.runtime import manifest
+from pipeline.runtime.files import encode_png, folder_digest
 
 FORMATS = ("parquet", "webdataset")
 

@@ -16,9 +16,9 @@ from filelock import FileLock
 
 from pipeline import blocklist, forget
 from pipeline.errors import BadInput
-from pipeline.io import folder_digest
-from pipeline.manifest import Row
 from pipeline.params import Sample, load
+from pipeline.runtime.files import folder_digest
+from pipeline.runtime.manifest import Row
 from pipeline.scrape import crawl, store
 
 ROOT = Path(__file__).parents[1]

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import io, manifest, seeds
 from pipeline.errors import BadInput
-from pipeline.executor import parallel_map
 from pipeline.params import Executor
+from pipeline.runtime import files, manifest, seeds
+from pipeline.runtime.parallel import parallel_map
 
 A, B = {"id": "a", "artist": "Ann", "noise": 1}, {"id": "b"}
 
@@ -86,10 +86,10 @@ def test_a_missing_manifest_says_which_stage_to_run(tmp_path: Path) -> None:
 
 def test_an_output_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     final = tmp_path / "out"
-    with io.output_dir(final) as out:
+    with files.output_dir(final) as out:
         (out / "first").write_text("1")
         assert not final.exists()
-    with pytest.raises(RuntimeError), io.output_dir(final) as out:
+    with pytest.raises(RuntimeError), files.output_dir(final) as out:
         (out / "second").write_text("2")
         raise RuntimeError
     assert [path.name for path in final.iterdir()] == ["first"]
@@ -97,8 +97,8 @@ def test_an_output_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_atomic_writes_leave_nothing_beside_them(tmp_path: Path) -> None:
-    io.write_atomic(tmp_path / "deep" / "file", b"1")
-    io.write_atomic(tmp_path / "deep" / "file", b"2")
+    files.write_atomic(tmp_path / "deep" / "file", b"1")
+    files.write_atomic(tmp_path / "deep" / "file", b"2")
     assert (tmp_path / "deep" / "file").read_bytes() == b"2"
     assert len(list((tmp_path / "deep").iterdir())) == 1
 
@@ -107,24 +107,24 @@ def test_atomic_writes_leave_nothing_beside_them(tmp_path: Path) -> None:
 def test_bytes_that_are_no_image_are_named(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.png").write_bytes(data)
     with pytest.raises(BadInput, match=r"x\.png: not a readable"):
-        io.read_rgba(tmp_path / "x.png")
+        files.read_rgba(tmp_path / "x.png")
 
 
 def test_a_picture_with_too_many_pixels_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
     Image.new("1", (5000, 4000)).save(tmp_path / "bomb.png")
     with pytest.raises(BadInput, match="5000x4000"):
-        io.read_rgba(tmp_path / "bomb.png")
+        files.read_rgba(tmp_path / "bomb.png")
 
 
 def test_colours_under_alpha_zero_do_not_leak(tmp_path: Path) -> None:
     Image.new("RGBA", (2, 2), (255, 0, 255, 0)).save(tmp_path / "x.png")
-    assert not io.read_rgba(tmp_path / "x.png").any()
+    assert not files.read_rgba(tmp_path / "x.png").any()
 
 
 def test_transparency_is_not_silently_opaque(tmp_path: Path) -> None:
     Image.new("RGBA", (2, 2), (1, 2, 3, 200)).save(tmp_path / "x.png")
     with pytest.raises(BadInput, match="flatten it first"):
-        io.read_rgb(tmp_path / "x.png")
+        files.read_rgb(tmp_path / "x.png")
 
 
 @given(st.integers(0, 2**31), st.integers(1, 6), st.integers(1, 6))
@@ -133,8 +133,8 @@ def test_png_round_trips_are_exact(
 ) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
     path = tmp_path_factory.mktemp("png") / "x.png"
-    io.write_png(path, pixels)
-    assert np.array_equal(io.read_rgb(path), pixels)
+    files.write_png(path, pixels)
+    assert np.array_equal(files.read_rgb(path), pixels)
 
 
 @given(st.integers(0, 2**31), st.integers(1, 40), st.sampled_from([3, 4]), st.integers(1, 5))
@@ -142,7 +142,7 @@ def test_png_of_art_loses_nothing(seed: int, side: int, channels: int, colours: 
     rng = np.random.default_rng(seed)
     palette = rng.integers(0, 256, (colours, channels), dtype=np.uint8)
     pixels = palette[rng.integers(0, colours, (side, side + 1))].repeat(3, 0)
-    data = io.encode_art_png(pixels)
+    data = files.encode_art_png(pixels)
     assert data.startswith(b"\x89PNG")
     with Image.open(BytesIO(data)) as image:
         assert image.mode == ("RGB" if channels == 3 else "RGBA")
@@ -154,16 +154,16 @@ def test_png_of_art_is_about_as_small_as_a_thorough_one() -> None:
     palette = rng.integers(0, 256, (12, 3), dtype=np.uint8)
     native = palette[rng.integers(0, 12, (32, 16)).repeat(2, 1)]
     pixels = native.repeat(4, 0).repeat(4, 1)
-    assert len(io.encode_art_png(pixels)) <= 1.15 * len(io.encode_png(pixels))
+    assert len(files.encode_art_png(pixels)) <= 1.15 * len(files.encode_png(pixels))
 
 
 def test_a_folder_digest_sees_names_and_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
-    first = io.folder_digest(tmp_path)
+    first = files.folder_digest(tmp_path)
     (tmp_path / "a").rename(tmp_path / "b")
-    second = io.folder_digest(tmp_path)
+    second = files.folder_digest(tmp_path)
     (tmp_path / "b").write_text("2")
-    assert len({first, second, io.folder_digest(tmp_path)}) == 3
+    assert len({first, second, files.folder_digest(tmp_path)}) == 3
 
 
 def test_streams_are_addressed_by_name_and_independent_of_the_hash_seed() -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import inspect, manifest
+from pipeline import inspect
 from pipeline.errors import BadInput
-from pipeline.io import sha256, write_png
+from pipeline.runtime import manifest
+from pipeline.runtime.files import sha256, write_png
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 KEYS = {

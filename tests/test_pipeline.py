@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from wiring import ROOT
 
-from pipeline import manifest
+from pipeline.runtime import manifest
 
 pytestmark = pytest.mark.timeout(900)  # the first test builds everything
 

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.colour import distinct, nearest_indices, to_oklab
 from pipeline.convert import palettes
-from pipeline.io import Pixels
 from pipeline.pooling import Grid, box, cell_sums
+from pipeline.runtime.files import Pixels
 
 
 def nearest(rgb: Pixels, grid: Grid) -> Pixels:

@@ -12,9 +12,9 @@ from PIL import Image
 from pipeline.convert import palettes, pictures
 from pipeline.convert.pictures import Method
 from pipeline.errors import BadInput
-from pipeline.io import Pixels
 from pipeline.pooling import Grid
-from pipeline.progress import Progress, silent
+from pipeline.runtime.files import Pixels
+from pipeline.runtime.progress import Progress, silent
 
 raise_for_failures = pictures.raise_for_failures
 
@@ -109,7 +109,8 @@ def _trained(weights: Path, colours: int | None, palette: str | None, device: st
 
     from models.cyclegan.networks import CellGenerator
     from models.images import to_pixels, to_signed
-    from pipeline.modelling import devices, generators
+    from pipeline.modelling import generators
+    from pipeline.runtime import devices
 
     net, shape = generators.load(weights, devices.pick_device(device))
     if not isinstance(net, CellGenerator):

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import io, seeds
 from pipeline.colour import Lab, distinct, from_oklab, nearest_indices, to_oklab
 from pipeline.errors import BadInput
-from pipeline.io import Pixels
+from pipeline.runtime import files, seeds
+from pipeline.runtime.files import Pixels
 
 MAX_COLOURS = 256
 ROUNDS = 30  # of Lloyd's algorithm; pictures of 16,000 colours settle in 10 to 25
@@ -132,7 +132,7 @@ def _from_json(text: str, origin: str) -> Pixels:
 
 
 def _from_picture(path: Path) -> Pixels:
-    pixels = io.read_rgba(path)
+    pixels = files.read_rgba(path)
     return pixels[pixels[..., 3] > 0][:, :3]
 
 

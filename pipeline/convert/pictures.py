@@ -16,14 +16,14 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from pipeline import io
 from pipeline.convert import baselines, palettes
 from pipeline.errors import BadInput
-from pipeline.io import Pixels
-from pipeline.manifest import Row, tally
 from pipeline.pictures import first_frame
 from pipeline.pooling import Grid, cell_sums
-from pipeline.progress import Progress, silent
+from pipeline.runtime import files
+from pipeline.runtime.files import Pixels
+from pipeline.runtime.manifest import Row, tally
+from pipeline.runtime.progress import Progress, silent
 
 Method = Callable[[Pixels, Grid], Pixels]  # uint8 (H, W, 3), (rows, columns) -> uint8 (rows, columns, 3)
 Cells = int | Grid  # cells along the longest side, aspect ratio kept; or exactly (rows, columns)
@@ -189,8 +189,8 @@ def _one(
         native = to_native(rgba, method, cells)
     except Unfit as error:
         return _not_kept("failed", error.reason, str(error))
-    io.write_atomic(native_path, _png(native))
-    io.write_atomic(enlarged_path, _png(baselines.enlarge(native, scale)))
+    files.write_atomic(native_path, _png(native))
+    files.write_atomic(enlarged_path, _png(baselines.enlarge(native, scale)))
     size = {"rows": native.shape[0], "columns": native.shape[1]}
     return {"native": str(native_path), "enlarged": str(enlarged_path), **size, "status": "kept", "reason": None}
 

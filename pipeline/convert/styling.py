@@ -16,16 +16,16 @@ from pipeline.colour import distinct
 from pipeline.convert import baselines, palettes
 from pipeline.convert.pictures import OPAQUE, Method
 from pipeline.errors import BadInput
-from pipeline.io import Pixels
 from pipeline.modelling import weights
-from pipeline.modelling.devices import pick_device
 from pipeline.modelling.ground import figure
 from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.transfer import Transfer, stylize
 from pipeline.params import Style, Temperature
 from pipeline.pictures import first_frame
 from pipeline.pooling import Grid
-from pipeline.progress import Progress, silent
+from pipeline.runtime.devices import pick_device
+from pipeline.runtime.files import Pixels
+from pipeline.runtime.progress import Progress, silent
 
 SEED = 0
 SEEN = 128  # pixels that the longest side should have for VGG

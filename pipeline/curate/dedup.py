@@ -21,18 +21,19 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline import cache, duplicates, manifest, overrides, pair_sheet
+from pipeline import duplicates, overrides, pair_sheet
 from pipeline.duplicates import Decisions, Verdict
 from pipeline.errors import BadInput
 from pipeline.examined import Examined, Frames, Picture, examine, examined
-from pipeline.io import output_dir, write_atomic
 from pipeline.looks import Looks
-from pipeline.manifest import Row
 from pipeline.params import Dedup, Executor
-from pipeline.per_image import write_new
 from pipeline.pictures import EXTENSIONS
-from pipeline.recall import Item, recall_map
-from pipeline.scratch import Lines
+from pipeline.runtime import cache, manifest
+from pipeline.runtime.cached_map import Item, recall_map
+from pipeline.runtime.files import output_dir, write_atomic
+from pipeline.runtime.manifest import Row
+from pipeline.runtime.per_image import write_new
+from pipeline.runtime.scratch import Lines
 from pipeline.works import Work, Works
 
 logger = logging.getLogger(__name__)

@@ -20,14 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import blocklist, face_detector, groups, manifest, notes, similarity, squares
+from pipeline import blocklist, face_detector, groups, notes, similarity, squares
 from pipeline.errors import BadInput
-from pipeline.executor import parallel_map
-from pipeline.io import Pixels, output_dir, sha256, write_png
 from pipeline.looks import Look
-from pipeline.manifest import Row
 from pipeline.params import Executor, Faces, Sample
 from pipeline.pictures import files_below
+from pipeline.runtime import manifest
+from pipeline.runtime.files import Pixels, output_dir, sha256, write_png
+from pipeline.runtime.manifest import Row
+from pipeline.runtime.parallel import parallel_map
 from pipeline.sample import face_list
 
 MAX_DIFFERENCE = 7.0  # levels (0..255), mean over a 16 x 16 thumbnail: JPEG 30 and resizing leave at most 4.9

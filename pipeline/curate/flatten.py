@@ -16,14 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import manifest, per_image, pixels, seeds
-from pipeline.compiled import compiled
+from pipeline import pixels
 from pipeline.errors import BadInput
-from pipeline.io import VISIBLE, Pixels, Words, decode_words, encode_art_png
-from pipeline.manifest import Row
 from pipeline.params import Executor, Flatten
-from pipeline.per_image import Outcome
-from pipeline.recall import Facts
+from pipeline.runtime import manifest, per_image, seeds
+from pipeline.runtime.cached_map import Facts
+from pipeline.runtime.compiled import compiled
+from pipeline.runtime.files import VISIBLE, Pixels, Words, decode_words, encode_art_png
+from pipeline.runtime.manifest import Row
+from pipeline.runtime.per_image import Outcome
 
 CONTRAST = 48.0  # RGB distance from every common outline colour that a background should have
 OUTLINE_COLOURS = 3

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline import cells, manifest, per_image
+from pipeline import cells
 from pipeline.errors import BadInput
-from pipeline.io import PNG, Pixels, decode_rgb, encode_art_png
-from pipeline.manifest import Row
 from pipeline.params import Executor, Grid
-from pipeline.per_image import Outcome
-from pipeline.recall import Facts
+from pipeline.runtime import manifest, per_image
+from pipeline.runtime.cached_map import Facts
+from pipeline.runtime.files import PNG, Pixels, decode_rgb, encode_art_png
+from pipeline.runtime.manifest import Row
+from pipeline.runtime.per_image import Outcome
 
 CARRIED = ("frames", "frame", "background", "transparent_share", "partial_share")
 

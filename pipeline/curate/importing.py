@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline import archives, io, manifest, notes, pictures
+from pipeline import archives, notes, pictures
 from pipeline.blocklist import Blocklist, load
 from pipeline.errors import BadInput
-from pipeline.manifest import Row
 from pipeline.notes import Notes
+from pipeline.runtime import files as io
+from pipeline.runtime import manifest
+from pipeline.runtime.manifest import Row
 
 SOURCE = "inputs"
 TEXT_COLUMNS = ("title", "artist", "posted", "licence", "page_url", "image_url", "identity")

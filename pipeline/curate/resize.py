@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import manifest, per_image, pixels
-from pipeline.compiled import compiled
+from pipeline import pixels
 from pipeline.errors import BadInput
-from pipeline.io import Pixels, decode_rgb, encode_art_png
 from pipeline.params import Executor, Resize
-from pipeline.per_image import Outcome
-from pipeline.recall import Facts
+from pipeline.runtime import manifest, per_image
+from pipeline.runtime.cached_map import Facts
+from pipeline.runtime.compiled import compiled
+from pipeline.runtime.files import Pixels, decode_rgb, encode_art_png
+from pipeline.runtime.per_image import Outcome
 
 Piece = tuple[str, manifest.Verdict, Pixels | None]  # suffix of the id, what is said, the picture if it is kept
 

@@ -24,15 +24,16 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import cache, groups, manifest, relatives
+from pipeline import groups, relatives
 from pipeline.dealing import SPLITS, Labels, Placed, assign
 from pipeline.errors import BadInput
-from pipeline.io import output_dir
-from pipeline.manifest import Row
-from pipeline.names import plain, work_of
 from pipeline.params import Executor, Split
-from pipeline.per_image import bytes_of
-from pipeline.recall import Item, recall_map
+from pipeline.runtime import cache, manifest
+from pipeline.runtime.cached_map import Item, recall_map
+from pipeline.runtime.files import output_dir
+from pipeline.runtime.identity import plain, work_of
+from pipeline.runtime.manifest import Row
+from pipeline.runtime.per_image import bytes_of
 
 logger = logging.getLogger(__name__)
 

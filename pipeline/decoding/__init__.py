@@ -18,7 +18,7 @@ from typing import Literal
 from pipeline.decoding import choosing, gif, png, stills, webp
 from pipeline.decoding.faults import REASONS, Undecodable
 from pipeline.decoding.source import MAX_FRAMES, Facts, Source
-from pipeline.io import DAMAGED, Pixels
+from pipeline.runtime.files import DAMAGED, Pixels
 
 __all__ = ["MAX_FRAMES", "REASONS", "Decoded", "Facts", "Frame", "Policy", "Undecodable", "decode"]
 

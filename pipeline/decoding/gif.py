@@ -21,7 +21,7 @@ from pipeline.decoding.canvas import Disposal, Patch, compose
 from pipeline.decoding.faults import Undecodable
 from pipeline.decoding.raster import coloured, table_of
 from pipeline.decoding.source import Facts, Source, check_frames, check_size
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 
 DISPOSALS: dict[int, Disposal] = {2: "clear", 3: "restore", 4: "restore"}
 EXTENSION, IMAGE, TRAILER, CONTROL = 0x21, 0x2C, 0x3B, 0xF9

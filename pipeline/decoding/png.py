@@ -24,7 +24,7 @@ from pipeline.decoding.canvas import Disposal, Patch, compose
 from pipeline.decoding.faults import Undecodable
 from pipeline.decoding.raster import coloured, orientation, table_of, upright, without_hidden
 from pipeline.decoding.source import Facts, Source, check_frames, check_size
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DISPOSALS: tuple[Disposal, ...] = ("keep", "clear", "restore")

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import ExifTags, Image
 
 from pipeline.decoding.faults import Undecodable
-from pipeline.io import DAMAGED, Pixels
+from pipeline.runtime.files import DAMAGED, Pixels
 
 # EXIF orientation -> steps through the rows and columns, after they have been swapped from 5 on
 TURNS = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}

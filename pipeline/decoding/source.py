@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from pipeline.decoding.faults import Undecodable
-from pipeline.io import MAX_PIXELS, Pixels
+from pipeline.runtime.files import MAX_PIXELS, Pixels
 
 MAX_FRAMES = 10_000
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageFile
 from pipeline.decoding.faults import Undecodable
 from pipeline.decoding.raster import orientation, upright, without_hidden
 from pipeline.decoding.source import Facts, Source, check_size
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 
 JPEG_END = b"\xff\xd9"
 

@@ -14,7 +14,7 @@ from pipeline.decoding import stills
 from pipeline.decoding.faults import Undecodable
 from pipeline.decoding.raster import upright
 from pipeline.decoding.source import Facts, Source, check_frames
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 
 FLAGS = 20  # where the flags of a VP8X chunk are, which comes first
 ANIMATED, ALPHA = 0x02, 0x10

@@ -10,12 +10,12 @@ from typing import Any
 
 from jinja2 import Environment
 
-from pipeline import io, seeds
 from pipeline.evaluate import bars, census, funnel, likeness, palettes_used, provenance
 from pipeline.evaluate.census import Census
 from pipeline.evaluate.thumbnails import Thumbnail, thumbnail
-from pipeline.manifest import Row
 from pipeline.params import Params
+from pipeline.runtime import files, seeds
+from pipeline.runtime.manifest import Row
 
 SAMPLED = {"pixel": 12, "faces": 8}  # pictures of each split
 LONGEST = {"pixel": 96, "faces": 64}  # pixels of one on the page: photographs are heavy
@@ -142,4 +142,4 @@ def _cite(data: Path, found: Census) -> dict[str, Any]:
     """What identifies this very data set, and whom its licences ask to be named."""
     path = data / "split" / "manifest.jsonl"
     named = [name for name, *_ in census.licences(found) if name != census.UNTOLD and "CC0" not in name]
-    return {"digest": io.sha256(path) if path.is_file() else None, "licences": named}
+    return {"digest": files.sha256(path) if path.is_file() else None, "licences": named}

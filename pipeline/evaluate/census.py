@@ -12,12 +12,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from pipeline import manifest
 from pipeline.evaluate import bars
 from pipeline.evaluate.bars import Bins
 from pipeline.evaluate.funnel import stages
-from pipeline.manifest import Row
-from pipeline.names import plain, work_of
+from pipeline.runtime import manifest
+from pipeline.runtime.identity import plain, work_of
+from pipeline.runtime.manifest import Row
 
 UNTOLD = "not told"
 REFUSALS = ("noai", "robots", "blocklist")  # reasons by which a site, an artist or the user said no

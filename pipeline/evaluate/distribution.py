@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.colour import to_oklab
 from pipeline.evaluate.metrics import Array
-from pipeline.io import Pixels
 from pipeline.pooling import box
+from pipeline.runtime.files import Pixels
 from pipeline.tiles import LUMA
 from pipeline.variety import POOLED
 

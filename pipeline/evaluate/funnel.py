@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import io, manifest
 from pipeline.errors import BadInput
 from pipeline.evaluate.thumbnails import Thumbnail, thumbnail
-from pipeline.manifest import Row
+from pipeline.runtime import files, manifest
+from pipeline.runtime.manifest import Row
 
 Given = dict[Path, dict[str, Row]]  # folder -> id -> kept row
 
@@ -136,7 +136,7 @@ def _pair(stage: Stage, before: Path, after: Path, row: Row) -> tuple[Thumbnail,
 
 
 def _size(path: Path) -> str:
-    height, width = io.read_rgba(path).shape[:2]
+    height, width = files.read_rgba(path).shape[:2]
     return f"{width}x{height}"
 
 
@@ -172,7 +172,7 @@ def _spaced(rows: Sequence[Row], count: int) -> list[Row]:
 
 
 def _differ(before: Path, after: Path) -> bool:
-    first, second = io.read_rgba(before), io.read_rgba(after)
+    first, second = files.read_rgba(before), files.read_rgba(after)
     return first.shape != second.shape or bool((first != second).any())
 
 

@@ -8,11 +8,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import manifest
 from pipeline.errors import BadInput
 from pipeline.evaluate import funnel
 from pipeline.evaluate.thumbnails import Thumbnail, thumbnail
-from pipeline.manifest import Row
+from pipeline.runtime import manifest
+from pipeline.runtime.manifest import Row
 
 SHOWN = 8  # pairs of a kind
 FAMILIES = 6

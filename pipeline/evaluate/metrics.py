@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipeline.colour import distinct, to_oklab
 from pipeline.convert.baselines import nearest
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 
 Array = NDArray[np.float64]
 

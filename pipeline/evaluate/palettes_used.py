@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import io, pixels
+from pipeline import pixels
 from pipeline.evaluate import census
 from pipeline.evaluate.bars import Bins, binned
-from pipeline.manifest import Row
+from pipeline.runtime import files as io
+from pipeline.runtime.manifest import Row
 
 MOST_WORKS = 1000  # pictures read; of more, evenly spaced ones
 SWATCHES = 32

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline import io, manifest
 from pipeline.evaluate import funnel
-from pipeline.manifest import Row
+from pipeline.runtime import files, manifest
+from pipeline.runtime.manifest import Row
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,6 @@ def digests(root: Path) -> list[tuple[str, str]]:
     """sha256 of every manifest, and of the names and bytes of the files in each set and model folder."""
     manifests = [stage.folder / "manifest.jsonl" for stage in funnel.stages(root / "data")]
     folders = [*sorted((root / "data/split").glob("*/*")), *sorted((root / "artifacts/cyclegan").glob("*"))]
-    found = [(path.relative_to(root).as_posix(), io.sha256(path)) for path in manifests]
-    found += [(f"{path.relative_to(root).as_posix()}/", io.folder_digest(path)) for path in folders if path.is_dir()]
+    found = [(path.relative_to(root).as_posix(), files.sha256(path)) for path in manifests]
+    found += [(f"{path.relative_to(root).as_posix()}/", files.folder_digest(path)) for path in folders if path.is_dir()]
     return found

@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline import io, manifest
 from pipeline.errors import BadInput
 from pipeline.evaluate import funnel, showcase, verdicts
 from pipeline.evaluate.report import read_metrics
+from pipeline.runtime import files, manifest
 
 TILE = 128  # pixels a side of a picture of the strip
 GAP = 8
@@ -50,7 +50,7 @@ def write(root: Path, docs: Path) -> dict[str, Any]:
         "seconds": seconds(root),
         "funnel": counts,
     }
-    io.write_atomic(docs / "strip.png", strip(root))
+    files.write_atomic(docs / "strip.png", strip(root))
     manifest.write_json(docs / "results.json", results)
     return results
 
@@ -68,7 +68,7 @@ def update(file: Path, results: Mapping[str, Any]) -> None:
             raise BadInput(f"{file}: expected the marks {start!r} and {end!r}")
         before, _, rest = text.partition(start)
         text = f"{before}{start}\n{content}\n{end}{rest.partition(end)[2]}"
-    io.write_atomic(file, text.encode())
+    files.write_atomic(file, text.encode())
 
 
 def methods_table(results: Mapping[str, Any]) -> str:
@@ -143,7 +143,7 @@ def seconds(root: Path) -> dict[str, float]:
 
 def _tile(path: Path) -> Image.Image:
     """A picture at TILE pixels, by nearest; pictures of other sizes get the largest integer step that fits."""
-    pixels = io.read_rgb(path)
+    pixels = files.read_rgb(path)
     side = max(pixels.shape[:2])
     step, zoom = -(-side // TILE), max(1, TILE // side)
     small = pixels[step // 2 :: step, step // 2 :: step]

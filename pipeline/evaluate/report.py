@@ -10,12 +10,12 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline import io
 from pipeline.errors import BadInput
 from pipeline.evaluate import card, charts, funnel, provenance, showcase, training, verdicts
 from pipeline.evaluate.thumbnails import Thumbnail, strip
-from pipeline.manifest import Row
 from pipeline.params import Params
+from pipeline.runtime import files
+from pipeline.runtime.manifest import Row
 
 EPOCHS_SHOWN = 6  # a generator: the first, the last, and evenly spaced ones between
 RESULTS_OF_RUN = ("executor",)  # sections on which no result depends: not on the page
@@ -35,9 +35,9 @@ def run(root: Path, dst: Path, params: Params) -> dict[str, Any]:
         BadInput: no metrics, or a picture or curve that cannot be read.
     """
     page, data_card = render(root, params), card.render(root, params, environment())
-    with io.output_dir(dst) as out:
-        io.write_atomic(out / "index.html", page.encode())
-        io.write_atomic(out / "dataset.html", data_card.encode())
+    with files.output_dir(dst) as out:
+        files.write_atomic(out / "index.html", page.encode())
+        files.write_atomic(out / "dataset.html", data_card.encode())
     return {
         "bytes": len(page.encode()),
         "pictures": page.count("data:image/png"),

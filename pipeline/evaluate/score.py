@@ -16,14 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import io, manifest, seeds
 from pipeline.convert import baselines, palettes
 from pipeline.errors import BadInput
 from pipeline.evaluate import distribution, metrics
 from pipeline.evaluate.targets import targets
-from pipeline.io import Pixels
 from pipeline.params import Evaluate, Resize
 from pipeline.pooling import Grid, box
+from pipeline.runtime import files, manifest, seeds
+from pipeline.runtime.files import Pixels
 from pipeline.tiles import comb_db
 from pipeline.variety import spread_ratio
 
@@ -182,7 +182,7 @@ def _distances(made: Patterns, real: Patterns) -> Scores:
 
 
 def _pictures(folder: Path) -> Pictures:
-    return {path.stem: io.read_rgb(path) for path in sorted(folder.glob("*.png"))}
+    return {path.stem: files.read_rgb(path) for path in sorted(folder.glob("*.png"))}
 
 
 def _trained(folder: Path, prefix: str, bench: Bench) -> dict[str, Pictures]:
@@ -213,10 +213,10 @@ def _check_size(pictures: Pictures, folder: Path, size: int) -> None:
 
 
 def _write_pictures(dst: Path, methods: Mapping[str, Pictures]) -> None:
-    with io.output_dir(dst) as out:
+    with files.output_dir(dst) as out:
         for name, pictures in methods.items():
             for key, pixels in pictures.items():
-                io.write_png(out / name / f"{key}.png", pixels)
+                files.write_png(out / name / f"{key}.png", pixels)
 
 
 def _write_table(dst: Path, table: Mapping[str, Scores]) -> None:
@@ -225,8 +225,8 @@ def _write_table(dst: Path, table: Mapping[str, Scores]) -> None:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows({"method": name, **scores} for name, scores in table.items())
-    with io.output_dir(dst) as out:
-        io.write_atomic(out / "methods.csv", text.getvalue().encode())
+    with files.output_dir(dst) as out:
+        files.write_atomic(out / "methods.csv", text.getvalue().encode())
 
 
 def _rounded(scores: Scores) -> Scores:

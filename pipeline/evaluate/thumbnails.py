@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline import io
 from pipeline.colour import distinct
-from pipeline.io import Pixels
+from pipeline.runtime import files
+from pipeline.runtime.files import Pixels
 
 LONGEST = 128  # pixels that a picture may take on the page
 
@@ -34,7 +34,7 @@ def thumbnail(path: Path, alt: str, caption: str = "", longest: int = LONGEST) -
     Raises:
         BadInput: not a readable image.
     """
-    rgba = io.read_rgba(path)
+    rgba = files.read_rgba(path)
     side = max(rgba.shape[:2])
     step = -(-side // longest)
     small = rgba[step // 2 :: step, step // 2 :: step]
@@ -48,7 +48,7 @@ def strip(path: Path, alt: str, caption: str = "") -> Thumbnail:
     Raises:
         BadInput: not a readable image.
     """
-    rgb = io.read_rgba(path)[..., :3]
+    rgb = files.read_rgba(path)[..., :3]
     few = Image.fromarray(rgb).quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
     return Thumbnail(png_uri(np.array(few.convert("RGB"))), rgb.shape[1], rgb.shape[0], alt, caption)
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
-from pipeline.manifest import PROVENANCE, Row
+from pipeline.runtime.manifest import PROVENANCE, Row
 
 Kind = Literal["string", "bool", "int64", "float64", "strings", "ints", "json"]
 

@@ -17,15 +17,16 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline import blocklist, layout, manifest
+from pipeline import blocklist, layout
 from pipeline.blocklist import Blocklist
 from pipeline.errors import BadInput
 from pipeline.export import card
 from pipeline.export.columns import Kind, kinds_of, record_of
 from pipeline.export.shards import ParquetShard, Shard, TarShard, Work, pyarrow
-from pipeline.io import output_dir, write_atomic
-from pipeline.manifest import Row
 from pipeline.pictures import EXTENSIONS
+from pipeline.runtime import manifest
+from pipeline.runtime.files import output_dir, write_atomic
+from pipeline.runtime.manifest import Row
 
 Format = Literal["parquet", "webdataset"]
 

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.io import Pixels
 from pipeline.modelling.activations import Layer, levels
+from pipeline.runtime.files import Pixels
 
 GAP = 2  # pixels between maps
 MARGIN = 170  # pixels for the words on a layer

@@ -8,9 +8,10 @@ from typing import Any
 from torch import nn
 
 from pipeline.errors import BadInput
-from pipeline.io import Pixels, encode_png, read_rgb, write_atomic
-from pipeline.modelling import activations, devices, generators
+from pipeline.modelling import activations, generators
 from pipeline.modelling.activation_figure import figure
+from pipeline.runtime import devices
+from pipeline.runtime.files import Pixels, encode_png, read_rgb, write_atomic
 
 CHANNELS = 16
 LARGEST = 512  # pixels a side of a face

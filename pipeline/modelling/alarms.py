@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 from pipeline.tiles import comb_db
 from pipeline.variety import COLLAPSED, spread_ratio
 

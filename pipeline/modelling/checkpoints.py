@@ -29,8 +29,8 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
-from pipeline import code
 from pipeline.errors import BadInput
+from pipeline.runtime import fingerprint as code
 
 logger = logging.getLogger(__name__)
 

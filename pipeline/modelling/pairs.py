@@ -19,9 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from pipeline import io, seeds
 from pipeline.errors import BadInput
-from pipeline.io import Pixels
+from pipeline.runtime import files as io
+from pipeline.runtime import seeds
+from pipeline.runtime.files import Pixels
 
 EXPECTED = 'expected {"face": ID, "artworks": [ID, ...]}, with "weights" (as many, above 0) and "note" if any'
 

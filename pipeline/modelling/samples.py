@@ -10,8 +10,8 @@ from torch import nn
 
 from models.images import to_pixels, to_signed
 from pipeline.errors import BadInput
-from pipeline.io import Pixels, read_rgb
 from pipeline.modelling.generators import Shape
+from pipeline.runtime.files import Pixels, read_rgb
 
 
 def load(folder: Path, size: int) -> Pixels:

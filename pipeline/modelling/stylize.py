@@ -21,18 +21,18 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from models.styletransfer.watching import Progress
-from pipeline import io, manifest
 from pipeline.errors import BadInput
-from pipeline.io import Pixels
-from pipeline.manifest import Row
 from pipeline.modelling import pairs, weights
 from pipeline.modelling.checkpoints import fingerprint
-from pipeline.modelling.devices import pick_bf16
 from pipeline.modelling.pairs import Pair
 from pipeline.modelling.transfer import Stylized, Transfer, Watch, stylize
 from pipeline.params import Resize, Style
-from pipeline.progress import Progress as Tell
-from pipeline.progress import silent
+from pipeline.runtime import files, manifest
+from pipeline.runtime.devices import pick_bf16
+from pipeline.runtime.files import Pixels
+from pipeline.runtime.manifest import Row
+from pipeline.runtime.progress import Progress as Tell
+from pipeline.runtime.progress import silent
 
 
 def run(
@@ -73,7 +73,7 @@ def run(
     sha256 = weights.digest(network)
     network.to(device)
     folder = state / "style" / _fingerprint(params, resize, [seed, threads], device, chosen, sha256)
-    with _lock(folder), _threads(threads), io.output_dir(dst) as out:
+    with _lock(folder), _threads(threads), files.output_dir(dst) as out:
         rows = []
         for canvas in dict.fromkeys(params.canvases):
             cell = 1 if canvas == "free" else resize.size // resize.cells
@@ -83,7 +83,7 @@ def run(
             _write_pictures(out / canvas, chosen, stylized, made)
             rows += made
             curve = _curve(stylized, [row["status"] == "kept" for row in made])
-            io.write_atomic(out / f"losses-{canvas}.csv", ("iteration,style,content\n" + "".join(curve)).encode())
+            files.write_atomic(out / f"losses-{canvas}.csv", ("iteration,style,content\n" + "".join(curve)).encode())
         ids = [row["id"] for row in rows]
         stats = manifest.write(out, rows, inputs=ids, canvases=_summary(rows), features_sha256=sha256)
     shutil.rmtree(folder)
@@ -127,7 +127,7 @@ def _resumed(file: Path, transfer: Transfer, batch: Sequence[Pair], watch: Watch
     done = stylize(transfer, batch, watch)
     buffer = BytesIO()
     np.savez(buffer, **{field.name: getattr(done, field.name) for field in fields(Stylized)})
-    io.write_atomic(file, buffer.getvalue())
+    files.write_atomic(file, buffer.getvalue())
     return done
 
 
@@ -146,7 +146,7 @@ def _row(pair: Pair, transfer: Transfer, stylized: Stylized, at: int) -> Row:
 def _write_pictures(folder: Path, pairs: Sequence[Pair], stylized: Stylized, rows: Sequence[Row]) -> None:
     for pair, pixels, row in zip(pairs, stylized.pixels, rows, strict=True):
         if row["status"] == "kept":
-            io.write_png(folder / f"{pair.face}.png", pixels)
+            files.write_png(folder / f"{pair.face}.png", pixels)
 
 
 def _curve(stylized: Stylized, kept: Sequence[bool]) -> list[str]:
@@ -185,7 +185,7 @@ def _fingerprint(
         [pair.face, _sha256(pair.content), [[work.name, work.weight, _sha256(work.pixels)] for work in pair.works]]
         for pair in chosen
     ]
-    given = io.sha256(Path(params.palette_file)) if params.palette_from == "file" else None
+    given = files.sha256(Path(params.palette_file)) if params.palette_from == "file" else None
     facts = [params.model_dump(), resize.size, resize.cells, *others, works, given, features_sha256]
     arithmetic = {"device": device, "bf16": pick_bf16(params.precision, device)}
     return fingerprint({"facts": facts, **arithmetic}, __name__)

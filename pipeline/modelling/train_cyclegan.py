@@ -21,14 +21,14 @@ from typing import Any, NamedTuple
 
 from models.cyclegan.workers import Workers
 from pipeline.errors import OutOfMemory, PipelineError
-from pipeline.io import output_dir
-from pipeline.manifest import write_json
 from pipeline.modelling.checkpoints import Checkpoint
-from pipeline.modelling.devices import pick_device
 from pipeline.modelling.group import joined
 from pipeline.modelling.training import Job, Orphaned, Training
 from pipeline.params import Executor, Resize, Train
-from pipeline.progress import Progress, silent
+from pipeline.runtime.devices import pick_device
+from pipeline.runtime.files import output_dir
+from pipeline.runtime.manifest import write_json
+from pipeline.runtime.progress import Progress, silent
 
 logger = logging.getLogger(__name__)
 

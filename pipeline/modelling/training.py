@@ -22,9 +22,7 @@ from models.cyclegan.workers import ALONE, Diverged, Workers
 from models.images import to_signed
 from pipeline.convert import palettes
 from pipeline.errors import BadInput, BadParams
-from pipeline.io import Pixels, encode_png, folder_digest, write_atomic, write_png
-from pipeline.manifest import write_json
-from pipeline.modelling import activations, alarms, curves, devices, generators
+from pipeline.modelling import activations, alarms, curves, generators
 from pipeline.modelling.activation_figure import figure
 from pipeline.modelling.checkpoints import Checkpoint, fingerprint, read
 from pipeline.modelling.curves import Curves
@@ -35,7 +33,10 @@ from pipeline.modelling.pace import Pace
 from pipeline.modelling.samples import draw, load, row
 from pipeline.params import Resize, Train
 from pipeline.pooling import box
-from pipeline.seeds import derive
+from pipeline.runtime import devices
+from pipeline.runtime.files import Pixels, encode_png, folder_digest, write_atomic, write_png
+from pipeline.runtime.manifest import write_json
+from pipeline.runtime.seeds import derive
 
 SAVE_EVERY = 20.0  # seconds of training that a kill may cost at most; results do not depend on it
 WINDOWS = 12  # points of the learning curves per epoch

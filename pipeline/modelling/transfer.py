@@ -17,17 +17,17 @@ from models.styletransfer.canvases import Canvas, PaletteCanvas, PixelCanvas, Re
 from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
 from models.styletransfer.vgg import VGG19
 from models.styletransfer.watching import Progress
-from pipeline import seeds
 from pipeline.convert import palettes
 from pipeline.errors import BadParams
-from pipeline.io import Pixels
 from pipeline.modelling.choosing import wishes
-from pipeline.modelling.devices import pick_bf16
 from pipeline.modelling.ground import figure
 from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.palette import read_palette
 from pipeline.modelling.toning import toned
 from pipeline.params import Style
+from pipeline.runtime import seeds
+from pipeline.runtime.devices import pick_bf16
+from pipeline.runtime.files import Pixels
 
 Watch = Callable[[Progress], None]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import manifest
 from pipeline.errors import BadInput
-from pipeline.io import output_dir, read_rgb, write_png
-from pipeline.modelling import devices, generators
+from pipeline.modelling import generators
 from pipeline.modelling.samples import draw
 from pipeline.params import Translate
-from pipeline.progress import Progress, silent
+from pipeline.runtime import devices, manifest
+from pipeline.runtime.files import output_dir, read_rgb, write_png
+from pipeline.runtime.progress import Progress, silent
 
 
 def run(

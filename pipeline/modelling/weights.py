@@ -12,9 +12,9 @@ from torch import Tensor
 from torchvision.models import VGG19_Weights
 
 from models.styletransfer.vgg import LAYERS, VGG19, random_weights
-from pipeline import io, seeds
 from pipeline.errors import BadInput, BadParams, Unreachable
 from pipeline.params import Style
+from pipeline.runtime import files, seeds
 
 
 def features(params: Style, seed: int) -> VGG19:
@@ -66,7 +66,7 @@ def _check(file: Path) -> None:
     if not file.exists():
         return
     expected = file.stem.rpartition("-")[2]
-    if not (found := io.sha256(file)).startswith(expected):
+    if not (found := files.sha256(file)).startswith(expected):
         raise BadInput(
             f"style.features: imagenet: {file}: expected a sha256 that starts with {expected}, "
             f"got {found[:8]}; remove it"

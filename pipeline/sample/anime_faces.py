@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 from pipeline.sample.character import Character, draw_character
 from pipeline.sample.features import Pen, draw_brows, draw_eyes, draw_nose_and_mouth
 from pipeline.sample.figure import Figure, build

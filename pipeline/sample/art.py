@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 from pipeline.sample import portraits
 from pipeline.sample.anime_faces import face
 from pipeline.sample.character import draw_character

@@ -15,8 +15,8 @@ from functools import cache, lru_cache
 
 import numpy as np
 
-from pipeline import seeds
-from pipeline.io import Pixels
+from pipeline.runtime import seeds
+from pipeline.runtime.files import Pixels
 from pipeline.sample import art, encodings
 
 MIX = {"portrait": 65, "sprite": 15, "item": 8, "scene": 4, "animation": 8}  # works of each kind in a hundred

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 from pipeline.sample.cells import INK, LIGHT, SHADE, Canvas, Map, Mask, fewer_colours, neighbours, reduced
 from pipeline.sample.geometry import Points, Shape, plain
 from pipeline.sample.ramps import Colour, Ramp

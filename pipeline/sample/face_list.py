@@ -6,9 +6,9 @@ import hashlib
 
 import numpy as np
 
-from pipeline import seeds
-from pipeline.io import Pixels
-from pipeline.manifest import Row
+from pipeline.runtime import seeds
+from pipeline.runtime.files import Pixels
+from pipeline.runtime.manifest import Row
 from pipeline.sample import art
 from pipeline.sample.character import draw_character
 

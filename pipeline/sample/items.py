@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 from pipeline.sample.dolls import Doll, both, closed, render
 from pipeline.sample.geometry import Points, bezier, blob, curve, ellipse, plain, points, taper
 from pipeline.sample.ramps import Ramp, any_ramp, ramp

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from pipeline import seeds
+from pipeline.runtime import seeds
 from pipeline.sample import catalogue
 from pipeline.sample.catalogue import Work
 from pipeline.sample.faults import Faults

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 from pipeline.sample.cells import dithered, fewer_colours
 from pipeline.sample.ramps import Colour, Ramp, mix, oklch, ramp
 

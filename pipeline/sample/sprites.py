@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 from pipeline.sample.character import HAIR, SKIN
 from pipeline.sample.dolls import Doll, both, closed, flipped, render
 from pipeline.sample.geometry import Shape, bezier, blob, curve, ellipse, plain, points, taper

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from pipeline.errors import BadParams, PipelineError
 from pipeline.params import Params, Scrape
-from pipeline.progress import Progress
+from pipeline.runtime.progress import Progress
 from pipeline.scrape import crawl, origins, preview
 from pipeline.scrape.crawl import Where
 

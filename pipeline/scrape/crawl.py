@@ -19,11 +19,12 @@ try:
 except ImportError:  # not made for Windows
     uvloop = None  # type: ignore[assignment]
 
-from pipeline import io, layout, manifest
+from pipeline import layout
 from pipeline.blocklist import load
 from pipeline.errors import PipelineError, Unreachable
-from pipeline.manifest import Row
 from pipeline.params import Sample, Scrape
+from pipeline.runtime import files, manifest
+from pipeline.runtime.manifest import Row
 from pipeline.sample import site
 from pipeline.scrape import origins, passes, policy, store
 from pipeline.scrape.fetch import Fetcher, Loopback
@@ -244,7 +245,7 @@ class Crawl:
         """The output folder: exactly the chosen rows, images as links into the state where that is possible."""
         name = self.origin.gallery.name
         by_id = {row_id(name, source_id): source_id for source_id in self.chosen}
-        with io.output_dir(dst) as out:
+        with files.output_dir(dst) as out:
             (out / "images").mkdir()
 
             def rows() -> Iterator[Row]:

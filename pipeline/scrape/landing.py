@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
 
-from pipeline.io import write_atomic
-from pipeline.manifest import Row
+from pipeline.runtime.files import write_atomic
+from pipeline.runtime.manifest import Row
 
 SLOTS = 4  # works on their way at once
 THREADS = 2  # file systems sync several files in one go

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import MarkupChanged, Refused, Unreachable
-from pipeline.manifest import Row
+from pipeline.runtime.manifest import Row
 from pipeline.scrape.fetch import Cookies, Fetcher
 from pipeline.scrape.gallery import Artwork, Found, Gallery, Listing, Rejected, Request
 from pipeline.scrape.store import Journal

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pipeline.blocklist import Blocklist
-from pipeline.manifest import Row
 from pipeline.params import Scrape
+from pipeline.runtime.manifest import Row
 from pipeline.scrape.gallery import REASONS
 
 DATES = ("%Y-%m-%d", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y")  # no format that could be read in two ways

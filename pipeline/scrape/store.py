@@ -22,10 +22,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline import manifest
 from pipeline.errors import BadInput
-from pipeline.io import write_atomic
-from pipeline.manifest import Row
+from pipeline.runtime import manifest
+from pipeline.runtime.files import write_atomic
+from pipeline.runtime.manifest import Row
 from pipeline.scrape import landing
 from pipeline.scrape.landing import Landing, write_all
 

@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 from pipeline.errors import MarkupChanged, Refused, Unreachable
-from pipeline.manifest import Row
+from pipeline.runtime.manifest import Row
 from pipeline.scrape import sniff
 from pipeline.scrape.fetch import Fetcher
 from pipeline.scrape.gallery import REASONS, Artwork, Found, Gone, Rejected, Request

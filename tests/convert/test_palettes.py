@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline import io
 from pipeline.colour import from_oklab, nearest_indices, to_oklab
 from pipeline.convert import palettes
 from pipeline.errors import BadInput
+from pipeline.runtime import files
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
 THREE = np.array([[255, 0, 0], [0, 255, 0], [16, 32, 48]], np.uint8)
@@ -53,7 +53,7 @@ def test_every_file_format_gives_the_same_colours(tmp_path):
     gimp = "GIMP Palette\nName: three\n#\n255 0 0 red\n 0 255 0\n16 32 48\tnight\n"
     (tmp_path / "p.gpl").write_text(gimp)
     (tmp_path / "p.json").write_text(json.dumps({"name": "three", "colors": ["ff0000", "#00ff00", "102030"]}))
-    io.write_png(tmp_path / "p.png", THREE[None])
+    files.write_png(tmp_path / "p.png", THREE[None])
     for suffix in ("hex", "gpl", "json", "png"):
         assert palettes.load(str(tmp_path / f"p.{suffix}")).tolist() == THREE.tolist(), suffix
 

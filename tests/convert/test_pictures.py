@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import io
 from pipeline.convert import baselines, pictures
 from pipeline.errors import BadInput
+from pipeline.runtime import files
 
 RED, BLUE, CLEAR = (200, 20, 30, 255), (30, 60, 200, 255), (0, 255, 0, 0)
 ART = np.array([[RED, BLUE], [BLUE, RED]], np.uint8)
@@ -24,20 +24,20 @@ def reasons(result):
 @pytest.fixture
 def large(tmp_path):
     path = tmp_path / "in" / "face.png"
-    io.write_png(path, baselines.enlarge(ART[..., :3], 8))
+    files.write_png(path, baselines.enlarge(ART[..., :3], 8))
     return path
 
 
 def test_a_picture_becomes_one_pixel_per_cell_and_an_enlargement(large, tmp_path):
     result = convert([large], tmp_path / "out")
     assert result["counts"] == {"kept": 1, "dropped": 0, "failed": 0, "reasons": {}}
-    assert (io.read_rgb(tmp_path / "out/face.png") == ART[..., :3]).all()
-    assert (io.read_rgb(tmp_path / "out/face@3x.png") == baselines.enlarge(ART[..., :3], 3)).all()
+    assert (files.read_rgb(tmp_path / "out/face.png") == ART[..., :3]).all()
+    assert (files.read_rgb(tmp_path / "out/face@3x.png") == baselines.enlarge(ART[..., :3], 3)).all()
 
 
 @pytest.mark.usefixtures("large")
 def test_subfolders_are_kept_and_the_output_folder_is_no_input(tmp_path):
-    io.write_png(tmp_path / "in/deep/er/other.png", ART)
+    files.write_png(tmp_path / "in/deep/er/other.png", ART)
     (tmp_path / "in/notes.txt").write_text("hello")
     out = tmp_path / "in" / "out"
     for _ in range(2):
@@ -99,7 +99,7 @@ def test_partial_alpha_becomes_hard():
 
 
 def test_a_fully_transparent_picture_fails_with_its_reason(tmp_path):
-    io.write_png(tmp_path / "empty.png", np.zeros((4, 4, 4), np.uint8))
+    files.write_png(tmp_path / "empty.png", np.zeros((4, 4, 4), np.uint8))
     assert reasons(convert([tmp_path / "empty.png"], tmp_path / "out")) == ["transparent"]
 
 

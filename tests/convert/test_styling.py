@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import io
 from pipeline.convert import command, palettes, styling
 from pipeline.errors import BadInput
+from pipeline.runtime import files
 
 COLOURS = np.random.default_rng(3).integers(0, 256, (6, 3), np.uint8)
 
@@ -32,7 +32,7 @@ def write_rgba(path: Path, rgba: np.ndarray) -> None:
 def face(tmp_path: Path) -> Path:
     across = np.linspace(0, 255, 40).astype(np.uint8)
     rgb = np.stack([np.tile(across, (30, 1)), np.tile(across[:30, None], (1, 40)), np.full((30, 40), 90)], axis=2)
-    io.write_png(tmp_path / "face.png", rgb.astype(np.uint8))
+    files.write_png(tmp_path / "face.png", rgb.astype(np.uint8))
     return tmp_path / "face.png"
 
 
@@ -45,17 +45,17 @@ def convert(face: Path, *artworks: Path, **options: object) -> dict:
 
 
 def of(path: Path) -> set[tuple[int, ...]]:
-    return {tuple(colour) for colour in io.read_rgb(path).reshape(-1, 3).tolist()}
+    return {tuple(colour) for colour in files.read_rgb(path).reshape(-1, 3).tolist()}
 
 
 def test_a_face_of_any_size_becomes_cells_in_the_colours_of_the_artwork(face, tmp_path):
     notes: list[str] = []
     result = convert(face, artwork(tmp_path / "art.png"), note=notes.append)
     assert result["counts"]["kept"] == 1
-    native = io.read_rgb(tmp_path / "out/face.png")
+    native = files.read_rgb(tmp_path / "out/face.png")
     assert native.shape == (9, 12, 3)
     assert of(tmp_path / "out/face.png") <= {tuple(colour) for colour in COLOURS.tolist()}
-    assert np.array_equal(io.read_rgb(tmp_path / "out/face@3x.png"), native.repeat(3, 0).repeat(3, 1))
+    assert np.array_equal(files.read_rgb(tmp_path / "out/face@3x.png"), native.repeat(3, 0).repeat(3, 1))
     assert len(notes) == 1
     assert "random features" in notes[0]
 
@@ -101,7 +101,7 @@ def test_the_same_call_makes_the_same_bytes(face, tmp_path):
 
 def test_several_artworks_give_colours_together(face, tmp_path):
     other = tmp_path / "other.png"
-    io.write_png(other, np.array([[[1, 2, 3], [250, 251, 252]] * 8] * 16, np.uint8))
+    files.write_png(other, np.array([[[1, 2, 3], [250, 251, 252]] * 8] * 16, np.uint8))
     convert(face, artwork(tmp_path / "art.png"), other)
     assert of(tmp_path / "out/face.png") <= {tuple(c) for c in COLOURS.tolist()} | of(other)
 
@@ -109,7 +109,7 @@ def test_several_artworks_give_colours_together(face, tmp_path):
 def test_a_smooth_picture_is_no_artwork(face, tmp_path):
     across = np.linspace(0, 255, 64)
     smooth = np.stack([across[None] * across[:, None] / 255] * 3, axis=2).astype(np.uint8)
-    io.write_png(tmp_path / "smooth.png", smooth)
+    files.write_png(tmp_path / "smooth.png", smooth)
     with pytest.raises(BadInput, match=r"smooth\.png: expected pixel art, found no grid of cells"):
         convert(face, tmp_path / "smooth.png")
 

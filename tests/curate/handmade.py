@@ -12,7 +12,7 @@ from PIL import Image
 from sprites import COLOURS
 
 from pipeline.decoding import REASONS, Undecodable, _reader, decode
-from pipeline.io import Pixels
+from pipeline.runtime.files import Pixels
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # x y dx dy

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline import manifest
-from pipeline.io import Pixels, write_png
 from pipeline.params import Executor
+from pipeline.runtime import manifest
+from pipeline.runtime.files import Pixels, write_png
 
 SERIAL = Executor(backend="threading", n_jobs=1)
 COLOURS = {

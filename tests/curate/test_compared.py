@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from sprites import SERIAL, encoded, noise_art, raw_folder, scaled
 
-from pipeline import cache, compared, io
+from pipeline import compared
 from pipeline.compared import Compared
 from pipeline.curate import dedup
-from pipeline.io import Pixels
 from pipeline.params import Dedup
+from pipeline.runtime import cache, files
+from pipeline.runtime.files import Pixels
 from pipeline.similarity import Likeness
 
 PARAMS = Dedup(max_distance=16, max_difference=24.0, overrides="inputs/overrides.jsonl", frames="first", most_frames=4)
@@ -52,7 +53,7 @@ def deduplicated(folder: Path, name: str, works: dict[str, bytes], state: Path |
     src = raw_folder(folder / f"of-{name}" / "raw", works)
     stats = dedup.run([src], folder / name, PARAMS, SERIAL, state)
     assert stats["inputs"] == len(works)
-    return io.folder_digest(folder / name)
+    return files.folder_digest(folder / name)
 
 
 def renamed(works: dict[str, bytes]) -> dict[str, bytes]:

@@ -13,8 +13,8 @@ from PIL import Image
 from sprites import noise_art, scaled
 
 from pipeline import copies, similarity
-from pipeline.io import Pixels, encode_png
 from pipeline.looks import Looks, Some
+from pipeline.runtime.files import Pixels, encode_png
 
 
 def picture(side: int = 30) -> Pixels:

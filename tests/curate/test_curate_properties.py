@@ -26,9 +26,10 @@ from sprites import (
     stage_folder,
 )
 
-from pipeline import cells, manifest, pixels
+from pipeline import cells, pixels
 from pipeline.curate import dedup, flatten, grid, resize, split
 from pipeline.params import Dedup, Flatten, Grid, Resize, Split
+from pipeline.runtime import manifest
 
 DEDUP = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull, frames="first", most_frames=4)
 FLATTEN = Flatten(policy="contrast", backgrounds=["#c8d2dc", "#5a6478"], alpha_threshold=128, max_transparent=0.97)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.decoding import Undecodable, decode
-from pipeline.io import MAX_PIXELS
+from pipeline.runtime.files import MAX_PIXELS
 
 
 def test_a_name_lies_and_bytes_do_not() -> None:

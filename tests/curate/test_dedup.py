@@ -9,13 +9,14 @@ import pytest
 from PIL import Image
 from sprites import FOE, HERO, SERIAL, art, encoded, load, noise_art, raw_folder, rows_of, scaled
 
-from pipeline import manifest, pixels, similarity
+from pipeline import pixels, similarity
 from pipeline.curate import dedup
 from pipeline.errors import BadInput
-from pipeline.io import decode_rgba
 from pipeline.looks import Looks
 from pipeline.params import Dedup, Executor
-from pipeline.scratch import Records
+from pipeline.runtime import manifest
+from pipeline.runtime.files import decode_rgba
+from pipeline.runtime.scratch import Records
 
 PARAMS = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull, frames="first", most_frames=4)
 

@@ -11,10 +11,10 @@ import pytest
 from PIL import Image
 from sprites import FOE, HERO, SERIAL, art, encoded, raw_folder, rows_of, scaled
 
-from pipeline import manifest
 from pipeline.curate import dedup
-from pipeline.io import decode_rgba
 from pipeline.params import Dedup
+from pipeline.runtime import manifest
+from pipeline.runtime.files import decode_rgba
 
 
 def params(frames: str, most: int = 4) -> Dedup:

@@ -14,10 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import blocklist, face_detector, io, manifest, squares
+from pipeline import blocklist, face_detector, squares
 from pipeline.curate import faces
 from pipeline.errors import BadParams
 from pipeline.params import Executor, Faces, Sample
+from pipeline.runtime import files, manifest
 
 SAMPLE = Sample(revision="test", pixeljoint=1, lospec=1, pixiehaus=1, faces=80)
 ONE = Executor(backend="threading", n_jobs=1)
@@ -48,7 +49,7 @@ def read(src: Path, dst: Path, detector: str | None, **changes) -> dict[str, dic
 def drawn(shared_files) -> list[Image.Image]:
     """Three faces of 256 x 256 pixels."""
     images = shared_files("anime_faces_256", 12).values()
-    return [Image.fromarray(io.decode_rgb(data)) for data in list(images)[:3]]
+    return [Image.fromarray(files.decode_rgb(data)) for data in list(images)[:3]]
 
 
 @needs_opencv
@@ -69,7 +70,7 @@ def test_a_picture_becomes_a_row_per_face_from_left_to_right(cascade, drawn, tmp
         assert 0 <= y <= top + 128 <= y + side <= 420
         assert (row["artist"], row["identity"], row["source_id"]) == ("Ann", "trio", "group.png")
         again = squares.cut(canvas, (x, y, side), SIZE)
-        np.testing.assert_array_equal(io.read_rgb(tmp_path / "out" / "images" / f"{row['id']}.png"), again)
+        np.testing.assert_array_equal(files.read_rgb(tmp_path / "out" / "images" / f"{row['id']}.png"), again)
 
 
 @needs_opencv
@@ -105,7 +106,7 @@ def test_detection_is_the_same_on_every_backend(cascade, shared_files, tmp_path)
     params = Faces(origin="inputs", limit=None, detector=cascade, margin=0.25, max_distance=8)
     for name, executor in (("one", ONE), ("two", Executor(backend="loky", n_jobs=2))):
         faces.run(tmp_path / "faces", tmp_path / name, params, SAMPLE, SIZE, executor, tmp_path / "none")
-    assert io.folder_digest(tmp_path / "one") == io.folder_digest(tmp_path / "two")
+    assert files.folder_digest(tmp_path / "one") == files.folder_digest(tmp_path / "two")
 
 
 @needs_opencv
@@ -168,7 +169,7 @@ def test_versions_of_one_face_are_a_family_and_copies_are_not(tmp_path) -> None:
 @pytest.mark.shared
 def test_copies_of_real_faces_are_found_and_distinct_ones_kept(shared_files, tmp_path) -> None:
     (tmp_path / "faces").mkdir()
-    originals = [Image.fromarray(io.decode_rgb(data)) for data in shared_files("anime_faces_256", 60).values()]
+    originals = [Image.fromarray(files.decode_rgb(data)) for data in shared_files("anime_faces_256", 60).values()]
     for number, image in enumerate(originals):
         image.save(tmp_path / "faces" / f"a{number:02}.png")
         image.save(tmp_path / "faces" / f"b{number:02}.jpg", quality=60)

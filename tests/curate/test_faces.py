@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import io, manifest
 from pipeline.curate import faces
 from pipeline.errors import BadInput
 from pipeline.params import Executor, Faces, Sample
+from pipeline.runtime import files, manifest
 
 SAMPLE = Sample(revision="test", pixeljoint=1, lospec=1, pixiehaus=1, faces=80)
 ONE = Executor(backend="threading", n_jobs=1)
@@ -61,7 +61,7 @@ def test_sample_faces_are_square_rgb_with_provenance(drawn):
     assert (row["source"], row["origin"], row["licence"]) == ("sample", "sample", "MIT")
     assert row["artist"]
     assert row["tags"]
-    assert io.read_rgb(dst / "images" / f"{row['id']}.png").shape == (SIZE, SIZE, 3)
+    assert files.read_rgb(dst / "images" / f"{row['id']}.png").shape == (SIZE, SIZE, 3)
 
 
 def test_the_sample_contains_an_exact_and_a_near_duplicate_which_are_dropped(drawn):
@@ -81,7 +81,7 @@ def test_two_runs_write_the_same_bytes_on_any_backend(tmp_path):
     sample = SAMPLE.model_copy(update={"faces": 8})
     for name, executor in (("one", ONE), ("two", Executor(backend="loky", n_jobs=2))):
         faces.run(Path("unread"), tmp_path / name, settings("sample"), sample, SIZE, executor, NONE_BLOCKED)
-    assert io.folder_digest(tmp_path / "one") == io.folder_digest(tmp_path / "two")
+    assert files.folder_digest(tmp_path / "one") == files.folder_digest(tmp_path / "two")
 
 
 def test_more_sample_faces_leave_the_first_ones_as_they_were(drawn, tmp_path):
@@ -110,10 +110,10 @@ def test_a_wide_picture_is_cropped_to_its_centre(inputs, tmp_path):
     wide.paste("blue", (32, 0, 96, 64))
     wide.save(inputs / "wide.png")
     row = read(inputs, tmp_path / "out")["wide.png"]
-    pixels = io.read_rgb(tmp_path / "out" / "images" / f"{row['id']}.png")
+    pixels = files.read_rgb(tmp_path / "out" / "images" / f"{row['id']}.png")
     assert (pixels == (0, 0, 255)).all()
     assert row["id"] == "inputs-" + hashlib.sha256(b"faces/wide.png").hexdigest()[:16]
-    assert row["sha256"] == io.sha256(inputs / "wide.png")
+    assert row["sha256"] == files.sha256(inputs / "wide.png")
 
 
 def test_transparency_becomes_white(inputs, tmp_path):
@@ -121,7 +121,7 @@ def test_transparency_becomes_white(inputs, tmp_path):
     clear[: SIZE // 2] = (10, 20, 30, 255)
     Image.fromarray(clear).save(inputs / "half.png")
     row = read(inputs, tmp_path / "out")["half.png"]
-    pixels = io.read_rgb(tmp_path / "out" / "images" / f"{row['id']}.png")
+    pixels = files.read_rgb(tmp_path / "out" / "images" / f"{row['id']}.png")
     assert (pixels[0] == (10, 20, 30)).all()
     assert (pixels[-1] == 255).all()
 
@@ -133,7 +133,7 @@ def test_a_photograph_stored_sideways_is_turned_upright(inputs, tmp_path):
     exif[0x0112] = 6  # Orientation: turn by 90 degrees clockwise to show
     upright.transpose(Image.Transpose.ROTATE_90).save(inputs / "phone.jpg", exif=exif, quality=100)
     row = read(inputs, tmp_path / "out")["phone.jpg"]
-    pixels = io.read_rgb(tmp_path / "out" / "images" / f"{row['id']}.png")
+    pixels = files.read_rgb(tmp_path / "out" / "images" / f"{row['id']}.png")
     assert pixels[0].mean() < 30
     assert pixels[-1].mean() > 225
 

@@ -18,10 +18,11 @@ import numpy as np
 import pytest
 from sprites import FOE, SERIAL, art, encoded, noise_art, scaled, stage_folder
 
-from pipeline import io, manifest
 from pipeline.curate import flatten, grid, resize
-from pipeline.executor import CHUNK
 from pipeline.params import Executor, Flatten, Grid, Resize
+from pipeline.runtime import files as io
+from pipeline.runtime import manifest
+from pipeline.runtime.parallel import CHUNK
 
 ROOT = Path(__file__).parents[2]
 FLATTEN = Flatten(policy="contrast", backgrounds=["#c8d2dc", "#5a6478"], alpha_threshold=128, max_transparent=0.97)

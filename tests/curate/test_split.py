@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from sprites import load, noise_art, stage_folder
 
-from pipeline import dealing, groups, io, manifest
+from pipeline import dealing, groups
 from pipeline.curate import split
 from pipeline.errors import BadInput
 from pipeline.params import Split
+from pipeline.runtime import files, manifest
 
 PARAMS = Split(val=0.1, test=0.2, licences=[], min_transparent=0.0, max_transparent=1.0)
 
@@ -175,7 +176,7 @@ def test_a_second_run_looks_at_no_picture_again_and_writes_the_same_bytes(tmp_pa
     assert [record.getMessage() for record in caplog.records if "remembered" in record.getMessage()] == [
         f"split: 36 images, {count} of them remembered" for count in (0, 36, 0)
     ]
-    assert len({io.folder_digest(tmp_path / name) for name in ("one", "two", "plain")}) == 1
+    assert len({files.folder_digest(tmp_path / name) for name in ("one", "two", "plain")}) == 1
 
 
 def test_a_picture_that_is_none_is_named(tmp_path) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from sprites import noise_art, stage_folder
 
-from pipeline import io, manifest
 from pipeline.curate import split
 from pipeline.errors import BadInput
 from pipeline.params import Split
+from pipeline.runtime import files, manifest
 
 PARAMS = Split(val=0.0, test=0.5, licences=[], min_transparent=0.0, max_transparent=1.0)
 ONE, OTHER = "lospec-0000000000000001", "pixeljoint-0000000000000002"
@@ -173,7 +173,7 @@ def test_two_runs_write_the_same_bytes(tmp_path) -> None:
     pixel, faces = folders(tmp_path, domain, works)
     for name in ("a", "b"):
         split.run(pixel, faces, tmp_path / name, PARAMS, 7)
-    assert io.folder_digest(tmp_path / "a") == io.folder_digest(tmp_path / "b")
+    assert files.folder_digest(tmp_path / "a") == files.folder_digest(tmp_path / "b")
 
 
 def test_pictures_are_linked_not_copied_where_the_file_system_can(tmp_path) -> None:

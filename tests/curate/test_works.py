@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from pipeline import groups
-from pipeline.scratch import BUFFER, Lines, Records
+from pipeline.runtime.scratch import BUFFER, Lines, Records
 from pipeline.works import Work, Works
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline import seeds
+from pipeline.runtime import seeds
 
 PALETTE = np.array(
     [[20, 18, 31], [124, 67, 53], [181, 112, 79], [243, 198, 163], [53, 90, 168], [130, 180, 86], [245, 216, 120]],

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from drawings import with_tiles
 
-from pipeline import io, manifest
 from pipeline.convert import baselines
 from pipeline.evaluate import score
 from pipeline.params import Evaluate, Resize
+from pipeline.runtime import files, manifest
 
 RESIZE = Resize(size=128, cells=32, min_cells=12, max_aspect=1.9, larger="crop", crop="saliency")
 EVALUATE = Evaluate(palette=16, fixed_palette="facetopix-32", patches=1000, projections=16, show=3)
@@ -77,12 +77,12 @@ def _write_decisions(folder: Path, works: list[dict]) -> None:
         {"kept": second, "dropped": None, "in_favour_of": first, "tier": "alternate", "distance": 3.5},
         {"kept": last, "dropped": None, "in_favour_of": second, "tier": "kin", "distance": None},
     ]
-    io.write_atomic(folder / "decisions.jsonl", "".join(json.dumps(line) + "\n" for line in decisions).encode())
+    files.write_atomic(folder / "decisions.jsonl", "".join(json.dumps(line) + "\n" for line in decisions).encode())
 
 
 def _served(folder: Path, work: dict, picture: np.ndarray) -> dict:
     digest = hashlib.sha256(picture.tobytes()).hexdigest()
-    io.write_png(folder / "images" / f"{digest}.png", picture)
+    files.write_png(folder / "images" / f"{digest}.png", picture)
     height, width = picture.shape[:2]
     return manifest.kept(
         work, sha256=digest, format="png", width=width, height=height, frames=1 + (work["id"][-1] == "3")
@@ -92,7 +92,7 @@ def _served(folder: Path, work: dict, picture: np.ndarray) -> dict:
 def _write_stage(folder: Path, rows: list[dict], inputs: list[str], pictures: list[np.ndarray]) -> None:
     for row, picture in zip(rows, pictures, strict=False):
         if row["status"] == "kept":
-            io.write_png(folder / "images" / f"{row['id']}.png", picture)
+            files.write_png(folder / "images" / f"{row['id']}.png", picture)
     manifest.write(folder, rows, inputs=inputs)
 
 
@@ -101,7 +101,7 @@ def _write_split(data: Path, works: list, art: list, people: list, faces: list) 
     rows = []
     for domain, members, pictures in (("pixel", works[:-1], art), ("faces", people, faces)):
         for member, picture in zip(members, pictures, strict=False):
-            io.write_png(data / "split" / domain / "test" / f"{member['id']}.png", picture)
+            files.write_png(data / "split" / domain / "test" / f"{member['id']}.png", picture)
             rows.append(manifest.kept(member, domain=domain, split="test"))
     manifest.write(data / "split", rows, inputs=[row["id"] for row in rows])
 
@@ -111,15 +111,15 @@ def _write_outputs(artifacts: Path, people: list[dict], faces: list[np.ndarray])
     tiled = [with_tiles(face) for face in faces]
     for folder, pictures in (("translate/cell", cells), ("translate/resnet", tiled)):
         for person, picture in zip(people, pictures, strict=True):
-            io.write_png(artifacts / folder / f"{person['id']}.png", picture)
+            files.write_png(artifacts / folder / f"{person['id']}.png", picture)
     for canvas, pictures in (("cell", cells), ("free", tiled)):
         for person, picture in list(zip(people, pictures, strict=True))[:2]:
-            io.write_png(artifacts / "style" / canvas / f"{person['id']}.png", picture)
+            files.write_png(artifacts / "style" / canvas / f"{person['id']}.png", picture)
     for generator, pictures in (("cell", cells), ("resnet", tiled)):
         samples = artifacts / "cyclegan" / generator / "samples"
-        io.write_png(samples / "inputs.png", np.hstack(faces[:2]))
+        files.write_png(samples / "inputs.png", np.hstack(faces[:2]))
         for epoch in range(1, 9):
-            io.write_png(samples / f"epoch-{epoch:03}.png", np.hstack(pictures[:2]))
+            files.write_png(samples / f"epoch-{epoch:03}.png", np.hstack(pictures[:2]))
 
 
 def _write_curves(folder: Path) -> None:
@@ -127,4 +127,4 @@ def _write_curves(folder: Path) -> None:
         for metric in ("loss_generators", "loss_discriminators"):
             rows = "".join(f"{step}\t{floor + 2 / (step + 1)}\n" for step in range(6))
             path = folder / generator / "plots" / "metrics" / "train" / f"{metric}.tsv"
-            io.write_atomic(path, f"step\t{metric}\n{rows}".encode())
+            files.write_atomic(path, f"step\t{metric}\n{rows}".encode())

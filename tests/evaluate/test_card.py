@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from pages import CHROMIUM, Elements, probe, text_of
 
-from pipeline import io, manifest
 from pipeline.errors import BadInput
 from pipeline.evaluate import card, likeness, palettes_used, report
+from pipeline.runtime import files, manifest
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
 MEBIBYTE = 2**20
@@ -48,7 +48,7 @@ def test_the_report_stage_writes_both_pages_and_the_same_bytes_anywhere(untouche
     assert sorted(path.name for path in (tmp_path / "0").iterdir()) == ["dataset.html", "index.html"]
     assert stats[0] == stats[1]
     assert stats[0]["card_pictures"] > 20
-    assert io.folder_digest(tmp_path / "0") == io.folder_digest(tmp_path / "1")
+    assert files.folder_digest(tmp_path / "0") == files.folder_digest(tmp_path / "1")
 
 
 def test_everything_shown_has_words_and_every_table_has_headers(page):
@@ -80,7 +80,7 @@ def test_the_counts_are_those_of_the_manifests(untouched_run, page):
     assert f"artworks {generated} ({100 * generated / len(art):.0f} %)" in words
     assert "lospec 0 1 0" in words  # a robots refusal of every source
     assert f"{len(art)} + 8 test: art + faces" in words
-    assert io.sha256(untouched_run / "data/split/manifest.jsonl") in page
+    assert files.sha256(untouched_run / "data/split/manifest.jsonl") in page
 
 
 def test_charts_say_their_numbers(page):
@@ -143,7 +143,7 @@ def test_a_sample_of_many_is_drawn_by_the_seed(finished_run, parameters):
     rows = []
     for number in range(40):
         row = {"id": f"p-{number:03}", "title": f"work {number}"}
-        io.write_png(data / "split/pixel/train" / f"{row['id']}.png", np.full((8, 8, 3), number, np.uint8))
+        files.write_png(data / "split/pixel/train" / f"{row['id']}.png", np.full((8, 8, 3), number, np.uint8))
         rows.append(manifest.kept(row, domain="pixel", split="train"))
     manifest.write(data / "split", rows, inputs=[row["id"] for row in rows])
     drawn = [draw(finished_run, parameters.model_copy(update={"seed": seed})) for seed in (1, 1, 2)]
@@ -154,7 +154,7 @@ def test_a_sample_of_many_is_drawn_by_the_seed(finished_run, parameters):
 
 def test_the_ground_under_transparency_is_no_colour_of_the_work(tmp_path):
     pixels = np.array([[[9, 9, 9], [1, 2, 3]], [[9, 9, 9], [1, 2, 3]]], np.uint8)
-    io.write_png(tmp_path / "grid/images/a.png", pixels)
+    files.write_png(tmp_path / "grid/images/a.png", pixels)
     facts = {"id": "a", "background": "#090909"}
     clear = palettes_used.read(tmp_path, [{**facts, "transparent_share": 0.5}])
     assert [(swatch.colour, swatch.share) for swatch in clear.swatches] == [("#010203", 1.0)]

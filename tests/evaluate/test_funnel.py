@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from pipeline import manifest
 from pipeline.evaluate import funnel, provenance
 from pipeline.evaluate.funnel import Stage
+from pipeline.runtime import manifest
 
 
 def counts(data):

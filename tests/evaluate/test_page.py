@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from pages import CHROMIUM, Elements, probe, text_of
 
-from pipeline import io
 from pipeline.errors import BadInput
 from pipeline.evaluate import report
 from pipeline.evaluate.thumbnails import png_uri, thumbnail
+from pipeline.runtime import files
 
 MEBIBYTE = 2**20
 
@@ -39,7 +39,7 @@ def test_the_same_run_gives_the_same_bytes(untouched_run, parameters, tmp_path):
     stats = [report.run(root, tmp_path / str(n), parameters) for n, root in enumerate((untouched_run, moved))]
     assert stats[0] == stats[1]
     assert stats[0]["pictures"] > 50
-    assert io.folder_digest(tmp_path / "0") == io.folder_digest(tmp_path / "1")
+    assert files.folder_digest(tmp_path / "0") == files.folder_digest(tmp_path / "1")
 
 
 def test_workers_do_not_reach_the_page(untouched_run, parameters, page):
@@ -96,8 +96,8 @@ def test_the_page_holds_the_funnel_the_curves_the_epochs_the_parameters_and_the_
     assert page.count("<polyline") == 4
     assert [f"epoch {n}" in words for n in range(1, 9)] == [True, True, True, False, True, True, False, True]
     assert "&#34;facetopix-32&#34;" in page
-    assert io.sha256(untouched_run / "data/grid/manifest.jsonl") in page
-    assert io.folder_digest(untouched_run / "data/split/faces/test") in page
+    assert files.sha256(untouched_run / "data/grid/manifest.jsonl") in page
+    assert files.folder_digest(untouched_run / "data/split/faces/test") in page
 
 
 def test_lost_works_are_shouted_about(finished_run, parameters):
@@ -136,7 +136,7 @@ def test_without_metrics_the_error_names_the_stage_to_run(tmp_path, parameters):
 
 def test_thumbnails_are_enlarged_by_integers_and_large_pictures_are_sampled(tmp_path):
     for size, shown in ((20, 120), (128, 128), (300, 100)):
-        io.write_png(tmp_path / "x.png", np.zeros((size, size, 3), np.uint8))
+        files.write_png(tmp_path / "x.png", np.zeros((size, size, 3), np.uint8))
         picture = thumbnail(tmp_path / "x.png", "x")
         assert (picture.width, picture.height) == (shown, shown)
 
@@ -147,7 +147,7 @@ def test_embedded_pictures_are_lossless(tmp_path):
     clear = np.random.default_rng(2).integers(0, 256, (20, 30, 4), dtype=np.uint8)
     for pixels in (few, many, clear):
         (tmp_path / "x.png").write_bytes(base64.b64decode(png_uri(pixels).split(",")[1]))
-        again = io.read_rgba(tmp_path / "x.png")
+        again = files.read_rgba(tmp_path / "x.png")
         visible = pixels[..., 3] > 0 if pixels.shape[2] == 4 else np.ones(pixels.shape[:2], bool)
         assert (again[..., : pixels.shape[2]][visible] == pixels[visible]).all()
 
@@ -168,7 +168,7 @@ def test_a_browser_shows_every_picture_at_whole_zoom_and_asks_for_nothing_but_th
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
 def test_timings_appear_when_the_machine_has_them_and_a_phone_can_read_the_page(page, tmp_path):
     runs = [{"stage": "train", "seconds": 12.34, "peak_mib": 900.5, "finished": "2030-01-01T00:00:00Z"}]
-    io.write_atomic(tmp_path / ".state/runs.js", f"window.facetopixRuns = {json.dumps(runs)};".encode())
+    files.write_atomic(tmp_path / ".state/runs.js", f"window.facetopixRuns = {json.dumps(runs)};".encode())
     facts = probe(page, tmp_path / "reports", width=500)
     assert facts["timings"]
     assert facts["errors"] == []
@@ -178,10 +178,10 @@ def test_timings_appear_when_the_machine_has_them_and_a_phone_can_read_the_page(
 def test_alarms_and_convolutions_of_the_training_are_on_the_page(finished_run, parameters):
     trained = finished_run / "artifacts/cyclegan/resnet"
     history = [{"kind": "comb", "from": 2, "to": None}, {"kind": "collapse", "from": 3, "to": 3}]
-    io.write_atomic(trained / "training.json", json.dumps({"alarms": history}).encode())
+    files.write_atomic(trained / "training.json", json.dumps({"alarms": history}).encode())
     layers = [{"comb_db": 5.5}, {"comb_db": None}, {"comb_db": 18.7}]
-    io.write_atomic(trained / "activations.json", json.dumps({"layers": layers}).encode())
-    io.write_png(trained / "activations.png", np.zeros((40, 60, 3), np.uint8))
+    files.write_atomic(trained / "activations.json", json.dumps({"layers": layers}).encode())
+    files.write_png(trained / "activations.png", np.zeros((40, 60, 3), np.uint8))
     page = report.render(finished_run, parameters)
     assert "CycleGAN resnet: the pictures had periodic tiles from epoch 2 to the end" in page
     assert "CycleGAN resnet: the sample faces nearly became one picture in epoch 3" in page

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 
-from pipeline import io
 from pipeline.errors import BadInput
 from pipeline.evaluate import readme
+from pipeline.runtime import files
 
 
 def test_the_results_are_those_of_the_metrics_with_hardware_and_commit(finished_run, tmp_path):
@@ -34,16 +34,16 @@ def test_the_commit_is_the_one_checked_out(tmp_path):
 def test_the_latest_duration_of_a_stage_counts(tmp_path):
     runs = [("train", 90.0), ("grid", 2.04), ("train", 61.27)]
     lines = "".join(json.dumps({"stage": stage, "seconds": seconds}) + "\n" for stage, seconds in runs)
-    io.write_atomic(tmp_path / ".state/runs.jsonl", lines.encode())
+    files.write_atomic(tmp_path / ".state/runs.jsonl", lines.encode())
     assert readme.seconds(tmp_path) == {"train": 61.3, "grid": 2.0}
 
 
 def test_the_strip_has_a_column_per_method_with_its_pixels_untouched(untouched_run, tmp_path):
     (tmp_path / "strip.png").write_bytes(readme.strip(untouched_run))
-    strip = io.read_rgb(tmp_path / "strip.png")
+    strip = files.read_rgb(tmp_path / "strip.png")
     step = readme.TILE + readme.GAP
     assert strip.shape == (readme.LABEL + 3 * step - readme.GAP, 7 * step - readme.GAP, 3)
-    cell = io.read_rgb(untouched_run / "artifacts/translate/cell/faces-00.png")
+    cell = files.read_rgb(untouched_run / "artifacts/translate/cell/faces-00.png")
     assert (strip[readme.LABEL : readme.LABEL + 128, 5 * step : 5 * step + 128] == cell).all()
     assert readme.strip(untouched_run) == readme.strip(untouched_run)
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from finished_run import evaluate
 
-from pipeline import io
 from pipeline.convert import baselines
 from pipeline.errors import BadInput
 from pipeline.evaluate.targets import targets
+from pipeline.runtime import files
 
 METHODS = {
     "input", "nearest", "box_palette", "majority_palette", "fixed_palette", "style_free", "style_cell",
@@ -50,14 +50,14 @@ def test_the_baselines_are_drawn_as_the_table_measured_them(untouched_run, smoot
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         ["nearest", "box_palette", "majority_palette", "fixed_palette"]
     )
-    drawn = io.read_rgb(folder / "nearest/faces-03.png")
+    drawn = files.read_rgb(folder / "nearest/faces-03.png")
     assert (drawn == baselines.enlarge(baselines.nearest(smooth[3], (32, 32)), 4)).all()
 
 
 def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(finished_run):
     def digests():
         folders = ("metrics", "plots/evaluate", "artifacts/baselines")
-        return [io.folder_digest(finished_run / folder) for folder in folders]
+        return [files.folder_digest(finished_run / folder) for folder in folders]
 
     before = digests()
     evaluate(finished_run)
@@ -91,7 +91,7 @@ def test_a_generator_that_drew_some_of_the_faces_is_measured_on_those(finished_r
 
 def test_a_collapsed_generator_misses_its_target(finished_run, smooth):
     for path in (finished_run / "artifacts/translate/cell").glob("*.png"):
-        io.write_png(path, baselines.enlarge(baselines.nearest(smooth[0], (32, 32)), 4))
+        files.write_png(path, baselines.enlarge(baselines.nearest(smooth[0], (32, 32)), 4))
     goals = evaluate(finished_run)["targets"]
     assert goals["cell_not_collapsed"]["value"] == 0
     assert not goals["cell_not_collapsed"]["met"]
@@ -108,7 +108,7 @@ def test_a_collapsed_generator_misses_its_target(finished_run, smooth):
     ],
 )
 def test_pictures_that_cannot_be_compared_are_refused(finished_run, file, size, complaint):
-    io.write_png(finished_run / file, np.zeros((size, size, 3), np.uint8))
+    files.write_png(finished_run / file, np.zeros((size, size, 3), np.uint8))
     with pytest.raises(BadInput, match=complaint):
         evaluate(finished_run)
 

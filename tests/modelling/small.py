@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.io import write_png
 from pipeline.modelling import train_cyclegan
 from pipeline.params import Params, load
+from pipeline.runtime.files import write_png
 
 ROOT = Path(__file__).parents[2]
 PARAMS = load(ROOT / "tests" / "params.yaml")

@@ -161,6 +161,6 @@ def test_the_code_of_a_training_is_every_module_it_computes_with() -> None:
     computing = {
         "models/cyclegan/train.py", "models/cyclegan/networks.py", "models/cyclegan/losses.py",
         "models/cyclegan/replay.py", "models/cyclegan/workers.py", "models/images.py",
-        "pipeline/modelling/generators.py", "pipeline/modelling/samples.py", "pipeline/seeds.py", "pipeline/io.py",
+        "pipeline/modelling/generators.py", "pipeline/modelling/samples.py", "pipeline/runtime/seeds.py", "pipeline/runtime/files.py",
     }  # fmt: skip
     assert computing <= known

@@ -20,13 +20,14 @@ from safetensors.torch import save_file
 
 from models.images import to_signed
 from models.styletransfer.vgg import LAYERS, random_weights
-from pipeline import code, io, manifest
 from pipeline.convert import palettes
 from pipeline.errors import BadInput, BadParams, Unreachable
 from pipeline.modelling import pairs, stylize, transfer, weights
 from pipeline.modelling.palette import read_palette
 from pipeline.modelling.transfer import Transfer
 from pipeline.params import Resize, Style, Temperature
+from pipeline.runtime import files as io
+from pipeline.runtime import fingerprint, manifest
 
 ROOT = Path(__file__).parents[2]
 RESIZE = Resize(size=32, cells=8, min_cells=1, max_aspect=2.0, larger="crop", crop="saliency")
@@ -527,7 +528,7 @@ def test_a_file_placed_there_with_another_hash_is_refused():
 
 def test_state_belongs_to_all_code_that_a_picture_depends_on():
     """A fix of the toning must not be mixed with pictures from before it."""
-    files = {path.name for path in code.closure("pipeline.modelling.stylize")}
+    files = {path.name for path in fingerprint.closure("pipeline.modelling.stylize")}
     assert {"toning.py", "ground.py", "choosing.py", "neighbours.py", "transfer.py", "optimise.py"} <= files
 
 

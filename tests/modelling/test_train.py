@@ -17,8 +17,9 @@ import torch
 from small import PARAMS, ROOT, draw_split, train
 
 from pipeline.errors import BadInput, BadParams
-from pipeline.io import folder_digest, read_rgb
-from pipeline.modelling import devices, generators, translate
+from pipeline.modelling import generators, translate
+from pipeline.runtime import devices
+from pipeline.runtime.files import folder_digest, read_rgb
 
 
 @pytest.fixture(scope="module")

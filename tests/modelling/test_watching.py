@@ -13,13 +13,13 @@ from torch import nn
 from models.cyclegan.networks import CellShape, resnet_generator
 from models.cyclegan.train import StepStats, cell_system
 from pipeline.errors import BadInput
-from pipeline.io import read_rgb, write_png
 from pipeline.modelling import activations, activations_command, alarms, curves, generators
 from pipeline.modelling.activation_figure import figure, fitted, spaced
 from pipeline.modelling.alarms import Alarms
 from pipeline.modelling.generators import Shape
 from pipeline.modelling.journal import Journal
 from pipeline.modelling.pace import Pace
+from pipeline.runtime.files import read_rgb, write_png
 
 CALM = {"spread_ratio": 0.9, "comb_db": -30.0, "comb_excess_db": -40.0, "disc_a": 0.2, "disc_b": 0.2, "skipped": 0}
 RNG = np.random.default_rng(0)

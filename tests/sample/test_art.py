@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 
-from pipeline import seeds
+from pipeline.runtime import seeds
 from pipeline.sample import art, portraits
 from pipeline.sample.anime_faces import draw as draw_face
 from pipeline.sample.cells import fewer_colours

@@ -19,8 +19,8 @@ from typing import Any
 from hostile import Rule
 
 from pipeline.errors import PipelineError
-from pipeline.manifest import Row
 from pipeline.params import Sample, Scrape
+from pipeline.runtime.manifest import Row
 from pipeline.scrape import crawl
 from pipeline.scrape.gallery import REASONS
 

@@ -18,7 +18,7 @@ from hostile import Rule
 from hostile_crawl import BIN, Asked, Hostile, check_manners, facetopix, home_of, read, serving, started
 from hostile_pages import PNG
 
-from pipeline.manifest import Row
+from pipeline.runtime.manifest import Row
 
 WORKS = pages.pieces(20)
 SLOW = WORKS[7]

@@ -15,8 +15,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline import manifest
 from pipeline.params import Sample, Scrape
+from pipeline.runtime import manifest
 from pipeline.sample import site
 from pipeline.sample.faults import Faults, Hit
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.io import write_atomic
+from pipeline.runtime.files import write_atomic
 
 
 @contextmanager

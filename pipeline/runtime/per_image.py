@@ -16,11 +16,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipeline import cache, manifest
-from pipeline.io import output_dir
-from pipeline.manifest import Row
 from pipeline.params import Executor
-from pipeline.recall import Facts, Item, recall_map
+from pipeline.runtime import cache, manifest
+from pipeline.runtime.cached_map import Facts, Item, recall_map
+from pipeline.runtime.files import output_dir
+from pipeline.runtime.manifest import Row
 
 logger = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from pipeline.cache import Cache, Known
-from pipeline.executor import stream_map, window_size
 from pipeline.params import Executor
+from pipeline.runtime.cache import Cache, Known
+from pipeline.runtime.parallel import stream_map, window_size
 
 Facts = Mapping[str, Any]
 Tag = TypeVar("Tag")

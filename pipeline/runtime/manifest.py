@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BadInput
-from pipeline.io import atomic_file, write_atomic
+from pipeline.runtime.files import atomic_file, write_atomic
 
 _encoded = json.JSONEncoder(sort_keys=True, ensure_ascii=False).encode
 

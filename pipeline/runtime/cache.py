@@ -32,7 +32,7 @@ from typing import Any, TypeVar
 import filelock
 from pydantic import BaseModel
 
-from pipeline import code
+from pipeline.runtime import fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class Known:
     def of(cls, module: str, params: BaseModel | None = None) -> Known:
         """Of the code that `module` (a dotted name) consists of, its parameters if any, the libraries it counts on."""
         versions = [platform.python_version(), zlib.ZLIB_RUNTIME_VERSION, *map(version, LIBRARIES)]
-        whole = [SCHEMA, code.digest(module), params and params.model_dump(mode="json"), versions]
+        whole = [SCHEMA, fingerprint.digest(module), params and params.model_dump(mode="json"), versions]
         return cls(hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).digest())
 
     def key(self, data: bytes, facts: Mapping[str, Any]) -> Key:
