@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.decoding import Undecodable, decode
-from pipeline.pictures import files_below
+from pipeline.images.folders import files_below
+from pipeline.images.formats import Undecodable, decode
 from pipeline.runtime import seeds
 from pipeline.sample import art
 

@@ -21,11 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline import hamming, pixels, similarity
+from pipeline import hamming, similarity
 from pipeline.curate import dedup
 from pipeline.errors import BadInput
+from pipeline.images import canonical
+from pipeline.images.folders import EXTENSIONS
 from pipeline.params import Dedup, Executor
-from pipeline.pictures import EXTENSIONS
 from pipeline.runtime import manifest
 from pipeline.runtime.files import Pixels, decode_rgba, encode_png
 
@@ -47,7 +48,7 @@ def sprites(limit: int | None = None) -> dict[str, Pixels]:
                     found |= _decoded(name, member.name, tar.extractfile(member).read())  # type: ignore[union-attr]
     first: dict[str, str] = {}
     for path in sorted(found):
-        first.setdefault(pixels.digest(found[path]), path)
+        first.setdefault(canonical.digest(found[path]), path)
     paths = sorted(first.values())
     paths = paths if limit is None else paths[:: max(1, len(paths) // limit)][:limit]
     return {path: found[path] for path in paths}

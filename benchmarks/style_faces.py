@@ -32,10 +32,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline import params
-from pipeline.colour import to_oklab
 from pipeline.convert import baselines
 from pipeline.evaluate import distribution, metrics
 from pipeline.evaluate.metrics import Array
+from pipeline.images.colour import to_oklab
 from pipeline.modelling import weights
 from pipeline.modelling.ground import figure
 from pipeline.modelling.pairs import Pair, Work

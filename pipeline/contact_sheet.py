@@ -17,8 +17,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import BadInput, PipelineError
+from pipeline.images.folders import first_frame
 from pipeline.inspect import printable
-from pipeline.pictures import first_frame
 from pipeline.runtime.files import Pixels, write_png
 
 SOLID = 128  # alpha from here on is opaque

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import pixels, similarity
+from pipeline import similarity
+from pipeline.images import canonical
 from pipeline.runtime.files import Pixels, read_rgba
 
 Floats = NDArray[np.float32]
@@ -69,7 +70,7 @@ def distance(pair: Pair) -> float | None:
     """Root mean square of the luma between two versions of one picture; None if they are different works."""
     one, other = _read(pair.first.path), _read(pair.second.path)
     if pair.first.lossless and pair.second.lossless:
-        cores = [pixels.canonical(rgba)[0] for rgba in (one, other)]
+        cores = [canonical.canonical(rgba)[0] for rgba in (one, other)]
         if cores[0].shape == cores[1].shape:
             return _edited(cores[0], cores[1], pair.level)
         if one.shape == other.shape:

@@ -9,8 +9,9 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel
 
-from pipeline import pixels, similarity
-from pipeline.decoding import Frame, Undecodable, decode
+from pipeline import similarity
+from pipeline.images import canonical
+from pipeline.images.formats import Frame, Undecodable, decode
 from pipeline.looks import THUMBNAIL, Look
 from pipeline.runtime import cache
 from pipeline.runtime.files import Pixels, encode_art_png
@@ -86,12 +87,12 @@ def examined(value: bytes) -> Examined:
 
 def see(rgba: Pixels) -> Seen:
     """What a picture is compared by: uint8 (H, W, 4), colours under alpha 0 zeroed."""
-    placed = pixels.canonical_place(rgba)
+    placed = canonical.canonical_place(rgba)
     core = placed.core
-    area, colours = core.shape[0] * core.shape[1], pixels.colour_count(core)
+    area, colours = core.shape[0] * core.shape[1], canonical.colour_count(core)
     return Seen(
-        key=pixels.digest(core if area >= MIN_AREA or colours >= MIN_COLOURS else rgba),
-        kin=pixels.kinship(core) if min(core.shape[:2]) >= MIN_SIDE else None,
+        key=canonical.digest(core if area >= MIN_AREA or colours >= MIN_COLOURS else rgba),
+        kin=canonical.kinship(core) if min(core.shape[:2]) >= MIN_SIDE else None,
         factor=placed.factor,
         canvas=placed.canvas,
         place=placed.place,

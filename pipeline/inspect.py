@@ -12,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import cells, pictures, pixels
-from pipeline.decoding import decode
+from pipeline import cells
 from pipeline.errors import BadInput, PipelineError
+from pipeline.images import canonical
+from pipeline.images import folders as pictures
+from pipeline.images.formats import decode
 from pipeline.runtime import manifest
 from pipeline.runtime.files import Pixels
 from pipeline.runtime.manifest import Row
@@ -101,7 +103,7 @@ def _entry(path: Path, max_cell: int, min_confidence: float) -> Entry:
         "height": facts.height,
         "frames": facts.frames,
         "has_alpha": facts.has_alpha,
-        "colors": pixels.colour_count(rgba),
+        "colors": canonical.colour_count(rgba),
         "cell": _number(cell.size),
         "native_width": cell.native_width,
         "native_height": cell.native_height,

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import pixels
 from pipeline.errors import BadInput
+from pipeline.images import canonical
 from pipeline.runtime import cache
 from pipeline.runtime.files import Pixels, decode_rgb
 
@@ -25,7 +25,7 @@ def step(data: bytes, facts: Mapping[str, Any]) -> bytes:
         rgb = decode_rgb(data, "")
     except BadInput as error:
         return cache.pack([str(error).removeprefix(": "), None, None])
-    same = min(pixels.digest(view) for view in (rgb, np.ascontiguousarray(rgb[:, ::-1])))
+    same = min(canonical.digest(view) for view in (rgb, np.ascontiguousarray(rgb[:, ::-1])))
     return cache.pack([None, same, _kin(rgb, facts["background"]) if facts["kin"] else None])
 
 
@@ -45,7 +45,7 @@ def _kin(rgb: Pixels, background: str | None) -> str | None:
     ground = (
         rgb[..., 0] < 0
         if background is None
-        else (rgb == np.array(pixels.parse_colour(background), np.uint8)).all(axis=2)
+        else (rgb == np.array(canonical.parse_colour(background), np.uint8)).all(axis=2)
     )
-    core, _ = pixels.canonical(np.dstack([rgb, np.where(ground, 0, 255).astype(np.uint8)]))
-    return pixels.kinship(core) if min(core.shape[:2]) >= MIN_KIN else None
+    core, _ = canonical.canonical(np.dstack([rgb, np.where(ground, 0, 255).astype(np.uint8)]))
+    return canonical.kinship(core) if min(core.shape[:2]) >= MIN_KIN else None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipeline.pooling import box
+from pipeline.images.resample import box
 from pipeline.runtime.files import Pixels
 
 POOLED = (8, 8)

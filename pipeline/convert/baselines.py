@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.colour import distinct, nearest_indices, to_oklab
-from pipeline.convert import palettes
-from pipeline.pooling import Grid, box, cell_sums
+from pipeline.images import palettes
+from pipeline.images.colour import distinct, nearest_indices, to_oklab
+from pipeline.images.resample import Grid, box, cell_sums
 from pipeline.runtime.files import Pixels
 
 

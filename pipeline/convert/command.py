@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.convert import palettes, pictures
+from pipeline.convert import pictures
 from pipeline.convert.pictures import Method
 from pipeline.errors import BadInput
-from pipeline.pooling import Grid
+from pipeline.images import palettes
+from pipeline.images.resample import Grid
 from pipeline.runtime.files import Pixels
 from pipeline.runtime.progress import Progress, silent
 

@@ -16,10 +16,11 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from pipeline.convert import baselines, palettes
+from pipeline.convert import baselines
 from pipeline.errors import BadInput
-from pipeline.pictures import first_frame
-from pipeline.pooling import Grid, cell_sums
+from pipeline.images import palettes
+from pipeline.images.folders import first_frame
+from pipeline.images.resample import Grid, cell_sums
 from pipeline.runtime import files
 from pipeline.runtime.files import Pixels
 from pipeline.runtime.manifest import Row, tally

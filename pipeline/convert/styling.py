@@ -12,17 +12,18 @@ from PIL import Image
 
 from models.styletransfer.watching import Progress as Seen
 from pipeline import cells
-from pipeline.colour import distinct
-from pipeline.convert import baselines, palettes
+from pipeline.convert import baselines
 from pipeline.convert.pictures import OPAQUE, Method
 from pipeline.errors import BadInput
+from pipeline.images import palettes
+from pipeline.images.colour import distinct
+from pipeline.images.folders import first_frame
+from pipeline.images.resample import Grid
 from pipeline.modelling import weights
 from pipeline.modelling.ground import figure
 from pipeline.modelling.pairs import Pair, Work
 from pipeline.modelling.transfer import Transfer, stylize
 from pipeline.params import Style, Temperature
-from pipeline.pictures import first_frame
-from pipeline.pooling import Grid
 from pipeline.runtime.devices import pick_device
 from pipeline.runtime.files import Pixels
 from pipeline.runtime.progress import Progress, silent

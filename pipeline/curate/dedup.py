@@ -21,13 +21,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline import duplicates, overrides, pair_sheet
+from pipeline import duplicates, overrides
 from pipeline.duplicates import Decisions, Verdict
 from pipeline.errors import BadInput
 from pipeline.examined import Examined, Frames, Picture, examine, examined
+from pipeline.images import sheet
+from pipeline.images.folders import EXTENSIONS
 from pipeline.looks import Looks
 from pipeline.params import Dedup, Executor
-from pipeline.pictures import EXTENSIONS
 from pipeline.runtime import cache, manifest
 from pipeline.runtime.cached_map import Item, recall_map
 from pipeline.runtime.files import output_dir, write_atomic
@@ -210,7 +211,7 @@ def _write_decisions(out: Path, verdicts: list[Verdict]) -> None:
     if close := sorted((verdict for verdict in verdicts if verdict.tier in ("near", "alternate")), key=_closeness):
         shown = close[:SHOWN]
         title = f"The closest {len(shown)} of {len(close)} decisions by sight; overrule them in the file of overrides"
-        pair_sheet.write(out / "closest.png", [_shown(out / "images", verdict) for verdict in shown], title)
+        sheet.write(out / "closest.png", [_shown(out / "images", verdict) for verdict in shown], title)
 
 
 def _closeness(verdict: Verdict) -> tuple[bool, float, str, str]:
@@ -220,11 +221,11 @@ def _closeness(verdict: Verdict) -> tuple[bool, float, str, str]:
     return not drop, -distance if drop else distance, verdict.in_favour_of, verdict.dropped or verdict.kept
 
 
-def _shown(images: Path, verdict: Verdict) -> pair_sheet.Shown:
+def _shown(images: Path, verdict: Verdict) -> sheet.Shown:
     other = verdict.dropped or verdict.kept
     said = "right one dropped" if verdict.dropped else "both kept"
     caption = f"{verdict.tier}  {verdict.distance}  {said}"
-    return pair_sheet.Shown(images / f"{verdict.in_favour_of}.png", images / f"{other}.png", caption)
+    return sheet.Shown(images / f"{verdict.in_favour_of}.png", images / f"{other}.png", caption)
 
 
 def _remove_dropped(images: Path, verdicts: Iterable[Verdict]) -> None:

@@ -20,11 +20,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import blocklist, face_detector, groups, notes, similarity, squares
+from pipeline import blocklist, face_detector, groups, similarity, squares
 from pipeline.errors import BadInput
+from pipeline.images import captions
+from pipeline.images.folders import files_below
 from pipeline.looks import Look
 from pipeline.params import Executor, Faces, Sample
-from pipeline.pictures import files_below
 from pipeline.runtime import manifest
 from pipeline.runtime.files import Pixels, output_dir, sha256, write_png
 from pipeline.runtime.manifest import Row
@@ -97,12 +98,12 @@ def _input_rows(src: Path, blocked: blocklist.Blocklist) -> list[Row]:
     files = files_below(src) if src.is_dir() else []
     if not files:
         raise BadInput(f"{src}: no faces there; run `facetopix add faces PATH...` first, or set faces.origin to sample")
-    said = notes.read(src)
+    said = captions.read(src)
     return [_input_row(path.relative_to(src), said.get(path, {}), blocked) for path in files]
 
 
-def _input_row(relative: Path, said: notes.Notes, blocked: blocklist.Blocklist) -> Row:
-    source_id = notes.source_id(relative)
+def _input_row(relative: Path, said: captions.Notes, blocked: blocklist.Blocklist) -> Row:
+    source_id = captions.source_id(relative)
     id = f"inputs-{hashlib.sha256(f'faces/{source_id}'.encode()).hexdigest()[:16]}"  # an artwork there has another
     source = said.get("source") or "inputs"
     place: Row = {"id": id, "source": source, "source_id": source_id, "origin": "inputs", "path": relative}

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import pixels
 from pipeline.errors import BadInput
+from pipeline.images import canonical
 from pipeline.params import Executor, Flatten
 from pipeline.runtime import manifest, per_image, seeds
 from pipeline.runtime.cached_map import Facts
@@ -110,7 +110,7 @@ def _tenth(row: Row) -> str | None:
 
 def onto(whole: Words, least: np.uint32, background: str) -> Pixels:
     """(H, W) -> uint8 (H, W, 3): the artist's colour where solid, the background elsewhere."""
-    red, green, blue = pixels.parse_colour(background)
+    red, green, blue = canonical.parse_colour(background)
     rgb = np.empty((*whole.shape, 3), np.uint8)
     _fill(whole.ravel(), least, np.uint32(red | green << 8 | blue << 16), rgb.ravel())
     return rgb
@@ -128,7 +128,7 @@ def choose_background(whole: Words, least: np.uint32, params: Flatten, work: str
     if params.policy == "solid":
         return params.backgrounds[0]
     ordered = sorted(params.backgrounds, key=lambda colour: seeds.derive(0, "background", work, colour))
-    outline = pixels.common_words(outline_of(whole, least), OUTLINE_COLOURS).tolist()
+    outline = canonical.common_words(outline_of(whole, least), OUTLINE_COLOURS).tolist()
     return next((colour for colour in ordered if _stands_out(colour, outline)), ordered[0])
 
 
@@ -158,8 +158,8 @@ def _trace(whole: Words, least: np.uint32, found: Words) -> int:
 
 def surroundings(whole: Words) -> str:
     """Most common colour of the border."""
-    return pixels.format_colour(pixels.common_words(pixels.border(whole), 1)[0])
+    return canonical.format_colour(canonical.common_words(canonical.border(whole), 1)[0])
 
 
 def _stands_out(colour: str, outline: Sequence[Sequence[int]]) -> bool:
-    return all(math.dist(pixels.parse_colour(colour), other) > CONTRAST for other in outline)
+    return all(math.dist(canonical.parse_colour(colour), other) > CONTRAST for other in outline)

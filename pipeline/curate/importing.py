@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline import archives, notes, pictures
+from pipeline import archives
 from pipeline.blocklist import Blocklist, load
 from pipeline.errors import BadInput
-from pipeline.notes import Notes
+from pipeline.images import captions, folders
+from pipeline.images.captions import Notes
 from pipeline.runtime import files as io
 from pipeline.runtime import manifest
 from pipeline.runtime.manifest import Row
@@ -28,8 +29,8 @@ def run(src: Path, dst: Path, blocklist: Path) -> dict[str, Any]:
     gives no rows. Reasons: not_an_image, blocklist (of such a work only the place of its file is told).
     """
     blocked = load(blocklist)
-    files = pictures.files_below(src) if src.is_dir() else []
-    said = notes.read(src) if files else {}
+    files = folders.files_below(src) if src.is_dir() else []
+    said = captions.read(src) if files else {}
     with io.output_dir(dst) as out:
         (out / "images").mkdir()
         rows = [_import(path, src, said.get(path, {}), blocked, out / "images") for path in files]
@@ -37,19 +38,19 @@ def run(src: Path, dst: Path, blocklist: Path) -> dict[str, Any]:
 
 
 def _import(path: Path, src: Path, said: Notes, blocked: Blocklist, images: Path) -> Row:
-    row = _blank_row(notes.source_id(path.relative_to(src)), said)
+    row = _blank_row(captions.source_id(path.relative_to(src)), said)
     if blocked.covers(id=row["id"], source=SOURCE, artists=[row["artist"]]):
         untold = _blank_row(row["source_id"], {})
         return manifest.dropped(untold, "blocklist", **UNKNOWN, sha256=None, bytes=None)
     digest = io.sha256(path)
     facts: dict[str, Any] = {"sha256": digest, "bytes": path.stat().st_size}
     try:
-        found = pictures.describe(path)
+        found = folders.describe(path)
     except BadInput:
         return manifest.failed(row, "not_an_image", **UNKNOWN, **facts)
     facts |= {"format": found.format, "width": found.width, "height": found.height}
     facts |= {"frames": found.frames, "has_alpha": found.has_alpha}
-    shutil.copyfile(path, images / f"{digest}.{pictures.EXTENSIONS[found.format]}")
+    shutil.copyfile(path, images / f"{digest}.{folders.EXTENSIONS[found.format]}")
     return manifest.kept(row, **{**UNKNOWN, **facts})
 
 
@@ -129,7 +130,7 @@ def _bring(path: Path, partial: Path) -> dict[str, int]:
     else:
         raise BadInput(f"{path}: expected a folder, a zip or tar archive, or an image ({'/'.join(io.FORMATS)})")
     files = [found for found in partial.rglob("*") if found.is_file()]
-    images = sum(_is_image(found) for found in pictures.files_below(partial))
+    images = sum(_is_image(found) for found in folders.files_below(partial))
     if not images:
         raise BadInput(f"{path}: no {'/'.join(io.FORMATS)} image in it")
     return {"files": len(files), "images": images}

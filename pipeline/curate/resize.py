@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import pixels
 from pipeline.errors import BadInput
+from pipeline.images import canonical
 from pipeline.params import Executor, Resize
 from pipeline.runtime import manifest, per_image
 from pipeline.runtime.cached_map import Facts
@@ -102,11 +102,11 @@ def place(rgb: Pixels, background: str, params: Resize) -> tuple[int, int]:
 
 def _first_row(rgb: Pixels, background: str) -> int:
     """The uppermost row that is not background alone; 0 if there is none."""
-    return int((rgb != pixels.parse_colour(background)).any(axis=(1, 2)).argmax())
+    return int((rgb != canonical.parse_colour(background)).any(axis=(1, 2)).argmax())
 
 
 def _border_colour(rgb: Pixels) -> str:
-    return pixels.format_colour(pixels.common_colours(pixels.border(rgb), 1)[0])
+    return canonical.format_colour(canonical.common_colours(canonical.border(rgb), 1)[0])
 
 
 def _cut(window: Pixels, left: int, top: int, cells: int, *, cropped: bool) -> dict[str, Any]:
@@ -131,7 +131,7 @@ def _tiles(rgb: Pixels, background: str, params: Resize) -> Iterator[Piece]:
 
 
 def _content_share(tile: Pixels) -> float:
-    common = pixels.common_colours(tile.reshape(-1, 3), 1)[0]
+    common = canonical.common_colours(tile.reshape(-1, 3), 1)[0]
     return float((tile != common).any(axis=2).mean())
 
 
@@ -144,7 +144,7 @@ def pad(native: Pixels, cells: int, background: str) -> Pixels:
     height, width = native.shape[:2]
     left, top = (cells - width) // 2, (cells - height) // 2
     ground = np.empty((cells, cells, 3), np.uint8)
-    ground[:] = pixels.parse_colour(background)
+    ground[:] = canonical.parse_colour(background)
     ground[top : top + height, left : left + width] = native
     return ground
 
@@ -157,7 +157,7 @@ def enlarge(native: Pixels, factor: int) -> Pixels:
 def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
     """(left, top) of the window of at most cells x cells with the most content; rule in the module docstring."""
     points = np.empty(rgb.shape[:2], np.uint8)
-    _give_points(np.ascontiguousarray(rgb).reshape(len(rgb), -1), *pixels.parse_colour(background), points)
+    _give_points(np.ascontiguousarray(rgb).reshape(len(rgb), -1), *canonical.parse_colour(background), points)
     return _most_points(points, min(cells, rgb.shape[0]), min(cells, rgb.shape[1]))
 
 

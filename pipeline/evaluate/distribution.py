@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.colour import to_oklab
 from pipeline.evaluate.metrics import Array
-from pipeline.pooling import box
+from pipeline.images.colour import to_oklab
+from pipeline.images.resample import box
 from pipeline.runtime.files import Pixels
 from pipeline.tiles import LUMA
 from pipeline.variety import POOLED

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from pipeline.colour import distinct, to_oklab
 from pipeline.convert.baselines import nearest
+from pipeline.images.colour import distinct, to_oklab
 from pipeline.runtime.files import Pixels
 
 Array = NDArray[np.float64]

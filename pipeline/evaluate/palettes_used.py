@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import pixels
 from pipeline.evaluate import census
 from pipeline.evaluate.bars import Bins, binned
+from pipeline.images import canonical
 from pipeline.runtime import files as io
 from pipeline.runtime.manifest import Row
 
@@ -50,9 +50,9 @@ def read(data: Path, rows: Sequence[Row]) -> Colours:
 
 def _shares(path: Path, row: Row) -> dict[int, float]:
     """Packed colour -> share of the artist's own pixels."""
-    packed = pixels.pack(io.read_rgba(path)[..., :3]).ravel()
+    packed = canonical.pack(io.read_rgba(path)[..., :3]).ravel()
     if row.get("transparent_share") and row.get("background"):
-        red, green, blue = pixels.parse_colour(row["background"])
+        red, green, blue = canonical.parse_colour(row["background"])
         packed = packed[packed != (red << 16 | green << 8 | blue)]
     colours, counts = np.unique(packed, return_counts=True)
     return {int(colour): float(count) / len(packed) for colour, count in zip(colours, counts, strict=True)}

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.convert import baselines, palettes
+from pipeline.convert import baselines
 from pipeline.errors import BadInput
 from pipeline.evaluate import distribution, metrics
 from pipeline.evaluate.targets import targets
+from pipeline.images import palettes
+from pipeline.images.resample import Grid, box
 from pipeline.params import Evaluate, Resize
-from pipeline.pooling import Grid, box
 from pipeline.runtime import files, manifest, seeds
 from pipeline.runtime.files import Pixels
 from pipeline.tiles import comb_db

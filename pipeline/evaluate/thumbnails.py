@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.colour import distinct
+from pipeline.images.colour import distinct
 from pipeline.runtime import files
 from pipeline.runtime.files import Pixels
 

@@ -23,7 +23,7 @@ from pipeline.errors import BadInput
 from pipeline.export import card
 from pipeline.export.columns import Kind, kinds_of, record_of
 from pipeline.export.shards import ParquetShard, Shard, TarShard, Work, pyarrow
-from pipeline.pictures import EXTENSIONS
+from pipeline.images.folders import EXTENSIONS
 from pipeline.runtime import manifest
 from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row

@@ -11,10 +11,10 @@ from torch.nn import functional
 
 from models.styletransfer.canvases import Wishes
 from models.styletransfer.neighbours import equal_shares, flattened, neighbours
-from pipeline.colour import nearest_indices, to_oklab
+from pipeline.images.colour import nearest_indices, to_oklab
+from pipeline.images.resample import box
 from pipeline.modelling.pairs import Pair, Work
 from pipeline.params import Style
-from pipeline.pooling import box
 from pipeline.runtime.files import Pixels
 
 SQUARED = np.array([0.5, 1.0, 1.0])  # weights of L, a, b: content and style decide on lightness, this mostly on hue

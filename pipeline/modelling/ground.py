@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from pipeline.colour import distinct
+from pipeline.images.colour import distinct
 from pipeline.runtime.files import Pixels
 
 BORDER = 0.5  # of the outermost pixels: a colour that holds less is part of the artwork

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.colour import Lab, from_oklab, to_oklab
+from pipeline.images.colour import Lab, from_oklab, to_oklab
 from pipeline.runtime.files import Pixels
 
 SATURATION = (1.0, 1.5)  # least and most that chroma is multiplied by

@@ -20,8 +20,9 @@ from models.cyclegan.networks import PaletteHead, SharedPaletteHead
 from models.cyclegan.train import Recipe, StepStats, Trainer
 from models.cyclegan.workers import ALONE, Diverged, Workers
 from models.images import to_signed
-from pipeline.convert import palettes
 from pipeline.errors import BadInput, BadParams
+from pipeline.images import palettes
+from pipeline.images.resample import box
 from pipeline.modelling import activations, alarms, curves, generators
 from pipeline.modelling.activation_figure import figure
 from pipeline.modelling.checkpoints import Checkpoint, fingerprint, read
@@ -32,7 +33,6 @@ from pipeline.modelling.journal import Journal
 from pipeline.modelling.pace import Pace
 from pipeline.modelling.samples import draw, load, row
 from pipeline.params import Resize, Train
-from pipeline.pooling import box
 from pipeline.runtime import devices
 from pipeline.runtime.files import Pixels, encode_png, folder_digest, write_atomic, write_png
 from pipeline.runtime.manifest import write_json

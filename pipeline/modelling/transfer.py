@@ -17,8 +17,8 @@ from models.styletransfer.canvases import Canvas, PaletteCanvas, PixelCanvas, Re
 from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
 from models.styletransfer.vgg import VGG19
 from models.styletransfer.watching import Progress
-from pipeline.convert import palettes
 from pipeline.errors import BadParams
+from pipeline.images import palettes
 from pipeline.modelling.choosing import wishes
 from pipeline.modelling.ground import figure
 from pipeline.modelling.pairs import Pair, Work

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.convert import baselines, palettes
+from pipeline.convert import baselines
+from pipeline.images import palettes
 
 natives = arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3)))
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (200, 20, 30)

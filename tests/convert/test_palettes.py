@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from pipeline.colour import from_oklab, nearest_indices, to_oklab
-from pipeline.convert import palettes
 from pipeline.errors import BadInput
+from pipeline.images import palettes
+from pipeline.images.colour import from_oklab, nearest_indices, to_oklab
 from pipeline.runtime import files
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))

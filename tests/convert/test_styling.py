@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.convert import command, palettes, styling
+from pipeline.convert import command, styling
 from pipeline.errors import BadInput
+from pipeline.images import palettes
 from pipeline.runtime import files
 
 COLOURS = np.random.default_rng(3).integers(0, 256, (6, 3), np.uint8)

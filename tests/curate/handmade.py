@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sprites import COLOURS
 
-from pipeline.decoding import REASONS, Undecodable, _reader, decode
+from pipeline.images.formats import REASONS, Undecodable, _reader, decode
 from pipeline.runtime.files import Pixels
 
 CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

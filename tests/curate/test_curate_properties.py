@@ -26,8 +26,9 @@ from sprites import (
     stage_folder,
 )
 
-from pipeline import cells, pixels
+from pipeline import cells
 from pipeline.curate import dedup, flatten, grid, resize, split
+from pipeline.images import canonical
 from pipeline.params import Dedup, Flatten, Grid, Resize, Split
 from pipeline.runtime import manifest
 
@@ -74,18 +75,18 @@ def test_native_noise_is_native(rgba) -> None:
 @several
 @given(sprites, st.integers(1, 6), st.integers(0, 9), st.integers(0, 9))
 def test_the_canonical_form_forgets_padding_and_enlargement(rgba, factor, left, top) -> None:
-    core, _ = pixels.canonical(rgba)
+    core, _ = canonical.canonical(rgba)
     padded = np.pad(scaled(rgba, factor), ((top, left), (left, top), (0, 0)))
-    again, _ = pixels.canonical(padded)
+    again, _ = canonical.canonical(padded)
     np.testing.assert_array_equal(core, again)
 
 
 @several
 @given(sprites)
 def test_mirror_images_and_recolours_are_kin(rgba) -> None:
-    core, _ = pixels.canonical(rgba)
+    core, _ = canonical.canonical(rgba)
     swapped = np.where(core[..., 3:] > 0, core ^ np.array([0x5A, 0x33, 0x0F, 0], np.uint8), 0)
-    assert pixels.kinship(core) == pixels.kinship(core[:, ::-1]) == pixels.kinship(swapped.astype(np.uint8))
+    assert canonical.kinship(core) == canonical.kinship(core[:, ::-1]) == canonical.kinship(swapped.astype(np.uint8))
 
 
 @few
@@ -158,7 +159,7 @@ def test_no_stage_invents_a_colour(tmp_path) -> None:
     rows = rows_of(resized)
     for work, row in rows.items():
         if row["status"] == "kept":
-            allowed = colours_of(load(tmp_path / "dedup", work)) | {pixels.parse_colour(row["background"])}
+            allowed = colours_of(load(tmp_path / "dedup", work)) | {canonical.parse_colour(row["background"])}
             assert colours_of(load(resized, work)) <= allowed
 
 

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline.decoding import Undecodable, decode
+from pipeline.images.formats import Undecodable, decode
 from pipeline.runtime.files import MAX_PIXELS
 
 

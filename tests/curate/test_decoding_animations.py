@@ -10,8 +10,9 @@ from handmade import TABLE, apng, art, first, gif, gif_frame, letters, played, w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.decoding import choosing, decode
-from pipeline.decoding.canvas import Patch, compose
+from pipeline.images.formats import decode
+from pipeline.images.formats import frames as choosing
+from pipeline.images.formats.animation import Patch, compose
 
 DISPOSAL_CASES = {
     0: ["RRR/RRR", "RRR/RGR", "BRR/RGR"],

@@ -11,7 +11,7 @@ import pytest
 from handmade import CHANNELS, chunk, encoded, first, png, reason
 from PIL import Image, ImageOps
 
-from pipeline.decoding import decode
+from pipeline.images.formats import decode
 from pipeline.runtime.files import Pixels
 
 ALL_KINDS = [(0, d) for d in (1, 2, 4, 8, 16)] + [(3, d) for d in (1, 2, 4, 8)] + list(product((2, 4, 6), (8, 16)))

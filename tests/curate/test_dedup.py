@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 from sprites import FOE, HERO, SERIAL, art, encoded, load, noise_art, raw_folder, rows_of, scaled
 
-from pipeline import pixels, similarity
+from pipeline import similarity
 from pipeline.curate import dedup
 from pipeline.errors import BadInput
+from pipeline.images import canonical
 from pipeline.looks import Looks
 from pipeline.params import Dedup, Executor
 from pipeline.runtime import manifest
@@ -203,7 +204,7 @@ def test_the_closest_decisions_are_drawn_for_a_person(tmp_path) -> None:
 
 
 def test_the_canonical_place_is_told_in_native_pixels() -> None:
-    placed = pixels.canonical_place(scaled(np.pad(art(FOE), ((2, 3), (5, 1), (0, 0))), 4))
+    placed = canonical.canonical_place(scaled(np.pad(art(FOE), ((2, 3), (5, 1), (0, 0))), 4))
     assert (placed.factor, placed.canvas, placed.place) == (4, (14.0, 13.0), (5.0, 2.0))
     np.testing.assert_array_equal(placed.core, art(FOE))
 
@@ -316,8 +317,8 @@ def test_equal_hashes_are_all_paired() -> None:
 
 
 def test_kinship_does_not_confuse_different_sprites() -> None:
-    assert pixels.kinship(art(HERO)) != pixels.kinship(art(FOE))
-    assert pixels.kinship(art("RG/GR")) != pixels.kinship(art("RB/BR"))
+    assert canonical.kinship(art(HERO)) != canonical.kinship(art(FOE))
+    assert canonical.kinship(art("RG/GR")) != canonical.kinship(art("RB/BR"))
 
 
 @pytest.mark.shared
@@ -367,12 +368,12 @@ LOSSLESS = {
 def rates(tmp_path, files: dict[str, bytes], copy) -> tuple[float, float]:
     """Shares of the copies that go in favour of their own picture, and of works that go in favour of another one."""
     sprites = {f"o-{number:04}": decode_rgba(data) for number, data in enumerate(files.values())}
-    sprites = {name: rgba for name, rgba in sprites.items() if pixels.canonical(rgba)[0].shape[:2] > (1, 1)}
+    sprites = {name: rgba for name, rgba in sprites.items() if canonical.canonical(rgba)[0].shape[:2] > (1, 1)}
     works = {name: encoded(rgba) for name, rgba in sprites.items()}
     works |= {name.replace("o-", "p-"): copy(rgba) for name, rgba in sprites.items()}
     params = PARAMS.model_copy(update={"max_difference": 24.0})
     dedup.run([raw_folder(tmp_path / "raw", works)], tmp_path / "dedup", params, SERIAL)
-    cores = {name: pixels.digest(pixels.canonical(rgba)[0]) for name, rgba in sprites.items()}
+    cores = {name: canonical.digest(canonical.canonical(rgba)[0]) for name, rgba in sprites.items()}
     right = wrong = 0
     for name, row in rows_of(tmp_path / "dedup").items():
         if favoured := row.get("in_favour_of"):

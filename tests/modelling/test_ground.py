@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from pipeline.colour import to_oklab
+from pipeline.images.colour import to_oklab
 from pipeline.modelling import choosing, pairs, transfer
 from pipeline.modelling.ground import figure
 from pipeline.modelling.toning import toned

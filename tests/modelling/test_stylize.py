@@ -20,8 +20,8 @@ from safetensors.torch import save_file
 
 from models.images import to_signed
 from models.styletransfer.vgg import LAYERS, random_weights
-from pipeline.convert import palettes
 from pipeline.errors import BadInput, BadParams, Unreachable
+from pipeline.images import palettes
 from pipeline.modelling import pairs, stylize, transfer, weights
 from pipeline.modelling.palette import read_palette
 from pipeline.modelling.transfer import Transfer

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.images import to_oklab, to_pixels, to_signed
-from pipeline import colour
+from pipeline.images import colour
 
 
 def test_all_256_values_survive_the_round_trip():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeline.decoding.faults import Undecodable
+from pipeline.images.formats.faults import Undecodable
 from pipeline.runtime.files import MAX_PIXELS, Pixels
 
 MAX_FRAMES = 10_000

@@ -17,10 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from pipeline.decoding.canvas import Disposal, Patch, compose
-from pipeline.decoding.faults import Undecodable
-from pipeline.decoding.raster import coloured, table_of
-from pipeline.decoding.source import Facts, Source, check_frames, check_size
+from pipeline.images.formats.animation import Disposal, Patch, compose
+from pipeline.images.formats.container import Facts, Source, check_frames, check_size
+from pipeline.images.formats.faults import Undecodable
+from pipeline.images.formats.raster import coloured, table_of
 from pipeline.runtime.files import Pixels
 
 DISPOSALS: dict[int, Disposal] = {2: "clear", 3: "restore", 4: "restore"}

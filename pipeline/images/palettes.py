@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.colour import Lab, distinct, from_oklab, nearest_indices, to_oklab
 from pipeline.errors import BadInput
+from pipeline.images.colour import Lab, distinct, from_oklab, nearest_indices, to_oklab
 from pipeline.runtime import files, seeds
 from pipeline.runtime.files import Pixels
 

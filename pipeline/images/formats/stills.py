@@ -11,9 +11,9 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageFile
 
-from pipeline.decoding.faults import Undecodable
-from pipeline.decoding.raster import orientation, upright, without_hidden
-from pipeline.decoding.source import Facts, Source, check_size
+from pipeline.images.formats.container import Facts, Source, check_size
+from pipeline.images.formats.faults import Undecodable
+from pipeline.images.formats.raster import orientation, upright, without_hidden
 from pipeline.runtime.files import Pixels
 
 JPEG_END = b"\xff\xd9"

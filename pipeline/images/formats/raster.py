@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from PIL import ExifTags, Image
 
-from pipeline.decoding.faults import Undecodable
+from pipeline.images.formats.faults import Undecodable
 from pipeline.runtime.files import DAMAGED, Pixels
 
 # EXIF orientation -> steps through the rows and columns, after they have been swapped from 5 on

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from pipeline.decoding.faults import Undecodable
+from pipeline.images.formats.faults import Undecodable
 from pipeline.runtime.files import Pixels
 
 HELD = 16_000_000  # pixels of all frames together up to which an animation is decoded once and held
