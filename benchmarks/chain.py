@@ -13,7 +13,7 @@ from unittest import mock
 import works
 from PIL import Image
 
-from pipeline import cell_combs
+from pipeline.cells import combs
 from pipeline.curate import flatten, grid, resize
 from pipeline.params import Params
 from pipeline.runtime import files as io
@@ -73,7 +73,7 @@ def chain(data: bytes, params: Params, call: Callable[..., Any]) -> Pixels | Non
 def kind_of(data: bytes, params: Params) -> str:
     """Of a work that is kept."""
     _, rgb = flatten.judge(io.decode_words(data), "work", params.flatten)
-    with mock.patch.object(cell_combs, "luma_of", side_effect=LookupError):
+    with mock.patch.object(combs, "luma_of", side_effect=LookupError):
         try:
             grid.judge(rgb, params.grid)
         except LookupError:

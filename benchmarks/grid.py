@@ -27,7 +27,7 @@ import numpy as np
 import pixel_peers
 from enlargements import ART, CONDITIONS, SMOOTH, Case, Condition, Sample, Work
 
-from pipeline import cells
+from pipeline.cells import detect
 from pipeline.runtime import seeds
 from pipeline.runtime.files import Pixels, decode_rgba, encode_png
 
@@ -74,7 +74,7 @@ class Tally:
         return self.demanded is None or self.right >= self.demanded
 
 
-def judge(condition: Condition, case: Case, cell: cells.Cell) -> str:
+def judge(condition: Condition, case: Case, cell: detect.Cell) -> str:
     if cell.size is None:
         return "unknown"
     assert cell.native_width is not None
@@ -96,8 +96,8 @@ def tally(condition: Condition, works: Iterable[Work], seed: int) -> Tally:
             continue
         case = condition.make(work.rgb, seeds.generator(seed, condition.name, work.path))
         began = time.thread_time()
-        cell = cells.detect(case.rgb, MAX_CELL, MIN_CONFIDENCE)
-        reduced = None if cell.size is None else cells.reduce(case.rgb, cell)
+        cell = detect.detect(case.rgb, MAX_CELL, MIN_CONFIDENCE)
+        reduced = None if cell.size is None else detect.reduce(case.rgb, cell)
         result.milliseconds.append(1000 * (time.thread_time() - began))
         answer = judge(condition, case, cell)
         scant = enlargements.edges(case.native) < enlargements.SCANT
@@ -116,7 +116,7 @@ def shrunk(tar: str, count: int, seed: int) -> tuple[int, int]:
     """How many pictures of a tar of smooth art were looked at, and how many of them were shrunk."""
     images = sorted(enlargements.files_of(tar), key=lambda image: seeds.derive(seed, "smooth", image[0]))[:count]
     opaque = (enlargements.flattened(decode_rgba(data, path), path) for path, data in images)
-    sizes = [cells.detect(rgb, MAX_CELL, MIN_CONFIDENCE).size for rgb in opaque if rgb is not None]
+    sizes = [detect.detect(rgb, MAX_CELL, MIN_CONFIDENCE).size for rgb in opaque if rgb is not None]
     return len(sizes), sum(size not in (1, None) for size in sizes)
 
 
@@ -140,9 +140,9 @@ def _speed(images: Sequence[Pixels]) -> dict[str, float]:
 
 
 def detect_and_reduce(rgb: Pixels) -> None:
-    cell = cells.detect(rgb, MAX_CELL, MIN_CONFIDENCE)
+    cell = detect.detect(rgb, MAX_CELL, MIN_CONFIDENCE)
     if cell.size is not None:
-        cells.reduce(rgb, cell)
+        detect.reduce(rgb, cell)
 
 
 def decode_and_encode(data: bytes) -> None:
@@ -184,8 +184,8 @@ def answer_of(detector: pixel_peers.Detector, rgb: Pixels) -> tuple[int, int] | 
 
 def own_size(rgb: Pixels) -> tuple[int, int]:
     """As the stage works: what is unknown is not reduced, so it is no native size."""
-    cell = cells.detect(rgb, MAX_CELL, MIN_CONFIDENCE)
-    reduced = cells.reduce(rgb, cell)
+    cell = detect.detect(rgb, MAX_CELL, MIN_CONFIDENCE)
+    reduced = detect.reduce(rgb, cell)
     return reduced.shape[1], reduced.shape[0]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import cells
+from pipeline.cells import detect
 from pipeline.errors import BadInput, PipelineError
 from pipeline.images import canonical
 from pipeline.images import folders as pictures
@@ -95,7 +95,7 @@ def _entry(path: Path, max_cell: int, min_confidence: float) -> Entry:
     except (PipelineError, OSError) as error:
         return {"path": str(path), "error": str(error)}
     facts, rgba = decoded.facts, decoded.frames[0].rgba
-    cell = cells.detect(_on_ground(rgba), max_cell, min_confidence)
+    cell = detect.detect(_on_ground(rgba), max_cell, min_confidence)
     return {
         "path": str(path),
         "format": facts.format,

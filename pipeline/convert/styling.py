@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.styletransfer.watching import Progress as Seen
-from pipeline import cells
+from pipeline.cells import detect
 from pipeline.convert import baselines
 from pipeline.convert.pictures import OPAQUE, Method
 from pipeline.errors import BadInput
@@ -107,13 +107,13 @@ def read(path: Path) -> Art:
         raise BadInput(f"{path}: expected an artwork, found no opaque pixel")
     own, _, counts = distinct(rgba[opaque][:, :3])
     rgb = np.where(opaque[..., None], rgba[..., :3], own[counts.argmax()]).astype(np.uint8)
-    found = cells.detect(rgb, MAX_CELL, MIN_CONFIDENCE)
+    found = detect.detect(rgb, MAX_CELL, MIN_CONFIDENCE)
     if found.size is None:
         raise BadInput(f"{path}: expected pixel art, found no grid of cells; give it at one pixel per cell, as PNG")
-    inside = cells.reduce(np.where(opaque[..., None], 255, 0).astype(np.uint8).repeat(3, axis=2), found)[..., 0] > 127
+    inside = detect.reduce(np.where(opaque[..., None], 255, 0).astype(np.uint8).repeat(3, axis=2), found)[..., 0] > 127
     rows, columns = (np.flatnonzero(inside.any(axis=axis)) for axis in (1, 0))
     shown = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    native = np.ascontiguousarray(cells.reduce(rgb, found)[shown])
+    native = np.ascontiguousarray(detect.reduce(rgb, found)[shown])
     drawn = inside[shown] if not inside.all() else figure(native)
     return Art(path.stem, native, np.ascontiguousarray(drawn))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from pipeline import cells
+from pipeline.cells import detect
 from pipeline.errors import BadInput
 from pipeline.params import Executor, Grid
 from pipeline.runtime import manifest, per_image
@@ -51,7 +51,7 @@ def step(data: bytes, _: Facts, params: Grid) -> list[Outcome]:
 
 def judge(rgb: Pixels, params: Grid) -> tuple[manifest.Verdict, Pixels | None]:
     """What is said of a work, and one pixel per cell of it if it is kept: of a native work `rgb` itself."""
-    cell = cells.detect(rgb, params.max_cell, params.min_confidence)
+    cell = detect.detect(rgb, params.max_cell, params.min_confidence)
     facts: dict[str, Any] = {
         "cell": cell.size if cell.size is None else round(cell.size, 4),
         "confidence": cell.confidence,
@@ -61,7 +61,7 @@ def judge(rgb: Pixels, params: Grid) -> tuple[manifest.Verdict, Pixels | None]:
     }
     if cell.size is None:
         return manifest.verdict("dropped", "grid_unknown", **facts), None
-    return manifest.verdict("kept", **facts), rgb if cell.size == 1 else cells.reduce(rgb, cell)
+    return manifest.verdict("kept", **facts), rgb if cell.size == 1 else detect.reduce(rgb, cell)
 
 
 def _label(row: Row) -> str | None:

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import cell_colours, cell_combs, cell_edges
+from pipeline.cells import colours as cell_colours
+from pipeline.cells import combs
+from pipeline.cells import edges as cell_edges
 
 SIZES = pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 2), (40, 30), (256, 20), (600, 200)])
 
@@ -37,11 +39,11 @@ def test_edges_and_faintness(size) -> None:
 def test_profile_and_crispness(size) -> None:
     luma = smooth(size, channels=1)[..., 0] * np.uint8(3)
     whole = luma.astype(int)
-    profile = cell_combs.profile_of(luma, 2)
+    profile = combs.profile_of(luma, 2)
     np.testing.assert_array_equal(profile.across, (np.abs(np.diff(whole, axis=1)) - 2).clip(0).sum(axis=0))
     np.testing.assert_array_equal(profile.down, (np.abs(np.diff(whole, axis=0)) - 2).clip(0).sum(axis=1))
     second, first = (sum((np.diff(whole, n, axis) ** 2).sum() for axis in (0, 1)) for n in (2, 1))
-    assert cell_combs.crispness(luma) == pytest.approx(second / first if first else np.inf, rel=1e-4)
+    assert combs.crispness(luma) == pytest.approx(second / first if first else np.inf, rel=1e-4)
 
 
 def test_from_black_to_white_is_no_faint_step() -> None:
@@ -53,7 +55,7 @@ def test_from_black_to_white_is_no_faint_step() -> None:
 
 def test_luma_is_that_of_pillow() -> None:
     rgb = np.random.default_rng(0).integers(0, 256, (600, 700, 3), np.uint8)
-    np.testing.assert_array_equal(cell_combs.luma_of(rgb), np.asarray(Image.fromarray(rgb).convert("L")))
+    np.testing.assert_array_equal(combs.luma_of(rgb), np.asarray(Image.fromarray(rgb).convert("L")))
 
 
 @pytest.mark.parametrize("pattern", ["", "1", "0", "0110", "111011", "0101111"])

@@ -12,7 +12,8 @@ from PIL import Image
 from sprites import HERO, art, colours_of, noise_art, scaled
 from test_grid import detect, jpeg, portrait
 
-from pipeline import cell_combs, cell_edges, cells
+from pipeline.cells import combs, edges
+from pipeline.cells import detect as cells
 
 natives = st.builds(
     lambda *shape: noise_art(*shape)[..., :3].copy(),
@@ -158,7 +159,7 @@ def test_symmetry_is_no_evidence() -> None:
     rgb = np.full((19, 19, 3), (143, 163, 184), np.uint8)
     rgb[8:11] = rgb[:, 8:11] = (255, 253, 250)
     rgb[5:14, 5:14] = (143, 163, 184)
-    assert cell_edges.common_factor(cell_edges.find(rgb))[0] == 3
+    assert edges.common_factor(edges.find(rgb))[0] == 3
     assert detect(rgb).size == 1
     np.testing.assert_array_equal(cells.reduce(rgb, detect(rgb)), rgb)
 
@@ -166,7 +167,7 @@ def test_symmetry_is_no_evidence() -> None:
 def test_a_mirrored_half_is_no_evidence() -> None:
     left, right = (scaled(noise_art(seed, 5, 3)[..., :3], 3) for seed in (7, 8))
     mirrored, plain = (
-        cell_edges.common_factor(cell_edges.find(np.ascontiguousarray(np.hstack([left, half]))))
+        edges.common_factor(edges.find(np.ascontiguousarray(np.hstack([left, half]))))
         for half in (left[:, ::-1], right)
     )
     assert mirrored[0] == plain[0] == 3
@@ -208,7 +209,7 @@ def test_little_evidence_of_a_whole_factor_weighs_more_than_of_a_fraction(factor
 def test_a_fraction_pays_for_the_search_that_found_it() -> None:
     native = portrait()
     for enlarged, pitch in ((scaled(native, 4), 4), (nearest(native, 106, 106), 106 / 32)):
-        comb = cell_combs.best(cell_combs.profile_of(cell_combs.luma_of(enlarged)), 16)
+        comb = combs.best(combs.profile_of(combs.luma_of(enlarged)), 16)
         assert comb is not None
         assert comb.pitch == pitch
         paid = comb.edges * np.log2(pitch) - comb.bits
@@ -266,7 +267,7 @@ def test_huge_images_take_bounded_time() -> None:
 )
 def test_real_art_is_recognised_under_every_condition(shared_images, spoil, size: float, least: float) -> None:
     images = [rgb for name in ("pixel_faces", "pixel_chars", "pixel_tiles") for rgb in shared_images(name, 25)]
-    told = [rgb for rgb in images if cell_edges.find(rgb).count >= 12]
+    told = [rgb for rgb in images if edges.find(rgb).count >= 12]
     assert len(told) >= 0.9 * len(images)
     found = [detect(spoil(rgb)).size for rgb in told]
     right = sum(one is not None and abs(one - size) < 0.05 * size for one in found)

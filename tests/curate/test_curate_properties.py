@@ -26,7 +26,7 @@ from sprites import (
     stage_folder,
 )
 
-from pipeline import cells
+from pipeline.cells import detect
 from pipeline.curate import dedup, flatten, grid, resize, split
 from pipeline.images import canonical
 from pipeline.params import Dedup, Flatten, Grid, Resize, Split
@@ -61,15 +61,15 @@ few = settings(max_examples=10, deadline=None, suppress_health_check=[HealthChec
 def test_enlarge_crop_detect_reduce_is_the_identity(rgba, factor, left, top) -> None:
     native = rgba[..., :3]
     cropped = scaled(native, factor)[top % factor :, left % factor :]
-    cell = cells.detect(cropped, 16, 0.55)
+    cell = detect.detect(cropped, 16, 0.55)
     assert cell.size == factor
-    np.testing.assert_array_equal(cells.reduce(cropped, cell), native)
+    np.testing.assert_array_equal(detect.reduce(cropped, cell), native)
 
 
 @several
 @given(natives)
 def test_native_noise_is_native(rgba) -> None:
-    assert cells.detect(np.ascontiguousarray(rgba[..., :3]), 16, 0.55).size == 1
+    assert detect.detect(np.ascontiguousarray(rgba[..., :3]), 16, 0.55).size == 1
 
 
 @several

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from sprites import HERO, SERIAL, art, colours_of, load, noise_art, rows_of, scaled, stage_folder
 
-from pipeline import cells
+from pipeline.cells import detect as cells
 from pipeline.curate import grid
 from pipeline.params import Grid
 

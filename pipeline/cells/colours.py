@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.cell_combs import Luma
-from pipeline.cell_edges import Positions
+from pipeline.cells.combs import Luma
+from pipeline.cells.edges import Positions
 from pipeline.runtime.compiled import compiled, part
 from pipeline.runtime.files import Pixels
 

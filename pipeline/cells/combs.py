@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.cell_edges import TIE, Positions
+from pipeline.cells.edges import TIE, Positions
 from pipeline.runtime.compiled import compiled, part
 from pipeline.runtime.files import Pixels
 

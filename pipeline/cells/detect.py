@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline import cell_colours, cell_combs, cell_edges
-from pipeline.cell_combs import Comb, Luma
-from pipeline.cell_edges import Edges, Positions
+from pipeline.cells import colours, combs
+from pipeline.cells import edges as cell_edges
+from pipeline.cells.combs import Comb, Luma
+from pipeline.cells.edges import Edges, Positions
 from pipeline.runtime.files import Pixels
 
 MIN_EDGES = 8.0  # effective number of edges on a comb, beyond the two that fix pitch and phase; also their bits
@@ -75,11 +76,11 @@ def detect(rgb: Pixels, max_cell: int, min_confidence: float) -> Cell:
     gaps = edges.longest_run < LONG_RUN
     if gaps and (fit := cell_edges.fractional_grid(edges, max_cell)):
         return Cell(fit.pitch, _odds(fit.bits), fit.columns, fit.rows, exact=True)
-    few = edges.faintness < FAINT_OF_FEW and cell_colours.has_at_most(rgb, FEW_COLOURS)
+    few = edges.faintness < FAINT_OF_FEW and colours.has_at_most(rgb, FEW_COLOURS)
     if few and not gaps:
         return _native(rgb, 0.0)
-    luma = cell_combs.luma_of(rgb)
-    if not few and min(luma.shape) >= SMALL and cell_combs.crispness(luma) < CRISP:
+    luma = combs.luma_of(rgb)
+    if not few and min(luma.shape) >= SMALL and combs.crispness(luma) < CRISP:
         return _unknown(0.0)
     if edges.faintness < FAINT_OF_MANY and not gaps:
         return _native(rgb, 0.0)
@@ -98,7 +99,7 @@ def reduce(rgb: Pixels, cell: Cell) -> Pixels:
         return np.array(rgb, order="C")
     if cell.exact:
         return rgb.take(_starts(cell.rows), axis=0).take(_starts(cell.columns), axis=1)
-    return cell_colours.merge_near(cell_colours.majority(rgb, cell.columns, cell.rows))
+    return colours.merge_near(colours.majority(rgb, cell.columns, cell.rows))
 
 
 def _starts(boundaries: Positions) -> Positions:
@@ -135,7 +136,7 @@ def _rounded(value: float) -> float:
 
 
 def _by_comb(rgb: Pixels, luma: Luma, max_cell: int, min_confidence: float, *, few: bool) -> Cell:
-    comb = cell_combs.best(cell_combs.profile_of(luma), max_cell)
+    comb = combs.best(combs.profile_of(luma), max_cell)
     if comb is None or comb.score < min(DOUBT, min_confidence) or min(comb.edges, comb.bits) < MIN_EDGES:
         return _native(rgb, comb.score if comb else 0.0)
     if comb.score >= min_confidence and _explains(rgb, luma, comb, few=few):
@@ -147,5 +148,5 @@ def _explains(rgb: Pixels, luma: Luma, comb: Comb, *, few: bool) -> bool:
     if comb.score < CLEAR if comb.inside is None else comb.inside > MAX_INSIDE:
         return False
     if few:
-        return cell_colours.misfit_of_centres(rgb, *comb.boundaries) <= MAX_CLEAN_MISFIT
-    return cell_colours.are_plain(rgb, luma, *comb.boundaries)
+        return colours.misfit_of_centres(rgb, *comb.boundaries) <= MAX_CLEAN_MISFIT
+    return colours.are_plain(rgb, luma, *comb.boundaries)
