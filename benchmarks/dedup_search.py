@@ -49,7 +49,7 @@ def chains(count: int) -> Hashes:
 
 
 def banded(hashes: Hashes, distance: int) -> int:
-    from pipeline import hamming
+    from pipeline.similarity import hamming
 
     return sum(len(pairs) for pairs in hamming.pairs_within(hashes, distance))
 

@@ -21,7 +21,6 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline import hamming, similarity
 from pipeline.curate import dedup
 from pipeline.errors import BadInput
 from pipeline.images import canonical
@@ -29,6 +28,7 @@ from pipeline.images.folders import EXTENSIONS
 from pipeline.params import Dedup, Executor
 from pipeline.runtime import manifest
 from pipeline.runtime.files import Pixels, decode_rgba, encode_png
+from pipeline.similarity import hamming, search
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 TARS = ("pixel_tiles", "pixel_chars")
@@ -92,7 +92,7 @@ def _cropped(rgba: Pixels) -> bytes:
 
 
 def _jpeg(rgba: Pixels, quality: int) -> bytes:
-    return _saved(similarity.on_ground(rgba, 255), "JPEG", quality=quality)
+    return _saved(search.on_ground(rgba, 255), "JPEG", quality=quality)
 
 
 def _again(rgba: Pixels) -> bytes:
@@ -171,7 +171,7 @@ def _raw_folder(src: Path, works: Iterator[tuple[str, bytes]]) -> dict[str, str]
 
 def phashes(found: Iterator[bytes]) -> NDArray[np.uint64]:
     """imagehash.phash on white, as anyone would call it."""
-    images = (similarity.on_ground(decode_rgba(data), 255) for data in found)
+    images = (search.on_ground(decode_rgba(data), 255) for data in found)
     return np.array([int(str(imagehash.phash(image)), 16) for image in images], np.uint64)
 
 
@@ -190,7 +190,7 @@ def pdq_keep_first(found: Iterator[bytes], distance: int) -> set[int]:
     """The same by pdqhash (256 bits); needs it installed."""
     import pdqhash
 
-    images = (similarity.on_ground(decode_rgba(data), 255) for data in found)
+    images = (search.on_ground(decode_rgba(data), 255) for data in found)
     bits = np.array([pdqhash.compute(np.array(image))[0] for image in images], np.uint8)
     words = np.packbits(bits, axis=1).view(np.uint64)
     gone: set[int] = set()

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.hamming import Index, Mask
 from pipeline.runtime import cache
 from pipeline.runtime.cache import Cache, Known
-from pipeline.similarity import Likeness
+from pipeline.similarity.hamming import Index, Mask
+from pipeline.similarity.search import Likeness
 
 Digests = NDArray[np.uint64]  # (N,)
 

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import similarity
 from pipeline.images import canonical
 from pipeline.runtime.files import Pixels, read_rgba
+from pipeline.similarity import search
 
 Floats = NDArray[np.float32]
 
@@ -92,7 +92,7 @@ def _drawn_apart(one: Pixels, other: Pixels, level: int) -> bool:
     """Whether two decoded lossy pictures of one size differ, yet have a block that is not plain in common."""
     if one.shape != other.shape:
         return False
-    blocks, others = (_blocks(np.asarray(similarity.on_ground(rgba, level))) for rgba in (one, other))
+    blocks, others = (_blocks(np.asarray(search.on_ground(rgba, level))) for rgba in (one, other))
     equal = (blocks == others).all(axis=(1, 3, 4))
     shared = blocks.swapaxes(1, 2)[equal]
     return not equal.all() and bool((np.ptp(shared, axis=(1, 2)) > PLAIN).any())
@@ -108,12 +108,12 @@ def _blocks(rgb: Pixels) -> Pixels:
 def _edited(one: Pixels, other: Pixels, level: int) -> float | None:
     """Of lossless versions of one size; with transparency in one only, they are compared on the grey level."""
     if _opaque(one) != _opaque(other):
-        one, other = (np.asarray(similarity.on_ground(rgba, level)) for rgba in (one, other))
+        one, other = (np.asarray(search.on_ground(rgba, level)) for rgba in (one, other))
     gap = np.abs(one.astype(np.int16) - other)
     shift = gap.max(axis=2)
     if (shift > 0).sum() > MAX_EDITED and shift.max() > MAX_SHIFT:
         return None
-    return float(np.sqrt(np.square(gap[..., :3] @ similarity.LUMA).mean()))
+    return float(np.sqrt(np.square(gap[..., :3] @ search.LUMA).mean()))
 
 
 def _opaque(rgba: Pixels) -> bool:
@@ -127,7 +127,7 @@ def _read(path: Path) -> Pixels:
 
 def _residual(one: Pixels, other: Pixels, level: int) -> Residual:
     height, width = (min(one.shape[axis], other.shape[axis], MAX_SIDE) for axis in (0, 1))
-    planes = [_resized(np.asarray(similarity.on_ground(rgba, level)), height, width) for rgba in (one, other)]
+    planes = [_resized(np.asarray(search.on_ground(rgba, level)), height, width) for rgba in (one, other)]
     gap: Floats = planes[0] - planes[1]
     ycc: Floats = gap @ YCC
     near = _means(ycc, 3)
@@ -142,7 +142,7 @@ def _residual(one: Pixels, other: Pixels, level: int) -> Residual:
 
 def _resized(rgb: Pixels, height: int, width: int) -> Floats:
     same = rgb.shape[:2] == (height, width)
-    return (rgb if same else similarity.box(rgb, height, width)).astype(np.float32)
+    return (rgb if same else search.box(rgb, height, width)).astype(np.float32)
 
 
 def _means(values: Floats, side: int) -> Floats:

@@ -15,14 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import compared, copies, groups, overrides, similarity
+from pipeline import compared, copies, overrides
 from pipeline.compared import Compared
-from pipeline.hamming import Index, Mask
-from pipeline.looks import GROUNDS, Looks
 from pipeline.params import Dedup, Executor
 from pipeline.runtime import cache
 from pipeline.runtime.cache import Cache
 from pipeline.runtime.parallel import parallel_map
+from pipeline.similarity import groups, search
+from pipeline.similarity.fingerprints import GROUNDS, Looks
+from pipeline.similarity.hamming import Index, Mask
 from pipeline.works import Work, Works
 
 MAX_DETAIL = 24.0  # of 255, luma in a thumbnail of a copy that a codec made: only then are the pictures looked at ...
@@ -184,11 +185,11 @@ class _Measured:
     distance: float | None
 
 
-def _screened(looks: Looks, numbers: Index, params: Dedup, fresh: Mask | None) -> similarity.Likeness:
+def _screened(looks: Looks, numbers: Index, params: Dedup, fresh: Mask | None) -> search.Likeness:
     """Pairs that look alike; with one of the `fresh`, where there are some known before."""
     bounds = params.max_distance, max(params.max_difference, MAX_SCREENED), MAX_DETAIL
-    found = similarity.likenesses(looks, numbers, *bounds, fresh)
-    return similarity.Likeness.joined([similarity.Likeness.none(), *found])
+    found = search.likenesses(looks, numbers, *bounds, fresh)
+    return search.Likeness.joined([search.Likeness.none(), *found])
 
 
 def _drop(measured: Iterable[_Measured]) -> list[_Measured]:

@@ -9,12 +9,12 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import BaseModel
 
-from pipeline import similarity
 from pipeline.images import canonical
 from pipeline.images.formats import Frame, Undecodable, decode
-from pipeline.looks import THUMBNAIL, Look
 from pipeline.runtime import cache
 from pipeline.runtime.files import Pixels, encode_art_png
+from pipeline.similarity import search
+from pipeline.similarity.fingerprints import THUMBNAIL, Look
 
 MIN_SIDE = 4  # canonical pictures with a shorter side are too simple to be compared by sight, ...
 MIN_AREA, MIN_COLOURS = 16, 3  # ... with fewer pixels and fewer colours to be told from one another when enlarged
@@ -99,7 +99,7 @@ def see(rgba: Pixels) -> Seen:
         area=area,
         colour_bits=colours.bit_length(),
         blank=core.shape[:2] == (1, 1),
-        look=similarity.look(rgba),
+        look=search.look(rgba),
     )
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline import groups
 from pipeline.runtime.scratch import Records
+from pipeline.similarity import groups
 
 Index = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import hamming
+from pipeline.similarity import hamming
 
 
 def brute(hashes: np.ndarray, distance: int) -> list[tuple[int, int]]:

@@ -27,7 +27,6 @@ from pipeline.errors import BadInput
 from pipeline.examined import Examined, Frames, Picture, examine, examined
 from pipeline.images import sheet
 from pipeline.images.folders import EXTENSIONS
-from pipeline.looks import Looks
 from pipeline.params import Dedup, Executor
 from pipeline.runtime import cache, manifest
 from pipeline.runtime.cached_map import Item, recall_map
@@ -35,6 +34,7 @@ from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.per_image import write_new
 from pipeline.runtime.scratch import Lines
+from pipeline.similarity.fingerprints import Looks
 from pipeline.works import Work, Works
 
 logger = logging.getLogger(__name__)

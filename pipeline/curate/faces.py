@@ -20,17 +20,18 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import blocklist, face_detector, groups, similarity, squares
+from pipeline import blocklist, face_detector, squares
 from pipeline.errors import BadInput
 from pipeline.images import captions
 from pipeline.images.folders import files_below
-from pipeline.looks import Look
 from pipeline.params import Executor, Faces, Sample
 from pipeline.runtime import manifest
 from pipeline.runtime.files import Pixels, output_dir, sha256, write_png
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.parallel import parallel_map
 from pipeline.sample import face_list
+from pipeline.similarity import groups, search
+from pipeline.similarity.fingerprints import Look
 
 MAX_DIFFERENCE = 7.0  # levels (0..255), mean over a 16 x 16 thumbnail: JPEG 30 and resizing leave at most 4.9
 ALTERNATE = 16.0  # levels: up to here two faces are versions of one picture; of distinct ones the closest have 9
@@ -145,7 +146,7 @@ def _crop_row(row: Row, number: int, box: squares.Square) -> Row:
 def _saved(row: Row, pixels: Pixels, images: Path) -> Face:
     write_png(images / f"{row['id']}.png", pixels)
     rgba = np.dstack([pixels, np.full(pixels.shape[:2], 255, dtype=np.uint8)])
-    return Face(row, None, hashlib.sha256(pixels.tobytes()).hexdigest(), similarity.look(rgba))
+    return Face(row, None, hashlib.sha256(pixels.tobytes()).hexdigest(), search.look(rgba))
 
 
 # duplicates
@@ -197,7 +198,7 @@ def _pairs(faces: list[Face], max_distance: int) -> tuple[dict[int, list[tuple[i
     looks = [face.look for face in faces if face.look is not None]
     near: dict[int, list[tuple[int, int]]] = {}
     alike = []
-    for one, other in similarity.candidates(looks, max_distance).tolist():
+    for one, other in search.candidates(looks, max_distance).tolist():
         difference = _difference(looks[one], looks[other])
         if difference <= MAX_DIFFERENCE:
             distance = (looks[one].hashes[0] ^ looks[other].hashes[0]).bit_count()

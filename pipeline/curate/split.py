@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import groups, relatives
+from pipeline import relatives
 from pipeline.dealing import SPLITS, Labels, Placed, assign
 from pipeline.errors import BadInput
 from pipeline.params import Executor, Split
@@ -34,6 +34,7 @@ from pipeline.runtime.files import output_dir
 from pipeline.runtime.identity import plain, work_of
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.per_image import bytes_of
+from pipeline.similarity import groups
 
 logger = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from pipeline.curate import dedup
 from pipeline.params import Dedup
 from pipeline.runtime import cache, files
 from pipeline.runtime.files import Pixels
-from pipeline.similarity import Likeness
+from pipeline.similarity.search import Likeness
 
 PARAMS = Dedup(max_distance=16, max_difference=24.0, overrides="inputs/overrides.jsonl", frames="first", most_frames=4)
 

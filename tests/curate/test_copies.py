@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 from sprites import noise_art, scaled
 
-from pipeline import copies, similarity
-from pipeline.looks import Looks, Some
+from pipeline import copies
 from pipeline.runtime.files import Pixels, encode_png
+from pipeline.similarity import search
+from pipeline.similarity.fingerprints import Looks, Some
 
 
 def picture(side: int = 30) -> Pixels:
@@ -83,7 +84,7 @@ def test_any_two_images_of_one_shape_meet_once() -> None:
     odd = [1.05**power * step for power in range(-60, 60, 7) for step in (1, 1 / 1.05, 1.05)]
     aspects = np.array([*(rng.integers(1, 60, 300) / rng.integers(1, 60, 300)), *odd], np.float32)
     met: Counter[tuple[int, int]] = Counter()
-    for places, narrower in similarity._shapes(aspects):
+    for places, narrower in search._shapes(aspects):
         for one, other in combinations(range(len(places)), 2):
             met[int(places[one]), int(places[other])] += narrower[one] or narrower[other]
     ratio = np.maximum(aspects[:, None], aspects) / np.minimum(aspects[:, None], aspects)
@@ -102,13 +103,13 @@ def test_sifting_leaves_out_no_pair_that_is_alike() -> None:
             changed = rgba.copy()
             changed[..., :3] = np.clip(changed[..., :3] + rng.normal(0, noise, (20, 20, 3)), 0, 255)
             changed[changed[..., 3] == 0] = 0
-            looks.append(similarity.look(changed))
+            looks.append(search.look(changed))
     numbers = np.random.default_rng(4).permutation(60 * 4)
     pairs = np.stack(np.triu_indices(len(numbers), 1), axis=1)
     some = Some(looks, numbers)
-    judged = similarity._judged(some, pairs)
+    judged = search._judged(some, pairs)
     alike = judged.where((judged.difference <= 24) | (judged.detail <= 24))
     for means_of, most in ((some.gists_of, 0.9), (some.sketches_of, 0.25)):
-        sifted = similarity._sifted(some, pairs, 24, 24, means_of)
+        sifted = search._sifted(some, pairs, 24, 24, means_of)
         assert 100 < len(alike.pairs) <= len(sifted) < len(pairs) * most
         assert set(map(tuple, alike.pairs.tolist())) <= set(map(tuple, sifted.tolist()))

@@ -9,15 +9,15 @@ import pytest
 from PIL import Image
 from sprites import FOE, HERO, SERIAL, art, encoded, load, noise_art, raw_folder, rows_of, scaled
 
-from pipeline import similarity
 from pipeline.curate import dedup
 from pipeline.errors import BadInput
 from pipeline.images import canonical
-from pipeline.looks import Looks
 from pipeline.params import Dedup, Executor
 from pipeline.runtime import manifest
 from pipeline.runtime.files import decode_rgba
 from pipeline.runtime.scratch import Records
+from pipeline.similarity import search
+from pipeline.similarity.fingerprints import Looks
 
 PARAMS = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull, frames="first", most_frames=4)
 
@@ -86,14 +86,14 @@ def test_of_equal_copies_the_smallest_id_stays(tmp_path) -> None:
 
 
 def test_a_jpeg_copy_is_dropped_in_favour_of_the_lossless_work(tmp_path) -> None:
-    jpeg = encoded(np.array(similarity.on_ground(scaled(big_face(), 4), 255)), "JPEG", quality=90)
+    jpeg = encoded(np.array(search.on_ground(scaled(big_face(), 4), 255)), "JPEG", quality=90)
     _, rows = deduplicate(tmp_path, {"g-a": jpeg, "g-b": encoded(big_face())})
     assert (rows["g-a"]["reason"], rows["g-a"]["in_favour_of"]) == ("near_duplicate", "g-b")
     assert [line["tier"] for line in decisions(tmp_path)] == ["near"]
 
 
 def test_a_jpeg_of_another_expression_is_not_a_copy(tmp_path) -> None:
-    jpeg = encoded(np.array(similarity.on_ground(scaled(big_face(3), 4), 255)), "JPEG", quality=90)
+    jpeg = encoded(np.array(search.on_ground(scaled(big_face(3), 4), 255)), "JPEG", quality=90)
     _, rows = deduplicate(tmp_path, {"g-a": jpeg, "g-b": encoded(big_face())})
     assert {row["status"] for row in rows.values()} == {"kept"}
     assert rows["g-a"]["family"] == rows["g-b"]["family"] == "g-a"
@@ -144,9 +144,9 @@ def test_a_copy_goes_in_favour_of_the_nearest_of_its_look_alikes(tmp_path, kind:
     image = Image.fromarray(mine)
     copy = {
         "webp": lambda: encoded(mine, "WEBP", quality=80),
-        "jpeg": lambda: encoded(np.array(similarity.on_ground(mine, 255)), "JPEG", quality=85),
+        "jpeg": lambda: encoded(np.array(search.on_ground(mine, 255)), "JPEG", quality=85),
         "bicubic": lambda: encoded(np.array(image.resize((80, 80), Image.Resampling.BICUBIC))),
-        "flattened on black": lambda: encoded(np.array(similarity.on_ground(mine, 0).convert("RGBA"))),
+        "flattened on black": lambda: encoded(np.array(search.on_ground(mine, 0).convert("RGBA"))),
     }[kind]()
     _, rows = deduplicate(tmp_path, {"g-1": encoded(big_face()), "g-2": encoded(mine), "g-3": copy})
     assert (rows["g-3"]["reason"], rows["g-3"]["in_favour_of"]) == ("near_duplicate", "g-2")
@@ -195,7 +195,7 @@ def test_overrides_of_works_that_are_gone_are_told_and_do_no_harm(tmp_path, capl
 
 
 def test_the_closest_decisions_are_drawn_for_a_person(tmp_path) -> None:
-    jpeg = encoded(np.array(similarity.on_ground(big_face(), 255)), "JPEG", quality=85)
+    jpeg = encoded(np.array(search.on_ground(big_face(), 255)), "JPEG", quality=85)
     deduplicate(tmp_path, {"g-1": encoded(big_face()), "g-2": encoded(big_face(3)), "g-3": jpeg})
     sheet = np.asarray(Image.open(tmp_path / "dedup" / "closest.png").convert("RGB"))
     eye = (sheet == (30, 60, 150)).all(axis=2)
@@ -210,7 +210,7 @@ def test_the_canonical_place_is_told_in_native_pixels() -> None:
 
 
 def test_what_is_held_of_a_look_is_small_and_the_rest_in_files(tmp_path) -> None:
-    looks, seen = Looks(1000, tmp_path), [similarity.look(big_face(step)) for step in range(3)]
+    looks, seen = Looks(1000, tmp_path), [search.look(big_face(step)) for step in range(3)]
     for number in range(1100):
         looks.append(seen[number % 3])
     held = [column for column in vars(looks).values() if not isinstance(column, int | Records)]
@@ -307,12 +307,12 @@ def test_two_workers_give_the_same_bytes_as_one(tmp_path) -> None:
 def test_blank_hashes_match_nothing() -> None:
     almost_white = np.full((16, 16, 4), 255, np.uint8)
     other = almost_white.copy()
-    assert len(similarity.candidates([similarity.look(almost_white), similarity.look(other)], 10)) == 0
+    assert len(search.candidates([search.look(almost_white), search.look(other)], 10)) == 0
 
 
 def test_equal_hashes_are_all_paired() -> None:
-    looks = [similarity.look(big_face())] * 4
-    pairs = similarity.candidates(looks, 0)
+    looks = [search.look(big_face())] * 4
+    pairs = search.candidates(looks, 0)
     assert pairs.tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
 
 
@@ -352,7 +352,7 @@ def test_every_real_odd_file_decodes_or_says_why(shared_files, tmp_path) -> None
 
 LOSSY = {
     "webp": lambda rgba: encoded(rgba, "WEBP", quality=80),
-    "jpeg": lambda rgba: encoded(np.array(similarity.on_ground(rgba, 255)), "JPEG", quality=85),
+    "jpeg": lambda rgba: encoded(np.array(search.on_ground(rgba, 255)), "JPEG", quality=85),
     "bicubic": lambda rgba: encoded(
         np.array(Image.fromarray(rgba).resize((2 * rgba.shape[1], 2 * rgba.shape[0]), Image.Resampling.BICUBIC))
     ),

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from sprites import load, noise_art, stage_folder
 
-from pipeline import dealing, groups
+from pipeline import dealing
 from pipeline.curate import split
 from pipeline.errors import BadInput
 from pipeline.params import Split
 from pipeline.runtime import files, manifest
+from pipeline.similarity import groups
 
 PARAMS = Split(val=0.1, test=0.2, licences=[], min_transparent=0.0, max_transparent=1.0)
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline import groups
 from pipeline.runtime.scratch import BUFFER, Lines, Records
+from pipeline.similarity import groups
 from pipeline.works import Work, Works
 
 

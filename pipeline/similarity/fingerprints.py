@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.hamming import Index
 from pipeline.runtime.files import Pixels
 from pipeline.runtime.scratch import Records
+from pipeline.similarity.hamming import Index
 
 Floats = NDArray[np.float32]
 

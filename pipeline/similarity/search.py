@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline import hamming
-from pipeline.hamming import Hashes, Index, Mask, Pairs
-from pipeline.looks import GROUNDS, THUMBNAIL, Look, Looks, Some, on_grounds
 from pipeline.runtime.files import Pixels
+from pipeline.similarity import hamming
+from pipeline.similarity.fingerprints import GROUNDS, THUMBNAIL, Look, Looks, Some, on_grounds
+from pipeline.similarity.hamming import Hashes, Index, Mask, Pairs
 
 Floats = NDArray[np.float32]
 
