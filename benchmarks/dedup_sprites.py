@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.curate import dedup
+from pipeline.curate.dedup import stage
 from pipeline.errors import BadInput
 from pipeline.images import canonical
 from pipeline.images.folders import EXTENSIONS
@@ -140,7 +140,7 @@ def deduplicate(works: Iterator[tuple[str, bytes]], params: Dedup, sheet: Path |
     with tempfile.TemporaryDirectory(prefix="facetopix-benchmark-") as folder:
         src, dst = Path(folder, "raw"), Path(folder, "dedup")
         names = _raw_folder(src, works)
-        dedup.run([src], dst, params, Executor(backend="loky", n_jobs=2))
+        stage.run([src], dst, params, Executor(backend="loky", n_jobs=2))
         if sheet is not None and (dst / "closest.png").exists():
             sheet.write_bytes((dst / "closest.png").read_bytes())
         tiers = {line["dropped"]: line["tier"] for line in map(json.loads, (dst / "decisions.jsonl").open())}

@@ -223,7 +223,7 @@ def _tell_addresses(addresses: dict[str, str]) -> None:
 @app.command()
 def add(kind: Kind, paths: Annotated[list[Path], typer.Argument(help="Folders, images, zip or tar archives.")]) -> None:
     """Bring your own art or faces below inputs/, with their manifest.csv where they have one."""
-    from pipeline.curate import importing
+    from pipeline.curate.importing import stage as importing
 
     result(importing.add(kind.value, paths, layout.INPUTS))
 
@@ -231,7 +231,7 @@ def add(kind: Kind, paths: Annotated[list[Path], typer.Argument(help="Folders, i
 @app.command()
 def import_art(out: Out = layout.IMPORTED) -> None:
     """Stage: inputs/art in the layout of a crawled gallery."""
-    from pipeline.curate import importing
+    from pipeline.curate.importing import stage as importing
 
     with _stage("import_art"):
         result(importing.run(layout.INPUT_ART, out, layout.BLOCKLIST))
@@ -240,7 +240,7 @@ def import_art(out: Out = layout.IMPORTED) -> None:
 @app.command()
 def faces(out: Out = layout.FACES, params: ParamsFile = PARAMS) -> None:
     """Stage: the faces, drawn (sample) or read from inputs/faces."""
-    from pipeline.curate import faces as stage
+    from pipeline.curate.faces import stage
 
     values = _load(params)
     with _stage("faces"):
@@ -253,7 +253,7 @@ def faces(out: Out = layout.FACES, params: ParamsFile = PARAMS) -> None:
 @app.command()
 def dedup(out: Out = layout.DEDUP, params: ParamsFile = PARAMS) -> None:
     """Stage: one copy of each artwork."""
-    from pipeline.curate import dedup as stage
+    from pipeline.curate.dedup import stage
 
     values = _load(params)
     sources = [*(layout.RAW / name for name in layout.SOURCES), layout.IMPORTED]
@@ -294,7 +294,7 @@ def resize(out: Out = layout.RESIZE, params: ParamsFile = PARAMS) -> None:
 @app.command()
 def split(out: Out = layout.SPLIT, params: ParamsFile = PARAMS) -> None:
     """Stage: train, val and test, no hand on two sides."""
-    from pipeline.curate import split as stage
+    from pipeline.curate.split import stage
 
     values = _load(params)
     with _stage("split"):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline import overrides
+from pipeline.curate.dedup import overrides
 from pipeline.errors import BadInput
 
 GOOD = {"one": "a-1", "other": "a-2", "verdict": "same"}

@@ -19,13 +19,13 @@ from pipeline.params import Params
 GRAPH: dict[str, Any] = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES: dict[str, Any] = GRAPH["stages"]
 MODULES = {
-    "import_art": "pipeline/curate/importing.py",
-    "faces": "pipeline/curate/faces.py",
-    "dedup": "pipeline/curate/dedup.py",
+    "import_art": "pipeline/curate/importing/stage.py",
+    "faces": "pipeline/curate/faces/stage.py",
+    "dedup": "pipeline/curate/dedup/stage.py",
     "flatten": "pipeline/curate/flatten.py",
     "grid": "pipeline/curate/grid.py",
     "resize": "pipeline/curate/resize.py",
-    "split": "pipeline/curate/split.py",
+    "split": "pipeline/curate/split/stage.py",
     "train": "pipeline/modelling/train_cyclegan.py",
     "translate": "pipeline/modelling/translate.py",
     "stylize": "pipeline/modelling/stylize.py",

@@ -15,8 +15,7 @@ import pytest
 from packing import PNG, pairs, place, tarred, zipped
 from sprites import FOE, HERO, art, encoded, rows_of
 
-from pipeline import archives
-from pipeline.curate import importing
+from pipeline.curate.importing import archives, stage
 from pipeline.errors import BadInput
 
 ROOMY = archives.Limits(members=9, bytes=10**6, member_bytes=10**6, ratio=1000, any_bytes=10**6)
@@ -28,7 +27,7 @@ HOSTILE = ["/etc/x.png", "../x.png", "a/../../x.png", "a\\..\\x.png", "C:x.png",
 def test_names_that_leave_the_folder_are_refused_and_nothing_is_added(tmp_path, pack, name) -> None:
     archive = pack(tmp_path / "evil.bin", {"good.png": PNG, name: PNG})
     with pytest.raises(BadInput, match="could leave the folder"):
-        importing.add("art", [archive], tmp_path / "inputs")
+        stage.add("art", [archive], tmp_path / "inputs")
     assert not list((tmp_path / "inputs").rglob("*.png"))
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".png"] == []
 
@@ -75,7 +74,7 @@ def test_damaged_archives_are_bad_input(tmp_path) -> None:
     whole = tarred(tmp_path / "t.tgz", {f"{n}.png": encoded(art(HERO)) + bytes(range(256)) * n for n in range(60)})
     place(tmp_path / "half.tgz", whole.read_bytes()[:700])
     with pytest.raises(BadInput, match=r"half\.tgz"):
-        importing.add("art", [tmp_path / "half.tgz"], tmp_path / "inputs")
+        stage.add("art", [tmp_path / "half.tgz"], tmp_path / "inputs")
     assert not list((tmp_path / "inputs").rglob("*.png"))
 
 
@@ -89,7 +88,7 @@ def test_two_names_of_one_file_are_refused(tmp_path, kind, names) -> None:
         tmp_path / f"twice.{kind}", [(name, encoded(art(text))) for name, text in zip(names, (HERO, FOE), strict=True)]
     )
     with pytest.raises(BadInput, match="would be one file"):
-        importing.add("art", [archive], tmp_path / "inputs")
+        stage.add("art", [archive], tmp_path / "inputs")
     assert not list((tmp_path / "inputs").rglob("*.png"))
 
 
@@ -97,7 +96,7 @@ def test_two_names_of_one_file_are_refused(tmp_path, kind, names) -> None:
 def test_a_file_that_is_also_a_folder_is_refused(tmp_path, kind) -> None:
     archive = pairs(tmp_path / f"both.{kind}", [("x.png", PNG), ("x.png/y.png", PNG)])
     with pytest.raises(BadInput, match=f"both.{kind}"):
-        importing.add("art", [archive], tmp_path / "inputs")
+        stage.add("art", [archive], tmp_path / "inputs")
     assert not list((tmp_path / "inputs").rglob("*.png"))
 
 
@@ -105,7 +104,7 @@ def test_a_file_that_is_also_a_folder_is_refused(tmp_path, kind) -> None:
 def test_names_that_the_file_system_cannot_hold_are_refused(tmp_path, kind) -> None:
     archive = pairs(tmp_path / f"long.{kind}", [("a" * 300 + ".png", PNG)])
     with pytest.raises(BadInput, match=f"long.{kind}"):
-        importing.add("art", [archive], tmp_path / "inputs")
+        stage.add("art", [archive], tmp_path / "inputs")
 
 
 def test_names_that_are_no_utf8_are_imported_under_an_escaped_id(tmp_path) -> None:
@@ -114,8 +113,8 @@ def test_names_that_are_no_utf8_are_imported_under_an_escaped_id(tmp_path) -> No
         info = tarfile.TarInfo("caf\xe9.png")
         info.size = len(PNG)
         file.addfile(info, io.BytesIO(PNG))
-    importing.add("art", [archive], tmp_path / "inputs")
-    importing.run(tmp_path / "inputs" / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    stage.add("art", [archive], tmp_path / "inputs")
+    stage.run(tmp_path / "inputs" / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     assert [row["source_id"] for row in rows_of(tmp_path / "raw").values()] == ["latin/caf\\udce9.png"]
 
 
@@ -127,15 +126,15 @@ def test_an_archive_without_members_is_refused(tmp_path, kind) -> None:
     else:
         tarfile.open(archive, "w:gz" if kind == "tar.gz" else "w").close()
     with pytest.raises(BadInput, match="no PNG"):
-        importing.add("art", [archive], tmp_path / "inputs")
+        stage.add("art", [archive], tmp_path / "inputs")
     assert not any((tmp_path / "inputs" / "art").iterdir())
 
 
 def test_an_archive_in_an_archive_stays_packed_and_is_a_failed_row(tmp_path) -> None:
     inner = zipped(tmp_path / "inner.zip", {"secret.png": PNG})
-    importing.add("art", [zipped(tmp_path / "z.zip", {"a.png": PNG, "more.zip": inner.read_bytes()})], tmp_path / "in")
+    stage.add("art", [zipped(tmp_path / "z.zip", {"a.png": PNG, "more.zip": inner.read_bytes()})], tmp_path / "in")
     assert (tmp_path / "in" / "art" / "z" / "more.zip").read_bytes() == inner.read_bytes()
-    importing.run(tmp_path / "in" / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    stage.run(tmp_path / "in" / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     rows = {row["source_id"]: row["reason"] for row in rows_of(tmp_path / "raw").values()}
     assert rows == {"z/a.png": None, "z/more.zip": "not_an_image"}
 
@@ -146,7 +145,7 @@ def test_links_in_a_folder_are_left_out(tmp_path) -> None:
     (tmp_path / "mine" / "link.png").symlink_to(outside)
     (tmp_path / "mine" / "folder").symlink_to(outside.parent)
     (tmp_path / "mine" / "round").symlink_to(tmp_path / "mine")
-    assert importing.add("art", [tmp_path / "mine"], tmp_path / "inputs")["added"]["mine"] == {"files": 1, "images": 1}
+    assert stage.add("art", [tmp_path / "mine"], tmp_path / "inputs")["added"]["mine"] == {"files": 1, "images": 1}
 
 
 def test_a_killed_add_leaves_nothing_under_a_final_name_and_can_be_repeated(tmp_path) -> None:
@@ -161,6 +160,6 @@ def test_a_killed_add_leaves_nothing_under_a_final_name_and_can_be_repeated(tmp_
     assert adding.wait() == -9
     target = tmp_path / "inputs" / "art"
     assert [path.name for path in target.iterdir()] == [".big.partial"]
-    assert importing.run(target, tmp_path / "raw", tmp_path / "blocklist.jsonl")["inputs"] == 0
-    assert importing.add("art", [archive], tmp_path / "inputs")["images"] == 40
+    assert stage.run(target, tmp_path / "raw", tmp_path / "blocklist.jsonl")["inputs"] == 0
+    assert stage.add("art", [archive], tmp_path / "inputs")["images"] == 40
     assert [path.name for path in target.iterdir()] == ["big"]

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 from sprites import SERIAL, encoded, noise_art, raw_folder, scaled
 
-from pipeline import compared
-from pipeline.compared import Compared
-from pipeline.curate import dedup
+from pipeline.curate.dedup import pair_cache, stage
+from pipeline.curate.dedup.pair_cache import Compared
 from pipeline.params import Dedup
 from pipeline.runtime import cache, files
 from pipeline.runtime.files import Pixels
@@ -51,7 +50,7 @@ def drawings(count: int) -> dict[str, bytes]:
 
 def deduplicated(folder: Path, name: str, works: dict[str, bytes], state: Path | None) -> str:
     src = raw_folder(folder / f"of-{name}" / "raw", works)
-    stats = dedup.run([src], folder / name, PARAMS, SERIAL, state)
+    stats = stage.run([src], folder / name, PARAMS, SERIAL, state)
     assert stats["inputs"] == len(works)
     return files.folder_digest(folder / name)
 
@@ -86,8 +85,8 @@ def pictures(*names: bytes) -> np.ndarray:
     return np.array([int.from_bytes(name, "little") for name in names], np.uint64)
 
 
-def keeper(memory: cache.Cache, code: bytes = b"k" * 32) -> compared.Keeper:
-    return compared.Keeper(memory, cache.Known(code))
+def keeper(memory: cache.Cache, code: bytes = b"k" * 32) -> pair_cache.Keeper:
+    return pair_cache.Keeper(memory, cache.Known(code))
 
 
 def kept(memory: cache.Cache) -> Compared:

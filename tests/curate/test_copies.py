@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from sprites import noise_art, scaled
 
-from pipeline import copies
+from pipeline.curate.dedup import verify
 from pipeline.runtime.files import Pixels, encode_png
 from pipeline.similarity import search
 from pipeline.similarity.fingerprints import Looks, Some
@@ -43,9 +43,9 @@ def distance(folder: Path, one: Pixels, other: Pixels, *, lossless: bool = False
     versions = []
     for name, rgba in (("one", one), ("other", other)):
         (folder / f"{name}.png").write_bytes(encode_png(rgba))
-        versions.append(copies.Version(folder / f"{name}.png", lossless and name == "one"))
-    copies._read.cache_clear()
-    return copies.distance(copies.Pair(*versions, 255))
+        versions.append(verify.Version(folder / f"{name}.png", lossless and name == "one"))
+    verify._read.cache_clear()
+    return verify.distance(verify.Pair(*versions, 255))
 
 
 def test_two_jpegs_of_one_picture_are_copies(tmp_path) -> None:
@@ -67,7 +67,7 @@ def test_the_same_pixels_are_a_copy_although_all_blocks_are_shared(tmp_path) -> 
     assert distance(tmp_path, jpeg(picture(), 85), jpeg(picture(), 85)) == 0.0
 
 
-@pytest.mark.parametrize(("range_", "apart"), [(copies.PLAIN, False), (copies.PLAIN + 1, True)])
+@pytest.mark.parametrize(("range_", "apart"), [(verify.PLAIN, False), (verify.PLAIN + 1, True)])
 def test_plain_blocks_say_nothing(tmp_path, range_: int, apart: bool) -> None:
     """Of the only equal block the values span `range_`."""
     one = np.full((8, 16, 4), 200, np.uint8)

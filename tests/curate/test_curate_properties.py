@@ -27,7 +27,9 @@ from sprites import (
 )
 
 from pipeline.cells import detect
-from pipeline.curate import dedup, flatten, grid, resize, split
+from pipeline.curate import flatten, grid, resize
+from pipeline.curate.dedup import stage as dedup
+from pipeline.curate.split import stage as split
 from pipeline.images import canonical
 from pipeline.params import Dedup, Flatten, Grid, Resize, Split
 from pipeline.runtime import manifest

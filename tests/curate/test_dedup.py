@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from sprites import FOE, HERO, SERIAL, art, encoded, load, noise_art, raw_folder, rows_of, scaled
 
-from pipeline.curate import dedup
+from pipeline.curate.dedup import stage
 from pipeline.errors import BadInput
 from pipeline.images import canonical
 from pipeline.params import Dedup, Executor
@@ -24,7 +24,7 @@ PARAMS = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull, frames
 
 def deduplicate(tmp_path, works, **facts):
     src = raw_folder(tmp_path / "raw" / "gallery", works, **facts)
-    stats = dedup.run([src], tmp_path / "dedup", PARAMS, SERIAL)
+    stats = stage.run([src], tmp_path / "dedup", PARAMS, SERIAL)
     return stats, rows_of(tmp_path / "dedup")
 
 
@@ -158,7 +158,7 @@ def ruled(tmp_path, works, *verdicts: tuple[str, str, str]):
     (tmp_path / "overrides.jsonl").write_text("\n".join(lines))
     src = raw_folder(tmp_path / "raw", works)
     params = PARAMS.model_copy(update={"overrides": str(tmp_path / "overrides.jsonl")})
-    return dedup.run([src], tmp_path / "dedup", params, SERIAL), rows_of(tmp_path / "dedup")
+    return stage.run([src], tmp_path / "dedup", params, SERIAL), rows_of(tmp_path / "dedup")
 
 
 def test_what_a_person_calls_the_same_is_dropped(tmp_path) -> None:
@@ -275,30 +275,30 @@ def test_only_the_first_frame_of_an_animation_is_taken_and_the_row_says_so(tmp_p
 def test_rows_that_the_source_did_not_keep_are_no_inputs(tmp_path) -> None:
     src = raw_folder(tmp_path / "raw", {"g-1": encoded(art(HERO))})
     manifest.write(src, [*manifest.read(src), manifest.failed({"id": "g-2"}, "gone")], inputs=["g-1", "g-2"])
-    assert dedup.run([src], tmp_path / "dedup", PARAMS, SERIAL)["inputs"] == 1
+    assert stage.run([src], tmp_path / "dedup", PARAMS, SERIAL)["inputs"] == 1
 
 
 def test_sources_are_pooled_and_ids_must_differ(tmp_path) -> None:
     one = raw_folder(tmp_path / "raw" / "one", {"a-1": encoded(art(HERO))})
     other = raw_folder(tmp_path / "raw" / "other", {"b-1": encoded(scaled(art(HERO), 2)), "b-2": encoded(art(FOE))})
-    stats = dedup.run([one, other], tmp_path / "dedup", PARAMS, SERIAL)
+    stats = stage.run([one, other], tmp_path / "dedup", PARAMS, SERIAL)
     assert (stats["inputs"], stats["kept"], stats["reasons"]) == (3, 2, {"duplicate": 1})
     with pytest.raises(BadInput, match="two works with id a-1"):
-        dedup.run([one, one], tmp_path / "again", PARAMS, SERIAL)
+        stage.run([one, one], tmp_path / "again", PARAMS, SERIAL)
 
 
 def test_an_image_file_that_is_gone_is_a_clear_error(tmp_path) -> None:
     src = raw_folder(tmp_path / "raw", {"a-1": encoded(art(HERO))})
     next((src / "images").iterdir()).unlink()
     with pytest.raises(BadInput, match="no image file for a-1 "):
-        dedup.run([src], tmp_path / "dedup", PARAMS, SERIAL)
+        stage.run([src], tmp_path / "dedup", PARAMS, SERIAL)
 
 
 def test_two_workers_give_the_same_bytes_as_one(tmp_path) -> None:
     works = {f"g-{seed:03}": encoded(noise_art(seed % 150, 8, 8)) for seed in range(250)}
     src = raw_folder(tmp_path / "raw", works)
-    dedup.run([src], tmp_path / "one", PARAMS, SERIAL)
-    dedup.run([src], tmp_path / "two", PARAMS, Executor(backend="loky", n_jobs=2))
+    stage.run([src], tmp_path / "one", PARAMS, SERIAL)
+    stage.run([src], tmp_path / "two", PARAMS, Executor(backend="loky", n_jobs=2))
     names = sorted(path.relative_to(tmp_path / "one") for path in (tmp_path / "one").rglob("*") if path.is_file())
     assert len(names) == 3 + 150
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in names)
@@ -372,7 +372,7 @@ def rates(tmp_path, files: dict[str, bytes], copy) -> tuple[float, float]:
     works = {name: encoded(rgba) for name, rgba in sprites.items()}
     works |= {name.replace("o-", "p-"): copy(rgba) for name, rgba in sprites.items()}
     params = PARAMS.model_copy(update={"max_difference": 24.0})
-    dedup.run([raw_folder(tmp_path / "raw", works)], tmp_path / "dedup", params, SERIAL)
+    stage.run([raw_folder(tmp_path / "raw", works)], tmp_path / "dedup", params, SERIAL)
     cores = {name: canonical.digest(canonical.canonical(rgba)[0]) for name, rgba in sprites.items()}
     right = wrong = 0
     for name, row in rows_of(tmp_path / "dedup").items():

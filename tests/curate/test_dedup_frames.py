@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from sprites import FOE, HERO, SERIAL, art, encoded, raw_folder, rows_of, scaled
 
-from pipeline.curate import dedup
+from pipeline.curate.dedup import stage
 from pipeline.params import Dedup
 from pipeline.runtime import manifest
 from pipeline.runtime.files import decode_rgba
@@ -36,7 +36,7 @@ def deduplicate(tmp_path: Path, works: dict[str, bytes], wanted: Dedup, state: P
     src = tmp_path / "raw"
     if not src.exists():
         raw_folder(src, works)
-    stats = dedup.run([src], tmp_path / "dedup", wanted, SERIAL, state)
+    stats = stage.run([src], tmp_path / "dedup", wanted, SERIAL, state)
     return stats, rows_of(tmp_path / "dedup")
 
 
@@ -91,7 +91,7 @@ def test_what_was_looked_at_is_remembered_and_changes_no_byte(tmp_path: Path) ->
 
 def test_a_remembered_file_is_not_decoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     deduplicate(tmp_path, WORKS, params("all"), tmp_path / "state")
-    monkeypatch.setattr("pipeline.examined.decode", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr("pipeline.curate.dedup.examine.decode", lambda *_, **__: pytest.fail("decoded"))
     stats, _ = deduplicate(tmp_path, WORKS, params("all"), tmp_path / "state")
     assert stats["kept"] == 2
 

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import blocklist, face_detector, squares
-from pipeline.curate import faces
+from pipeline import blocklist
+from pipeline.curate.faces import crops, stage
+from pipeline.curate.faces import detector as face_detector
 from pipeline.errors import BadParams
 from pipeline.params import Executor, Faces, Sample
 from pipeline.runtime import files, manifest
@@ -38,7 +39,7 @@ def cascade() -> str:
 def read(src: Path, dst: Path, detector: str | None, **changes) -> dict[str, dict]:
     params = Faces(origin="inputs", limit=None, detector=detector, margin=0.25, max_distance=8)
     wanted = params.model_copy(update=changes)
-    stats = faces.run(src, dst, wanted, SAMPLE, SIZE, ONE, src.parent / "blocklist.jsonl")
+    stats = stage.run(src, dst, wanted, SAMPLE, SIZE, ONE, src.parent / "blocklist.jsonl")
     rows = manifest.read(dst)
     assert len(rows) == stats["kept"] + stats["dropped"] + stats["failed"]
     assert {path.stem for path in (dst / "images").glob("*")} == {row["id"] for row in rows if row["reason"] is None}
@@ -69,7 +70,7 @@ def test_a_picture_becomes_a_row_per_face_from_left_to_right(cascade, drawn, tmp
         assert left - 60 <= x <= left + 128 <= x + side <= left + 256 + 60
         assert 0 <= y <= top + 128 <= y + side <= 420
         assert (row["artist"], row["identity"], row["source_id"]) == ("Ann", "trio", "group.png")
-        again = squares.cut(canvas, (x, y, side), SIZE)
+        again = crops.cut(canvas, (x, y, side), SIZE)
         np.testing.assert_array_equal(files.read_rgb(tmp_path / "out" / "images" / f"{row['id']}.png"), again)
 
 
@@ -105,7 +106,7 @@ def test_detection_is_the_same_on_every_backend(cascade, shared_files, tmp_path)
         (tmp_path / "faces" / f"{number:02}.webp").write_bytes(data)
     params = Faces(origin="inputs", limit=None, detector=cascade, margin=0.25, max_distance=8)
     for name, executor in (("one", ONE), ("two", Executor(backend="loky", n_jobs=2))):
-        faces.run(tmp_path / "faces", tmp_path / name, params, SAMPLE, SIZE, executor, tmp_path / "none")
+        stage.run(tmp_path / "faces", tmp_path / name, params, SAMPLE, SIZE, executor, tmp_path / "none")
     assert files.folder_digest(tmp_path / "one") == files.folder_digest(tmp_path / "two")
 
 
@@ -136,14 +137,14 @@ def test_without_opencv_the_error_names_the_extra_and_the_parameter() -> None:
     st.integers(1, 800),
 )
 def test_a_crop_is_a_square_inside_its_picture(box, margin, width, height) -> None:
-    left, top, side = squares.around(box, margin, width, height)
+    left, top, side = crops.around(box, margin, width, height)
     assert 0 <= left <= left + side <= width
     assert 0 <= top <= top + side <= height
     assert side == min(round(box[2] * (1 + 2 * margin)), width, height)
 
 
 def test_a_crop_is_centred_on_its_face_where_there_is_room() -> None:
-    assert squares.around((100, 200, 40), 0.25, 1000, 1000) == (90, 190, 60)
+    assert crops.around((100, 200, 40), 0.25, 1000, 1000) == (90, 190, 60)
 
 
 def smooth(seed: int) -> Image.Image:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.curate import faces
+from pipeline.curate.faces import stage
 from pipeline.errors import BadInput
 from pipeline.params import Executor, Faces, Sample
 from pipeline.runtime import files, manifest
@@ -33,7 +33,7 @@ def picture(seed: int, width: int = 64, height: int = 64) -> Image.Image:
 
 
 def read(src: Path, dst: Path, **changes) -> dict[str, dict]:
-    stats = faces.run(src, dst, settings(**changes), SAMPLE, SIZE, ONE, NONE_BLOCKED)
+    stats = stage.run(src, dst, settings(**changes), SAMPLE, SIZE, ONE, NONE_BLOCKED)
     rows = manifest.read(dst)
     assert stats["inputs"] == stats["kept"] + stats["dropped"] + stats["failed"] == len(rows)
     kept = {row["id"] for row in rows if row["status"] == "kept"}
@@ -80,13 +80,13 @@ def test_the_sample_contains_an_exact_and_a_near_duplicate_which_are_dropped(dra
 def test_two_runs_write_the_same_bytes_on_any_backend(tmp_path):
     sample = SAMPLE.model_copy(update={"faces": 8})
     for name, executor in (("one", ONE), ("two", Executor(backend="loky", n_jobs=2))):
-        faces.run(Path("unread"), tmp_path / name, settings("sample"), sample, SIZE, executor, NONE_BLOCKED)
+        stage.run(Path("unread"), tmp_path / name, settings("sample"), sample, SIZE, executor, NONE_BLOCKED)
     assert files.folder_digest(tmp_path / "one") == files.folder_digest(tmp_path / "two")
 
 
 def test_more_sample_faces_leave_the_first_ones_as_they_were(drawn, tmp_path):
     dst, _ = drawn
-    faces.run(
+    stage.run(
         Path("unread"),
         tmp_path / "few",
         settings("sample"),
@@ -101,7 +101,7 @@ def test_more_sample_faces_leave_the_first_ones_as_they_were(drawn, tmp_path):
 
 def test_limit_keeps_the_first_and_accounts_for_the_rest(tmp_path):
     sample = SAMPLE.model_copy(update={"faces": 8})
-    stats = faces.run(Path("unread"), tmp_path / "out", settings("sample", limit=3), sample, SIZE, ONE, NONE_BLOCKED)
+    stats = stage.run(Path("unread"), tmp_path / "out", settings("sample", limit=3), sample, SIZE, ONE, NONE_BLOCKED)
     assert (stats["inputs"], stats["kept"], stats["reasons"]) == (8, 3, {"limit": 5})
 
 
@@ -228,7 +228,7 @@ def test_an_empty_folder_is_an_error_that_says_what_to_do(inputs, tmp_path):
     (inputs / ".gitkeep").write_text("")
     for src in (inputs, tmp_path / "absent"):
         with pytest.raises(BadInput, match="facetopix add faces"):
-            faces.run(src, tmp_path / "out", settings(), SAMPLE, SIZE, ONE, NONE_BLOCKED)
+            stage.run(src, tmp_path / "out", settings(), SAMPLE, SIZE, ONE, NONE_BLOCKED)
     assert not (tmp_path / "out").exists()
 
 
@@ -236,4 +236,4 @@ def test_a_manifest_that_is_no_table_names_itself(inputs, tmp_path):
     picture(1).save(inputs / "a.png")
     (inputs / "manifest.csv").write_bytes(b'path,licence\n"' + b"x" * 200_000 + b'",MIT\n')
     with pytest.raises(BadInput, match=r"manifest\.csv"):
-        faces.run(inputs, tmp_path / "out", settings(), SAMPLE, SIZE, ONE, NONE_BLOCKED)
+        stage.run(inputs, tmp_path / "out", settings(), SAMPLE, SIZE, ONE, NONE_BLOCKED)

@@ -7,7 +7,7 @@ from packing import PNG, place, tarred, zipped
 from sprites import FOE, art, encoded, rows_of, scaled
 
 from pipeline import blocklist
-from pipeline.curate import importing
+from pipeline.curate.importing import stage
 from pipeline.errors import BadInput
 
 KEYS = {
@@ -21,7 +21,7 @@ def test_no_art_is_no_error(tmp_path) -> None:
     (tmp_path / "empty").mkdir()
     place(tmp_path / "empty" / ".gitkeep", b"")
     for src in (tmp_path / "empty", tmp_path / "absent"):
-        stats = importing.run(src, tmp_path / "out", tmp_path / "blocklist.jsonl")
+        stats = stage.run(src, tmp_path / "out", tmp_path / "blocklist.jsonl")
         assert (stats["inputs"], stats["kept"]) == (0, 0)
         assert rows_of(tmp_path / "out") == {}
 
@@ -29,7 +29,7 @@ def test_no_art_is_no_error(tmp_path) -> None:
 def test_a_folder_becomes_a_source_with_the_rows_of_a_crawl(tmp_path) -> None:
     place(tmp_path / "art" / "set" / "hero.png")
     place(tmp_path / "art" / "foe.PNG", encoded(scaled(art(FOE), 2), "GIF"))
-    importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     rows = {row["source_id"]: row for row in rows_of(tmp_path / "raw").values()}
     assert set(rows) == {"foe.PNG", "set/hero.png"}
     hero = rows["set/hero.png"]
@@ -45,11 +45,11 @@ def test_blocked_works_and_artists_are_left_out_and_nothing_is_told_of_them(tmp_
     place(tmp_path / "art" / "x.png")
     place(tmp_path / "art" / "y.png", encoded(scaled(art(FOE), 2), "PNG"))
     (tmp_path / "art" / "manifest.csv").write_text("path,artist,title\ny.png,Ann,Foe\n", encoding="utf-8")
-    importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     wanted = [{"artist": "ANN", "source": None}, {"id": f"inputs-{hashlib.sha256(b'x.png').hexdigest()[:16]}"}]
     for entries, kept in ((wanted[:1], 1), (wanted, 0)):
         blocklist.add(tmp_path / "blocklist.jsonl", entries)
-        stats = importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+        stats = stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
         assert (stats["kept"], stats["reasons"]) == (kept, {"blocklist": 2 - kept})
         assert len(list((tmp_path / "raw" / "images").iterdir())) == kept
         assert "Ann" not in (tmp_path / "raw" / "manifest.jsonl").read_text(encoding="utf-8")
@@ -57,7 +57,7 @@ def test_blocked_works_and_artists_are_left_out_and_nothing_is_told_of_them(tmp_
 
 def test_the_id_depends_on_the_path_alone(tmp_path) -> None:
     place(tmp_path / "art" / "a" / "x.png")
-    importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     assert list(rows_of(tmp_path / "raw")) == [f"inputs-{hashlib.sha256(b'a/x.png').hexdigest()[:16]}"]
 
 
@@ -66,7 +66,7 @@ def test_manifest_csv_gives_licence_artist_and_identity(tmp_path) -> None:
     place(tmp_path / "art" / "pack" / "foe.png", encoded(art(FOE)))
     table = "path,licence,artist,identity,title,tags,ai_generated\nin/hero.png,CC0-1.0,Ann,hero:1,Hero,a; b,false\n"
     place(tmp_path / "art" / "pack" / "manifest.csv", table.encode("utf-8-sig"))
-    importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     rows = {row["source_id"]: row for row in rows_of(tmp_path / "raw").values()}
     hero, foe = rows["pack/in/hero.png"], rows["pack/foe.png"]
     assert (hero["licence"], hero["artist"], hero["identity"], hero["title"]) == ("CC0-1.0", "Ann", "hero:1", "Hero")
@@ -78,7 +78,7 @@ def test_the_nearest_manifest_wins(tmp_path) -> None:
     place(tmp_path / "art" / "pack" / "hero.png")
     place(tmp_path / "art" / "manifest.csv", b"path,artist\npack/hero.png,outer\n")
     place(tmp_path / "art" / "pack" / "manifest.csv", b"path,artist\nhero.png,inner\n")
-    importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     assert [row["artist"] for row in rows_of(tmp_path / "raw").values()] == ["inner"]
 
 
@@ -87,7 +87,7 @@ def test_a_manifest_that_is_none_is_a_clear_error(tmp_path, table) -> None:
     place(tmp_path / "art" / "x.png")
     place(tmp_path / "art" / "manifest.csv", table)
     with pytest.raises(BadInput, match=r"manifest\.csv"):
-        importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+        stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
 
 
 def test_unreadable_files_fail_and_texts_are_no_art(tmp_path) -> None:
@@ -96,14 +96,14 @@ def test_unreadable_files_fail_and_texts_are_no_art(tmp_path) -> None:
     place(tmp_path / "art" / "README.txt", b"by Ann")
     place(tmp_path / "art" / "licences" / "CC0.png", b"not art")
     place(tmp_path / "art" / ".hidden" / "x.png")
-    stats = importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    stats = stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     assert (stats["inputs"], stats["failed"], stats["reasons"]) == (2, 2, {"not_an_image": 2})
 
 
 def test_two_files_of_equal_bytes_are_two_rows_and_one_image(tmp_path) -> None:
     place(tmp_path / "art" / "a.png")
     place(tmp_path / "art" / "b.png")
-    assert importing.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")["kept"] == 2
+    assert stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")["kept"] == 2
     assert len(list((tmp_path / "raw" / "images").iterdir())) == 1
 
 
@@ -114,7 +114,7 @@ def test_add_brings_folders_archives_and_images_with_their_manifests(tmp_path) -
     place(folder / ".git" / "x.png")
     members = {"in/hero.png": PNG, "manifest.csv": b"path\nin/hero.png\n", "licences/CC0.txt": b"CC0"}
     paths = [folder, zipped(tmp_path / "z.zip", members), tarred(tmp_path / "t.tar.gz", members)]
-    result = importing.add("art", [*paths, place(tmp_path / "one.png")], tmp_path / "inputs")
+    result = stage.add("art", [*paths, place(tmp_path / "one.png")], tmp_path / "inputs")
     assert result == {
         "added": {
             "mine": {"files": 2, "images": 1}, "z": {"files": 3, "images": 1}, "t": {"files": 3, "images": 1},
@@ -124,39 +124,39 @@ def test_add_brings_folders_archives_and_images_with_their_manifests(tmp_path) -
     }  # fmt: skip
     assert (tmp_path / "inputs" / "art" / "t" / "licences" / "CC0.txt").read_bytes() == b"CC0"
     assert (tmp_path / "inputs" / "art" / "one" / "one.png").read_bytes() == PNG
-    assert importing.run(tmp_path / "inputs" / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")["kept"] == 4
+    assert stage.run(tmp_path / "inputs" / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")["kept"] == 4
 
 
 def test_a_taken_name_is_refused_before_anything_is_copied(tmp_path) -> None:
-    importing.add("faces", [place(tmp_path / "one.png")], tmp_path / "inputs")
+    stage.add("faces", [place(tmp_path / "one.png")], tmp_path / "inputs")
     with pytest.raises(BadInput, match="'one' is already taken"):
-        importing.add("faces", [place(tmp_path / "two.png"), tmp_path / "one.png"], tmp_path / "inputs")
+        stage.add("faces", [place(tmp_path / "two.png"), tmp_path / "one.png"], tmp_path / "inputs")
     with pytest.raises(BadInput, match="'two' is already taken by"):
-        importing.add("faces", [tmp_path / "two.png", place(tmp_path / "x" / "two.gif")], tmp_path / "inputs")
+        stage.add("faces", [tmp_path / "two.png", place(tmp_path / "x" / "two.gif")], tmp_path / "inputs")
     assert sorted(path.name for path in (tmp_path / "inputs" / "faces").iterdir()) == ["one"]
 
 
 @pytest.mark.parametrize("data", [b"hello", b""])
 def test_what_is_no_art_is_refused(tmp_path, data) -> None:
     with pytest.raises(BadInput, match="expected a folder, a zip or tar archive, or an image"):
-        importing.add("art", [place(tmp_path / "x.png", data)], tmp_path / "inputs")
+        stage.add("art", [place(tmp_path / "x.png", data)], tmp_path / "inputs")
 
 
 def test_paths_without_art_or_overlapping_inputs_are_refused(tmp_path) -> None:
     place(tmp_path / "texts" / "x.txt", b"hello")
     with pytest.raises(BadInput, match="no PNG"):
-        importing.add("art", [tmp_path / "texts"], tmp_path / "inputs")
+        stage.add("art", [tmp_path / "texts"], tmp_path / "inputs")
     with pytest.raises(BadInput, match="no such file"):
-        importing.add("art", [tmp_path / "absent"], tmp_path / "inputs")
+        stage.add("art", [tmp_path / "absent"], tmp_path / "inputs")
     with pytest.raises(BadInput, match="where it would be copied to"):
-        importing.add("art", [tmp_path], tmp_path / "inputs")
+        stage.add("art", [tmp_path], tmp_path / "inputs")
 
 
 @pytest.mark.shared
 def test_a_real_archive_is_added_and_imported_whole(shared_tar, tmp_path) -> None:
-    result = importing.add("art", [shared_tar("decoders")], tmp_path / "inputs")
+    result = stage.add("art", [shared_tar("decoders")], tmp_path / "inputs")
     assert result["added"]["decoders"]["images"] == 201
-    stats = importing.run(tmp_path / "inputs" / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    stats = stage.run(tmp_path / "inputs" / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
     rows = list(rows_of(tmp_path / "raw").values())
     assert (stats["inputs"], stats["kept"]) == (201, 201)
     assert all(row["licence"] for row in rows)

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from sprites import load, noise_art, stage_folder
 
-from pipeline import dealing
-from pipeline.curate import split
+from pipeline.curate.split import assign, stage
 from pipeline.errors import BadInput
 from pipeline.params import Split
 from pipeline.runtime import files, manifest
@@ -24,7 +23,7 @@ def works(prefix: str, count: int) -> dict[str, np.ndarray]:
 def run(tmp_path, pixel, faces, params=PARAMS, pixel_facts=None, faces_facts=None, seed=7):
     pixel_dir = stage_folder(tmp_path / "resize", pixel, **keyed(pixel_facts))
     faces_dir = stage_folder(tmp_path / "faces", faces, **keyed(faces_facts))
-    stats = split.run(pixel_dir, faces_dir, tmp_path / "split", params, seed)
+    stats = stage.run(pixel_dir, faces_dir, tmp_path / "split", params, seed)
     return stats, {row["id"]: row for row in manifest.read(tmp_path / "split")}
 
 
@@ -163,7 +162,7 @@ def test_an_id_in_both_domains_is_refused(tmp_path) -> None:
 
 
 def test_equal_sized_groups_are_dealt_at_random_not_by_name() -> None:
-    assigned = dealing.assign(np.arange(50), {"train": 0.5, "val": 0.0, "test": 0.5}, 7, "pixel")
+    assigned = assign.assign(np.arange(50), {"train": 0.5, "val": 0.0, "test": 0.5}, 7, "pixel")
     assert np.bincount(assigned).tolist() == [25, 0, 25]
     assert 5 <= np.count_nonzero(assigned[:25] == 0) <= 20
 
@@ -173,7 +172,7 @@ def test_a_second_run_looks_at_no_picture_again_and_writes_the_same_bytes(tmp_pa
     faces = stage_folder(tmp_path / "faces", works("f", 6))
     caplog.set_level("INFO")
     for name, state in (("one", "state"), ("two", "state"), ("plain", None)):
-        split.run(pixel, faces, tmp_path / name, PARAMS, 7, state=state and tmp_path / state)
+        stage.run(pixel, faces, tmp_path / name, PARAMS, 7, state=state and tmp_path / state)
     assert [record.getMessage() for record in caplog.records if "remembered" in record.getMessage()] == [
         f"split: 36 images, {count} of them remembered" for count in (0, 36, 0)
     ]
@@ -185,4 +184,4 @@ def test_a_picture_that_is_none_is_named(tmp_path) -> None:
     (pixel / "images" / "p-001.png").write_bytes(b"no picture")
     for _ in range(2):  # the second time from the cache
         with pytest.raises(BadInput, match=r"p-001\.png: not a readable"):
-            split.run(pixel, faces, tmp_path / "split", PARAMS, 7, state=tmp_path / "state")
+            stage.run(pixel, faces, tmp_path / "split", PARAMS, 7, state=tmp_path / "state")

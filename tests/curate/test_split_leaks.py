@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from sprites import noise_art, stage_folder
 
-from pipeline.curate import split
+from pipeline.curate.split import stage
 from pipeline.errors import BadInput
 from pipeline.params import Split
 from pipeline.runtime import files, manifest
@@ -22,7 +22,7 @@ ART, SIMPLE = noise_art(1)[..., :3], noise_art(3, 6, 6)[..., :3]
 
 def scatter(labels: np.ndarray, *_: object) -> np.ndarray:
     """A deal that ignores groups: every other work is tested on."""
-    splits = split.SPLITS.index("train"), split.SPLITS.index("test")
+    splits = stage.SPLITS.index("train"), stage.SPLITS.index("test")
     return np.array([splits[number % 2] for number in range(len(labels))], np.int8)
 
 
@@ -100,7 +100,7 @@ def test_a_leak_stops_the_run_and_names_what_is_shared(tmp_path, kind) -> None:
     pixel, faces = folders(tmp_path, domain, works)
     one, other = sorted(works)
     with pytest.raises(BadInput, match=rf"leak: {other} \(test\) and {one} \(train\) share {shared}"):
-        split.run(pixel, faces, tmp_path / "split", PARAMS, 7, deal=scatter)
+        stage.run(pixel, faces, tmp_path / "split", PARAMS, 7, deal=scatter)
     assert not (tmp_path / "split").exists()
 
 
@@ -109,7 +109,7 @@ def test_the_stage_itself_keeps_them_together(tmp_path, kind) -> None:
     domain, works, _ = SIBLINGS[kind]
     pixel, faces = folders(tmp_path, domain, works)
     for seed in range(4):
-        split.run(pixel, faces, tmp_path / "split", PARAMS, seed)
+        stage.run(pixel, faces, tmp_path / "split", PARAMS, seed)
         rows = {row["id"]: row for row in manifest.read(tmp_path / "split")}
         assert len({rows[work]["split"] for work in works}) == 1
 
@@ -132,7 +132,7 @@ STRANGERS = {
 @pytest.mark.parametrize("kind", STRANGERS)
 def test_what_is_not_surely_one_thing_may_be_split(tmp_path, kind) -> None:
     domain, works = STRANGERS[kind]
-    split.run(*folders(tmp_path, domain, works), tmp_path / "split", PARAMS, 7, deal=scatter)
+    stage.run(*folders(tmp_path, domain, works), tmp_path / "split", PARAMS, 7, deal=scatter)
     rows = {row["id"]: row["split"] for row in manifest.read(tmp_path / "split")}
     assert sorted(rows[work] for work in works) == ["test", "train"]
 
@@ -156,33 +156,33 @@ def test_one_name_in_two_sources_is_one_artist_where_both_show_one_work(tmp_path
     pixel, faces = folders(tmp_path, "pixel", CROSSPOSTED)
     dedup = dedup_folder(tmp_path / "dedup", "Ann")
     with pytest.raises(BadInput, match="share artist lospec ann"):
-        split.run(pixel, faces, tmp_path / "split", PARAMS, 7, dedup, deal=scatter)
-    stats = split.run(pixel, faces, tmp_path / "split", PARAMS, 7, dedup)
+        stage.run(pixel, faces, tmp_path / "split", PARAMS, 7, dedup, deal=scatter)
+    stats = stage.run(pixel, faces, tmp_path / "split", PARAMS, 7, dedup)
     assert len({row["split"] for row in manifest.read(tmp_path / "split") if row["id"] in CROSSPOSTED}) == 1
     assert sum(stats["artists"]["pixel"].values()) == 1
 
 
 def test_a_copy_under_another_name_makes_nobody_one_artist(tmp_path) -> None:
     pixel, faces = folders(tmp_path, "pixel", CROSSPOSTED)
-    split.run(pixel, faces, tmp_path / "split", PARAMS, 7, dedup_folder(tmp_path / "dedup", "Bob"), deal=scatter)
-    assert split.same_artists(dedup_folder(tmp_path / "other", "Bob")) == {}
+    stage.run(pixel, faces, tmp_path / "split", PARAMS, 7, dedup_folder(tmp_path / "dedup", "Bob"), deal=scatter)
+    assert stage.same_artists(dedup_folder(tmp_path / "other", "Bob")) == {}
 
 
 def test_two_runs_write_the_same_bytes(tmp_path) -> None:
     domain, works, _ = SIBLINGS["tiles of two frames"]
     pixel, faces = folders(tmp_path, domain, works)
     for name in ("a", "b"):
-        split.run(pixel, faces, tmp_path / name, PARAMS, 7)
+        stage.run(pixel, faces, tmp_path / name, PARAMS, 7)
     assert files.folder_digest(tmp_path / "a") == files.folder_digest(tmp_path / "b")
 
 
 def test_pictures_are_linked_not_copied_where_the_file_system_can(tmp_path) -> None:
     pixel, faces = folders(tmp_path, "pixel", {})
-    split.run(pixel, faces, tmp_path / "split", PARAMS, 7)
+    stage.run(pixel, faces, tmp_path / "split", PARAMS, 7)
     for path in (tmp_path / "split").rglob("*.png"):
         origin = (pixel if "pixel" in path.parts[-3] else faces) / "images" / path.name
         assert path.stat().st_ino == origin.stat().st_ino
-    split.run(pixel, faces, tmp_path / "split", PARAMS, 8)
+    stage.run(pixel, faces, tmp_path / "split", PARAMS, 8)
     assert len(list((pixel / "images").iterdir())) == 8
 
 
@@ -190,7 +190,7 @@ def transparent(tmp_path: Path, low: float, high: float, shares: list[float | No
     facts = [{} if share is None else {"transparent_share": share} for share in shares]
     works = {f"p-{index:03}": member for index, member in enumerate(distinct(*facts))}
     params = PARAMS.model_copy(update={"min_transparent": low, "max_transparent": high})
-    stats = split.run(*folders(tmp_path, "pixel", works), tmp_path / "split", params, 7)
+    stats = stage.run(*folders(tmp_path, "pixel", works), tmp_path / "split", params, 7)
     return stats, {row["id"]: row for row in manifest.read(tmp_path / "split")}
 
 
@@ -213,7 +213,7 @@ def test_the_whole_range_lets_everything_through(tmp_path) -> None:
 
 def test_the_manifest_says_what_the_folders_hold(tmp_path) -> None:
     pixel, faces = folders(tmp_path, "pixel", SIBLINGS["frames"][1])
-    stats = split.run(pixel, faces, tmp_path / "split", PARAMS, 7)
+    stats = stage.run(pixel, faces, tmp_path / "split", PARAMS, 7)
     for line in (tmp_path / "split" / "manifest.jsonl").read_text(encoding="utf-8").splitlines():
         row = json.loads(line)
         assert (tmp_path / "split" / row["domain"] / row["split"] / f"{row['id']}.png").is_file()

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.curate.dedup.table import Work, Works
 from pipeline.runtime.scratch import BUFFER, Lines, Records
 from pipeline.similarity import groups
-from pipeline.works import Work, Works
 
 
 def work(number: int) -> Work:

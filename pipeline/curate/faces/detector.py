@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline.curate.faces.crops import Square
 from pipeline.errors import BadParams
-from pipeline.squares import Square
 
 SCALE_STEP = 1.1
 MIN_NEIGHBOURS = 5  # overlapping hits that make a face: the cascade's own documentation

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline import archives
 from pipeline.blocklist import Blocklist, load
+from pipeline.curate.importing import archives
 from pipeline.errors import BadInput
 from pipeline.images import captions, folders
 from pipeline.images.captions import Notes

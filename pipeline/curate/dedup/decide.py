@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline import compared, copies, overrides
-from pipeline.compared import Compared
+from pipeline.curate.dedup import overrides, pair_cache, verify
+from pipeline.curate.dedup.pair_cache import Compared
+from pipeline.curate.dedup.table import Work, Works
 from pipeline.params import Dedup, Executor
 from pipeline.runtime import cache
 from pipeline.runtime.cache import Cache
@@ -24,7 +25,6 @@ from pipeline.runtime.parallel import parallel_map
 from pipeline.similarity import groups, search
 from pipeline.similarity.fingerprints import GROUNDS, Looks
 from pipeline.similarity.hamming import Index, Mask
-from pipeline.works import Work, Works
 
 MAX_DETAIL = 24.0  # of 255, luma in a thumbnail of a copy that a codec made: only then are the pictures looked at ...
 MAX_SCREENED = 24.0  # ... or up to this difference over the foreground: of a resampled copy
@@ -155,20 +155,20 @@ def _compared(
 ) -> Compared:  # fmt: skip
     """Pairs that the pictures themselves must tell, as indices of `numbers`, sorted; remembered for the next run."""
     pictures = works.pictures(numbers)
-    keeper = compared.Keeper(memory, cache.Known.of(__name__, params))
+    keeper = pair_cache.Keeper(memory, cache.Known.of(__name__, params))
     known, fresh = keeper.recalled(pictures)
     screened = known.joined(Compared.of(_screened(looks, numbers, params, fresh)))
 
-    def version(one: int) -> copies.Version:
-        return copies.Version(images / f"{works.id(int(numbers[one]))}.png", works.lossless(int(numbers[one])))
+    def version(one: int) -> verify.Version:
+        return verify.Version(images / f"{works.id(int(numbers[one]))}.png", works.lossless(int(numbers[one])))
 
     unknown = screened.unknown
     levels = np.array(GROUNDS)[screened.likeness.ground[unknown]].tolist()
     pairs = screened.likeness.pairs[unknown].tolist()
     asked = [
-        copies.Pair(version(one), version(other), level) for (one, other), level in zip(pairs, levels, strict=True)
+        verify.Pair(version(one), version(other), level) for (one, other), level in zip(pairs, levels, strict=True)
     ]
-    distances = parallel_map(copies.distance, asked, executor)
+    distances = parallel_map(verify.distance, asked, executor)
     screened.distance[unknown] = [np.nan if distance is None else distance for distance in distances]
     screened.unknown[:] = False
     keeper.keep(pictures, screened)

@@ -20,7 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import blocklist, face_detector, squares
+from pipeline import blocklist
+from pipeline.curate.faces import crops as squares
+from pipeline.curate.faces import detector
 from pipeline.errors import BadInput
 from pipeline.images import captions
 from pipeline.images.folders import files_below
@@ -115,7 +117,7 @@ def _input_row(relative: Path, said: captions.Notes, blocked: blocklist.Blocklis
 
 def _reader(src: Path, images: Path, size: int, params: Faces) -> Callable[[Row], list[Face]]:
     if params.detector is not None:
-        face_detector.require(params.detector)
+        detector.require(params.detector)
     return partial(_read, src=src, images=images, size=size, params=params)
 
 
@@ -129,7 +131,7 @@ def _read(row: Row, src: Path, images: Path, size: int, params: Faces) -> list[F
     if params.detector is None:
         crops = [(row, squares.centre(*image.size))]
     else:
-        boxes = [squares.around(box, params.margin, *image.size) for box in face_detector.faces(image, params.detector)]
+        boxes = [squares.around(box, params.margin, *image.size) for box in detector.faces(image, params.detector)]
         crops = [(_crop_row(row, number, box), box) for number, box in enumerate(boxes, 1)]
     if not crops:
         return [Face(row, "no_face")]

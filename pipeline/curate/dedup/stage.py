@@ -21,10 +21,11 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline import duplicates, overrides
-from pipeline.duplicates import Decisions, Verdict
+from pipeline.curate.dedup import decide, overrides
+from pipeline.curate.dedup.decide import Decisions, Verdict
+from pipeline.curate.dedup.examine import Examined, Frames, Picture, examine, examined
+from pipeline.curate.dedup.table import Work, Works
 from pipeline.errors import BadInput
-from pipeline.examined import Examined, Frames, Picture, examine, examined
 from pipeline.images import sheet
 from pipeline.images.folders import EXTENSIONS
 from pipeline.params import Dedup, Executor
@@ -35,7 +36,6 @@ from pipeline.runtime.manifest import Row
 from pipeline.runtime.per_image import write_new
 from pipeline.runtime.scratch import Lines
 from pipeline.similarity.fingerprints import Looks
-from pipeline.works import Work, Works
 
 logger = logging.getLogger(__name__)
 
@@ -101,11 +101,11 @@ def run(
         images.mkdir()
         gallery = _gallery(srcs, images, params, memory, executor)
         logger.info("dedup: %d images, %d of them remembered", gallery.files, memory.served)
-        decided = duplicates.decide(gallery.works, gallery.looks, ruled, images, params, executor, memory)
+        decided = decide.decide(gallery.works, gallery.looks, ruled, images, params, executor, memory)
         _write_decisions(out, decided.verdicts)
         stats = manifest.write_streamed(out, _groups(_sources(srcs), gallery, decided), counted={}, binned={})
         _remove_dropped(images, decided.verdicts)
-        unknown = duplicates.unknown(ruled, gallery.works)
+        unknown = decide.unknown(ruled, gallery.works)
         if unknown:
             logger.warning("%s: %d ids are not there, first %s", params.overrides, len(unknown), unknown[0])
         stats |= {"families": len(decided.families), "overrides": len(ruled), "overrides_unknown": len(unknown)}
@@ -138,7 +138,7 @@ def _gallery(srcs: Sequence[Path], images: Path, params: Dedup, memory: cache.Ca
     gallery = Gallery(expected, longest + (0 if params.frames == "first" else SUFFIX), images.parent)
     wanted = Frames(frames=params.frames, most=params.most_frames)
     items = (Item(str(row["id"]), path.read_bytes(), {}) for row, path in _sources(srcs))
-    known = cache.Known.of("pipeline.examined", wanted)
+    known = cache.Known.of("pipeline.curate.dedup.examine", wanted)
     for id, value in recall_map(partial(examine, wanted=wanted), items, known, memory, executor):
         _enter(gallery, id, examined(value), f"{images}{os.sep}")
     return gallery

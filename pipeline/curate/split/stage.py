@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import relatives
-from pipeline.dealing import SPLITS, Labels, Placed, assign
+from pipeline.curate.split import kinship
+from pipeline.curate.split.assign import SPLITS, Labels, Placed, assign
 from pipeline.errors import BadInput
 from pipeline.params import Executor, Split
 from pipeline.runtime import cache, manifest
@@ -90,7 +90,7 @@ class Reader:
         return Item(row, bytes_of(_picture(src, row)), facts)
 
     def addresses(self, name: str, src: Path, row: Row, value: bytes) -> list[Address]:
-        told = relatives.found(value, str(_picture(src, row)))
+        told = kinship.found(value, str(_picture(src, row)))
         return _addresses(name, row, _artist(row, self.aliases), *told)
 
 
@@ -149,9 +149,9 @@ def _id(row: Row) -> str:
 
 
 def _read(domain: Domain, reader: Reader, executor: Executor, memory: cache.Cache) -> Domain:
-    name, src, known = domain.name, domain.src, cache.Known.of(relatives.__name__)
+    name, src, known = domain.name, domain.src, cache.Known.of(kinship.__name__)
     items = (reader.item(name, src, row) for row in reader.rows(name, src))
-    for row, value in recall_map(relatives.step, items, known, memory, executor):
+    for row, value in recall_map(kinship.step, items, known, memory, executor):
         domain.enter(row, reader.addresses(name, src, row, value), _artist(row, reader.aliases))
     return domain
 
@@ -284,7 +284,7 @@ def _told(domain: Domain, number: int, reader: Reader) -> tuple[str, list[Addres
     """A work's id, and what it shares."""
     row = next(islice(reader.rows(domain.name, domain.src), number, None))
     item = reader.item(domain.name, domain.src, row)
-    return row["id"], reader.addresses(domain.name, domain.src, row, relatives.step(item.data, item.facts))
+    return row["id"], reader.addresses(domain.name, domain.src, row, kinship.step(item.data, item.facts))
 
 
 def _summary(domains: list[Domain], placed: list[Placed]) -> dict[str, Any]:
