@@ -37,10 +37,11 @@ from torch.nn import functional
 
 from models.images import to_signed
 from pipeline import params
+from pipeline.cyclegan import stage as train_cyclegan
+from pipeline.cyclegan import translate
 from pipeline.evaluate import distribution, score
 from pipeline.evaluate.metrics import Array, read_native
 from pipeline.evaluate.score import PATTERNS, Bench, Pictures
-from pipeline.modelling import train_cyclegan, translate
 from pipeline.params import Params
 from pipeline.runtime import seeds
 from pipeline.runtime.files import Pixels, write_png

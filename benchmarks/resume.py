@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.modelling import train_cyclegan, training
+from pipeline.cyclegan import stage, training
 from pipeline.params import Params, load
 from pipeline.runtime.files import folder_digest, write_png
 
@@ -59,7 +59,7 @@ def train(split: Path, root: Path, params: Params) -> None:
     """The stage itself, which saves after every step, so that much of the time it is in a save."""
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it
     training.SAVE_EVERY = 0.0
-    train_cyclegan.run(
+    stage.run(
         split, root / "cyclegan", root / "plots", root / "metrics.json", params=params.train, resize=params.resize,
         epochs=params.epochs, seed=params.seed, executor=params.executor, state=root / ".state", device="cpu",
     )  # fmt: skip
@@ -74,7 +74,7 @@ class Killer:
     def __init__(self, split: Path, root: Path, params: Params, moments: random.Random) -> None:
         self.split, self.root, self.params, self.moments = split, root, params, moments
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["pipeline.modelling.train_cyclegan"])
+        self.context.set_forkserver_preload(["pipeline.cyclegan.stage"])
         self.kills = self.torn = self.ended = 0
 
     def kill(self) -> None:

@@ -24,8 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import reported_chain
 
 from pipeline import params
+from pipeline.cyclegan import stage, translate
 from pipeline.evaluate import score
-from pipeline.modelling import train_cyclegan, translate
 
 DATA, RUNS, RESULTS = Path("data"), Path(".state/experiments"), Path(__file__).parent / "results.jsonl"
 REPORT = {"width": 64, "blocks": 9, "ema": 0.0, "decay_from": 1.0}  # the students' networks and schedule
@@ -104,7 +104,7 @@ def run(name: str, seed: int) -> dict[str, Any]:
     changes = {"generators": [variant.generator], "images_per_epoch": variant.steps // EPOCHS, "cell": cell}
     train = values.train.model_copy(update={**variant.train, **changes})
     before = time.process_time()
-    train_cyclegan.run(
+    stage.run(
         split_of(variant, folder), folder / "cyclegan", folder / "plots", folder / "train.json", params=train,
         resize=values.resize, epochs=EPOCHS, seed=seed, executor=values.executor.model_copy(update={"n_jobs": 1}),
         state=folder / ".state", device="cpu", progress=_progress,

@@ -308,7 +308,7 @@ def split(out: Out = layout.SPLIT, params: ParamsFile = PARAMS) -> None:
 @app.command()
 def train(out: Out = layout.CYCLEGAN, params: ParamsFile = PARAMS) -> None:
     """Stage: the CycleGANs; goes on where a killed run was."""
-    from pipeline.modelling import train_cyclegan as stage
+    from pipeline.cyclegan import stage
 
     values = _load(params)
     with _stage("train") as bars:
@@ -322,7 +322,7 @@ def train(out: Out = layout.CYCLEGAN, params: ParamsFile = PARAMS) -> None:
 @app.command()
 def translate(out: Out = layout.TRANSLATE, params: ParamsFile = PARAMS) -> None:
     """Stage: the test faces through every trained generator."""
-    from pipeline.modelling import translate as stage
+    from pipeline.cyclegan import translate as stage
 
     values = _load(params)
     with _stage("translate") as bars:
@@ -414,7 +414,7 @@ def activations(
     as_json: AsJson = False,
 ) -> None:
     """What every convolution of the trained generators makes of a face, as a figure, and where tiles arise."""
-    from pipeline.modelling import activations_command as looking
+    from pipeline.cyclegan.activations import command as looking
 
     outcome = looking.run(face, weights, out, Settings.device)
     if as_json:

@@ -110,7 +110,7 @@ def _trained(weights: Path, colours: int | None, palette: str | None, device: st
 
     from models.cyclegan.networks import CellGenerator
     from models.images import to_pixels, to_signed
-    from pipeline.modelling import generators
+    from pipeline.cyclegan import generators
     from pipeline.runtime import devices
 
     net, shape = generators.load(weights, devices.pick_device(device))

@@ -21,9 +21,9 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from models.styletransfer.watching import Progress
+from pipeline.cyclegan.checkpoints import fingerprint
 from pipeline.errors import BadInput
 from pipeline.modelling import pairs, weights
-from pipeline.modelling.checkpoints import fingerprint
 from pipeline.modelling.pairs import Pair
 from pipeline.modelling.transfer import Stylized, Transfer, Watch, stylize
 from pipeline.params import Resize, Style

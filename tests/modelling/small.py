@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.modelling import train_cyclegan
+from pipeline.cyclegan import stage
 from pipeline.params import Params, load
 from pipeline.runtime.files import write_png
 
@@ -35,7 +35,7 @@ def train(split: Path, root: Path, params: Params = PARAMS, **changes: Any) -> d
         "params": params.train, "resize": params.resize, "epochs": params.epochs, "seed": params.seed,
         "executor": params.executor.model_copy(update={"n_jobs": 1}), "state": root / ".state", "device": "cpu",
     }  # fmt: skip
-    return train_cyclegan.run(split, root / "cyclegan", root / "plots", root / "metrics.json", **{**values, **changes})
+    return stage.run(split, root / "cyclegan", root / "plots", root / "metrics.json", **{**values, **changes})
 
 
 def with_train(params: Params = PARAMS, **values: Any) -> Params:

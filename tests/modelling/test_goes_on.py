@@ -12,10 +12,10 @@ import pytest
 import torch
 from small import PARAMS, ROOT, draw_split, with_train
 
+from pipeline.cyclegan import checkpoints, training
+from pipeline.cyclegan.checkpoints import Checkpoint, fingerprint
+from pipeline.cyclegan.training import Job
 from pipeline.errors import BadInput
-from pipeline.modelling import checkpoints, training
-from pipeline.modelling.checkpoints import Checkpoint, fingerprint
-from pipeline.modelling.training import Job
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +151,7 @@ def test_the_fingerprint_follows_all_that_decides_the_result(split: Path, tmp_pa
         ),
     ]  # fmt: skip
     prints = [fingerprint(told, training.__name__) for told in facts]
-    prints.append(fingerprint(facts[0], "pipeline.modelling.translate"))  # other code
+    prints.append(fingerprint(facts[0], "pipeline.cyclegan.translate"))  # other code
     assert len(set(prints)) == len(prints)
     assert fingerprint(job(split).facts(), training.__name__) == prints[0]
 
@@ -161,6 +161,6 @@ def test_the_code_of_a_training_is_every_module_it_computes_with() -> None:
     computing = {
         "models/cyclegan/train.py", "models/cyclegan/networks.py", "models/cyclegan/losses.py",
         "models/cyclegan/replay.py", "models/cyclegan/workers.py", "models/images.py",
-        "pipeline/modelling/generators.py", "pipeline/modelling/samples.py", "pipeline/runtime/seeds.py", "pipeline/runtime/files.py",
+        "pipeline/cyclegan/generators.py", "pipeline/cyclegan/samples.py", "pipeline/runtime/seeds.py", "pipeline/runtime/files.py",
     }  # fmt: skip
     assert computing <= known

@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from small import PARAMS, ROOT, draw_split, train, with_train
 
 from models.cyclegan.workers import Workers
+from pipeline.cyclegan.training import Training
 from pipeline.errors import BadParams
-from pipeline.modelling.training import Training
 
 pytestmark = pytest.mark.timeout(900)
 EPOCHS = 2

@@ -16,8 +16,8 @@ import pytest
 import torch
 from small import PARAMS, ROOT, draw_split, train
 
+from pipeline.cyclegan import generators, translate
 from pipeline.errors import BadInput, BadParams
-from pipeline.modelling import generators, translate
 from pipeline.runtime import devices
 from pipeline.runtime.files import folder_digest, read_rgb
 

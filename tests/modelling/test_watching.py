@@ -12,13 +12,14 @@ from torch import nn
 
 from models.cyclegan.networks import CellShape, resnet_generator
 from models.cyclegan.train import StepStats, cell_system
+from pipeline.cyclegan import alarms, curves, generators
+from pipeline.cyclegan.activations import command, layers
+from pipeline.cyclegan.activations.figure import figure, fitted, spaced
+from pipeline.cyclegan.alarms import Alarms
+from pipeline.cyclegan.generators import Shape
+from pipeline.cyclegan.journal import Journal
+from pipeline.cyclegan.pace import Pace
 from pipeline.errors import BadInput
-from pipeline.modelling import activations, activations_command, alarms, curves, generators
-from pipeline.modelling.activation_figure import figure, fitted, spaced
-from pipeline.modelling.alarms import Alarms
-from pipeline.modelling.generators import Shape
-from pipeline.modelling.journal import Journal
-from pipeline.modelling.pace import Pace
 from pipeline.runtime.files import read_rgb, write_png
 
 CALM = {"spread_ratio": 0.9, "comb_db": -30.0, "comb_excess_db": -40.0, "disc_a": 0.2, "disc_b": 0.2, "skipped": 0}
@@ -129,7 +130,7 @@ def test_the_pace_is_that_of_the_last_steps() -> None:
 
 def test_every_convolution_is_seen_in_the_order_of_the_table() -> None:
     torch.manual_seed(0)
-    found = activations.layers(resnet_generator(width=4, blocks=1).eval(), SMOOTH[0])
+    found = layers.layers(resnet_generator(width=4, blocks=1).eval(), SMOOTH[0])
     assert [(layer.kind, layer.stride, layer.maps.shape) for layer in found] == [
         ("conv", 1, (4, 64, 64)), ("conv", 2, (8, 32, 32)), ("conv", 2, (16, 16, 16)), ("conv", 1, (16, 16, 16)),
         ("conv", 1, (16, 16, 16)), ("transposed", 2, (8, 32, 32)), ("transposed", 2, (4, 64, 64)),
@@ -139,7 +140,7 @@ def test_every_convolution_is_seen_in_the_order_of_the_table() -> None:
 
 def test_the_tiles_of_the_reports_generator_arise_in_its_upscaling_half() -> None:
     torch.manual_seed(0)
-    combs = [layer.comb_db for layer in activations.layers(resnet_generator(width=8, blocks=2).eval(), SMOOTH[0])]
+    combs = [layer.comb_db for layer in layers.layers(resnet_generator(width=8, blocks=2).eval(), SMOOTH[0])]
     known = [comb for comb in combs if comb is not None]
     assert known[-2] > known[-3] > max(known[:3])
     assert known[-2] > max(known[:3]) + 10
@@ -156,7 +157,7 @@ def test_a_map_in_the_figure_is_never_shrunk() -> None:
 def test_the_figure_has_a_row_a_layer_and_the_same_pixels_each_time() -> None:
     torch.manual_seed(0)
     net: nn.Module = cell_system(CellShape(2, 4, 1, 4)).a2b.eval()
-    pictures = [figure(activations.layers(net, SMOOTH[1]), channels=4, side=32) for _ in range(2)]
+    pictures = [figure(layers.layers(net, SMOOTH[1]), channels=4, side=32) for _ in range(2)]
     assert np.array_equal(*pictures)
     assert len(pictures[0]) == 2 + 34 * sum(isinstance(module, nn.Conv2d) for module in net.modules())
 
@@ -175,11 +176,11 @@ def weights(tmp_path: Path) -> Path:
 def test_activations_of_a_folder_of_generators_of_one_and_of_a_file(weights: Path, tmp_path: Path) -> None:
     write_png(tmp_path / "face.png", SMOOTH[0])
     for place, names in ((weights, ["cell", "resnet"]), (weights / "cell", ["cell"])):
-        outcome = activations_command.run(tmp_path / "face.png", place, tmp_path / "out", "cpu")
+        outcome = command.run(tmp_path / "face.png", place, tmp_path / "out", "cpu")
         assert sorted(outcome["generators"]) == names
-    outcome = activations_command.run(tmp_path / "face.png", weights / "cell/a2b.safetensors", tmp_path / "out", "cpu")
+    outcome = command.run(tmp_path / "face.png", weights / "cell/a2b.safetensors", tmp_path / "out", "cpu")
     assert read_rgb(Path(outcome["generators"]["cell"]["figure"])).shape[0] > 300
-    assert any("comb" in line for line in activations_command.lines(outcome))
+    assert any("comb" in line for line in command.lines(outcome))
 
 
 @pytest.mark.parametrize(
@@ -196,10 +197,10 @@ def test_a_face_that_cannot_be_used_is_a_clear_error(
     if picture is not None:
         write_png(tmp_path / "face.png", picture)
     with pytest.raises(BadInput, match=words):
-        activations_command.run(tmp_path / "face.png", weights, tmp_path / "out", "cpu")
+        command.run(tmp_path / "face.png", weights, tmp_path / "out", "cpu")
 
 
 def test_no_weights_is_a_clear_error(tmp_path: Path) -> None:
     write_png(tmp_path / "face.png", SMOOTH[0])
     with pytest.raises(BadInput, match="run `facetopix train` first"):
-        activations_command.run(tmp_path / "face.png", tmp_path, tmp_path / "out", "cpu")
+        command.run(tmp_path / "face.png", tmp_path, tmp_path / "out", "cpu")

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.cyclegan import generators
+from pipeline.cyclegan.samples import draw
 from pipeline.errors import BadInput
-from pipeline.modelling import generators
-from pipeline.modelling.samples import draw
 from pipeline.params import Translate
 from pipeline.runtime import devices, manifest
 from pipeline.runtime.files import output_dir, read_rgb, write_png

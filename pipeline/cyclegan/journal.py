@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.cyclegan.train import StepStats
-from pipeline.modelling.alarms import Alarms, Reading, ringing
+from pipeline.cyclegan.alarms import Alarms, Reading, ringing
 
 Record = dict[str, float]  # `step`, `epoch` (1-based) and means of what is measured
 

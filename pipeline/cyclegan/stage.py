@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from models.cyclegan.workers import Workers
+from pipeline.cyclegan.checkpoints import Checkpoint
+from pipeline.cyclegan.processes import joined
+from pipeline.cyclegan.training import Job, Orphaned, Training
 from pipeline.errors import OutOfMemory, PipelineError
-from pipeline.modelling.checkpoints import Checkpoint
-from pipeline.modelling.group import joined
-from pipeline.modelling.training import Job, Orphaned, Training
 from pipeline.params import Executor, Resize, Train
 from pipeline.runtime.devices import pick_device
 from pipeline.runtime.files import output_dir

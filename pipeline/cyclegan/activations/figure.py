@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.modelling.activations import Layer, levels
+from pipeline.cyclegan.activations.layers import Layer, levels
 from pipeline.runtime.files import Pixels
 
 GAP = 2  # pixels between maps

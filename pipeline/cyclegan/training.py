@@ -20,18 +20,19 @@ from models.cyclegan.networks import PaletteHead, SharedPaletteHead
 from models.cyclegan.train import Recipe, StepStats, Trainer
 from models.cyclegan.workers import ALONE, Diverged, Workers
 from models.images import to_signed
+from pipeline.cyclegan import alarms, curves, generators
+from pipeline.cyclegan.activations import layers as activations
+from pipeline.cyclegan.activations.figure import figure
+from pipeline.cyclegan.checkpoints import Checkpoint, fingerprint, read
+from pipeline.cyclegan.curves import Curves
+from pipeline.cyclegan.generators import Shape
+from pipeline.cyclegan.journal import Journal
+from pipeline.cyclegan.pace import Pace
+from pipeline.cyclegan.processes import from_first
+from pipeline.cyclegan.samples import draw, load, row
 from pipeline.errors import BadInput, BadParams
 from pipeline.images import palettes
 from pipeline.images.resample import box
-from pipeline.modelling import activations, alarms, curves, generators
-from pipeline.modelling.activation_figure import figure
-from pipeline.modelling.checkpoints import Checkpoint, fingerprint, read
-from pipeline.modelling.curves import Curves
-from pipeline.modelling.generators import Shape
-from pipeline.modelling.group import from_first
-from pipeline.modelling.journal import Journal
-from pipeline.modelling.pace import Pace
-from pipeline.modelling.samples import draw, load, row
 from pipeline.params import Resize, Train
 from pipeline.runtime import devices
 from pipeline.runtime.files import Pixels, encode_png, folder_digest, write_atomic, write_png

@@ -9,8 +9,8 @@ import torch
 from torch import nn
 
 from models.images import to_pixels, to_signed
+from pipeline.cyclegan.generators import Shape
 from pipeline.errors import BadInput
-from pipeline.modelling.generators import Shape
 from pipeline.runtime.files import Pixels, read_rgb
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from torch import nn
 
+from pipeline.cyclegan import generators
+from pipeline.cyclegan.activations import layers as activations
+from pipeline.cyclegan.activations.figure import figure
 from pipeline.errors import BadInput
-from pipeline.modelling import activations, generators
-from pipeline.modelling.activation_figure import figure
 from pipeline.runtime import devices
 from pipeline.runtime.files import Pixels, encode_png, read_rgb, write_atomic
 
