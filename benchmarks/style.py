@@ -31,10 +31,10 @@ from models.styletransfer.vgg import VGG19
 from models.styletransfer.watching import Progress
 from pipeline import params
 from pipeline.convert import baselines
-from pipeline.modelling import transfer, weights
 from pipeline.runtime import seeds
 from pipeline.runtime.devices import pick_bf16
 from pipeline.sample import anime_faces, art
+from pipeline.style import features, transfer
 
 ROOT = Path(__file__).parent.parent
 SIDE, CELLS = 128, 32
@@ -168,7 +168,7 @@ def main() -> int:
     style = params.load(ROOT / "params.yaml").style.model_copy(
         update={"features": "random", "content_layer": "conv4_2", "style_layers": REPORT_LAYERS}
     )
-    bench = Bench(weights.features(style, 0), transfer.objective(style), asked.pairs, asked.iterations)
+    bench = Bench(features.features(style, 0), transfer.objective(style), asked.pairs, asked.iterations)
     ways = contestants(asked.pairs, pick_bf16("auto", "cpu"))
     references, races = [], []
     for _ in range(asked.rounds):

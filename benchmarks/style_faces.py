@@ -36,14 +36,14 @@ from pipeline.convert import baselines
 from pipeline.evaluate import distribution, metrics
 from pipeline.evaluate.metrics import Array
 from pipeline.images.colour import to_oklab
-from pipeline.modelling import weights
-from pipeline.modelling.ground import figure
-from pipeline.modelling.pairs import Pair, Work
-from pipeline.modelling.palette import read_palette
-from pipeline.modelling.transfer import Transfer, natives, stylize
 from pipeline.params import Style, Temperature
 from pipeline.runtime import seeds
 from pipeline.runtime.files import Pixels, write_png
+from pipeline.style import features
+from pipeline.style.background import figure
+from pipeline.style.pairs import Pair, Work
+from pipeline.style.palette import read_palette
+from pipeline.style.transfer import Transfer, natives, stylize
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", ROOT.parent / "shared"))
@@ -113,7 +113,7 @@ def portrait(name: str, cells: int) -> tuple[Pixels, NDArray[np.bool_]]:
 def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[Made]:
     """Every portrait with its share of the faces."""
     cell = SIDE // cells
-    transfer = Transfer("cell", weights.features(style, 0), style, cell, 0, "cpu")
+    transfer = Transfer("cell", features.features(style, 0), style, cell, 0, "cpu")
     for number, name in enumerate(PORTRAITS):
         mine = list(range(number, len(chosen), len(PORTRAITS)))
         art, opaque = portrait(name, cells)

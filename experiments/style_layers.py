@@ -32,11 +32,11 @@ from models.styletransfer.vgg import VGG19
 from pipeline import params
 from pipeline.convert import baselines
 from pipeline.evaluate import metrics
-from pipeline.modelling import weights
-from pipeline.modelling.pairs import Pair, Work
-from pipeline.modelling.transfer import Transfer, stylize
 from pipeline.params import Style
 from pipeline.runtime.files import Pixels, write_png
+from pipeline.style import features as weights
+from pipeline.style.pairs import Pair, Work
+from pipeline.style.transfer import Transfer, stylize
 from pipeline.tiles import comb_db
 
 ROOT = Path(__file__).parents[1]

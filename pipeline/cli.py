@@ -335,8 +335,8 @@ def translate(out: Out = layout.TRANSLATE, params: ParamsFile = PARAMS) -> None:
 @app.command()
 def stylize(out: Out = layout.STYLE, params: ParamsFile = PARAMS) -> None:
     """Stage: style transfer, as in the report and on the cell canvas."""
-    from pipeline.modelling import stylize as stage
     from pipeline.runtime.devices import pick_device
+    from pipeline.style import stage
 
     values, device = _load(params), pick_device(Settings.device)
     style, resize, seed = values.style, values.resize, values.seed

@@ -28,7 +28,7 @@ MODULES = {
     "split": "pipeline/curate/split/stage.py",
     "train": "pipeline/cyclegan/stage.py",
     "translate": "pipeline/cyclegan/translate.py",
-    "stylize": "pipeline/modelling/stylize.py",
+    "stylize": "pipeline/style/stage.py",
     "evaluate": "pipeline/evaluate/score.py",
     "report": "pipeline/evaluate/report.py",
 }

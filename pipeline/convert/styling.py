@@ -19,14 +19,14 @@ from pipeline.images import palettes
 from pipeline.images.colour import distinct
 from pipeline.images.folders import first_frame
 from pipeline.images.resample import Grid
-from pipeline.modelling import weights
-from pipeline.modelling.ground import figure
-from pipeline.modelling.pairs import Pair, Work
-from pipeline.modelling.transfer import Transfer, stylize
 from pipeline.params import Style, Temperature
 from pipeline.runtime.devices import pick_device
 from pipeline.runtime.files import Pixels
 from pipeline.runtime.progress import Progress, silent
+from pipeline.style import features as weights
+from pipeline.style.background import figure
+from pipeline.style.pairs import Pair, Work
+from pipeline.style.transfer import Transfer, stylize
 
 SEED = 0
 SEEN = 128  # pixels that the longest side should have for VGG

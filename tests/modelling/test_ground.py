@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from pipeline.images.colour import to_oklab
-from pipeline.modelling import choosing, pairs, transfer
-from pipeline.modelling.ground import figure
-from pipeline.modelling.toning import toned
+from pipeline.style import pairs, palette_losses, transfer
+from pipeline.style.background import figure
+from pipeline.style.tone_match import toned
 from tests.modelling.test_stylize import STYLE
 
 GROUND, INK, SKIN = (10, 20, 30), (200, 40, 40), (240, 200, 170)
@@ -106,7 +106,7 @@ def test_areas_tone_a_face_as_that_many_pixels_would():
 
 def wishes_of(pair: pairs.Pair, **weights: float):
     params = STYLE.model_copy(update=weights)
-    return choosing.wishes([pair], [pair.content], [COLOURS], 2, params, "cpu")
+    return palette_losses.wishes([pair], [pair.content], [COLOURS], 2, params, "cpu")
 
 
 def test_a_colour_costs_its_distance_from_the_cell():

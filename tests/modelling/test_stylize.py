@@ -22,12 +22,13 @@ from models.images import to_signed
 from models.styletransfer.vgg import LAYERS, random_weights
 from pipeline.errors import BadInput, BadParams, Unreachable
 from pipeline.images import palettes
-from pipeline.modelling import pairs, stylize, transfer, weights
-from pipeline.modelling.palette import read_palette
-from pipeline.modelling.transfer import Transfer
 from pipeline.params import Resize, Style, Temperature
 from pipeline.runtime import files as io
 from pipeline.runtime import fingerprint, manifest
+from pipeline.style import features as weights
+from pipeline.style import pairs, stage, transfer
+from pipeline.style.palette import read_palette
+from pipeline.style.transfer import Transfer
 
 ROOT = Path(__file__).parents[2]
 RESIZE = Resize(size=32, cells=8, min_cells=1, max_aspect=2.0, larger="crop", crop="saliency")
@@ -93,7 +94,7 @@ def split(tmp_path: Path) -> Path:
 
 def run(split: Path, name: str = "out", params: Style = STYLE, seed: int = 7, threads: int = 1) -> Path:
     dst = split.parent / name
-    stylize.run(split, dst, params, RESIZE, seed, threads, split.parent / "state")
+    stage.run(split, dst, params, RESIZE, seed, threads, split.parent / "state")
     return dst
 
 
@@ -446,7 +447,7 @@ def test_a_plateau_ends_pairs_early_and_their_rows_say_when(split):
 
 def test_progress_counts_pairs_and_ends_with_all_of_them(split):
     told = []
-    stylize.run(
+    stage.run(
         split, split.parent / "out", STYLE, RESIZE, 7, 1, split.parent / "state",
         progress=lambda task, done, total, text="": told.append((task, done, total, text)),
     )  # fmt: skip
@@ -528,7 +529,7 @@ def test_a_file_placed_there_with_another_hash_is_refused():
 
 def test_state_belongs_to_all_code_that_a_picture_depends_on():
     """A fix of the toning must not be mixed with pictures from before it."""
-    files = {path.name for path in fingerprint.closure("pipeline.modelling.stylize")}
+    files = {path.name for path in fingerprint.closure("pipeline.style.stage")}
     assert {"toning.py", "ground.py", "choosing.py", "neighbours.py", "transfer.py", "optimise.py"} <= files
 
 

@@ -19,15 +19,15 @@ from models.styletransfer.vgg import VGG19
 from models.styletransfer.watching import Progress
 from pipeline.errors import BadParams
 from pipeline.images import palettes
-from pipeline.modelling.choosing import wishes
-from pipeline.modelling.ground import figure
-from pipeline.modelling.pairs import Pair, Work
-from pipeline.modelling.palette import read_palette
-from pipeline.modelling.toning import toned
 from pipeline.params import Style
 from pipeline.runtime import seeds
 from pipeline.runtime.devices import pick_bf16
 from pipeline.runtime.files import Pixels
+from pipeline.style.background import figure
+from pipeline.style.pairs import Pair, Work
+from pipeline.style.palette import read_palette
+from pipeline.style.palette_losses import wishes
+from pipeline.style.tone_match import toned
 
 Watch = Callable[[Progress], None]
 

@@ -23,9 +23,6 @@ from numpy.typing import NDArray
 from models.styletransfer.watching import Progress
 from pipeline.cyclegan.checkpoints import fingerprint
 from pipeline.errors import BadInput
-from pipeline.modelling import pairs, weights
-from pipeline.modelling.pairs import Pair
-from pipeline.modelling.transfer import Stylized, Transfer, Watch, stylize
 from pipeline.params import Resize, Style
 from pipeline.runtime import files, manifest
 from pipeline.runtime.devices import pick_bf16
@@ -33,6 +30,9 @@ from pipeline.runtime.files import Pixels
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.progress import Progress as Tell
 from pipeline.runtime.progress import silent
+from pipeline.style import features, pairs
+from pipeline.style.pairs import Pair
+from pipeline.style.transfer import Stylized, Transfer, Watch, stylize
 
 
 def run(
@@ -69,8 +69,8 @@ def run(
     chosen = pairs.choose(
         split, Path(params.pairs_file), pairs=params.pairs, artworks=params.artworks, size=resize.size, seed=seed
     )
-    network = weights.features(params, seed)
-    sha256 = weights.digest(network)
+    network = features.features(params, seed)
+    sha256 = features.digest(network)
     network.to(device)
     folder = state / "style" / _fingerprint(params, resize, [seed, threads], device, chosen, sha256)
     with _lock(folder), _threads(threads), files.output_dir(dst) as out:
