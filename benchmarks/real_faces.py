@@ -39,9 +39,10 @@ from models.images import to_signed
 from pipeline import params
 from pipeline.cyclegan import stage as train_cyclegan
 from pipeline.cyclegan import translate
-from pipeline.evaluate import distribution, score
-from pipeline.evaluate.metrics import Array, read_native
-from pipeline.evaluate.score import PATTERNS, Bench, Pictures
+from pipeline.evaluate import stage as score
+from pipeline.evaluate.stage import PATTERNS, Bench, Pictures
+from pipeline.metrics import patches
+from pipeline.metrics.pixel_art import Array, read_native
 from pipeline.params import Params
 from pipeline.runtime import seeds
 from pipeline.runtime.files import Pixels, write_png
@@ -150,9 +151,9 @@ def distances(made: Sequence[Pixels], art: Sequence[Pixels], rng: np.random.Gene
     """Of two lists of native pictures, by the name that the evaluate stage has for them."""
     found = {}
     for size, centred, name in PATTERNS:
-        onto = distribution.directions(3 * size**2, 128, seeds.generator(0, "directions", size))
-        sides = [distribution.patches(side, size, PATCHES, rng, centred=centred) for side in (made, art)]
-        found[name] = distribution.sliced_wasserstein(*(distribution.projections(side, onto) for side in sides))
+        onto = patches.directions(3 * size**2, 128, seeds.generator(0, "directions", size))
+        sides = [patches.patches(side, size, PATCHES, rng, centred=centred) for side in (made, art)]
+        found[name] = patches.sliced_wasserstein(*(patches.projections(side, onto) for side in sides))
     return found
 
 
@@ -212,7 +213,7 @@ def figures(made: Pictures, rival: Pictures, bench: Bench, resamples: int) -> tu
     real = score._patterns(list(bench.art.values()), "real", bench)
     ours, theirs, art = score.measure(made, real, bench), score.measure(rival, real, bench), score.measure_real(bench)
     gallery = sorted(bench.faces)[:GALLERY]
-    found = distribution.retrieval(
+    found = patches.retrieval(
         [made[key] for key in gallery], [bench.faces[key] for key in gallery], list(range(len(gallery)))
     )
     works = natives(list(bench.art.values()))

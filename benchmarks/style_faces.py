@@ -33,9 +33,9 @@ from PIL import Image
 
 from pipeline import params
 from pipeline.convert import baselines
-from pipeline.evaluate import distribution, metrics
-from pipeline.evaluate.metrics import Array
 from pipeline.images.colour import to_oklab
+from pipeline.metrics import patches, pixel_art
+from pipeline.metrics.pixel_art import Array
 from pipeline.params import Style, Temperature
 from pipeline.runtime import seeds
 from pipeline.runtime.files import Pixels, write_png
@@ -123,8 +123,8 @@ def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[Made]:
         for start in range(0, len(mine), BATCH):
             batch = [Pair(str(index), chosen[index], (work,)) for index in mine[start : start + BATCH]]
             pixels = stylize(transfer, batch, lambda _: None).pixels
-            styled += [metrics.read_native(one, cells) for one in pixels]
-            assert all(metrics.grid_alignment(one, cell) == 1 for one in pixels)
+            styled += [pixel_art.read_native(one, cells) for one in pixels]
+            assert all(pixel_art.grid_alignment(one, cell) == 1 for one in pixels)
         spent = (time.process_time() - began) / len(mine)
         drawn, _ = natives(Pair(name, art, (Work(name, art, figure=figure(art)),)), 1)
         rivals, square_rivals = (
@@ -138,21 +138,21 @@ def distances(made: Made) -> dict[str, float]:
     """Sliced Wasserstein distance to the portrait: the canvas's over the rival's."""
     found = {}
     for size, centred, name in DISTANCES:
-        onto = distribution.directions(3 * size**2, DIRECTIONS, seeds.generator(0, "directions", size))
+        onto = patches.directions(3 * size**2, DIRECTIONS, seeds.generator(0, "directions", size))
         styled, *rivals = (
             _projected(pictures, size, centred, onto) for pictures in (made.styled, made.rivals, made.square_rivals)
         )
         parts = made.figure, np.ones_like(made.figure)
         for drawn, where, rival in zip(parts, TO.values(), rivals, strict=True):
-            art = distribution.projections(_patches_inside(made.art, drawn, size, centred), onto)
-            apart = [distribution.sliced_wasserstein(one, art) for one in (styled, rival)]
+            art = patches.projections(_patches_inside(made.art, drawn, size, centred), onto)
+            apart = [patches.sliced_wasserstein(one, art) for one in (styled, rival)]
             found[f"{name}, {where}"] = apart[0] / apart[1]
     return found
 
 
 def _projected(pictures: Sequence[Pixels], size: int, centred: bool, onto: Array) -> Array:
-    drawn = distribution.patches(pictures, size, PATCHES, seeds.generator(0, "made"), centred=centred)
-    return distribution.projections(drawn, onto)
+    drawn = patches.patches(pictures, size, PATCHES, seeds.generator(0, "made"), centred=centred)
+    return patches.projections(drawn, onto)
 
 
 def _patches_inside(art: Pixels, drawn: NDArray[np.bool_], size: int, centred: bool) -> Array:
@@ -172,12 +172,12 @@ def figures(
     cell = SIDE // cells
     large = [baselines.enlarge(one, cell) for made in all_made for one in made.styled]
     own = [index for made in all_made for index in made.faces]
-    least = min(metrics.grid_alignment(one, cell) for one in large)
-    colours = max(metrics.colours(one) for made in all_made for one in made.styled)
+    least = min(pixel_art.grid_alignment(one, cell) for one in large)
+    colours = max(pixel_art.colours(one) for made in all_made for one in made.styled)
     demands = [
         Demand("grid alignment, least", least, least=1),
         Demand("colours, most", colours, most=COLOURS),
-        Demand("top-1 retrieval", distribution.retrieval(large, chosen, own), least=0.95),
+        Demand("top-1 retrieval", patches.retrieval(large, chosen, own), least=0.95),
     ]
     for name in ratios[0]:
         most = 0.8 if name.endswith(TO[ground]) else None

@@ -25,7 +25,7 @@ import reported_chain
 
 from pipeline import params
 from pipeline.cyclegan import stage, translate
-from pipeline.evaluate import score
+from pipeline.evaluate import stage as score
 
 DATA, RUNS, RESULTS = Path("data"), Path(".state/experiments"), Path(__file__).parent / "results.jsonl"
 REPORT = {"width": 64, "blocks": 9, "ema": 0.0, "decay_from": 1.0}  # the students' networks and schedule

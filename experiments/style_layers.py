@@ -31,13 +31,13 @@ import style_faces
 from models.styletransfer.vgg import VGG19
 from pipeline import params
 from pipeline.convert import baselines
-from pipeline.evaluate import metrics
+from pipeline.metrics import pixel_art
+from pipeline.metrics.tiles import comb_db
 from pipeline.params import Style
 from pipeline.runtime.files import Pixels, write_png
 from pipeline.style import features as weights
 from pipeline.style.pairs import Pair, Work
 from pipeline.style.transfer import Transfer, stylize
-from pipeline.tiles import comb_db
 
 ROOT = Path(__file__).parents[1]
 CELLS = 32
@@ -121,10 +121,10 @@ def measure(setting: Setting, faces: Sequence[Pixels], art: Pixels, iterations: 
     outcome = Outcome(
         name=setting.name,
         fall=float((made.style[-1] / made.style[0]).mean()),
-        grid_alignment=float(np.mean([metrics.grid_alignment(one, CELL) for one in made.pixels])),
-        cell_residual=float(np.mean([metrics.cell_residual(one, CELL) for one in made.pixels])),
+        grid_alignment=float(np.mean([pixel_art.grid_alignment(one, CELL) for one in made.pixels])),
+        cell_residual=float(np.mean([pixel_art.cell_residual(one, CELL) for one in made.pixels])),
         comb_db=float(np.mean([comb_db(one, CELL) for one in made.pixels])),
-        n99=float(np.mean([metrics.colours_covering(one) for one in made.pixels])),
+        n99=float(np.mean([pixel_art.colours_covering(one) for one in made.pixels])),
         seconds=spent,
     )
     return outcome, made.pixels

@@ -349,7 +349,7 @@ def stylize(out: Out = layout.STYLE, params: ParamsFile = PARAMS) -> None:
 @app.command()
 def evaluate(out: Out = layout.BASELINES, params: ParamsFile = PARAMS) -> None:
     """Stage: every method and the trivial baselines in one table."""
-    from pipeline.evaluate import score as stage
+    from pipeline.evaluate import stage
 
     values = _load(params)
     with _stage("evaluate"):

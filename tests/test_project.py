@@ -29,7 +29,7 @@ MODULES = {
     "train": "pipeline/cyclegan/stage.py",
     "translate": "pipeline/cyclegan/translate.py",
     "stylize": "pipeline/style/stage.py",
-    "evaluate": "pipeline/evaluate/score.py",
+    "evaluate": "pipeline/evaluate/stage.py",
     "report": "pipeline/evaluate/report.py",
 }
 CRAWLS = ["scrape_pixeljoint", "scrape_lospec", "scrape_pixiehaus"]

@@ -10,7 +10,7 @@ import numpy as np
 from drawings import with_tiles
 
 from pipeline.convert import baselines
-from pipeline.evaluate import score
+from pipeline.evaluate import stage
 from pipeline.params import Evaluate, Resize
 from pipeline.runtime import files, manifest
 
@@ -31,7 +31,7 @@ def build_run(root: Path, art: list[np.ndarray], faces: list[np.ndarray]) -> Pat
 
 def evaluate(root: Path, seed: int = 7) -> dict:
     artifacts = root / "artifacts"
-    return score.run(
+    return stage.run(
         root / "data/split", artifacts / "translate", artifacts / "style", dst=root / "metrics/evaluate.json",
         plots=root / "plots/evaluate", pictures=artifacts / "baselines", params=EVALUATE, resize=RESIZE, seed=seed,
     )  # fmt: skip

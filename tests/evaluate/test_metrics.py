@@ -10,8 +10,8 @@ from drawings import PALETTE, with_tiles
 from PIL import Image
 
 from pipeline.convert import baselines
-from pipeline.evaluate import metrics
-from pipeline.tiles import comb_db
+from pipeline.metrics import pixel_art
+from pipeline.metrics.tiles import comb_db
 
 
 def mean(metric, pictures, *rest):
@@ -59,7 +59,7 @@ def sets(sprites, art, smooth):
     ],
 )
 def test_grid_alignment_is_one_on_the_grid_only(sets, name, alignment, tolerance):
-    assert mean(metrics.grid_alignment, sets[name], 4) == pytest.approx(alignment, abs=tolerance)
+    assert mean(pixel_art.grid_alignment, sets[name], 4) == pytest.approx(alignment, abs=tolerance)
 
 
 @pytest.mark.parametrize(
@@ -89,48 +89,48 @@ def test_the_comb_sees_tiles_of_period_two_as_well(smooth):
 
 
 def test_within_cell_variance_is_zero_for_art_at_any_phase(sets):
-    assert mean(metrics.cell_residual, sets["art"], 4) == 0
-    assert mean(metrics.cell_residual, sets["shifted"], 4) == 0
-    assert 0.03 < mean(metrics.cell_residual, sets["smooth"], 4) < 0.15
+    assert mean(pixel_art.cell_residual, sets["art"], 4) == 0
+    assert mean(pixel_art.cell_residual, sets["shifted"], 4) == 0
+    assert 0.03 < mean(pixel_art.cell_residual, sets["smooth"], 4) < 0.15
 
 
 def test_a_flat_picture_has_no_residual_and_no_edge_off_the_grid():
     flat = np.full((16, 16, 3), 90, np.uint8)
-    assert metrics.cell_residual(flat, 4) == 0
-    assert metrics.grid_alignment(flat, 4) == 1
+    assert pixel_art.cell_residual(flat, 4) == 0
+    assert pixel_art.grid_alignment(flat, 4) == 1
 
 
 def test_colours_of_true_art_are_few_and_of_smooth_pictures_many(sets):
-    assert mean(metrics.colours_covering, sets["art"]) < 8
-    assert mean(metrics.effective_palette, sets["art"]) < 6
-    assert mean(metrics.colours_covering, sets["smooth"]) > 300
-    assert mean(metrics.colours_covering, sets["bilinear"]) > 100
+    assert mean(pixel_art.colours_covering, sets["art"]) < 8
+    assert mean(pixel_art.effective_palette, sets["art"]) < 6
+    assert mean(pixel_art.colours_covering, sets["smooth"]) > 300
+    assert mean(pixel_art.colours_covering, sets["bilinear"]) > 100
 
 
 def test_n99_counts_the_colours_that_cover_the_share():
     """100 pixels: 98 of one colour, one each of two more."""
     picture = np.zeros((10, 10, 3), np.uint8)
     picture[0, 0], picture[0, 1] = 50, 200
-    assert metrics.colours_covering(picture) == 2
-    assert metrics.colours_covering(picture, share=0.98) == 1
-    assert metrics.colours_covering(picture, share=1.0) == 3
-    assert metrics.colours(picture) == 3
+    assert pixel_art.colours_covering(picture) == 2
+    assert pixel_art.colours_covering(picture, share=0.98) == 1
+    assert pixel_art.colours_covering(picture, share=1.0) == 3
+    assert pixel_art.colours(picture) == 3
 
 
 def test_effective_palette_of_equal_shares_is_their_number():
     picture = np.repeat(PALETTE[:4], 4, axis=0).reshape(4, 4, 3)
-    assert metrics.effective_palette(picture) == pytest.approx(4)
+    assert pixel_art.effective_palette(picture) == pytest.approx(4)
 
 
 def test_equal_neighbours_counts_both_directions():
     """A B / A A: of four adjacent pairs, A-A below the first column's top and A-A in the lower row are equal."""
     a, b = PALETTE[0], PALETTE[1]
-    assert metrics.equal_neighbours(np.array([[a, b], [a, a]])) == pytest.approx(0.5)
+    assert pixel_art.equal_neighbours(np.array([[a, b], [a, a]])) == pytest.approx(0.5)
 
 
 def test_dark_cells_are_those_that_read_as_outline():
     native = np.array([[PALETTE[0], PALETTE[6]], [PALETTE[3], [255, 255, 255]]], np.uint8)
-    assert metrics.dark_cells(native) == 0.25
+    assert pixel_art.dark_cells(native) == 0.25
 
 
 def test_accents_are_kept_where_they_are_drawn_half_as_deep_or_deeper():
@@ -138,16 +138,18 @@ def test_accents_are_kept_where_they_are_drawn_half_as_deep_or_deeper():
     face[2, 2] = face[6, 4] = 60
     faint, lost, elsewhere = face.copy(), face.copy(), np.full_like(face, 220)
     faint[6, 4], lost[6, 4], elsewhere[6, 6] = 130, 215, 0
-    assert metrics.accents_kept([face], [face]) == metrics.accents_kept([faint], [face]) == 1
-    assert metrics.accents_kept([lost], [face]) == 0.5
-    assert metrics.accents_kept([elsewhere], [face]) == 0
-    assert metrics.accents_kept([face, elsewhere], [face, face]) == 0.5
-    assert metrics.accents_kept([face], [np.full_like(face, 90)]) is None
+    assert pixel_art.accents_kept([face], [face]) == pixel_art.accents_kept([faint], [face]) == 1
+    assert pixel_art.accents_kept([lost], [face]) == 0.5
+    assert pixel_art.accents_kept([elsewhere], [face]) == 0
+    assert pixel_art.accents_kept([face, elsewhere], [face, face]) == 0.5
+    assert pixel_art.accents_kept([face], [np.full_like(face, 90)]) is None
 
 
 def test_reading_a_picture_on_the_grid_gives_its_cells_back(sprites, art):
-    assert all((metrics.read_native(picture, 32) == sprite).all() for picture, sprite in zip(art, sprites, strict=True))
+    assert all(
+        (pixel_art.read_native(picture, 32) == sprite).all() for picture, sprite in zip(art, sprites, strict=True)
+    )
 
 
 def test_reading_a_full_resolution_picture_does_not_average_it(smooth):
-    assert (metrics.read_native(smooth[0], 32)[5, 7] == smooth[0][22, 30]).all()
+    assert (pixel_art.read_native(smooth[0], 32)[5, 7] == smooth[0][22, 30]).all()

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.evaluate.metrics import Array
 from pipeline.images.colour import to_oklab
 from pipeline.images.resample import box
+from pipeline.metrics.diversity import POOLED
+from pipeline.metrics.pixel_art import Array
+from pipeline.metrics.tiles import LUMA
 from pipeline.runtime.files import Pixels
-from pipeline.tiles import LUMA
-from pipeline.variety import POOLED
 
 
 def retrieval(outputs: Sequence[Pixels], inputs: Sequence[Pixels], own: Sequence[int]) -> float:

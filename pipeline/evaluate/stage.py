@@ -18,19 +18,19 @@ import numpy as np
 
 from pipeline.convert import baselines
 from pipeline.errors import BadInput
-from pipeline.evaluate import distribution, metrics
 from pipeline.evaluate.targets import targets
 from pipeline.images import palettes
 from pipeline.images.resample import Grid, box
+from pipeline.metrics import patches, pixel_art
+from pipeline.metrics.diversity import spread_ratio
+from pipeline.metrics.tiles import comb_db
 from pipeline.params import Evaluate, Resize
 from pipeline.runtime import files, manifest, seeds
 from pipeline.runtime.files import Pixels
-from pipeline.tiles import comb_db
-from pipeline.variety import spread_ratio
 
 Pictures = dict[str, Pixels]  # id, in sorted order -> uint8 (size, size, 3)
 Scores = dict[str, float]
-Patterns = dict[str, metrics.Array]  # name of the distance -> sorted projections (k, n)
+Patterns = dict[str, pixel_art.Array]  # name of the distance -> sorted projections (k, n)
 
 DECIMALS = 5
 PATTERNS = (
@@ -125,10 +125,10 @@ def measure(outputs: Pictures, real: Patterns, bench: Bench) -> Scores:
     made = [outputs[key] for key in sorted(outputs)]
     scores = _of_pictures(made, bench)
     own = [place[key] for key in sorted(outputs)]
-    scores["retrieval"] = distribution.retrieval(made, list(bench.faces.values()), own)
+    scores["retrieval"] = patches.retrieval(made, list(bench.faces.values()), own)
     inputs, cells = [bench.faces[key] for key in sorted(outputs)], bench.resize.cells
-    kept = metrics.accents_kept(
-        [metrics.read_native(picture, cells) for picture in made], [box(face, (cells, cells)) for face in inputs]
+    kept = pixel_art.accents_kept(
+        [pixel_art.read_native(picture, cells) for picture in made], [box(face, (cells, cells)) for face in inputs]
     )
     if kept is not None:
         scores["accents_kept"] = kept
@@ -150,36 +150,36 @@ def measure_real(bench: Bench) -> Scores:
 
 def _of_pictures(pictures: Sequence[Pixels], bench: Bench) -> Scores:
     """Means over the pictures of the metrics of one picture."""
-    natives = [metrics.read_native(picture, bench.resize.cells) for picture in pictures]
+    natives = [pixel_art.read_native(picture, bench.resize.cells) for picture in pictures]
     return {
         "n": len(pictures),
-        "grid_alignment": _mean(metrics.grid_alignment(picture, bench.cell) for picture in pictures),
+        "grid_alignment": _mean(pixel_art.grid_alignment(picture, bench.cell) for picture in pictures),
         "comb_db": _mean(comb_db(picture, bench.cell) for picture in pictures),
-        "cell_residual": _mean(metrics.cell_residual(picture, bench.cell) for picture in pictures),
-        "n99": _mean(metrics.colours_covering(picture) for picture in pictures),
-        "effective_palette": _mean(metrics.effective_palette(picture) for picture in pictures),
-        "colours": _mean(metrics.colours(native) for native in natives),
-        "equal_neighbours": _mean(metrics.equal_neighbours(native) for native in natives),
-        "dark_cells": _mean(metrics.dark_cells(native) for native in natives),
+        "cell_residual": _mean(pixel_art.cell_residual(picture, bench.cell) for picture in pictures),
+        "n99": _mean(pixel_art.colours_covering(picture) for picture in pictures),
+        "effective_palette": _mean(pixel_art.effective_palette(picture) for picture in pictures),
+        "colours": _mean(pixel_art.colours(native) for native in natives),
+        "equal_neighbours": _mean(pixel_art.equal_neighbours(native) for native in natives),
+        "dark_cells": _mean(pixel_art.dark_cells(native) for native in natives),
     }
 
 
 def _patterns(pictures: Sequence[Pixels], which: str, bench: Bench) -> Patterns:
     """Sorted projections of random native patches, for the patch sizes that fit the grid."""
-    natives = [metrics.read_native(picture, bench.resize.cells) for picture in pictures]
+    natives = [pixel_art.read_native(picture, bench.resize.cells) for picture in pictures]
     found = {}
     for size, centred, name in PATTERNS:
         if size <= bench.resize.cells:
             rng = seeds.generator(bench.seed, "patches", which)
-            drawn = distribution.patches(natives, size, bench.params.patches, rng, centred=centred)
+            drawn = patches.patches(natives, size, bench.params.patches, rng, centred=centred)
             rng = seeds.generator(bench.seed, "directions", size)
-            onto = distribution.directions(drawn.shape[1], bench.params.projections, rng)
-            found[name] = distribution.projections(drawn, onto)
+            onto = patches.directions(drawn.shape[1], bench.params.projections, rng)
+            found[name] = patches.projections(drawn, onto)
     return found
 
 
 def _distances(made: Patterns, real: Patterns) -> Scores:
-    return {name: distribution.sliced_wasserstein(made[name], real[name]) for name in made}
+    return {name: patches.sliced_wasserstein(made[name], real[name]) for name in made}
 
 
 def _pictures(folder: Path) -> Pictures:
