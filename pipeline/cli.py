@@ -366,13 +366,13 @@ def report(
     params: ParamsFile = PARAMS,
 ) -> None:
     """Stage: the page that a person reads."""
-    from pipeline.evaluate import report as stage
+    from pipeline.report import stage
 
     with _stage("report"):
         stage.run(Path(), out, _load(params))
     note(f"open {out / 'index.html'}")
     if readme:
-        from pipeline.evaluate import readme as figures
+        from pipeline.report import readme as figures
 
         figures.update(Path("README.md"), figures.write(Path(), layout.DOCS))
 

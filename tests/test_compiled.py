@@ -45,5 +45,5 @@ def test_a_loop_runs_as_it_stands_without_the_compiler() -> None:
 
 @pytest.mark.parametrize("module", ["cli", "curate.dedup", "curate.split", "scrape.crawl", "report"])
 def test_what_needs_no_compiled_loop_does_not_load_the_compiler(module) -> None:
-    name = "pipeline.evaluate.report" if module == "report" else f"pipeline.{module}"
+    name = "pipeline.report.stage" if module == "report" else f"pipeline.{module}"
     assert run(f"import sys, {name}; print('numba' in sys.modules)").split() == ["False"]

@@ -30,7 +30,7 @@ MODULES = {
     "translate": "pipeline/cyclegan/translate.py",
     "stylize": "pipeline/style/stage.py",
     "evaluate": "pipeline/evaluate/stage.py",
-    "report": "pipeline/evaluate/report.py",
+    "report": "pipeline/report/stage.py",
 }
 CRAWLS = ["scrape_pixeljoint", "scrape_lospec", "scrape_pixiehaus"]
 

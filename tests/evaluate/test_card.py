@@ -12,7 +12,7 @@ import pytest
 from pages import CHROMIUM, Elements, probe, text_of
 
 from pipeline.errors import BadInput
-from pipeline.evaluate import card, likeness, palettes_used, report
+from pipeline.report import data_card, duplicates, palettes_used, stage
 from pipeline.runtime import files, manifest
 
 HOSTILE = '"><script>alert(1)</script><img src=x onerror=alert(2)>'
@@ -20,7 +20,7 @@ MEBIBYTE = 2**20
 
 
 def draw(run, parameters) -> str:
-    return card.render(run, parameters, report.environment())
+    return data_card.render(run, parameters, stage.environment())
 
 
 def rewrite(folder: Path, change) -> None:
@@ -44,7 +44,7 @@ def test_the_card_is_one_small_file_that_needs_nothing_else(page):
 
 def test_the_report_stage_writes_both_pages_and_the_same_bytes_anywhere(untouched_run, parameters, tmp_path):
     moved = shutil.copytree(untouched_run, tmp_path / "elsewhere" / "run")
-    stats = [report.run(root, tmp_path / str(n), parameters) for n, root in enumerate((untouched_run, moved))]
+    stats = [stage.run(root, tmp_path / str(n), parameters) for n, root in enumerate((untouched_run, moved))]
     assert sorted(path.name for path in (tmp_path / "0").iterdir()) == ["dataset.html", "index.html"]
     assert stats[0] == stats[1]
     assert stats[0]["card_pictures"] > 20
@@ -93,7 +93,7 @@ def test_charts_say_their_numbers(page):
 
 
 def test_a_dropped_work_is_shown_as_it_was_served_beside_the_kept_one(untouched_run, page):
-    kinds = likeness.kinds(untouched_run / "data", _served(untouched_run))
+    kinds = duplicates.kinds(untouched_run / "data", _served(untouched_run))
     assert [(kind.name, kind.number, len(kind.pairs)) for kind in kinds] == [
         ("Near duplicates", 1, 1), ("Alternates", 1, 1), ("Mirror images and recolours", 1, 1),
     ]  # fmt: skip
@@ -117,7 +117,7 @@ def test_the_most_doubtful_decisions_come_first_and_a_work_is_shown_once(finishe
     ]
     lines = "".join(json.dumps(line) + "\n" for line in far)
     (data / "dedup" / "decisions.jsonl").write_text(lines, encoding="utf-8")
-    pairs = likeness.kinds(data, _served(finished_run))[0].pairs
+    pairs = duplicates.kinds(data, _served(finished_run))[0].pairs
     assert [re.search(r"distance ([\d.]+)", pair.caption)[1] for pair in pairs] == ["9.0", "4.0", "2.0"]
 
 

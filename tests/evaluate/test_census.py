@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.evaluate import bars, census
-from pipeline.evaluate.census import Census
+from pipeline.report import bars, census
+from pipeline.report.census import Census
 
 NOTHING = Census([], [], [], [], [])
 

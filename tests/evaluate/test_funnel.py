@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from pipeline.evaluate import funnel, provenance
-from pipeline.evaluate.funnel import Stage
+from pipeline.report import funnel, provenance
+from pipeline.report.funnel import Stage
 from pipeline.runtime import manifest
 
 

@@ -12,8 +12,8 @@ import pytest
 from pages import CHROMIUM, Elements, probe, text_of
 
 from pipeline.errors import BadInput
-from pipeline.evaluate import report
-from pipeline.evaluate.thumbnails import png_uri, thumbnail
+from pipeline.report import stage
+from pipeline.report.thumbnails import png_uri, thumbnail
 from pipeline.runtime import files
 
 MEBIBYTE = 2**20
@@ -21,7 +21,7 @@ MEBIBYTE = 2**20
 
 @pytest.fixture(scope="module")
 def page(untouched_run, parameters):
-    return report.render(untouched_run, parameters)
+    return stage.render(untouched_run, parameters)
 
 
 def test_the_page_is_one_small_file_that_needs_nothing_else(page):
@@ -36,7 +36,7 @@ def test_the_page_is_one_small_file_that_needs_nothing_else(page):
 
 def test_the_same_run_gives_the_same_bytes(untouched_run, parameters, tmp_path):
     moved = shutil.copytree(untouched_run, tmp_path / "elsewhere" / "run")
-    stats = [report.run(root, tmp_path / str(n), parameters) for n, root in enumerate((untouched_run, moved))]
+    stats = [stage.run(root, tmp_path / str(n), parameters) for n, root in enumerate((untouched_run, moved))]
     assert stats[0] == stats[1]
     assert stats[0]["pictures"] > 50
     assert files.folder_digest(tmp_path / "0") == files.folder_digest(tmp_path / "1")
@@ -44,7 +44,7 @@ def test_the_same_run_gives_the_same_bytes(untouched_run, parameters, tmp_path):
 
 def test_workers_do_not_reach_the_page(untouched_run, parameters, page):
     other = parameters.model_copy(update={"executor": parameters.executor.model_copy(update={"n_jobs": 7})})
-    assert report.render(untouched_run, other) == page
+    assert stage.render(untouched_run, other) == page
 
 
 def test_every_picture_says_what_it_shows_and_every_table_has_headers(page):
@@ -69,7 +69,7 @@ def test_met_and_missed_targets_are_said_in_words(finished_run, parameters, page
     scores = json.loads(metrics.read_text())
     scores["targets"]["cell_on_grid"] |= {"met": False, "value": 0.4312}
     metrics.write_text(json.dumps(scores))
-    changed = report.render(finished_run, parameters)
+    changed = stage.render(finished_run, parameters)
     assert "CycleGAN cell draws on the grid: MISSED. “on the grid” is 0.43; wanted: at least 0.95." in changed
     assert "5 of 6 targets are met" in changed
     assert '<li class="missed">' in changed
@@ -106,14 +106,14 @@ def test_lost_works_are_shouted_about(finished_run, parameters):
     (finished_run / "data/grid/manifest.jsonl").write_text(
         "".join((finished_run / "data/dedup/manifest.jsonl").read_text().splitlines(keepends=True)[2:])
     )
-    assert "DO NOT BALANCE" in report.render(finished_run, parameters)
+    assert "DO NOT BALANCE" in stage.render(finished_run, parameters)
 
 
 def test_only_a_run_on_the_sample_alone_says_so(finished_run, parameters, page):
     assert "drawn by a program" in page
     rows = (finished_run / "data/resize/manifest.jsonl").read_text()
     (finished_run / "data/resize/manifest.jsonl").write_text(rows.replace('"sample"', '"live"', 1))
-    assert "drawn by a program" not in report.render(finished_run, parameters)
+    assert "drawn by a program" not in stage.render(finished_run, parameters)
 
 
 def test_a_run_without_trained_generators_still_has_a_page(finished_run, parameters):
@@ -123,14 +123,14 @@ def test_a_run_without_trained_generators_still_has_a_page(finished_run, paramet
     scores = json.loads(metrics.read_text())
     scores["methods"] = {k: v for k, v in scores["methods"].items() if not k.startswith(("style", "cyclegan"))}
     metrics.write_text(json.dumps(scores | {"targets": {}}))
-    page = report.render(finished_run, parameters)
+    page = stage.render(finished_run, parameters)
     assert "no cell generator was evaluated" in page
     assert 'id="curves"' not in page
 
 
 def test_without_metrics_the_error_names_the_stage_to_run(tmp_path, parameters):
     with pytest.raises(BadInput, match="run the evaluate stage first"):
-        report.run(tmp_path, tmp_path / "reports", parameters)
+        stage.run(tmp_path, tmp_path / "reports", parameters)
     assert not (tmp_path / "reports").exists()
 
 
@@ -182,7 +182,7 @@ def test_alarms_and_convolutions_of_the_training_are_on_the_page(finished_run, p
     layers = [{"comb_db": 5.5}, {"comb_db": None}, {"comb_db": 18.7}]
     files.write_atomic(trained / "activations.json", json.dumps({"layers": layers}).encode())
     files.write_png(trained / "activations.png", np.zeros((40, 60, 3), np.uint8))
-    page = report.render(finished_run, parameters)
+    page = stage.render(finished_run, parameters)
     assert "CycleGAN resnet: the pictures had periodic tiles from epoch 2 to the end" in page
     assert "CycleGAN resnet: the sample faces nearly became one picture in epoch 3" in page
     assert "CycleGAN resnet from 5.5 to 18.7" in page

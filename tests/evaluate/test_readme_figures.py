@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from pipeline.errors import BadInput
-from pipeline.evaluate import readme
+from pipeline.report import readme
 from pipeline.runtime import files
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluate import census
-from pipeline.evaluate.bars import Bins, binned
 from pipeline.images import canonical
+from pipeline.report import census
+from pipeline.report.bars import Bins, binned
 from pipeline.runtime import files as io
 from pipeline.runtime.manifest import Row
 

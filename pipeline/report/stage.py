@@ -11,9 +11,10 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.errors import BadInput
-from pipeline.evaluate import card, charts, funnel, provenance, showcase, training, verdicts
-from pipeline.evaluate.thumbnails import Thumbnail, strip
 from pipeline.params import Params
+from pipeline.report import charts, funnel, provenance, showcase, training_alarms, verdicts
+from pipeline.report import data_card as card
+from pipeline.report.thumbnails import Thumbnail, strip
 from pipeline.runtime import files
 from pipeline.runtime.manifest import Row
 
@@ -67,7 +68,7 @@ def render(root: Path, params: Params) -> str:
         **_pictures(root, rows, params.evaluate.show),
         **_funnel(root / "data"),
         **learning_curves(root / "plots" / "train"),
-        **training.looks(root / "artifacts" / "cyclegan"),
+        **training_alarms.looks(root / "artifacts" / "cyclegan"),
         "epochs": epochs(root / "artifacts" / "cyclegan"),
         "origins": provenance.origins(rows),
         "digests": provenance.digests(root),

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.evaluate import funnel
+from pipeline.report import funnel
 from pipeline.runtime import files, manifest
 from pipeline.runtime.manifest import Row
 

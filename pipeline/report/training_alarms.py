@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BadInput
-from pipeline.evaluate import charts, showcase
-from pipeline.evaluate.thumbnails import Thumbnail, strip
+from pipeline.report import charts, showcase
+from pipeline.report.thumbnails import Thumbnail, strip
 
 WORDS = {
     "collapse": "the sample faces nearly became one picture",

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.evaluate.showcase import named
 from pipeline.evaluate.targets import Table
+from pipeline.report.showcase import named
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.evaluate.thumbnails import Thumbnail, thumbnail
+from pipeline.report.thumbnails import Thumbnail, thumbnail
 
 HERO = ("input", "nearest", "box_palette", "style_cell", "cyclegan_resnet", "cyclegan_cell", "real")
 HERO_FACES = 3

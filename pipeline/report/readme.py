@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import BadInput
-from pipeline.evaluate import funnel, showcase, verdicts
-from pipeline.evaluate.report import read_metrics
+from pipeline.report import funnel, showcase, verdicts
+from pipeline.report.stage import read_metrics
 from pipeline.runtime import files, manifest
 
 TILE = 128  # pixels a side of a picture of the strip

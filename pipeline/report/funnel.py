@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.evaluate.thumbnails import Thumbnail, thumbnail
+from pipeline.report.thumbnails import Thumbnail, thumbnail
 from pipeline.runtime import files, manifest
 from pipeline.runtime.manifest import Row
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from jinja2 import Environment
 
-from pipeline.evaluate import bars, census, funnel, likeness, palettes_used, provenance
-from pipeline.evaluate.census import Census
-from pipeline.evaluate.thumbnails import Thumbnail, thumbnail
 from pipeline.params import Params
+from pipeline.report import bars, census, duplicates, funnel, palettes_used, provenance
+from pipeline.report.census import Census
+from pipeline.report.thumbnails import Thumbnail, thumbnail
 from pipeline.runtime import files, seeds
 from pipeline.runtime.manifest import Row
 
@@ -28,7 +28,7 @@ def render(root: Path, params: Params, environment: Environment) -> str:
     data = root / "data"
     found = census.read(data)
     rows = [*found.art, *found.faces]
-    sizes, shown = likeness.families(data)
+    sizes, shown = duplicates.families(data)
     context = {
         "numbers": _numbers(found),
         "sample": bool(rows) and all(row.get("origin") == "sample" for row in rows),
@@ -45,7 +45,7 @@ def render(root: Path, params: Params, environment: Environment) -> str:
         "animated": census.animated(found),
         "colours": _colours(data, found),
         "artists": census.artists(found.art),
-        "kinds": likeness.kinds(data, found.served),
+        "kinds": duplicates.kinds(data, found.served),
         "families": {"number": len(sizes), "works": sum(sizes), "shown": shown},
         "samples": _samples(data, rows, params.seed),
         "limits": _limits(found),

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import BadInput
-from pipeline.evaluate import funnel
-from pipeline.evaluate.thumbnails import Thumbnail, thumbnail
+from pipeline.report import funnel
+from pipeline.report.thumbnails import Thumbnail, thumbnail
 from pipeline.runtime import manifest
 from pipeline.runtime.manifest import Row
 

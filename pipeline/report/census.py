@@ -12,9 +12,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from pipeline.evaluate import bars
-from pipeline.evaluate.bars import Bins
-from pipeline.evaluate.funnel import stages
+from pipeline.report import bars
+from pipeline.report.bars import Bins
+from pipeline.report.funnel import stages
 from pipeline.runtime import manifest
 from pipeline.runtime.identity import plain, work_of
 from pipeline.runtime.manifest import Row
