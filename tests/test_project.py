@@ -117,7 +117,7 @@ def test_only_one_file_talks_http() -> None:
         for path in sorted((ROOT / "pipeline").rglob("*.py"))
         if re.search(r"^\s*(import|from) (httpx|tenacity)\b", path.read_text(encoding="utf-8"), re.MULTILINE)
     }
-    assert users == {"pipeline/scrape/fetch.py"}
+    assert users == {"pipeline/scrape/client/fetch.py"}
 
 
 def test_models_import_nothing_of_the_pipeline_and_no_stage_imports_the_command_line() -> None:

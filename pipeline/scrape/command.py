@@ -12,8 +12,9 @@ from pydantic import ValidationError
 from pipeline.errors import BadParams, PipelineError
 from pipeline.params import Params, Scrape
 from pipeline.runtime.progress import Progress
-from pipeline.scrape import crawl, origins, preview
+from pipeline.scrape import crawl, preview
 from pipeline.scrape.crawl import Where
+from pipeline.scrape.sites import origins
 
 ONLY = {"search": "pixeljoint", "medium": "lospec", "category": "lospec", "tags": "lospec"}  # option -> who has it
 

@@ -26,15 +26,16 @@ from pipeline.params import Sample, Scrape
 from pipeline.runtime import files, manifest
 from pipeline.runtime.manifest import Row
 from pipeline.sample import site
-from pipeline.scrape import origins, passes, policy, store
-from pipeline.scrape.fetch import Fetcher, Loopback
-from pipeline.scrape.gallery import Found
-from pipeline.scrape.origins import Origin
-from pipeline.scrape.pace import Clock, Stop
-from pipeline.scrape.passes import Pass
+from pipeline.scrape import listing_pass, policy, store
+from pipeline.scrape.client.fetch import Fetcher, Loopback
+from pipeline.scrape.client.pace import Clock, Stop
+from pipeline.scrape.listing_pass import Pass
 from pipeline.scrape.policy import Policy
+from pipeline.scrape.settle import FIELDS, Settler, row_id
+from pipeline.scrape.sites import origins
+from pipeline.scrape.sites.gallery import Found
+from pipeline.scrape.sites.origins import Origin
 from pipeline.scrape.store import Store
-from pipeline.scrape.works import FIELDS, Settler, row_id
 
 Progress = Callable[[str, int, int, str], None]  # source, works settled, works found so far, a few words
 
@@ -184,7 +185,7 @@ class Crawl:
         """Crawl and write the output folder; returns the stats."""
         folder = folder_of(self.state, self.origin)
         try:
-            with store.locked(folder) as works, passes.opened(folder, self.origin.gallery) as listing:
+            with store.locked(folder) as works, listing_pass.opened(folder, self.origin.gallery) as listing:
                 works.adopt(dst, self.origin.name, self.policy.taken_down)
                 new = await self._gather(works, listing)
                 works.flush()

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from pipeline.runtime.files import FORMATS, MAX_PIXELS
-from pipeline.scrape.gallery import Rejected
+from pipeline.scrape.sites.gallery import Rejected
 
 MAX_FRAMES = 1024
 MAX_ANIMATION = 256_000_000  # pixels of all frames together

@@ -22,7 +22,7 @@ from pipeline.errors import PipelineError
 from pipeline.params import Sample, Scrape
 from pipeline.runtime.manifest import Row
 from pipeline.scrape import crawl
-from pipeline.scrape.gallery import REASONS
+from pipeline.scrape.sites.gallery import REASONS
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent

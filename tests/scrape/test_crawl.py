@@ -22,7 +22,7 @@ from pipeline.sample import catalogue, pages_pixeljoint, site
 from pipeline.sample.faults import Faults, Hit, Scripted
 from pipeline.scrape import crawl
 from pipeline.scrape.crawl import Where
-from pipeline.scrape.origins import SOURCES
+from pipeline.scrape.sites.origins import SOURCES
 
 KEYS = {
     "id", "source", "source_id", "origin", "page_url", "image_url", "title", "artist", "posted", "tags", "licence",

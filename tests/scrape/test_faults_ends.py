@@ -17,7 +17,7 @@ from hostile_pages import HTML, JSON, PNG
 
 from pipeline.params import Sample, Scrape
 from pipeline.runtime import files
-from pipeline.scrape import passes
+from pipeline.scrape import listing_pass
 
 MARKUP, REFUSED, UNREACHABLE = 4, 5, 6
 WORKS = pages.pieces(12)
@@ -206,7 +206,7 @@ def test_listing_of_ever_new_works_ends_at_the_page_limit(
     small: Sample, scrape: Scrape, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Also when the pass was interrupted half way: the pages before count."""
-    monkeypatch.setattr(passes, "MAX_PAGES", 6)
+    monkeypatch.setattr(listing_pass, "MAX_PAGES", 6)
     one = pages.batch([replace(WORKS[0], slug="piece-@skip@")])
     batch = Rule("/gallery", 200, one, JSON, method="POST", asked=r"skip=(?P<skip>\d+)")
     rest = [batch, pages.ALLOW_ALL, Rule(r"/gallery/.+", 404)]

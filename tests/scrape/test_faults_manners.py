@@ -15,9 +15,9 @@ from hostile_pages import sprite
 
 from pipeline.params import Sample, Scrape
 from pipeline.scrape import sniff
-from pipeline.scrape.fetch import Fetcher
-from pipeline.scrape.gallery import Rejected
-from pipeline.scrape.pace import Access
+from pipeline.scrape.client.fetch import Fetcher
+from pipeline.scrape.client.pace import Access
+from pipeline.scrape.sites.gallery import Rejected
 
 TEXT = (("Content-Type", "text/plain"),)
 FILES = [sprite(number) for number in range(4)]

@@ -15,11 +15,11 @@ import httpx
 import pytest
 
 from pipeline.errors import Refused, Unreachable
-from pipeline.scrape import fetch
-from pipeline.scrape.answers import Page, Picture
-from pipeline.scrape.fetch import Cookies, Fetcher
-from pipeline.scrape.gallery import Rejected, Request
-from pipeline.scrape.pace import Access, Clock
+from pipeline.scrape.client import fetch
+from pipeline.scrape.client.answers import Page, Picture
+from pipeline.scrape.client.fetch import Cookies, Fetcher
+from pipeline.scrape.client.pace import Access, Clock
+from pipeline.scrape.sites.gallery import Rejected, Request
 
 URL = "https://site.test/page"
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)

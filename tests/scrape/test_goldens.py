@@ -13,11 +13,11 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pipeline.errors import MarkupChanged
-from pipeline.scrape import html, origins
-from pipeline.scrape.gallery import Artwork, Gallery, Gone, Listing, Request
-from pipeline.scrape.lospec import Lospec
-from pipeline.scrape.pixeljoint import PixelJoint
-from pipeline.scrape.pixiehaus import PixieHaus
+from pipeline.scrape.sites import html, origins
+from pipeline.scrape.sites.gallery import Artwork, Gallery, Gone, Listing, Request
+from pipeline.scrape.sites.lospec import Lospec
+from pipeline.scrape.sites.pixeljoint import PixelJoint
+from pipeline.scrape.sites.pixiehaus import PixieHaus
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 PARSERS: dict[str, Any] = {"pixeljoint": PixelJoint, "lospec": Lospec, "pixiehaus": PixieHaus}

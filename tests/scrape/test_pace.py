@@ -10,9 +10,9 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.errors import Interrupted
-from pipeline.scrape.gallery import Rejected
-from pipeline.scrape.pace import MAX_SLOWNESS, Clock, Lane, Stop
-from pipeline.scrape.robots import MAX_AGE, Book
+from pipeline.scrape.client.pace import MAX_SLOWNESS, Clock, Lane, Stop
+from pipeline.scrape.client.robots import MAX_AGE, Book
+from pipeline.scrape.sites.gallery import Rejected
 
 
 class Frozen:

@@ -18,7 +18,7 @@ from pipeline.runtime import files, manifest
 from pipeline.sample import catalogue, pages_lospec, pages_pixeljoint, site
 from pipeline.sample.faults import Faults, Hit
 from pipeline.scrape import crawl, policy
-from pipeline.scrape.works import FIELDS, row_id
+from pipeline.scrape.settle import FIELDS, row_id
 
 
 def wishes(scrape: Scrape, tmp_path: Path, *entries: dict[str, Any], **changed: Any) -> policy.Policy:

@@ -8,9 +8,10 @@ from pipeline.errors import BadInput, MarkupChanged, Refused, Unreachable
 from pipeline.params import Sample, Scrape
 from pipeline.sample import site
 from pipeline.sample.faults import Faults, Hit
-from pipeline.scrape import origins, preview
+from pipeline.scrape import preview
 from pipeline.scrape.crawl import Where
-from pipeline.scrape.origins import SOURCES
+from pipeline.scrape.sites import origins
+from pipeline.scrape.sites.origins import SOURCES
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.scrape import robots
+from pipeline.scrape.client import robots
 
 SITE = "https://lospec.com"
 

@@ -13,11 +13,11 @@ from pipeline.errors import MarkupChanged
 from pipeline.params import Sample
 from pipeline.sample import catalogue, pages_lospec, pages_pixeljoint, pages_pixiehaus, site
 from pipeline.sample.faults import Faults
-from pipeline.scrape import html
-from pipeline.scrape.gallery import Artwork, Found, Gallery, Listing, Request
-from pipeline.scrape.lospec import Lospec
-from pipeline.scrape.pixeljoint import PixelJoint
-from pipeline.scrape.pixiehaus import PixieHaus
+from pipeline.scrape.sites import html
+from pipeline.scrape.sites.gallery import Artwork, Found, Gallery, Listing, Request
+from pipeline.scrape.sites.lospec import Lospec
+from pipeline.scrape.sites.pixeljoint import PixelJoint
+from pipeline.scrape.sites.pixiehaus import PixieHaus
 
 SAMPLE = Sample(revision="test", pixeljoint=160, lospec=75, pixiehaus=65, faces=8)
 SIZE = {"pixeljoint": SAMPLE.pixeljoint, "lospec": SAMPLE.lospec, "pixiehaus": SAMPLE.pixiehaus}

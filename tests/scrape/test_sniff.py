@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipeline.sample import encodings
 from pipeline.scrape import sniff
-from pipeline.scrape.gallery import Rejected
+from pipeline.scrape.sites.gallery import Rejected
 
 ART = np.random.default_rng(5).integers(0, 2, (9, 7, 4), np.uint8) * 255
 ART[..., 3] = 255

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pipeline.scrape.fetch import Fetcher
-from pipeline.scrape.gallery import Rejected, Request
-from pipeline.scrape.pace import Access
+from pipeline.scrape.client.fetch import Fetcher
+from pipeline.scrape.client.pace import Access
+from pipeline.scrape.sites.gallery import Rejected, Request
 
 HOST = "127.0.0.1"
 ACCESS = Access(frozenset({HOST}), https=True, delay=0.0, backoff=0.001)

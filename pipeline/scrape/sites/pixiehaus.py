@@ -10,8 +10,8 @@ from typing import Any, ClassVar
 from urllib.parse import SplitResult
 
 from pipeline.errors import MarkupChanged
-from pipeline.scrape import html
-from pipeline.scrape.gallery import Artwork, Found, Gone, Listing, Request
+from pipeline.scrape.sites import html
+from pipeline.scrape.sites.gallery import Artwork, Found, Gone, Listing, Request
 
 WORK_PATH = re.compile(r"^/(?:sprites|animations)/([0-9a-f]{32}|[0-9]{6,})\.(?:webp|gif|png)$")
 WORK_SHAPE = "/(sprites|animations)/<32 hex or digits>.(webp|gif|png)"

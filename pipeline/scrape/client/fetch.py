@@ -22,10 +22,11 @@ import httpx
 import tenacity
 
 from pipeline.errors import Refused, Unreachable
-from pipeline.scrape import answers, html, robots
-from pipeline.scrape.answers import Again, Answer, Page, Picture
-from pipeline.scrape.gallery import Rejected, Request, printable
-from pipeline.scrape.pace import Access, Clock, Lane
+from pipeline.scrape.client import answers, robots
+from pipeline.scrape.client.answers import Again, Answer, Page, Picture
+from pipeline.scrape.client.pace import Access, Clock, Lane
+from pipeline.scrape.sites import html
+from pipeline.scrape.sites.gallery import Rejected, Request, printable
 
 T = TypeVar("T")
 

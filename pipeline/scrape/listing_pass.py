@@ -17,8 +17,8 @@ from typing import Any
 
 from pipeline.errors import MarkupChanged, Refused, Unreachable
 from pipeline.runtime.manifest import Row
-from pipeline.scrape.fetch import Cookies, Fetcher
-from pipeline.scrape.gallery import Artwork, Found, Gallery, Listing, Rejected, Request
+from pipeline.scrape.client.fetch import Cookies, Fetcher
+from pipeline.scrape.sites.gallery import Artwork, Found, Gallery, Listing, Rejected, Request
 from pipeline.scrape.store import Journal
 
 logger = logging.getLogger(__name__)

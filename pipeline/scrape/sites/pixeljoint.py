@@ -10,8 +10,8 @@ from typing import ClassVar, Literal
 from urllib.parse import urlencode
 
 from pipeline.errors import MarkupChanged
-from pipeline.scrape import html
-from pipeline.scrape.gallery import Artwork, Found, Gone, Listing, Request
+from pipeline.scrape.sites import html
+from pipeline.scrape.sites.gallery import Artwork, Found, Gone, Listing, Request
 
 PAGE_PATH = re.compile(r"/pixelart/(\d+)(?:/[^/?#]*)?(?:\.htm)?(?:[?#]|$)")
 ARTIST_PATH = re.compile(r"^/p/\d+\.htm$")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
 
-from pipeline.scrape.gallery import Rejected
+from pipeline.scrape.sites.gallery import Rejected
 
 T = TypeVar("T")
 

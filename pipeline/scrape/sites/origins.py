@@ -14,12 +14,12 @@ from urllib.parse import urlsplit
 
 from pipeline.errors import BadInput, Refused
 from pipeline.params import Sample, Scrape
-from pipeline.scrape.gallery import Gallery
-from pipeline.scrape.lospec import Lospec
-from pipeline.scrape.pace import Access
-from pipeline.scrape.pixeljoint import PixelJoint
-from pipeline.scrape.pixiehaus import PixieHaus
-from pipeline.scrape.robots import AGENT
+from pipeline.scrape.client.pace import Access
+from pipeline.scrape.client.robots import AGENT
+from pipeline.scrape.sites.gallery import Gallery
+from pipeline.scrape.sites.lospec import Lospec
+from pipeline.scrape.sites.pixeljoint import PixelJoint
+from pipeline.scrape.sites.pixiehaus import PixieHaus
 
 SOURCES = ("pixeljoint", "lospec", "pixiehaus")
 SAMPLE_DOMAIN = "sample.invalid"

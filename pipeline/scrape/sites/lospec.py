@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from pipeline.errors import MarkupChanged
-from pipeline.scrape import html
-from pipeline.scrape.gallery import Artwork, Found, Gone, Listing, Request
+from pipeline.scrape.sites import html
+from pipeline.scrape.sites.gallery import Artwork, Found, Gone, Listing, Request
 
 PIECE_PATH = re.compile(r"^/gallery/([^/:]+)/([^/:]*)/?$")  # a colon stands in addresses of filters
 COLOUR = re.compile(r"#?([0-9a-f]{6})")

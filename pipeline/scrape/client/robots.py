@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from protego import Protego
 
-from pipeline.scrape.gallery import Rejected
+from pipeline.scrape.sites.gallery import Rejected
 
 AGENT = "facetopix"  # product token that robots.txt groups are matched against
 MAX_BYTES = 512 * 1024  # RFC 9309 section 2.5 asks for at least 500 KiB
