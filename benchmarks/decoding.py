@@ -23,7 +23,7 @@ from PIL import Image
 from pipeline.images.folders import files_below
 from pipeline.images.formats import Undecodable, decode
 from pipeline.runtime import seeds
-from pipeline.sample import art
+from pipeline.sample.drawing import art
 
 MOST = 1.15  # times the CPU time of Pillow, over all files
 ENDLESS = 10**9  # ns

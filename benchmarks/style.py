@@ -33,7 +33,7 @@ from pipeline import params
 from pipeline.convert import baselines
 from pipeline.runtime import seeds
 from pipeline.runtime.devices import pick_bf16
-from pipeline.sample import anime_faces, art
+from pipeline.sample.drawing import anime_faces, art
 from pipeline.style import features, transfer
 
 ROOT = Path(__file__).parent.parent

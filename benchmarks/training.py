@@ -38,7 +38,7 @@ from models.images import Pixels, to_pixels
 from pipeline import params
 from pipeline.runtime import seeds
 from pipeline.runtime.devices import exact, pick_bf16
-from pipeline.sample import art
+from pipeline.sample.drawing import art
 
 ROOT = Path(__file__).parent.parent
 REPORT = 64, 9  # width and blocks of the report's generator

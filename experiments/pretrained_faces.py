@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from pipeline.runtime import seeds
 from pipeline.runtime.files import Pixels, encode_png
-from pipeline.sample import face_list
+from pipeline.sample import faces
 
 DRAWN, SIDE = 256, 192  # pixels a side, before and after
 ZOOM = 1.8  # at most
@@ -75,7 +75,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    rows = [_by_rules(given.out, known) for known in face_list.rows(given.count)]
+    rows = [_by_rules(given.out, known) for known in faces.rows(given.count)]
     if given.drawings:
         rows += [_of_drawing(given.out, path, said) for path, said in _drawings(given.drawings)]
     with (given.out / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
@@ -86,7 +86,7 @@ def main() -> None:
 
 def _by_rules(out: Path, known: dict[str, Any]) -> dict[str, str]:
     name, rng = f"rules-{known['index']:04}.png", seeds.generator(0, "pretrained", "face", known["index"])
-    (out / name).write_bytes(encode_png(seen(face_list.drawn(known["index"], DRAWN), rng)))
+    (out / name).write_bytes(encode_png(seen(faces.drawn(known["index"], DRAWN), rng)))
     return {"path": name} | {key: known[key] for key in ("licence", "artist", "identity")}
 
 

@@ -179,7 +179,7 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Take works down: out of the crawl state and onto the blocklist that later crawls and exports honour."""
-    from pipeline import forget as taking_down
+    from pipeline.takedown import command as taking_down
 
     outcome = taking_down.run(
         artists=artist or [], ids=work or [], source=source.value if source else None, state=layout.STATE,
@@ -210,7 +210,7 @@ def serve(
     params: ParamsFile = PARAMS,
 ) -> None:
     """Serve the sample galleries on loopback, for a look in a browser; Ctrl-C ends."""
-    from pipeline.sample import site
+    from pipeline.sample.galleries import site
 
     site.serve_forever(_load(params).sample, layout.SOURCES, port=port, on_ready=_tell_addresses)
 
@@ -431,8 +431,8 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Format, size, frames, alpha, colours, cell and native size of images; of a stage's folder also its books."""
-    from pipeline import contact_sheet
-    from pipeline import inspect as looking
+    from pipeline.inspect import command as looking
+    from pipeline.inspect import contact_sheet
 
     with Bars() as bars:
         found = looking.inspect(paths, progress=bars)

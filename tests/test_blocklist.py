@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import blocklist
-from pipeline.blocklist import Blocklist, Entry, blocklist_of
 from pipeline.errors import BadInput
+from pipeline.takedown import blocklist
+from pipeline.takedown.blocklist import Blocklist, Entry, blocklist_of
 
 ID = "lospec-02a2998b2ce6ffd8"
 ABSENT = Path("absent.jsonl")

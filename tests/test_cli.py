@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline.params import Sample
 from pipeline.runtime.files import write_png
-from pipeline.sample import site
+from pipeline.sample.galleries import site
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline import contact_sheet
-from pipeline.contact_sheet import ACROSS, ALARM, CHECKS, DOWN, GAP, GROUND, HEADER, PLACE, SLOT
 from pipeline.errors import BadInput
-from pipeline.inspect import inspect
+from pipeline.inspect import contact_sheet
+from pipeline.inspect.command import inspect
+from pipeline.inspect.contact_sheet import ACROSS, ALARM, CHECKS, DOWN, GAP, GROUND, HEADER, PLACE, SLOT
 from pipeline.runtime.files import Pixels, write_png
 
 CORNERS = np.array([[[250, 0, 0], [0, 250, 0]], [[0, 0, 250], [250, 250, 0]]], np.uint8)

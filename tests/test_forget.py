@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from filelock import FileLock
 
-from pipeline import blocklist, forget
 from pipeline.errors import BadInput
 from pipeline.params import Sample, load
 from pipeline.runtime.files import folder_digest
 from pipeline.runtime.manifest import Row
 from pipeline.scrape import crawl, store
+from pipeline.takedown import blocklist, command
 
 ROOT = Path(__file__).parents[1]
 
@@ -78,7 +78,7 @@ def images(folder: Path) -> list[bytes]:
 
 def run(home: Path, *, artists: Sequence[str] = (), ids: Sequence[str] = (), **more: Any) -> dict[str, Any]:
     wanted = {"source": None, "dry_run": False, **more}
-    return forget.run(
+    return command.run(
         artists=artists, ids=ids, state=home / ".state", blocklist=home / "inputs" / "blocklist.jsonl",
         outputs=(home / "data", home / "exports"), **wanted,
     )  # fmt: skip
@@ -186,7 +186,7 @@ def test_who_is_found_nowhere_is_blocked_even_so(tmp_path: Path) -> None:
 
 def test_a_person_is_told_what_was_found_and_what_to_do_next(tmp_path: Path) -> None:
     folder = home_with_ann(tmp_path)
-    assert forget.lines(run(tmp_path, artists=["ann", "Nobody"])) == [
+    assert command.lines(run(tmp_path, artists=["ann", "Nobody"])) == [
         "ann: 3 works",
         "Nobody: 0 works",
         "2 new on the blocklist, 1 images out of the state",
@@ -194,7 +194,7 @@ def test_a_person_is_told_what_was_found_and_what_to_do_next(tmp_path: Path) -> 
         f"{tmp_path / 'data/raw/lospec/manifest.jsonl'} tells of 3 works",
         "to rebuild without them and to purge what was: uv run dvc repro && uv run dvc gc --workspace",
     ]
-    assert forget.lines(run(tmp_path, artists=["Nobody"]))[-1] == "0 new on the blocklist, 0 images out of the state"
+    assert command.lines(run(tmp_path, artists=["Nobody"]))[-1] == "0 new on the blocklist, 0 images out of the state"
 
 
 def test_a_second_time_there_is_nothing_left_to_do(tmp_path: Path) -> None:

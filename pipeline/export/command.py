@@ -17,8 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline import blocklist, layout
-from pipeline.blocklist import Blocklist
+from pipeline import layout
 from pipeline.errors import BadInput
 from pipeline.export import card
 from pipeline.export.columns import Kind, kinds_of, record_of
@@ -27,6 +26,8 @@ from pipeline.images.folders import EXTENSIONS
 from pipeline.runtime import manifest
 from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row
+from pipeline.takedown import blocklist
+from pipeline.takedown.blocklist import Blocklist
 
 Format = Literal["parquet", "webdataset"]
 

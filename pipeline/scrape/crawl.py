@@ -20,12 +20,11 @@ except ImportError:  # not made for Windows
     uvloop = None  # type: ignore[assignment]
 
 from pipeline import layout
-from pipeline.blocklist import load
 from pipeline.errors import PipelineError, Unreachable
 from pipeline.params import Sample, Scrape
 from pipeline.runtime import files, manifest
 from pipeline.runtime.manifest import Row
-from pipeline.sample import site
+from pipeline.sample.galleries import site
 from pipeline.scrape import listing_pass, policy, store
 from pipeline.scrape.client.fetch import Fetcher, Loopback
 from pipeline.scrape.client.pace import Clock, Stop
@@ -36,6 +35,7 @@ from pipeline.scrape.sites import origins
 from pipeline.scrape.sites.gallery import Found
 from pipeline.scrape.sites.origins import Origin
 from pipeline.scrape.store import Store
+from pipeline.takedown.blocklist import load
 
 Progress = Callable[[str, int, int, str], None]  # source, works settled, works found so far, a few words
 

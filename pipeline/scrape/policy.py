@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.blocklist import Blocklist
 from pipeline.params import Scrape
 from pipeline.runtime.manifest import Row
 from pipeline.scrape.sites.gallery import REASONS
+from pipeline.takedown.blocklist import Blocklist
 
 DATES = ("%Y-%m-%d", "%B %d, %Y", "%b %d, %Y", "%d %B %Y", "%d %b %Y")  # no format that could be read in two ways
 JUDGED = frozenset({"blocklist", "noai", "limit"})  # reasons that today's wishes may lift

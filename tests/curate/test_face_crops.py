@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from pipeline import blocklist
 from pipeline.curate.faces import crops, stage
 from pipeline.curate.faces import detector as face_detector
 from pipeline.errors import BadParams
 from pipeline.params import Executor, Faces, Sample
 from pipeline.runtime import files, manifest
+from pipeline.takedown import blocklist
 
 SAMPLE = Sample(revision="test", pixeljoint=1, lospec=1, pixiehaus=1, faces=80)
 ONE = Executor(backend="threading", n_jobs=1)

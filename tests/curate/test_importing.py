@@ -6,9 +6,9 @@ import pytest
 from packing import PNG, place, tarred, zipped
 from sprites import FOE, art, encoded, rows_of, scaled
 
-from pipeline import blocklist
 from pipeline.curate.importing import stage
 from pipeline.errors import BadInput
+from pipeline.takedown import blocklist
 
 KEYS = {
     "id", "source", "source_id", "origin", "page_url", "image_url", "title", "artist", "posted", "tags", "licence",

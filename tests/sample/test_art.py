@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from pipeline.runtime import seeds
-from pipeline.sample import art, portraits
-from pipeline.sample.anime_faces import draw as draw_face
-from pipeline.sample.cells import fewer_colours
-from pipeline.sample.character import BACKS, EXTRAS, FRINGES, HEADWEAR, LIDS, MOUTHS, OUTFITS, draw_character
-from pipeline.sample.geometry import Placement
+from pipeline.sample.drawing import art, portraits
+from pipeline.sample.drawing.anime_faces import draw as draw_face
+from pipeline.sample.drawing.character import BACKS, EXTRAS, FRINGES, HEADWEAR, LIDS, MOUTHS, OUTFITS, draw_character
+from pipeline.sample.drawing.geometry import Placement
+from pipeline.sample.drawing.pixel_canvas import fewer_colours
 
 PLACE = Placement(x=0.5, y=0.48, scale=0.26, tilt=0.0, turn=0.0)
 NATIVE = {

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.sample import catalogue, encodings
+from pipeline.sample.galleries import catalogue, encodings
 
 SOURCES = sorted(catalogue.ARTISTS)
 HUNDRED = range(100)

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline import params
-from pipeline.sample import catalogue
+from pipeline.sample.galleries import catalogue
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
 

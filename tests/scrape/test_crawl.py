@@ -18,8 +18,8 @@ from filelock import FileLock
 from pipeline.errors import BadInput, MarkupChanged, PipelineError, Refused, Unreachable
 from pipeline.params import Sample, Scrape
 from pipeline.runtime import files, manifest
-from pipeline.sample import catalogue, pages_pixeljoint, site
-from pipeline.sample.faults import Faults, Hit, Scripted
+from pipeline.sample.galleries import catalogue, pages_pixeljoint, site
+from pipeline.sample.galleries.faults import Faults, Hit, Scripted
 from pipeline.scrape import crawl
 from pipeline.scrape.crawl import Where
 from pipeline.scrape.sites.origins import SOURCES

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from pipeline.params import Sample, Scrape
 from pipeline.runtime import manifest
-from pipeline.sample import site
-from pipeline.sample.faults import Faults, Hit
+from pipeline.sample.galleries import site
+from pipeline.sample.galleries.faults import Faults, Hit
 
 SOURCE, WORKS = "pixeljoint", 200  # a listing, a page a work, cookies
 KILLS, KILLS_A_CRAWL = 50, 5

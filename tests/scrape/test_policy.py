@@ -11,14 +11,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.blocklist import load
 from pipeline.errors import Refused
 from pipeline.params import Lospec, Sample, Scrape
 from pipeline.runtime import files, manifest
-from pipeline.sample import catalogue, pages_lospec, pages_pixeljoint, site
-from pipeline.sample.faults import Faults, Hit
+from pipeline.sample.galleries import catalogue, pages_lospec, pages_pixeljoint, site
+from pipeline.sample.galleries.faults import Faults, Hit
 from pipeline.scrape import crawl, policy
 from pipeline.scrape.settle import FIELDS, row_id
+from pipeline.takedown.blocklist import load
 
 
 def wishes(scrape: Scrape, tmp_path: Path, *entries: dict[str, Any], **changed: Any) -> policy.Policy:

@@ -6,8 +6,8 @@ import pytest
 
 from pipeline.errors import BadInput, MarkupChanged, Refused, Unreachable
 from pipeline.params import Sample, Scrape
-from pipeline.sample import site
-from pipeline.sample.faults import Faults, Hit
+from pipeline.sample.galleries import site
+from pipeline.sample.galleries.faults import Faults, Hit
 from pipeline.scrape import preview
 from pipeline.scrape.crawl import Where
 from pipeline.scrape.sites import origins

@@ -15,8 +15,8 @@ import pytest
 from pipeline.errors import BadInput
 from pipeline.params import Sample, Scrape
 from pipeline.runtime import files, manifest
-from pipeline.sample import site
-from pipeline.sample.faults import Faults, Hit
+from pipeline.sample.galleries import site
+from pipeline.sample.galleries.faults import Faults, Hit
 from pipeline.scrape import crawl, store
 from pipeline.scrape.store import locked
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.sample import encodings
+from pipeline.sample.galleries import encodings
 from pipeline.scrape import sniff
 from pipeline.scrape.sites.gallery import Rejected
 

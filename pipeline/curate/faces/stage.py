@@ -20,7 +20,6 @@ from typing import Any
 
 import numpy as np
 
-from pipeline import blocklist
 from pipeline.curate.faces import crops as squares
 from pipeline.curate.faces import detector
 from pipeline.errors import BadInput
@@ -31,9 +30,10 @@ from pipeline.runtime import manifest
 from pipeline.runtime.files import Pixels, output_dir, sha256, write_png
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.parallel import parallel_map
-from pipeline.sample import face_list
+from pipeline.sample import faces as face_list
 from pipeline.similarity import groups, search
 from pipeline.similarity.fingerprints import Look
+from pipeline.takedown import blocklist
 
 MAX_DIFFERENCE = 7.0  # levels (0..255), mean over a 16 x 16 thumbnail: JPEG 30 and resizing leave at most 4.9
 ALTERNATE = 16.0  # levels: up to here two faces are versions of one picture; of distinct ones the closest have 9

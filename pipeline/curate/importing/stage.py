@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.blocklist import Blocklist, load
 from pipeline.curate.importing import archives
 from pipeline.errors import BadInput
 from pipeline.images import captions, folders
@@ -16,6 +15,7 @@ from pipeline.images.captions import Notes
 from pipeline.runtime import files as io
 from pipeline.runtime import manifest
 from pipeline.runtime.manifest import Row
+from pipeline.takedown.blocklist import Blocklist, load
 
 SOURCE = "inputs"
 TEXT_COLUMNS = ("title", "artist", "posted", "licence", "page_url", "image_url", "identity")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.sample.ramps import Ramp, any_ramp, ramp, skin_ramp
+from pipeline.sample.drawing.ramps import Ramp, any_ramp, ramp, skin_ramp
 
 BACKS = (
     "short", "bob", "long", "wavy", "twin tails", "braids", "ponytail", "side tail", "buns", "spiky", "drills", "curly",

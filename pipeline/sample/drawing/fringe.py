@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pipeline.sample.character import Character
-from pipeline.sample.geometry import Shape, bezier
+from pipeline.sample.drawing.character import Character
+from pipeline.sample.drawing.geometry import Shape, bezier
 
 Spot = tuple[float, float]
 Lock = tuple[Spot, float, float, Spot]  # leaves the crown, covers x = left..right at the hairline, ends in its tip

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pipeline.runtime.files import Pixels
-from pipeline.sample.geometry import Points, Shape, whole
+from pipeline.sample.drawing.geometry import Points, Shape, whole
 
 Map = NDArray[np.int64]  # (cells, cells)
 Mask = NDArray[np.bool_]  # (cells, cells)

@@ -17,7 +17,8 @@ import numpy as np
 
 from pipeline.runtime import seeds
 from pipeline.runtime.files import Pixels
-from pipeline.sample import art, encodings
+from pipeline.sample.drawing import art
+from pipeline.sample.galleries import encodings
 
 MIX = {"portrait": 65, "sprite": 15, "item": 8, "scene": 4, "animation": 8}  # works of each kind in a hundred
 NEWEST = datetime(2024, 12, 30, 18, 0, tzinfo=UTC)

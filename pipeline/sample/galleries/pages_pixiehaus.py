@@ -10,10 +10,10 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from pipeline.runtime import seeds
-from pipeline.sample import catalogue
-from pipeline.sample.catalogue import Work
-from pipeline.sample.faults import Faults
-from pipeline.sample.serving import STYLE, image_response, listing_response, upload_response
+from pipeline.sample.galleries import catalogue
+from pipeline.sample.galleries.catalogue import Work
+from pipeline.sample.galleries.faults import Faults
+from pipeline.sample.galleries.serving import STYLE, image_response, listing_response, upload_response
 
 SOURCE = "pixiehaus"
 PER_PAGE = 30

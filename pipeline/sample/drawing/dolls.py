@@ -8,9 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.runtime.files import Pixels
-from pipeline.sample.cells import INK, LIGHT, SHADE, Canvas, Map, Mask, fewer_colours, neighbours, reduced
-from pipeline.sample.geometry import Points, Shape, plain
-from pipeline.sample.ramps import Colour, Ramp
+from pipeline.sample.drawing.geometry import Points, Shape, plain
+from pipeline.sample.drawing.pixel_canvas import (
+    INK,
+    LIGHT,
+    SHADE,
+    Canvas,
+    Map,
+    Mask,
+    fewer_colours,
+    neighbours,
+    reduced,
+)
+from pipeline.sample.drawing.ramps import Colour, Ramp
 
 MOST_COLOURS = 16
 DOTS: dict[str, Colour] = {"K": (30, 22, 38), "W": (250, 250, 252), "R": (214, 60, 70), "Y": (250, 214, 90)}

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.runtime.files import Pixels
-from pipeline.sample.character import HAIR, SKIN
-from pipeline.sample.dolls import Doll, both, closed, flipped, render
-from pipeline.sample.geometry import Shape, bezier, blob, curve, ellipse, plain, points, taper
-from pipeline.sample.ramps import Ramp, any_ramp, ramp, skin_ramp
+from pipeline.sample.drawing.character import HAIR, SKIN
+from pipeline.sample.drawing.dolls import Doll, both, closed, flipped, render
+from pipeline.sample.drawing.geometry import Shape, bezier, blob, curve, ellipse, plain, points, taper
+from pipeline.sample.drawing.ramps import Ramp, any_ramp, ramp, skin_ramp
 
 STEEL, GOLD, WOOD, BONE = ramp(0.72, 0.02, 250), ramp(0.82, 0.14, 88), ramp(0.5, 0.08, 55), ramp(0.92, 0.03, 95)
 EYES = (("KW", "KK"), ("K", "K"), ("WK", "WK"), ("KK",))

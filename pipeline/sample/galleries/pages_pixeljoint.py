@@ -12,10 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from pipeline.sample import catalogue
-from pipeline.sample.catalogue import Work
-from pipeline.sample.faults import Faults
-from pipeline.sample.serving import STYLE, image_response, listing_response, not_found
+from pipeline.sample.galleries import catalogue
+from pipeline.sample.galleries.catalogue import Work
+from pipeline.sample.galleries.faults import Faults
+from pipeline.sample.galleries.serving import STYLE, image_response, listing_response, not_found
 
 SOURCE = "pixeljoint"
 PER_PAGE = 24

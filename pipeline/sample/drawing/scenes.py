@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from pipeline.runtime.files import Pixels
-from pipeline.sample.cells import dithered, fewer_colours
-from pipeline.sample.ramps import Colour, Ramp, mix, oklch, ramp
+from pipeline.sample.drawing.pixel_canvas import dithered, fewer_colours
+from pipeline.sample.drawing.ramps import Colour, Ramp, mix, oklch, ramp
 
 MOST_COLOURS = 16
 TILE = 16  # cells a side

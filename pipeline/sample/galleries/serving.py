@@ -9,9 +9,9 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
-from pipeline.sample import catalogue, encodings
-from pipeline.sample.catalogue import Work
-from pipeline.sample.faults import Faults
+from pipeline.sample.galleries import catalogue, encodings
+from pipeline.sample.galleries.catalogue import Work
+from pipeline.sample.galleries.faults import Faults
 
 MIME = {"png": "image/png", "gif": "image/gif", "webp": "image/webp", "jpg": "image/jpeg"}
 STYLE = """body{font:14px sans-serif;background:#eceff1;margin:2em}img{image-rendering:pixelated;min-width:96px}

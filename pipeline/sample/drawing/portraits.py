@@ -6,8 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.runtime.files import Pixels
-from pipeline.sample import stamps
-from pipeline.sample.cells import (
+from pipeline.sample.drawing import stamps
+from pipeline.sample.drawing.character import Character, draw_character
+from pipeline.sample.drawing.figure import EYE_X, EYE_Y, Figure, build
+from pipeline.sample.drawing.geometry import Placement, points
+from pipeline.sample.drawing.pixel_canvas import (
     BASE,
     EMPTY,
     INK,
@@ -22,10 +25,7 @@ from pipeline.sample.cells import (
     reduced,
     smeared,
 )
-from pipeline.sample.character import Character, draw_character
-from pipeline.sample.figure import EYE_X, EYE_Y, Figure, build
-from pipeline.sample.geometry import Placement, points
-from pipeline.sample.ramps import GOLDEN, Colour, mix, oklch
+from pipeline.sample.drawing.ramps import GOLDEN, Colour, mix, oklch
 
 MOST_COLOURS = 20
 SKIN, HAIR, CLOTHES, TRIM, GOLD, EYE, PAPER = range(1, 8)  # materials

@@ -9,8 +9,8 @@ import numpy as np
 from pipeline.runtime import seeds
 from pipeline.runtime.files import Pixels
 from pipeline.runtime.manifest import Row
-from pipeline.sample import art
-from pipeline.sample.character import draw_character
+from pipeline.sample.drawing import art
+from pipeline.sample.drawing.character import draw_character
 
 COPY_EVERY = 40  # of so many faces, the last is a copy of an earlier one
 COPY_BACK = 17

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.sample import hair, headwear, wardrobe
-from pipeline.sample.character import Character
-from pipeline.sample.fringe import fringe
-from pipeline.sample.geometry import (
+from pipeline.sample.drawing import hair, headwear, wardrobe
+from pipeline.sample.drawing.character import Character
+from pipeline.sample.drawing.fringe import fringe
+from pipeline.sample.drawing.geometry import (
     Placement,
     Points,
     Shape,

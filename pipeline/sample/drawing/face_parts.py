@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from PIL import Image, ImageDraw
 
-from pipeline.sample.character import Character
-from pipeline.sample.figure import EYE_X, EYE_Y
-from pipeline.sample.geometry import Placement, Points, bezier, blob, curve, ellipse, points, taper
-from pipeline.sample.ramps import Colour, mix
-from pipeline.sample.stamps import BROWS
+from pipeline.sample.drawing.character import Character
+from pipeline.sample.drawing.figure import EYE_X, EYE_Y
+from pipeline.sample.drawing.geometry import Placement, Points, bezier, blob, curve, ellipse, points, taper
+from pipeline.sample.drawing.ramps import Colour, mix
+from pipeline.sample.drawing.stamps import BROWS
 
 WHITE: Colour = (252, 252, 255)
 MOUTH: Colour = (176, 62, 72)

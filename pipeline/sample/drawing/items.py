@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from pipeline.runtime.files import Pixels
-from pipeline.sample.dolls import Doll, both, closed, render
-from pipeline.sample.geometry import Points, bezier, blob, curve, ellipse, plain, points, taper
-from pipeline.sample.ramps import Ramp, any_ramp, ramp
+from pipeline.sample.drawing.dolls import Doll, both, closed, render
+from pipeline.sample.drawing.geometry import Points, bezier, blob, curve, ellipse, plain, points, taper
+from pipeline.sample.drawing.ramps import Ramp, any_ramp, ramp
 
 STEEL, GOLD, WOOD = ramp(0.78, 0.02, 250), ramp(0.82, 0.14, 88), ramp(0.52, 0.09, 55)
 GLASS, LEAF, PAPER = ramp(0.9, 0.03, 220), ramp(0.62, 0.14, 145), ramp(0.9, 0.05, 90)

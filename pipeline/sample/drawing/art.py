@@ -8,15 +8,15 @@ import math
 import numpy as np
 
 from pipeline.runtime.files import Pixels
-from pipeline.sample import portraits
-from pipeline.sample.anime_faces import face
-from pipeline.sample.character import draw_character
-from pipeline.sample.dolls import render
-from pipeline.sample.items import coin, item
-from pipeline.sample.portraits import portrait
-from pipeline.sample.ramps import ramp
-from pipeline.sample.scenes import scene
-from pipeline.sample.sprites import sprite
+from pipeline.sample.drawing import portraits
+from pipeline.sample.drawing.anime_faces import face
+from pipeline.sample.drawing.character import draw_character
+from pipeline.sample.drawing.dolls import render
+from pipeline.sample.drawing.items import coin, item
+from pipeline.sample.drawing.portraits import portrait
+from pipeline.sample.drawing.ramps import ramp
+from pipeline.sample.drawing.scenes import scene
+from pipeline.sample.drawing.sprites import sprite
 
 __all__ = ["animation", "describe", "face", "item", "portrait", "scene", "sprite"]
 

@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import BadInput, PipelineError
 from pipeline.images.folders import first_frame
-from pipeline.inspect import printable
+from pipeline.inspect.command import printable
 from pipeline.runtime.files import Pixels, write_png
 
 SOLID = 128  # alpha from here on is opaque

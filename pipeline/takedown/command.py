@@ -20,12 +20,12 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from pipeline import blocklist as lists
 from pipeline import layout
-from pipeline.blocklist import Entry
 from pipeline.errors import BadInput
 from pipeline.runtime.files import write_atomic
 from pipeline.runtime.identity import work_of
+from pipeline.takedown import blocklist as lists
+from pipeline.takedown.blocklist import Entry
 
 REBUILD = ("uv run dvc repro", "uv run dvc gc --workspace")
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
 from pipeline.runtime.files import Pixels
-from pipeline.sample.character import Character, draw_character
-from pipeline.sample.features import Pen, draw_brows, draw_eyes, draw_nose_and_mouth
-from pipeline.sample.figure import Figure, build
-from pipeline.sample.geometry import Placement, Shape, points, whole
-from pipeline.sample.ramps import GOLDEN, Colour, Ramp, mix, oklch
+from pipeline.sample.drawing.character import Character, draw_character
+from pipeline.sample.drawing.face_parts import Pen, draw_brows, draw_eyes, draw_nose_and_mouth
+from pipeline.sample.drawing.figure import Figure, build
+from pipeline.sample.drawing.geometry import Placement, Shape, points, whole
+from pipeline.sample.drawing.ramps import GOLDEN, Colour, Ramp, mix, oklch
 
 SUPERSAMPLE = 2  # at least
 DRAWN = 512  # pixels a side of the drawing, at least

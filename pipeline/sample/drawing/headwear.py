@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.sample.character import Character
-from pipeline.sample.geometry import (
+from pipeline.sample.drawing.character import Character
+from pipeline.sample.drawing.geometry import (
     Points,
     Shape,
     arc,
