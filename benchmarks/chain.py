@@ -15,9 +15,10 @@ from PIL import Image
 
 from pipeline.cells import combs
 from pipeline.curate import flatten, grid, resize
+from pipeline.errors import BadInput
+from pipeline.images import files
+from pipeline.images.files import Pixels
 from pipeline.params import Params
-from pipeline.runtime import files as io
-from pipeline.runtime.files import Pixels
 from pipeline.runtime.parallel import keep_freed_memory
 
 STEPS = ("decode", "flatten", "grid", "resize", "encode")
@@ -55,7 +56,7 @@ class Clock:
 
 def chain(data: bytes, params: Params, call: Callable[..., Any]) -> Pixels | None:
     """The final picture of a work that is kept; the stages' own functions, decoded once, encoded once."""
-    whole = call("decode", io.decode_words, data)
+    whole = call("decode", files.decode_words, data)
     said, rgb = call("flatten", flatten.judge, whole, "work", params.flatten)
     if rgb is None:
         return None
@@ -66,13 +67,13 @@ def chain(data: bytes, params: Params, call: Callable[..., Any]) -> Pixels | Non
     pieces = call("resize", lambda: list(resize.judge(native, background, params.resize)))
     picture: Pixels | None = pieces[0][2]
     if picture is not None:
-        call("encode", io.encode_art_png, picture)
+        call("encode", files.encode_art_png, picture)
     return picture
 
 
 def kind_of(data: bytes, params: Params) -> str:
     """Of a work that is kept."""
-    _, rgb = flatten.judge(io.decode_words(data), "work", params.flatten)
+    _, rgb = flatten.judge(files.decode_words(data), "work", params.flatten)
     with mock.patch.object(combs, "luma_of", side_effect=LookupError):
         try:
             grid.judge(rgb, params.grid)
@@ -92,10 +93,10 @@ def pillow(data: bytes, picture: Pixels) -> None:
     Image.fromarray(picture).save(BytesIO(), format="PNG")
 
 
-def chains(name: str, files: Sequence[bytes], params: Params) -> Iterator[Chain]:
+def chains(name: str, pictures: Sequence[bytes], params: Params) -> Iterator[Chain]:
     """A set of works by kind."""
     keep_freed_memory()  # as the executor does; Pillow gains by it too
-    made = [(data, chain(data, params, plain)) for data in files if _readable(data)]
+    made = [(data, chain(data, params, plain)) for data in pictures if _readable(data)]
     found = [(kind_of(data, params), data, picture) for data, picture in made if picture is not None]
     for kind in ("exact", "comb"):
         mine = [(data, picture) for one, data, picture in found if one == kind]
@@ -119,8 +120,8 @@ def _compared(name: str, kind: str, mine: Sequence[tuple[bytes, Pixels]], params
 
 def _readable(data: bytes) -> bool:
     try:
-        io.decode_rgba(data)
-    except io.BadInput:
+        files.decode_rgba(data)
+    except BadInput:
         return False
     return True
 
@@ -133,12 +134,12 @@ def _cpu(work: Callable[[], object]) -> float:
 
 def sets(count: int) -> Iterator[tuple[str, list[bytes]]]:
     """Real works where they are, and drawn ones; some also enlarged, exactly and not."""
-    drawn = [io.encode_png(works.drawn(number)) for number in range(count)]
-    for name, files in [*((name, works.real(name, count)) for name in works.SETS), ("drawn", drawn)]:
-        if files:
-            yield name, files
-        if files and name in ("pixel_faces", "drawn"):
-            images = [Image.fromarray(io.decode_rgba(data)) for data in files if _readable(data)]
+    drawn = [files.encode_png(works.drawn(number)) for number in range(count)]
+    for name, pictures in [*((name, works.real(name, count)) for name in works.SETS), ("drawn", drawn)]:
+        if pictures:
+            yield name, pictures
+        if pictures and name in ("pixel_faces", "drawn"):
+            images = [Image.fromarray(files.decode_rgba(data)) for data in pictures if _readable(data)]
             yield f"{name} x4", [_enlarged(image, 4.0, "PNG") for image in images]
             yield f"{name} x2.5", [_enlarged(image, 2.5, "PNG") for image in images]
             yield f"{name} x4 JPEG", [_enlarged(image, 4.0, "JPEG") for image in images]

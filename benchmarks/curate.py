@@ -30,7 +30,7 @@ from chain import STEPS, Chain, chains, sets
 from demands import Demand
 
 from pipeline.params import Executor, Params, load
-from pipeline.runtime import files as io
+from pipeline.runtime.files import folder_digest
 from pipeline.runtime.parallel import window_size
 
 ROOT = Path(__file__).parents[1]
@@ -110,7 +110,7 @@ def scale(items: int) -> Iterator[Cost | Demand]:
         yield from _kept(small, measured("a tenth", few, src, folder / "small", folder / "state-small"))
         written = killed(src, folder / "resumed", folder / "state-killed", few)
         yield from _kept(resumed, measured("resumed", few, src, folder / "resumed", folder / "state-killed"))
-        same = io.folder_digest(folder / "small") == io.folder_digest(folder / "resumed")
+        same = folder_digest(folder / "small") == folder_digest(folder / "resumed")
         yield from _resumed(written, resumed, same=same)
         src = works.folder(folder / "most", range(items - new), src)
         yield from _kept(large, measured("all", items - new, src, folder / "large", folder / "state"))

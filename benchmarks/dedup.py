@@ -27,7 +27,7 @@ from demands import Demand
 
 from pipeline import params as parameters
 from pipeline.images import canonical
-from pipeline.runtime.files import encode_png
+from pipeline.images.files import encode_png
 
 HERE = Path(__file__).parent
 ORIGINAL = "original"

@@ -24,10 +24,10 @@ from PIL import Image
 from pipeline.curate.dedup import stage
 from pipeline.errors import BadInput
 from pipeline.images import canonical
+from pipeline.images.files import Pixels, decode_rgba, encode_png
 from pipeline.images.folders import EXTENSIONS
 from pipeline.params import Dedup, Executor
 from pipeline.runtime import manifest
-from pipeline.runtime.files import Pixels, decode_rgba, encode_png
 from pipeline.similarity import hamming, search
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"

@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image
 
 from pipeline.curate.flatten import judge
+from pipeline.images.files import WORD, Pixels, decode_rgba
 from pipeline.params import Flatten
 from pipeline.runtime import seeds
-from pipeline.runtime.files import WORD, Pixels, decode_rgba
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 ART = ("pixel_faces", "pixel_chars", "pixel_tiles", "pixel_scenes")

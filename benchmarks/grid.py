@@ -28,8 +28,8 @@ import pixel_peers
 from enlargements import ART, CONDITIONS, SMOOTH, Case, Condition, Sample, Work
 
 from pipeline.cells import detect
+from pipeline.images.files import Pixels, decode_rgba, encode_png
 from pipeline.runtime import seeds
-from pipeline.runtime.files import Pixels, decode_rgba, encode_png
 
 MAX_CELL, MIN_CONFIDENCE = 16, 0.55  # as in params.yaml
 ANSWERS = ("exact", "within 1", "unknown", "left native", "wrong")

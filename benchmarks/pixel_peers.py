@@ -17,7 +17,7 @@ from types import ModuleType
 
 from PIL import Image
 
-from pipeline.runtime.files import Pixels, encode_png
+from pipeline.images.files import Pixels, encode_png
 
 Detector = Callable[[Pixels], tuple[int, int]]
 

@@ -41,11 +41,11 @@ from pipeline.cyclegan import stage as train_cyclegan
 from pipeline.cyclegan import translate
 from pipeline.evaluate import stage as score
 from pipeline.evaluate.stage import PATTERNS, Bench, Pictures
+from pipeline.images.files import Pixels, write_png
 from pipeline.metrics import patches
 from pipeline.metrics.pixel_art import Array, read_native
 from pipeline.params import Params
 from pipeline.runtime import seeds
-from pipeline.runtime.files import Pixels, write_png
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", ROOT.parent / "shared"))

@@ -26,8 +26,9 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.cyclegan import stage, training
+from pipeline.images.files import write_png
 from pipeline.params import Params, load
-from pipeline.runtime.files import folder_digest, write_png
+from pipeline.runtime.files import folder_digest
 
 ROOT = Path(__file__).parents[1]
 OUTPUTS = ("cyclegan", "plots")

@@ -30,7 +30,7 @@ from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
 from models.styletransfer.vgg import VGG19
 from models.styletransfer.watching import Progress
 from pipeline import params
-from pipeline.convert import baselines
+from pipeline.images import resample
 from pipeline.runtime import seeds
 from pipeline.runtime.devices import pick_bf16
 from pipeline.sample.drawing import anime_faces, art
@@ -76,7 +76,7 @@ def pairs(count: int) -> tuple[Tensor, list[list[Artwork]]]:
         content.append(to_signed(anime_faces.face(seeds.generator(1, "benchmarks", "face", number), SIDE)))
         sprite = art.animation(seeds.generator(1, "benchmarks", "sprite", number), CELLS)[0]
         native = np.where(sprite[..., 3:] >= 128, sprite[..., :3], np.array(GROUND, np.uint8)).astype(np.uint8)
-        works.append([Artwork(to_signed(baselines.enlarge(native, SIDE // CELLS)))])
+        works.append([Artwork(to_signed(resample.enlarge(native, SIDE // CELLS)))])
     return torch.stack(content), works
 
 

@@ -33,12 +33,13 @@ from PIL import Image
 
 from pipeline import params
 from pipeline.convert import baselines
+from pipeline.images import resample
 from pipeline.images.colour import to_oklab
+from pipeline.images.files import Pixels, write_png
 from pipeline.metrics import patches, pixel_art
 from pipeline.metrics.pixel_art import Array
 from pipeline.params import Style, Temperature
 from pipeline.runtime import seeds
-from pipeline.runtime.files import Pixels, write_png
 from pipeline.style import features
 from pipeline.style.background import figure
 from pipeline.style.pairs import Pair, Work
@@ -117,7 +118,7 @@ def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[Made]:
     for number, name in enumerate(PORTRAITS):
         mine = list(range(number, len(chosen), len(PORTRAITS)))
         art, opaque = portrait(name, cells)
-        work = Work(name, baselines.enlarge(art, cell))
+        work = Work(name, resample.enlarge(art, cell))
         began = time.process_time()
         styled: list[Pixels] = []
         for start in range(0, len(mine), BATCH):
@@ -170,7 +171,7 @@ def figures(
 ) -> list[Demand]:
     """Each figure with its bound, if it has one."""
     cell = SIDE // cells
-    large = [baselines.enlarge(one, cell) for made in all_made for one in made.styled]
+    large = [resample.enlarge(one, cell) for made in all_made for one in made.styled]
     own = [index for made in all_made for index in made.faces]
     least = min(pixel_art.grid_alignment(one, cell) for one in large)
     colours = max(pixel_art.colours(one) for made in all_made for one in made.styled)
@@ -193,7 +194,7 @@ def sheet(all_made: Sequence[Made], chosen: Sequence[Pixels], cells: int, ground
         for at in range(min(shown, len(made.faces))):
             row += [baselines.box(chosen[made.faces[at]], (cells, cells)), rivals[at], made.styled[at]]
         rows.append(np.concatenate(row, axis=1))
-    return baselines.enlarge(np.concatenate(rows, axis=0), 2)
+    return resample.enlarge(np.concatenate(rows, axis=0), 2)
 
 
 def main() -> int:

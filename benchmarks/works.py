@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pipeline.images.files import Pixels, encode_png
 from pipeline.runtime import manifest
-from pipeline.runtime.files import Pixels, encode_png
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 SETS = ("pixel_tiles", "pixel_chars", "pixel_faces", "pixel_scenes", "decoders")

@@ -20,8 +20,8 @@ from PIL import Image, ImageFilter
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from pipeline.images.files import Pixels, encode_png
 from pipeline.runtime import seeds
-from pipeline.runtime.files import Pixels, encode_png
 from pipeline.sample import faces
 
 DRAWN, SIDE = 256, 192  # pixels a side, before and after

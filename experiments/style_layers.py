@@ -30,11 +30,11 @@ import style_faces
 
 from models.styletransfer.vgg import VGG19
 from pipeline import params
-from pipeline.convert import baselines
+from pipeline.images import resample
+from pipeline.images.files import Pixels, write_png
 from pipeline.metrics import pixel_art
 from pipeline.metrics.tiles import comb_db
 from pipeline.params import Style
-from pipeline.runtime.files import Pixels, write_png
 from pipeline.style import features as weights
 from pipeline.style.pairs import Pair, Work
 from pipeline.style.transfer import Transfer, stylize
@@ -114,7 +114,7 @@ def measure(setting: Setting, faces: Sequence[Pixels], art: Pixels, iterations: 
     style = style_of(setting, iterations)
     cell = 1 if setting.canvas == "free" else CELL
     transfer = Transfer(setting.canvas, network_of(setting, style), style, cell, 0, "cpu")
-    work = Work(PORTRAIT, baselines.enlarge(art, CELL))
+    work = Work(PORTRAIT, resample.enlarge(art, CELL))
     began = time.process_time()
     made = stylize(transfer, [Pair(str(at), face, (work,)) for at, face in enumerate(faces)], lambda _: None)
     spent = (time.process_time() - began) / len(faces)

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipeline.images.files import write_png
 from pipeline.params import Sample
-from pipeline.runtime.files import write_png
 from pipeline.sample.galleries import site
 
 ROOT = Path(__file__).parents[1]

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from pipeline.errors import BadInput
+from pipeline.images import files
 from pipeline.params import Executor
-from pipeline.runtime import files, manifest, seeds
+from pipeline.runtime import manifest, seeds
+from pipeline.runtime.files import folder_digest, output_dir, write_atomic
 from pipeline.runtime.parallel import parallel_map
 
 A, B = {"id": "a", "artist": "Ann", "noise": 1}, {"id": "b"}
@@ -86,10 +88,10 @@ def test_a_missing_manifest_says_which_stage_to_run(tmp_path: Path) -> None:
 
 def test_an_output_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     final = tmp_path / "out"
-    with files.output_dir(final) as out:
+    with output_dir(final) as out:
         (out / "first").write_text("1")
         assert not final.exists()
-    with pytest.raises(RuntimeError), files.output_dir(final) as out:
+    with pytest.raises(RuntimeError), output_dir(final) as out:
         (out / "second").write_text("2")
         raise RuntimeError
     assert [path.name for path in final.iterdir()] == ["first"]
@@ -97,8 +99,8 @@ def test_an_output_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
 
 
 def test_atomic_writes_leave_nothing_beside_them(tmp_path: Path) -> None:
-    files.write_atomic(tmp_path / "deep" / "file", b"1")
-    files.write_atomic(tmp_path / "deep" / "file", b"2")
+    write_atomic(tmp_path / "deep" / "file", b"1")
+    write_atomic(tmp_path / "deep" / "file", b"2")
     assert (tmp_path / "deep" / "file").read_bytes() == b"2"
     assert len(list((tmp_path / "deep").iterdir())) == 1
 
@@ -159,11 +161,11 @@ def test_png_of_art_is_about_as_small_as_a_thorough_one() -> None:
 
 def test_a_folder_digest_sees_names_and_bytes(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("1")
-    first = files.folder_digest(tmp_path)
+    first = folder_digest(tmp_path)
     (tmp_path / "a").rename(tmp_path / "b")
-    second = files.folder_digest(tmp_path)
+    second = folder_digest(tmp_path)
     (tmp_path / "b").write_text("2")
-    assert len({first, second, files.folder_digest(tmp_path)}) == 3
+    assert len({first, second, folder_digest(tmp_path)}) == 3
 
 
 def test_streams_are_addressed_by_name_and_independent_of_the_hash_seed() -> None:

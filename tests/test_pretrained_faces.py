@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from pipeline.runtime.files import write_png
+from pipeline.images.files import write_png
 
 ROOT = Path(__file__).parents[1]
 

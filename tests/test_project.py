@@ -97,8 +97,8 @@ def test_the_graph_and_the_code_name_the_same_places() -> None:
 
 
 def test_data_files_of_the_package_that_a_stage_reads_are_declared() -> None:
-    shipped = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline/convert/shipped").glob("*.hex")}
-    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline/evaluate/templates").iterdir()}
+    shipped = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline/images/shipped").glob("*.hex")}
+    templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "pipeline/report/templates").iterdir()}
     assert shipped <= set(STAGES["evaluate"]["deps"])
     assert templates <= set(STAGES["report"]["deps"])
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.cells.combs import Luma
 from pipeline.cells.edges import Positions
+from pipeline.images.files import Pixels
 from pipeline.runtime.compiled import compiled, part
-from pipeline.runtime.files import Pixels
 
 Numbers = NDArray[np.float64]
 Packed = NDArray[np.uint32]  # colours as 0xRRGGBB

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.cells.edges import TIE, Positions
+from pipeline.images.files import Pixels
 from pipeline.runtime.compiled import compiled, part
-from pipeline.runtime.files import Pixels
 
 Luma = NDArray[np.uint8]  # (H, W)
 Numbers = NDArray[np.float64]

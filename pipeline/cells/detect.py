@@ -16,7 +16,7 @@ from pipeline.cells import colours, combs
 from pipeline.cells import edges as cell_edges
 from pipeline.cells.combs import Comb, Luma
 from pipeline.cells.edges import Edges, Positions
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 
 MIN_EDGES = 8.0  # effective number of edges on a comb, beyond the two that fix pitch and phase; also their bits
 FEW_COLOURS = 64  # neither compression nor a smoothing filter left so few: the image is crisp, its pixels are exact

@@ -13,8 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.images.files import Pixels
 from pipeline.runtime.compiled import compiled
-from pipeline.runtime.files import Pixels
 
 Positions = NDArray[np.intp]  # first column (row) of every cell but the first, ascending
 Numbers = NDArray[np.float64]

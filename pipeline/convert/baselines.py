@@ -8,18 +8,11 @@ the pixels that it touches.
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.images import palettes
 from pipeline.images.colour import distinct, nearest_indices, to_oklab
+from pipeline.images.files import Pixels
 from pipeline.images.resample import Grid, box, cell_sums
-from pipeline.runtime.files import Pixels
-
-
-def nearest(rgb: Pixels, grid: Grid) -> Pixels:
-    """The pixel at the centre of each cell: nearest-neighbour shrinking."""
-    rows, columns = (_centres(length, cells) for length, cells in zip(rgb.shape[:2], grid, strict=True))
-    return rgb[rows][:, columns]
 
 
 def box_palette(rgb: Pixels, grid: Grid, *, colours: int, seed: int) -> Pixels:
@@ -49,12 +42,3 @@ def majority_palette(rgb: Pixels, grid: Grid, *, colours: int, seed: int) -> Pix
 def fixed_palette(rgb: Pixels, grid: Grid, *, palette: Pixels) -> Pixels:
     """`box`, then the nearest colours of `palette` (k, 3)."""
     return palettes.quantise(box(rgb, grid), palette)
-
-
-def enlarge(native: Pixels, factor: int) -> Pixels:
-    """(rows, columns, C) -> (rows * factor, columns * factor, C): each cell a square."""
-    return native.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
-def _centres(length: int, cells: int) -> NDArray[np.intp]:
-    return (2 * np.arange(cells) + 1) * length // (2 * cells)

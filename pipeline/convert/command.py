@@ -13,8 +13,8 @@ from pipeline.convert import pictures
 from pipeline.convert.pictures import Method
 from pipeline.errors import BadInput
 from pipeline.images import palettes
+from pipeline.images.files import Pixels
 from pipeline.images.resample import Grid
-from pipeline.runtime.files import Pixels
 from pipeline.runtime.progress import Progress, silent
 
 raise_for_failures = pictures.raise_for_failures

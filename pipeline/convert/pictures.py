@@ -18,11 +18,11 @@ from scipy.ndimage import distance_transform_edt
 
 from pipeline.convert import baselines
 from pipeline.errors import BadInput
-from pipeline.images import palettes
+from pipeline.images import palettes, resample
+from pipeline.images.files import Pixels
 from pipeline.images.folders import first_frame
 from pipeline.images.resample import Grid, cell_sums
-from pipeline.runtime import files
-from pipeline.runtime.files import Pixels
+from pipeline.runtime.files import write_atomic
 from pipeline.runtime.manifest import Row, tally
 from pipeline.runtime.progress import Progress, silent
 
@@ -60,10 +60,10 @@ def trivial_methods(*, colours: int | None, palette: str | None, seed: int) -> M
         given = palettes.load(palette)
         return {
             "majority": partial(baselines.majority, palette=given),
-            "nearest": lambda rgb, grid: palettes.quantise(baselines.nearest(rgb, grid), given),
+            "nearest": lambda rgb, grid: palettes.quantise(resample.nearest(rgb, grid), given),
         }
     if colours is None:
-        return {"nearest": baselines.nearest}
+        return {"nearest": resample.nearest}
     if not 1 <= colours <= palettes.MAX_COLOURS:
         raise BadInput(f"colours must be in 1..{palettes.MAX_COLOURS}, got {colours}")
     return {
@@ -190,8 +190,8 @@ def _one(
         native = to_native(rgba, method, cells)
     except Unfit as error:
         return _not_kept("failed", error.reason, str(error))
-    files.write_atomic(native_path, _png(native))
-    files.write_atomic(enlarged_path, _png(baselines.enlarge(native, scale)))
+    write_atomic(native_path, _png(native))
+    write_atomic(enlarged_path, _png(resample.enlarge(native, scale)))
     size = {"rows": native.shape[0], "columns": native.shape[1]}
     return {"native": str(native_path), "enlarged": str(enlarged_path), **size, "status": "kept", "reason": None}
 
@@ -228,7 +228,7 @@ def _expand(given: Path | str) -> Iterator[tuple[Path, Path]]:
 
 
 def _nearest_palette(rgb: Pixels, grid: Grid, *, colours: int, seed: int) -> Pixels:
-    native = baselines.nearest(rgb, grid)
+    native = resample.nearest(rgb, grid)
     return palettes.quantise(native, palettes.adaptive_palette(native, colours, seed))
 
 

@@ -12,16 +12,15 @@ from PIL import Image
 
 from models.styletransfer.watching import Progress as Seen
 from pipeline.cells import detect
-from pipeline.convert import baselines
 from pipeline.convert.pictures import OPAQUE, Method
 from pipeline.errors import BadInput
-from pipeline.images import palettes
+from pipeline.images import palettes, resample
 from pipeline.images.colour import distinct
+from pipeline.images.files import Pixels
 from pipeline.images.folders import first_frame
 from pipeline.images.resample import Grid
 from pipeline.params import Style, Temperature
 from pipeline.runtime.devices import pick_device
-from pipeline.runtime.files import Pixels
 from pipeline.runtime.progress import Progress, silent
 from pipeline.style import features as weights
 from pipeline.style.background import figure
@@ -87,7 +86,7 @@ def method(
         works = tuple(_work(art, cell) for art in arts)
         transfer = Transfer("cell", network, params, cell, SEED, where)
         made = stylize(transfer, [Pair("picture", content, works)], tell)
-        return baselines.nearest(made.pixels[0], grid)
+        return resample.nearest(made.pixels[0], grid)
 
     return paint
 
@@ -120,7 +119,7 @@ def read(path: Path) -> Art:
 
 def _work(art: Art, cell: int) -> Work:
     shown = art.figure.repeat(cell, axis=0).repeat(cell, axis=1)
-    return Work(art.name, baselines.enlarge(art.native, cell), figure=shown)
+    return Work(art.name, resample.enlarge(art.native, cell), figure=shown)
 
 
 def _style(features: str, colours: int, palette: str | None, iterations: int) -> Style:

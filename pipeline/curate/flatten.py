@@ -18,11 +18,11 @@ import numpy as np
 
 from pipeline.errors import BadInput
 from pipeline.images import canonical
+from pipeline.images.files import VISIBLE, Pixels, Words, decode_words, encode_art_png
 from pipeline.params import Executor, Flatten
 from pipeline.runtime import manifest, per_image, seeds
 from pipeline.runtime.cached_map import Facts
 from pipeline.runtime.compiled import compiled
-from pipeline.runtime.files import VISIBLE, Pixels, Words, decode_words, encode_art_png
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.per_image import Outcome
 

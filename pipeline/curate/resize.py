@@ -20,11 +20,12 @@ import numpy as np
 
 from pipeline.errors import BadInput
 from pipeline.images import canonical
+from pipeline.images.files import Pixels, decode_rgb, encode_art_png
+from pipeline.images.resample import enlarge, pad
 from pipeline.params import Executor, Resize
 from pipeline.runtime import manifest, per_image
 from pipeline.runtime.cached_map import Facts
 from pipeline.runtime.compiled import compiled
-from pipeline.runtime.files import Pixels, decode_rgb, encode_art_png
 from pipeline.runtime.per_image import Outcome
 
 Piece = tuple[str, manifest.Verdict, Pixels | None]  # suffix of the id, what is said, the picture if it is kept
@@ -137,21 +138,6 @@ def _content_share(tile: Pixels) -> float:
 
 def _picture(native: Pixels, background: str, params: Resize) -> Pixels:
     return enlarge(pad(native, params.cells, background), params.size // params.cells)
-
-
-def pad(native: Pixels, cells: int, background: str) -> Pixels:
-    """Centred on a cells x cells ground; an odd cell of margin goes to the right and bottom."""
-    height, width = native.shape[:2]
-    left, top = (cells - width) // 2, (cells - height) // 2
-    ground = np.empty((cells, cells, 3), np.uint8)
-    ground[:] = canonical.parse_colour(background)
-    ground[top : top + height, left : left + width] = native
-    return ground
-
-
-def enlarge(native: Pixels, factor: int) -> Pixels:
-    """Every pixel becomes factor x factor equal pixels."""
-    return native.repeat(factor, axis=1).repeat(factor, axis=0)  # whole rows last: four times as fast as first
 
 
 def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:

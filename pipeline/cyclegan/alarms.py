@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.images.files import Pixels
 from pipeline.metrics.diversity import COLLAPSED, spread_ratio
 from pipeline.metrics.tiles import comb_db
-from pipeline.runtime.files import Pixels
 
 ADVISE_AFTER = 3  # epochs that an alarm lasts
 ON_GRID = -20.0  # dB of comb energy that pixel art enlarged from a grid stays below; smooth pictures do not

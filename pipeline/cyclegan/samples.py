@@ -11,7 +11,7 @@ from torch import nn
 from models.images import to_pixels, to_signed
 from pipeline.cyclegan.generators import Shape
 from pipeline.errors import BadInput
-from pipeline.runtime.files import Pixels, read_rgb
+from pipeline.images.files import Pixels, read_rgb
 
 
 def load(folder: Path, size: int) -> Pixels:

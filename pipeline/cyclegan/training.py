@@ -32,10 +32,11 @@ from pipeline.cyclegan.processes import from_first
 from pipeline.cyclegan.samples import draw, load, row
 from pipeline.errors import BadInput, BadParams
 from pipeline.images import palettes
+from pipeline.images.files import Pixels, encode_png, write_png
 from pipeline.images.resample import box
 from pipeline.params import Resize, Train
 from pipeline.runtime import devices
-from pipeline.runtime.files import Pixels, encode_png, folder_digest, write_atomic, write_png
+from pipeline.runtime.files import folder_digest, write_atomic
 from pipeline.runtime.manifest import write_json
 from pipeline.runtime.seeds import derive
 

@@ -19,14 +19,15 @@ import numpy as np
 from pipeline.convert import baselines
 from pipeline.errors import BadInput
 from pipeline.evaluate.targets import targets
-from pipeline.images import palettes
+from pipeline.images import files, palettes, resample
+from pipeline.images.files import Pixels
 from pipeline.images.resample import Grid, box
 from pipeline.metrics import patches, pixel_art
 from pipeline.metrics.diversity import spread_ratio
 from pipeline.metrics.tiles import comb_db
 from pipeline.params import Evaluate, Resize
-from pipeline.runtime import files, manifest, seeds
-from pipeline.runtime.files import Pixels
+from pipeline.runtime import manifest, seeds
+from pipeline.runtime.files import output_dir, write_atomic
 
 Pictures = dict[str, Pixels]  # id, in sorted order -> uint8 (size, size, 3)
 Scores = dict[str, float]
@@ -108,13 +109,13 @@ def baseline_pictures(bench: Bench) -> dict[str, Pictures]:
     grid = (bench.resize.cells, bench.resize.cells)
     colours, seed = bench.params.palette, bench.seed
     methods: dict[str, Callable[[Pixels, Grid], Pixels]] = {
-        "nearest": baselines.nearest,
+        "nearest": resample.nearest,
         "box_palette": partial(baselines.box_palette, colours=colours, seed=seed),
         "majority_palette": partial(baselines.majority_palette, colours=colours, seed=seed),
         "fixed_palette": partial(baselines.fixed_palette, palette=palettes.load(bench.params.fixed_palette)),
     }
     return {
-        name: {key: baselines.enlarge(method(face, grid), bench.cell) for key, face in bench.faces.items()}
+        name: {key: resample.enlarge(method(face, grid), bench.cell) for key, face in bench.faces.items()}
         for name, method in methods.items()
     }
 
@@ -214,7 +215,7 @@ def _check_size(pictures: Pictures, folder: Path, size: int) -> None:
 
 
 def _write_pictures(dst: Path, methods: Mapping[str, Pictures]) -> None:
-    with files.output_dir(dst) as out:
+    with output_dir(dst) as out:
         for name, pictures in methods.items():
             for key, pixels in pictures.items():
                 files.write_png(out / name / f"{key}.png", pixels)
@@ -226,8 +227,8 @@ def _write_table(dst: Path, table: Mapping[str, Scores]) -> None:
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows({"method": name, **scores} for name, scores in table.items())
-    with files.output_dir(dst) as out:
-        files.write_atomic(out / "methods.csv", text.getvalue().encode())
+    with output_dir(dst) as out:
+        write_atomic(out / "methods.csv", text.getvalue().encode())
 
 
 def _rounded(scores: Scores) -> Scores:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.runtime.files import Pixels, Words
+from pipeline.images.files import Pixels, Words
 
 Mask = NDArray[np.bool_]
 Packed = NDArray[np.int64]  # one integer per pixel, its channels as bytes, the first the highest

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.errors import BadInput
+from pipeline.images.files import Pixels
 from pipeline.images.formats import Decoded, Facts, decode
-from pipeline.runtime.files import Pixels
 
 __all__ = ["COMPANIONS", "EXTENSIONS", "LICENCE_FOLDER", "Facts", "describe", "files_below", "first_frame"]
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.errors import BadInput
+from pipeline.images import files
 from pipeline.images.colour import Lab, distinct, from_oklab, nearest_indices, to_oklab
-from pipeline.runtime import files, seeds
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
+from pipeline.runtime import seeds
 
 MAX_COLOURS = 256
 ROUNDS = 30  # of Lloyd's algorithm; pictures of 16,000 colours settle in 10 to 25
@@ -21,7 +22,7 @@ SAMPLE = 4096  # distinct colours that k-means looks at; more change no palette 
 
 def names() -> list[str]:
     """Names of the shipped palettes."""
-    folder = resources.files("pipeline.convert") / "shipped"
+    folder = resources.files("pipeline.images") / "shipped"
     return sorted(file.name.removesuffix(".hex") for file in folder.iterdir() if file.name.endswith(".hex"))
 
 
@@ -32,7 +33,7 @@ def load(palette: str) -> Pixels:
         BadInput: neither a shipped name nor a readable file of 1 to MAX_COLOURS colours.
     """
     if palette in names():
-        text = (resources.files("pipeline.convert") / "shipped" / f"{palette}.hex").read_text(encoding="utf-8")
+        text = (resources.files("pipeline.images") / "shipped" / f"{palette}.hex").read_text(encoding="utf-8")
         return _from_hex(text.split(), palette)
     path = Path(palette)
     if not path.is_file():

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from pipeline.runtime.files import Pixels, read_rgba, write_png
+from pipeline.images.files import Pixels, read_rgba, write_png
 
 SLOT = 160  # pixels a side of a picture's place
 ACROSS = 4  # pairs

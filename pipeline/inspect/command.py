@@ -16,9 +16,9 @@ from pipeline.cells import detect
 from pipeline.errors import BadInput, PipelineError
 from pipeline.images import canonical
 from pipeline.images import folders as pictures
+from pipeline.images.files import Pixels
 from pipeline.images.formats import decode
 from pipeline.runtime import manifest
-from pipeline.runtime.files import Pixels
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.progress import Progress, silent
 

@@ -17,9 +17,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import BadInput, PipelineError
+from pipeline.images.files import Pixels, write_png
 from pipeline.images.folders import first_frame
 from pipeline.inspect.command import printable
-from pipeline.runtime.files import Pixels, write_png
 
 SOLID = 128  # alpha from here on is opaque
 SLOT = 160  # pixels a side of a picture's place: 10 x 16, 5 x 32, 2 x 80; the longest id fits below it

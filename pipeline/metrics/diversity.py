@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipeline.images.files import Pixels
 from pipeline.images.resample import box
-from pipeline.runtime.files import Pixels
 
 POOLED = (8, 8)
 COLLAPSED = 0.3  # a spread ratio below is collapse: everything has become one picture

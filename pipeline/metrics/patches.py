@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.images.colour import to_oklab
+from pipeline.images.files import Pixels
 from pipeline.images.resample import box
 from pipeline.metrics.diversity import POOLED
 from pipeline.metrics.pixel_art import Array
 from pipeline.metrics.tiles import LUMA
-from pipeline.runtime.files import Pixels
 
 
 def retrieval(outputs: Sequence[Pixels], inputs: Sequence[Pixels], own: Sequence[int]) -> float:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from pipeline.convert.baselines import nearest
 from pipeline.images.colour import distinct, to_oklab
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
+from pipeline.images.resample import nearest
 
 Array = NDArray[np.float64]
 

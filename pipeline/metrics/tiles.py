@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 
 Array = NDArray[np.float64]
 

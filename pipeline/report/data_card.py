@@ -14,7 +14,8 @@ from pipeline.params import Params
 from pipeline.report import bars, census, duplicates, funnel, palettes_used, provenance
 from pipeline.report.census import Census
 from pipeline.report.thumbnails import Thumbnail, thumbnail
-from pipeline.runtime import files, seeds
+from pipeline.runtime import seeds
+from pipeline.runtime.files import sha256
 from pipeline.runtime.manifest import Row
 
 SAMPLED = {"pixel": 12, "faces": 8}  # pictures of each split
@@ -142,4 +143,4 @@ def _cite(data: Path, found: Census) -> dict[str, Any]:
     """What identifies this very data set, and whom its licences ask to be named."""
     path = data / "split" / "manifest.jsonl"
     named = [name for name, *_ in census.licences(found) if name != census.UNTOLD and "CC0" not in name]
-    return {"digest": files.sha256(path) if path.is_file() else None, "licences": named}
+    return {"digest": sha256(path) if path.is_file() else None, "licences": named}

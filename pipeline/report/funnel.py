@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import BadInput
+from pipeline.images import files
 from pipeline.report.thumbnails import Thumbnail, thumbnail
-from pipeline.runtime import files, manifest
+from pipeline.runtime import manifest
 from pipeline.runtime.manifest import Row
 
 Given = dict[Path, dict[str, Row]]  # folder -> id -> kept row

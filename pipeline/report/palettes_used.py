@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.images import canonical
+from pipeline.images import canonical, files
 from pipeline.report import census
 from pipeline.report.bars import Bins, binned
-from pipeline.runtime import files as io
 from pipeline.runtime.manifest import Row
 
 MOST_WORKS = 1000  # pictures read; of more, evenly spaced ones
@@ -50,7 +49,7 @@ def read(data: Path, rows: Sequence[Row]) -> Colours:
 
 def _shares(path: Path, row: Row) -> dict[int, float]:
     """Packed colour -> share of the artist's own pixels."""
-    packed = canonical.pack(io.read_rgba(path)[..., :3]).ravel()
+    packed = canonical.pack(files.read_rgba(path)[..., :3]).ravel()
     if row.get("transparent_share") and row.get("background"):
         red, green, blue = canonical.parse_colour(row["background"])
         packed = packed[packed != (red << 16 | green << 8 | blue)]

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.report import funnel
-from pipeline.runtime import files, manifest
+from pipeline.runtime import manifest
+from pipeline.runtime.files import folder_digest, sha256
 from pipeline.runtime.manifest import Row
 
 
@@ -54,6 +55,6 @@ def digests(root: Path) -> list[tuple[str, str]]:
     """sha256 of every manifest, and of the names and bytes of the files in each set and model folder."""
     manifests = [stage.folder / "manifest.jsonl" for stage in funnel.stages(root / "data")]
     folders = [*sorted((root / "data/split").glob("*/*")), *sorted((root / "artifacts/cyclegan").glob("*"))]
-    found = [(path.relative_to(root).as_posix(), files.sha256(path)) for path in manifests]
-    found += [(f"{path.relative_to(root).as_posix()}/", files.folder_digest(path)) for path in folders if path.is_dir()]
+    found = [(path.relative_to(root).as_posix(), sha256(path)) for path in manifests]
+    found += [(f"{path.relative_to(root).as_posix()}/", folder_digest(path)) for path in folders if path.is_dir()]
     return found

@@ -16,9 +16,11 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import BadInput
+from pipeline.images import files
 from pipeline.report import funnel, showcase, verdicts
 from pipeline.report.stage import read_metrics
-from pipeline.runtime import files, manifest
+from pipeline.runtime import manifest
+from pipeline.runtime.files import write_atomic
 
 TILE = 128  # pixels a side of a picture of the strip
 GAP = 8
@@ -50,7 +52,7 @@ def write(root: Path, docs: Path) -> dict[str, Any]:
         "seconds": seconds(root),
         "funnel": counts,
     }
-    files.write_atomic(docs / "strip.png", strip(root))
+    write_atomic(docs / "strip.png", strip(root))
     manifest.write_json(docs / "results.json", results)
     return results
 
@@ -68,7 +70,7 @@ def update(file: Path, results: Mapping[str, Any]) -> None:
             raise BadInput(f"{file}: expected the marks {start!r} and {end!r}")
         before, _, rest = text.partition(start)
         text = f"{before}{start}\n{content}\n{end}{rest.partition(end)[2]}"
-    files.write_atomic(file, text.encode())
+    write_atomic(file, text.encode())
 
 
 def methods_table(results: Mapping[str, Any]) -> str:

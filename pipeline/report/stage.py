@@ -15,7 +15,7 @@ from pipeline.params import Params
 from pipeline.report import charts, funnel, provenance, showcase, training_alarms, verdicts
 from pipeline.report import data_card as card
 from pipeline.report.thumbnails import Thumbnail, strip
-from pipeline.runtime import files
+from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row
 
 EPOCHS_SHOWN = 6  # a generator: the first, the last, and evenly spaced ones between
@@ -36,9 +36,9 @@ def run(root: Path, dst: Path, params: Params) -> dict[str, Any]:
         BadInput: no metrics, or a picture or curve that cannot be read.
     """
     page, data_card = render(root, params), card.render(root, params, environment())
-    with files.output_dir(dst) as out:
-        files.write_atomic(out / "index.html", page.encode())
-        files.write_atomic(out / "dataset.html", data_card.encode())
+    with output_dir(dst) as out:
+        write_atomic(out / "index.html", page.encode())
+        write_atomic(out / "dataset.html", data_card.encode())
     return {
         "bytes": len(page.encode()),
         "pictures": page.count("data:image/png"),
@@ -50,7 +50,7 @@ def run(root: Path, dst: Path, params: Params) -> dict[str, Any]:
 def environment() -> Environment:
     """Templates of this package; everything is escaped, and a forgotten value is an error."""
     return Environment(
-        loader=PackageLoader("pipeline.evaluate"), autoescape=True, undefined=StrictUndefined,
+        loader=PackageLoader("pipeline.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from pipeline.images import files
 from pipeline.images.colour import distinct
-from pipeline.runtime import files
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 
 LONGEST = 128  # pixels that a picture may take on the page
 

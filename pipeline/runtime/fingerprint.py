@@ -6,7 +6,7 @@ import ast
 import hashlib
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]  # what holds the packages
+ROOT = Path(__file__).parents[2]  # what holds the packages
 OURS = ("pipeline", "models")
 
 

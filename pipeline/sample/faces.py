@@ -6,8 +6,8 @@ import hashlib
 
 import numpy as np
 
+from pipeline.images.files import Pixels
 from pipeline.runtime import seeds
-from pipeline.runtime.files import Pixels
 from pipeline.runtime.manifest import Row
 from pipeline.sample.drawing import art
 from pipeline.sample.drawing.character import draw_character

@@ -22,7 +22,8 @@ except ImportError:  # not made for Windows
 from pipeline import layout
 from pipeline.errors import PipelineError, Unreachable
 from pipeline.params import Sample, Scrape
-from pipeline.runtime import files, manifest
+from pipeline.runtime import manifest
+from pipeline.runtime.files import output_dir
 from pipeline.runtime.manifest import Row
 from pipeline.sample.galleries import site
 from pipeline.scrape import listing_pass, policy, store
@@ -246,7 +247,7 @@ class Crawl:
         """The output folder: exactly the chosen rows, images as links into the state where that is possible."""
         name = self.origin.gallery.name
         by_id = {row_id(name, source_id): source_id for source_id in self.chosen}
-        with files.output_dir(dst) as out:
+        with output_dir(dst) as out:
             (out / "images").mkdir()
 
             def rows() -> Iterator[Row]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from pipeline.runtime.files import FORMATS, MAX_PIXELS
+from pipeline.images.files import FORMATS, MAX_PIXELS
 from pipeline.scrape.sites.gallery import Rejected
 
 MAX_FRAMES = 1024

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 from pipeline.runtime.scratch import Records
 from pipeline.similarity.hamming import Index
 

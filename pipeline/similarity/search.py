@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 from pipeline.similarity import hamming
 from pipeline.similarity.fingerprints import GROUNDS, THUMBNAIL, Look, Looks, Some, on_grounds
 from pipeline.similarity.hamming import Hashes, Index, Mask, Pairs

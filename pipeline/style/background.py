@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from pipeline.images.colour import distinct
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 
 BORDER = 0.5  # of the outermost pixels: a colour that holds less is part of the artwork
 LEAST = 0.05  # of the pixels: a smaller figure is no figure, and everything counts

@@ -14,7 +14,8 @@ from torchvision.models import VGG19_Weights
 from models.styletransfer.vgg import LAYERS, VGG19, random_weights
 from pipeline.errors import BadInput, BadParams, Unreachable
 from pipeline.params import Style
-from pipeline.runtime import files, seeds
+from pipeline.runtime import seeds
+from pipeline.runtime.files import sha256
 
 
 def features(params: Style, seed: int) -> VGG19:
@@ -66,7 +67,7 @@ def _check(file: Path) -> None:
     if not file.exists():
         return
     expected = file.stem.rpartition("-")[2]
-    if not (found := files.sha256(file)).startswith(expected):
+    if not (found := sha256(file)).startswith(expected):
         raise BadInput(
             f"style.features: imagenet: {file}: expected a sha256 that starts with {expected}, "
             f"got {found[:8]}; remove it"

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from pipeline.errors import BadInput
-from pipeline.runtime import files as io
+from pipeline.images import files
+from pipeline.images.files import Pixels
 from pipeline.runtime import seeds
-from pipeline.runtime.files import Pixels
 
 EXPECTED = 'expected {"face": ID, "artworks": [ID, ...]}, with "weights" (as many, above 0) and "note" if any'
 
@@ -156,7 +156,7 @@ def _shuffled(folder: Path, seed: int, name: str) -> Sequence[Path]:
 
 
 def _read(path: Path, size: int) -> Pixels:
-    pixels = io.read_rgb(path)
+    pixels = files.read_rgb(path)
     if pixels.shape != (size, size, 3):
         raise BadInput(f"{path}: expected {size}x{size}, got {pixels.shape[1]}x{pixels.shape[0]}: run split again")
     return pixels

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 
 ROUNDS = 20  # of Lloyd's algorithm; far beyond convergence for the few colours of pixel art
 

@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 from models.styletransfer.watching import Progress
 from pipeline.cyclegan.checkpoints import fingerprint
 from pipeline.errors import BadInput
+from pipeline.images import files
+from pipeline.images.files import Pixels
 from pipeline.params import Resize, Style
-from pipeline.runtime import files, manifest
+from pipeline.runtime import manifest
 from pipeline.runtime.devices import pick_bf16
-from pipeline.runtime.files import Pixels
+from pipeline.runtime.files import output_dir, sha256, write_atomic
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.progress import Progress as Tell
 from pipeline.runtime.progress import silent
@@ -70,10 +72,10 @@ def run(
         split, Path(params.pairs_file), pairs=params.pairs, artworks=params.artworks, size=resize.size, seed=seed
     )
     network = features.features(params, seed)
-    sha256 = features.digest(network)
+    network_digest = features.digest(network)
     network.to(device)
-    folder = state / "style" / _fingerprint(params, resize, [seed, threads], device, chosen, sha256)
-    with _lock(folder), _threads(threads), files.output_dir(dst) as out:
+    folder = state / "style" / _fingerprint(params, resize, [seed, threads], device, chosen, network_digest)
+    with _lock(folder), _threads(threads), output_dir(dst) as out:
         rows = []
         for canvas in dict.fromkeys(params.canvases):
             cell = 1 if canvas == "free" else resize.size // resize.cells
@@ -83,9 +85,9 @@ def run(
             _write_pictures(out / canvas, chosen, stylized, made)
             rows += made
             curve = _curve(stylized, [row["status"] == "kept" for row in made])
-            files.write_atomic(out / f"losses-{canvas}.csv", ("iteration,style,content\n" + "".join(curve)).encode())
+            write_atomic(out / f"losses-{canvas}.csv", ("iteration,style,content\n" + "".join(curve)).encode())
         ids = [row["id"] for row in rows]
-        stats = manifest.write(out, rows, inputs=ids, canvases=_summary(rows), features_sha256=sha256)
+        stats = manifest.write(out, rows, inputs=ids, canvases=_summary(rows), features_sha256=network_digest)
     shutil.rmtree(folder)
     return stats
 
@@ -127,7 +129,7 @@ def _resumed(file: Path, transfer: Transfer, batch: Sequence[Pair], watch: Watch
     done = stylize(transfer, batch, watch)
     buffer = BytesIO()
     np.savez(buffer, **{field.name: getattr(done, field.name) for field in fields(Stylized)})
-    files.write_atomic(file, buffer.getvalue())
+    write_atomic(file, buffer.getvalue())
     return done
 
 
@@ -185,7 +187,7 @@ def _fingerprint(
         [pair.face, _sha256(pair.content), [[work.name, work.weight, _sha256(work.pixels)] for work in pair.works]]
         for pair in chosen
     ]
-    given = files.sha256(Path(params.palette_file)) if params.palette_from == "file" else None
+    given = sha256(Path(params.palette_file)) if params.palette_from == "file" else None
     facts = [params.model_dump(), resize.size, resize.cells, *others, works, given, features_sha256]
     arithmetic = {"device": device, "bf16": pick_bf16(params.precision, device)}
     return fingerprint({"facts": facts, **arithmetic}, __name__)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.images.colour import Lab, from_oklab, to_oklab
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 
 SATURATION = (1.0, 1.5)  # least and most that chroma is multiplied by
 FLAT = 1e-6  # deviation or chroma below which there is nothing to stretch

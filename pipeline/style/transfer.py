@@ -19,10 +19,10 @@ from models.styletransfer.vgg import VGG19
 from models.styletransfer.watching import Progress
 from pipeline.errors import BadParams
 from pipeline.images import palettes
+from pipeline.images.files import Pixels
 from pipeline.params import Style
 from pipeline.runtime import seeds
 from pipeline.runtime.devices import pick_bf16
-from pipeline.runtime.files import Pixels
 from pipeline.style.background import figure
 from pipeline.style.pairs import Pair, Work
 from pipeline.style.palette import read_palette

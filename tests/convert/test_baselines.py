@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from pipeline.convert import baselines
-from pipeline.images import palettes
+from pipeline.images import palettes, resample
 
 natives = arrays(np.uint8, st.tuples(st.integers(1, 6), st.integers(1, 6), st.just(3)))
 BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (200, 20, 30)
@@ -16,8 +16,8 @@ BLACK, WHITE, RED = (0, 0, 0), (255, 255, 255), (200, 20, 30)
 @given(natives, st.integers(1, 5))
 def test_every_method_undoes_an_enlargement(native, factor):
     """Art that is on the grid already comes back as it was, given colours enough."""
-    large, grid = baselines.enlarge(native, factor), native.shape[:2]
-    assert (baselines.nearest(large, grid) == native).all()
+    large, grid = resample.enlarge(native, factor), native.shape[:2]
+    assert (resample.nearest(large, grid) == native).all()
     assert (baselines.box(large, grid) == native).all()
     assert (baselines.box_palette(large, grid, colours=36, seed=1) == native).all()
     assert (baselines.majority_palette(large, grid, colours=36, seed=1) == native).all()
@@ -26,7 +26,7 @@ def test_every_method_undoes_an_enlargement(native, factor):
 @given(arrays(np.uint8, st.tuples(st.integers(5, 20), st.integers(5, 20), st.just(3))))
 def test_sizes_that_do_not_divide_give_every_cell_a_colour_from_where_it_lies(rgb):
     grid = (4, 5)
-    assert baselines.nearest(rgb, grid).shape == (4, 5, 3)
+    assert resample.nearest(rgb, grid).shape == (4, 5, 3)
     box = baselines.box(rgb, grid)
     assert (box[0, 0] >= rgb.min(axis=(0, 1))).all()
     assert (box <= rgb.max(axis=(0, 1))).all()
@@ -40,7 +40,7 @@ def test_box_is_the_mean_and_majority_the_most_frequent_colour():
 
 def test_nearest_takes_the_pixel_at_the_centre_of_the_cell():
     ramp = np.arange(8, dtype=np.uint8)[None, :, None].repeat(8, axis=0).repeat(3, axis=2)
-    assert baselines.nearest(ramp, (2, 2))[0, :, 0].tolist() == [2, 6]
+    assert resample.nearest(ramp, (2, 2))[0, :, 0].tolist() == [2, 6]
 
 
 def test_palette_methods_stay_within_their_colours():

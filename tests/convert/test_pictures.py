@@ -6,14 +6,14 @@ from PIL import Image
 
 from pipeline.convert import baselines, pictures
 from pipeline.errors import BadInput
-from pipeline.runtime import files
+from pipeline.images import files, resample
 
 RED, BLUE, CLEAR = (200, 20, 30, 255), (30, 60, 200, 255), (0, 255, 0, 0)
 ART = np.array([[RED, BLUE], [BLUE, RED]], np.uint8)
 
 
 def convert(paths, out, **changes):
-    options = {"method": baselines.nearest, "cells": 2, "scale": 3, "force": False}
+    options = {"method": resample.nearest, "cells": 2, "scale": 3, "force": False}
     return pictures.convert(paths, out, **(options | changes))
 
 
@@ -24,7 +24,7 @@ def reasons(result):
 @pytest.fixture
 def large(tmp_path):
     path = tmp_path / "in" / "face.png"
-    files.write_png(path, baselines.enlarge(ART[..., :3], 8))
+    files.write_png(path, resample.enlarge(ART[..., :3], 8))
     return path
 
 
@@ -32,7 +32,7 @@ def test_a_picture_becomes_one_pixel_per_cell_and_an_enlargement(large, tmp_path
     result = convert([large], tmp_path / "out")
     assert result["counts"] == {"kept": 1, "dropped": 0, "failed": 0, "reasons": {}}
     assert (files.read_rgb(tmp_path / "out/face.png") == ART[..., :3]).all()
-    assert (files.read_rgb(tmp_path / "out/face@3x.png") == baselines.enlarge(ART[..., :3], 3)).all()
+    assert (files.read_rgb(tmp_path / "out/face@3x.png") == resample.enlarge(ART[..., :3], 3)).all()
 
 
 @pytest.mark.usefixtures("large")
@@ -88,14 +88,14 @@ def test_without_failures_nothing_is_raised(large, tmp_path):
 def test_a_cell_that_is_mostly_transparent_is_transparent_and_no_hidden_colour_reaches_the_rest():
     """The left cell is opaque in one of four pixels, the right in three; green hides under alpha 0."""
     rgba = np.array([[RED, CLEAR, BLUE, BLUE], [CLEAR, CLEAR, CLEAR, BLUE]], np.uint8)
-    for method in (baselines.nearest, baselines.box):
+    for method in (resample.nearest, baselines.box):
         native = pictures.to_native(rgba, method, (1, 2))
         assert native.tolist() == [[[0, 0, 0, 0], list(BLUE)]]
 
 
 def test_partial_alpha_becomes_hard():
     rgba = np.array([[(*RED[:3], 127), (*BLUE[:3], 128)]], np.uint8)
-    assert pictures.to_native(rgba, baselines.nearest, (1, 2))[..., 3].tolist() == [[0, 255]]
+    assert pictures.to_native(rgba, resample.nearest, (1, 2))[..., 3].tolist() == [[0, 255]]
 
 
 def test_a_fully_transparent_picture_fails_with_its_reason(tmp_path):
@@ -147,7 +147,7 @@ def test_methods_follow_the_palette_and_the_number_of_colours():
         for method in methods.values():
             assert len(np.unique(method(rgb, (8, 8)).reshape(-1, 3), axis=0)) <= most
     plain = pictures.trivial_methods(colours=None, palette=None, seed=1)
-    assert (plain["nearest"](rgb, (8, 8)) == baselines.nearest(rgb, (8, 8))).all()
+    assert (plain["nearest"](rgb, (8, 8)) == resample.nearest(rgb, (8, 8))).all()
 
 
 def test_colours_and_palette_together_are_refused():

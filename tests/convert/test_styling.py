@@ -10,8 +10,7 @@ from PIL import Image
 
 from pipeline.convert import command, styling
 from pipeline.errors import BadInput
-from pipeline.images import palettes
-from pipeline.runtime import files
+from pipeline.images import files, palettes
 
 COLOURS = np.random.default_rng(3).integers(0, 256, (6, 3), np.uint8)
 

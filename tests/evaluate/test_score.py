@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from finished_run import evaluate
 
-from pipeline.convert import baselines
 from pipeline.errors import BadInput
 from pipeline.evaluate.targets import targets
-from pipeline.runtime import files
+from pipeline.images import files, resample
+from pipeline.runtime.files import folder_digest
 
 METHODS = {
     "input", "nearest", "box_palette", "majority_palette", "fixed_palette", "style_free", "style_cell",
@@ -51,13 +51,13 @@ def test_the_baselines_are_drawn_as_the_table_measured_them(untouched_run, smoot
         ["nearest", "box_palette", "majority_palette", "fixed_palette"]
     )
     drawn = files.read_rgb(folder / "nearest/faces-03.png")
-    assert (drawn == baselines.enlarge(baselines.nearest(smooth[3], (32, 32)), 4)).all()
+    assert (drawn == resample.enlarge(resample.nearest(smooth[3], (32, 32)), 4)).all()
 
 
 def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(finished_run):
     def digests():
         folders = ("metrics", "plots/evaluate", "artifacts/baselines")
-        return [files.folder_digest(finished_run / folder) for folder in folders]
+        return [folder_digest(finished_run / folder) for folder in folders]
 
     before = digests()
     evaluate(finished_run)
@@ -91,7 +91,7 @@ def test_a_generator_that_drew_some_of_the_faces_is_measured_on_those(finished_r
 
 def test_a_collapsed_generator_misses_its_target(finished_run, smooth):
     for path in (finished_run / "artifacts/translate/cell").glob("*.png"):
-        files.write_png(path, baselines.enlarge(baselines.nearest(smooth[0], (32, 32)), 4))
+        files.write_png(path, resample.enlarge(resample.nearest(smooth[0], (32, 32)), 4))
     goals = evaluate(finished_run)["targets"]
     assert goals["cell_not_collapsed"]["value"] == 0
     assert not goals["cell_not_collapsed"]["met"]

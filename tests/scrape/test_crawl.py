@@ -17,7 +17,8 @@ from filelock import FileLock
 
 from pipeline.errors import BadInput, MarkupChanged, PipelineError, Refused, Unreachable
 from pipeline.params import Sample, Scrape
-from pipeline.runtime import files, manifest
+from pipeline.runtime import manifest
+from pipeline.runtime.files import folder_digest
 from pipeline.sample.galleries import catalogue, pages_pixeljoint, site
 from pipeline.sample.galleries.faults import Faults, Hit, Scripted
 from pipeline.scrape import crawl
@@ -149,7 +150,7 @@ def test_sample_output_is_the_same_bytes_in_another_place(
     crawled: Path, small: Sample, scrape: Scrape, tmp_path: Path
 ) -> None:
     crawl.run("lospec", tmp_path / "lospec", scrape, small, state=tmp_path / "state")
-    assert files.folder_digest(tmp_path / "lospec") == files.folder_digest(crawled / "raw" / "lospec")
+    assert folder_digest(tmp_path / "lospec") == folder_digest(crawled / "raw" / "lospec")
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def runs(
     with replica(small, request.param) as (url, hits):
         for state in ("state", "state", "elsewhere"):
             stats = crawl.run(request.param, root / "out", scrape, small, state=root / state, base_url=url)
-            done.append(Run(stats, files.folder_digest(root / "out"), list(hits)))
+            done.append(Run(stats, folder_digest(root / "out"), list(hits)))
             hits.clear()
     return request.param, done
 
@@ -423,11 +424,11 @@ def test_two_lists_of_one_site_share_their_works_and_nothing_else(
     with replica(bigger, "pixeljoint") as (url, hits):
         where = {"state": tmp_path / "state", "base_url": url}
         crawl.run("pixeljoint", tmp_path / "newest", scrape, bigger, **where)
-        before = files.folder_digest(tmp_path / "newest")
+        before = folder_digest(tmp_path / "newest")
         hits.clear()
         showcase = scrape.model_copy(update={"pixeljoint": listing})
         stats = crawl.run("pixeljoint", tmp_path / "showcase", showcase, bigger, **where)
         assert [target for target in targets(hits) if not LISTINGS.fullmatch(target)] == []
         crawl.run("pixeljoint", tmp_path / "newest", scrape, bigger, **where)
     assert 0 < stats["inputs"] < 60
-    assert files.folder_digest(tmp_path / "newest") == before
+    assert folder_digest(tmp_path / "newest") == before

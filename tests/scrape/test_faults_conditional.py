@@ -12,7 +12,7 @@ from hostile_crawl import Crawler, serving
 from hostile_pages import PNG, entry
 
 from pipeline.params import Sample, Scrape
-from pipeline.runtime import files
+from pipeline.runtime.files import folder_digest
 
 LATIN = (("Content-Type", "text/html"),)
 SINCE = "Sat, 01 Mar 2025 12:00:00 GMT"
@@ -50,12 +50,12 @@ LISTING = [
 def test_unchanged_listing_costs_no_page_and_leaves_the_same_bytes(crawler: Crawler) -> None:
     with serving(crawler.root / "server", [pages.ALLOW_ALL, *LISTING, *WORKS]) as server:
         crawler.crawl(server, "pixeljoint")
-        digest = files.folder_digest(crawler.out)
+        digest = folder_digest(crawler.out)
         for _ in range(2):
             again = crawler.crawl(server, "pixeljoint")
             assert [asked.status for asked in again.asked] == [200, 304, 304, 200]
             assert "pixelart" not in "".join(again.targets)
-            assert files.folder_digest(crawler.out) == digest
+            assert folder_digest(crawler.out) == digest
 
 
 def test_new_work_on_a_changed_page_is_all_that_is_fetched(crawler: Crawler) -> None:
@@ -90,10 +90,10 @@ def test_limited_crawl_remembers_no_more_pages_than_it_saw(crawler: Crawler) -> 
 def test_server_that_ignores_the_condition_costs_nothing_but_the_page(crawler: Crawler) -> None:
     with serving(crawler.root / "server", [pages.ALLOW_ALL, *LISTING[2:], *WORKS]) as server:
         crawler.crawl(server, "pixeljoint")
-        digest = files.folder_digest(crawler.out)
+        digest = folder_digest(crawler.out)
         again = crawler.crawl(server, "pixeljoint")
     assert [asked.status for asked in again.asked] == [200] * 4
-    assert files.folder_digest(crawler.out) == digest
+    assert folder_digest(crawler.out) == digest
 
 
 def test_first_crawl_and_requests_for_works_set_no_condition(crawler: Crawler) -> None:
@@ -112,7 +112,7 @@ def test_unchanged_page_that_was_never_given_is_a_failure_of_the_server(crawler:
 def test_second_crawl_by_post_asks_for_the_batches_only(crawler: Crawler) -> None:
     with serving(crawler.root / "server", pages.lospec(pages.pieces(34))) as server:
         crawler.crawl(server)
-        digest = files.folder_digest(crawler.out)
+        digest = folder_digest(crawler.out)
         again = crawler.crawl(server)
     assert again.targets == ["/robots.txt", "/gallery", "/gallery", "/gallery"]
-    assert files.folder_digest(crawler.out) == digest
+    assert folder_digest(crawler.out) == digest

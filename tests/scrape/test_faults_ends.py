@@ -16,7 +16,7 @@ from hostile_crawl import Crawler, facetopix, serving, started
 from hostile_pages import HTML, JSON, PNG
 
 from pipeline.params import Sample, Scrape
-from pipeline.runtime import files
+from pipeline.runtime.files import folder_digest
 from pipeline.scrape import listing_pass
 
 MARKUP, REFUSED, UNREACHABLE = 4, 5, 6
@@ -97,7 +97,7 @@ def before(small: Sample, scrape: Scrape, tmp_path_factory: pytest.TempPathFacto
 
 def put_before(before: Path, out: Path) -> str:
     subprocess.run(["cp", "-r", str(before), str(out)], check=True)
-    return files.folder_digest(out)
+    return folder_digest(out)
 
 
 @pytest.mark.parametrize("name", ENDS)
@@ -113,7 +113,7 @@ def test_fault_ends_the_crawl_with_its_code_and_the_output_as_it_was(
     assert (crawled.error.exit_code, re.search(end.words, str(crawled.error)) is not None) == (end.code, True)
     assert re.fullmatch(end.last, crawled.targets[-1])
     assert crawled.targets.count(crawled.targets[-1]) == end.asks
-    assert files.folder_digest(crawler.out) == digest
+    assert folder_digest(crawler.out) == digest
     assert crawled.asked[-1].sent < 64 * 2**20
 
 

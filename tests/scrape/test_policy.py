@@ -13,7 +13,8 @@ import pytest
 
 from pipeline.errors import Refused
 from pipeline.params import Lospec, Sample, Scrape
-from pipeline.runtime import files, manifest
+from pipeline.runtime import manifest
+from pipeline.runtime.files import folder_digest
 from pipeline.sample.galleries import catalogue, pages_lospec, pages_pixeljoint, site
 from pipeline.sample.galleries.faults import Faults, Hit
 from pipeline.scrape import crawl, policy
@@ -139,13 +140,13 @@ def test_limit_counts_works_of_the_wished_kind_and_the_others_are_rows_too(repli
 
 def test_other_wishes_and_back_ask_for_no_work_twice(replica: Replica) -> None:
     replica.crawl()
-    everything = files.folder_digest(replica.root / "out")
+    everything = folder_digest(replica.root / "out")
     animated = replica.crawl(animation="animated")
     assert replica.works_asked == []
     assert {row["frames"] > 1 for row in animated if row["status"] == "kept"} == {True}
     replica.crawl()
     assert replica.works_asked == []
-    assert files.folder_digest(replica.root / "out") == everything
+    assert folder_digest(replica.root / "out") == everything
 
 
 def test_since_ends_the_listing_at_a_page_of_old_works_and_fetches_no_old_image(replica: Replica) -> None:

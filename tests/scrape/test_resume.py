@@ -14,7 +14,8 @@ import pytest
 
 from pipeline.errors import BadInput
 from pipeline.params import Sample, Scrape
-from pipeline.runtime import files, manifest
+from pipeline.runtime import manifest
+from pipeline.runtime.files import folder_digest
 from pipeline.sample.galleries import site
 from pipeline.sample.galleries.faults import Faults, Hit
 from pipeline.scrape import crawl, store
@@ -79,7 +80,7 @@ def crawl_some(small: Sample, scrape: Scrape, root: Path) -> Path:
 
 def test_torn_last_line_costs_one_work(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
     folder = crawl_some(small, scrape, tmp_path)
-    before = files.folder_digest(tmp_path / "out")
+    before = folder_digest(tmp_path / "out")
     journal = folder / "journal.jsonl"
     journal.write_bytes(journal.read_bytes()[:-40])
     assert store.count(folder) == 11
@@ -87,19 +88,19 @@ def test_torn_last_line_costs_one_work(small: Sample, scrape: Scrape, tmp_path: 
         crawl.run("pixiehaus", tmp_path / "out", scrape, small, state=tmp_path / "state", limit=12) for _ in range(2)
     ]
     assert [stats["new"] for stats in runs] == [1, 0]
-    assert files.folder_digest(tmp_path / "out") == before
+    assert folder_digest(tmp_path / "out") == before
 
 
 def test_lost_or_cut_image_is_fetched_again(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
     folder = crawl_some(small, scrape, tmp_path)
-    before = files.folder_digest(tmp_path / "out")
+    before = folder_digest(tmp_path / "out")
     first, second = sorted((folder / "images").iterdir())[:2]
     first.unlink()
     second.unlink()
     second.write_bytes(b"cut")
     stats = crawl.run("pixiehaus", tmp_path / "out", scrape, small, state=tmp_path / "state", limit=12)
     assert stats["new"] == 2
-    assert files.folder_digest(tmp_path / "out") == before
+    assert folder_digest(tmp_path / "out") == before
 
 
 def test_damage_inside_the_journal_is_an_error_not_a_silent_loss(small: Sample, scrape: Scrape, tmp_path: Path) -> None:

@@ -10,9 +10,9 @@ import numpy as np
 from pydantic import BaseModel
 
 from pipeline.images import canonical
+from pipeline.images.files import Pixels, encode_art_png
 from pipeline.images.formats import Frame, Undecodable, decode
 from pipeline.runtime import cache
-from pipeline.runtime.files import Pixels, encode_art_png
 from pipeline.similarity import search
 from pipeline.similarity.fingerprints import THUMBNAIL, Look
 

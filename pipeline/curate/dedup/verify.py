@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.images import canonical
-from pipeline.runtime.files import Pixels, read_rgba
+from pipeline.images.files import Pixels, read_rgba
 from pipeline.similarity import search
 
 Floats = NDArray[np.float32]

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from pipeline.errors import BadInput
-from pipeline.runtime.files import Pixels, open_image
+from pipeline.images.files import Pixels, open_image
 
 Square = tuple[int, int, int]  # left, top, side, in pixels of the picture
 

@@ -24,10 +24,11 @@ from pipeline.curate.faces import crops as squares
 from pipeline.curate.faces import detector
 from pipeline.errors import BadInput
 from pipeline.images import captions
+from pipeline.images.files import Pixels, write_png
 from pipeline.images.folders import files_below
 from pipeline.params import Executor, Faces, Sample
 from pipeline.runtime import manifest
-from pipeline.runtime.files import Pixels, output_dir, sha256, write_png
+from pipeline.runtime.files import output_dir, sha256
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.parallel import parallel_map
 from pipeline.sample import faces as face_list

@@ -10,10 +10,10 @@ from typing import Any, Literal
 
 from pipeline.curate.importing import archives
 from pipeline.errors import BadInput
-from pipeline.images import captions, folders
+from pipeline.images import captions, files, folders
 from pipeline.images.captions import Notes
-from pipeline.runtime import files as io
 from pipeline.runtime import manifest
+from pipeline.runtime.files import output_dir, sha256
 from pipeline.runtime.manifest import Row
 from pipeline.takedown.blocklist import Blocklist, load
 
@@ -31,7 +31,7 @@ def run(src: Path, dst: Path, blocklist: Path) -> dict[str, Any]:
     blocked = load(blocklist)
     files = folders.files_below(src) if src.is_dir() else []
     said = captions.read(src) if files else {}
-    with io.output_dir(dst) as out:
+    with output_dir(dst) as out:
         (out / "images").mkdir()
         rows = [_import(path, src, said.get(path, {}), blocked, out / "images") for path in files]
         return manifest.write(out, rows, inputs=[row["id"] for row in rows])
@@ -42,7 +42,7 @@ def _import(path: Path, src: Path, said: Notes, blocked: Blocklist, images: Path
     if blocked.covers(id=row["id"], source=SOURCE, artists=[row["artist"]]):
         untold = _blank_row(row["source_id"], {})
         return manifest.dropped(untold, "blocklist", **UNKNOWN, sha256=None, bytes=None)
-    digest = io.sha256(path)
+    digest = sha256(path)
     facts: dict[str, Any] = {"sha256": digest, "bytes": path.stat().st_size}
     try:
         found = folders.describe(path)
@@ -128,12 +128,12 @@ def _bring(path: Path, partial: Path) -> dict[str, int]:
     elif archives.is_archive(path):
         archives.unpack(path, partial)
     else:
-        raise BadInput(f"{path}: expected a folder, a zip or tar archive, or an image ({'/'.join(io.FORMATS)})")
-    files = [found for found in partial.rglob("*") if found.is_file()]
+        raise BadInput(f"{path}: expected a folder, a zip or tar archive, or an image ({'/'.join(files.FORMATS)})")
+    brought = [found for found in partial.rglob("*") if found.is_file()]
     images = sum(_is_image(found) for found in folders.files_below(partial))
     if not images:
-        raise BadInput(f"{path}: no {'/'.join(io.FORMATS)} image in it")
-    return {"files": len(files), "images": images}
+        raise BadInput(f"{path}: no {'/'.join(files.FORMATS)} image in it")
+    return {"files": len(brought), "images": images}
 
 
 def _copy_tree(folder: Path, partial: Path) -> None:
@@ -147,7 +147,7 @@ def _copy_tree(folder: Path, partial: Path) -> None:
 
 def _is_image(path: Path) -> bool:
     try:
-        with io.open_image(path):
+        with files.open_image(path):
             return True
     except BadInput:
         return False

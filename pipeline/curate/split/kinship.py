@@ -9,8 +9,8 @@ import numpy as np
 
 from pipeline.errors import BadInput
 from pipeline.images import canonical
+from pipeline.images.files import Pixels, decode_rgb
 from pipeline.runtime import cache
-from pipeline.runtime.files import Pixels, decode_rgb
 
 MIN_KIN = 8  # cells: a picture with a shorter side is too simple to tell kinship by
 

@@ -11,8 +11,9 @@ from pipeline.cyclegan import generators
 from pipeline.cyclegan.activations import layers as activations
 from pipeline.cyclegan.activations.figure import figure
 from pipeline.errors import BadInput
+from pipeline.images.files import Pixels, encode_png, read_rgb
 from pipeline.runtime import devices
-from pipeline.runtime.files import Pixels, encode_png, read_rgb, write_atomic
+from pipeline.runtime.files import write_atomic
 
 CHANNELS = 16
 LARGEST = 512  # pixels a side of a face

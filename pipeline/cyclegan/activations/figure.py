@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.cyclegan.activations.layers import Layer, levels
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 
 GAP = 2  # pixels between maps
 MARGIN = 170  # pixels for the words on a layer

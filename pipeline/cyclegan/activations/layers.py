@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from models.cyclegan.layers import MirrorConv2d, TwiceConv2d
 from models.images import to_signed
+from pipeline.images.files import Pixels
 from pipeline.metrics.tiles import plane_comb_db
-from pipeline.runtime.files import Pixels
 
 PERIOD = 4  # pixels of a map: two upscaling layers of stride 2 make tiles of 2 and 4
 SMALLEST = 16  # pixels a side of a map whose spectrum can be read

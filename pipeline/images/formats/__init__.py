@@ -15,11 +15,10 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
+from pipeline.images.files import DAMAGED, Pixels
 from pipeline.images.formats import frames as choosing
 from pipeline.images.formats import gif, png, stills, webp
-from pipeline.images.formats.container import MAX_FRAMES, Facts, Source
-from pipeline.images.formats.faults import REASONS, Undecodable
-from pipeline.runtime.files import DAMAGED, Pixels
+from pipeline.images.formats.container import MAX_FRAMES, REASONS, Facts, Source, Undecodable
 
 __all__ = ["MAX_FRAMES", "REASONS", "Decoded", "Facts", "Frame", "Policy", "Undecodable", "decode"]
 

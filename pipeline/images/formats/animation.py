@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 
 Disposal = Literal["keep", "clear", "restore"]
 

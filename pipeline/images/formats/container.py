@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from pipeline.images.formats.faults import Undecodable
-from pipeline.runtime.files import MAX_PIXELS, Pixels
+from pipeline.errors import BadInput
+from pipeline.images.files import MAX_PIXELS, Pixels
 
 MAX_FRAMES = 10_000
+REASONS = ("not_an_image", "truncated", "unreadable", "too_large", "too_many_frames")
+
+
+class Undecodable(BadInput):
+    """A file that cannot be decoded exactly; `reason` is one of REASONS."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        if reason not in REASONS:
+            raise AssertionError(f"{reason!r} is none of {REASONS}")
+        super().__init__(message)
+        self.reason = reason
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from pipeline.images.formats.faults import Undecodable
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
+from pipeline.images.formats.container import Undecodable
 
 HELD = 16_000_000  # pixels of all frames together up to which an animation is decoded once and held
 MOST_HELD = 100_000_000  # pixels of the frames that a caller may be handed at once

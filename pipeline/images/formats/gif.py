@@ -17,11 +17,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
+from pipeline.images.files import Pixels
 from pipeline.images.formats.animation import Disposal, Patch, compose
-from pipeline.images.formats.container import Facts, Source, check_frames, check_size
-from pipeline.images.formats.faults import Undecodable
+from pipeline.images.formats.container import Facts, Source, Undecodable, check_frames, check_size
 from pipeline.images.formats.raster import coloured, table_of
-from pipeline.runtime.files import Pixels
 
 DISPOSALS: dict[int, Disposal] = {2: "clear", 3: "restore", 4: "restore"}
 EXTENSION, IMAGE, TRAILER, CONTROL = 0x21, 0x2C, 0x3B, 0xF9

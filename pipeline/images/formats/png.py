@@ -20,11 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.images.files import Pixels
 from pipeline.images.formats.animation import Disposal, Patch, compose
-from pipeline.images.formats.container import Facts, Source, check_frames, check_size
-from pipeline.images.formats.faults import Undecodable
+from pipeline.images.formats.container import Facts, Source, Undecodable, check_frames, check_size
 from pipeline.images.formats.raster import coloured, orientation, table_of, upright, without_hidden
-from pipeline.runtime.files import Pixels
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DISPOSALS: tuple[Disposal, ...] = ("keep", "clear", "restore")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from PIL import ExifTags, Image
 
-from pipeline.images.formats.faults import Undecodable
-from pipeline.runtime.files import DAMAGED, Pixels
+from pipeline.images.files import DAMAGED, Pixels
+from pipeline.images.formats.container import Undecodable
 
 # EXIF orientation -> steps through the rows and columns, after they have been swapped from 5 on
 TURNS = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}

@@ -11,10 +11,9 @@ from io import BytesIO
 import numpy as np
 from PIL import Image, ImageFile
 
-from pipeline.images.formats.container import Facts, Source, check_size
-from pipeline.images.formats.faults import Undecodable
+from pipeline.images.files import Pixels
+from pipeline.images.formats.container import Facts, Source, Undecodable, check_size
 from pipeline.images.formats.raster import orientation, upright, without_hidden
-from pipeline.runtime.files import Pixels
 
 JPEG_END = b"\xff\xd9"
 

@@ -10,11 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+from pipeline.images.files import Pixels
 from pipeline.images.formats import stills
-from pipeline.images.formats.container import Facts, Source, check_frames
-from pipeline.images.formats.faults import Undecodable
+from pipeline.images.formats.container import Facts, Source, Undecodable, check_frames
 from pipeline.images.formats.raster import upright
-from pipeline.runtime.files import Pixels
 
 FLAGS = 20  # where the flags of a VP8X chunk are, which comes first
 ANIMATED, ALPHA = 0x02, 0x10

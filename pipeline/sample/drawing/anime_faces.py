@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 from pipeline.sample.drawing.character import Character, draw_character
 from pipeline.sample.drawing.face_parts import Pen, draw_brows, draw_eyes, draw_nose_and_mouth
 from pipeline.sample.drawing.figure import Figure, build

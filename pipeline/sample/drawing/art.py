@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 from pipeline.sample.drawing import portraits
 from pipeline.sample.drawing.anime_faces import face
 from pipeline.sample.drawing.character import draw_character

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 from pipeline.sample.drawing.geometry import Points, Shape, plain
 from pipeline.sample.drawing.pixel_canvas import (
     INK,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 from pipeline.sample.drawing.dolls import Doll, both, closed, render
 from pipeline.sample.drawing.geometry import Points, bezier, blob, curve, ellipse, plain, points, taper
 from pipeline.sample.drawing.ramps import Ramp, any_ramp, ramp

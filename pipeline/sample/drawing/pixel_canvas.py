@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 from pipeline.sample.drawing.geometry import Points, Shape, whole
 
 Map = NDArray[np.int64]  # (cells, cells)

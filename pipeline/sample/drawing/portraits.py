@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 from pipeline.sample.drawing import stamps
 from pipeline.sample.drawing.character import Character, draw_character
 from pipeline.sample.drawing.figure import EYE_X, EYE_Y, Figure, build

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 from pipeline.sample.drawing.pixel_canvas import dithered, fewer_colours
 from pipeline.sample.drawing.ramps import Colour, Ramp, mix, oklch, ramp
 

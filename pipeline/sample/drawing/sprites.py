@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 from pipeline.sample.drawing.character import HAIR, SKIN
 from pipeline.sample.drawing.dolls import Doll, both, closed, flipped, render
 from pipeline.sample.drawing.geometry import Shape, bezier, blob, curve, ellipse, plain, points, taper

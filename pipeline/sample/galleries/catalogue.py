@@ -15,8 +15,8 @@ from functools import cache, lru_cache
 
 import numpy as np
 
+from pipeline.images.files import Pixels
 from pipeline.runtime import seeds
-from pipeline.runtime.files import Pixels
 from pipeline.sample.drawing import art
 from pipeline.sample.galleries import encodings
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.runtime.files import Pixels
+from pipeline.images.files import Pixels
 
 FRAME_MS = 160
 EXTENSIONS = {

@@ -1,0 +1,167 @@
+"""A training that is killed at any moment, its checkpoints and its locks."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from small import PARAMS, ROOT, draw_split, with_train
+
+from pipeline.cyclegan import checkpoints, training
+from pipeline.cyclegan.checkpoints import Checkpoint, fingerprint
+from pipeline.cyclegan.training import Job
+from pipeline.errors import BadInput
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_split(tmp_path_factory.mktemp("split"))
+
+
+@pytest.mark.timeout(900)
+def test_a_training_that_is_killed_twenty_times_ends_with_the_very_same_bytes(tmp_path: Path) -> None:
+    """At random moments, every other time while a checkpoint is written: in processes of the benchmark's own."""
+    command = [sys.executable, ROOT / "benchmarks" / "resume.py", "--generators", "cell"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*command, "--json", tmp_path / "figures.json"], capture_output=True, text=True, env=environment, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (figures,) = json.loads((tmp_path / "figures.json").read_text())
+    assert figures["identical"]
+    assert figures["kills"] == 20
+    assert figures["torn"] >= 5, "no kill hit a save"
+
+
+def saved(folder: Path, *steps: int) -> Checkpoint:
+    checkpoint = Checkpoint(folder)
+    with checkpoint.locked():
+        for step in steps:
+            checkpoint.save({"step": step, "weights": torch.full((5000,), float(step))})
+    return checkpoint
+
+
+def damage(path: Path, how: str) -> None:
+    data = bytearray(path.read_bytes())
+    if how == "flipped":
+        data[len(data) // 2] ^= 1
+    path.write_bytes({"torn": bytes(data[: len(data) // 2]), "empty": b"", "zeros": bytes(len(data))}.get(how, data))
+
+
+@pytest.mark.parametrize("how", ["torn", "empty", "zeros", "flipped"])
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_it_with_a_word(
+    tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    checkpoint = saved(tmp_path / "run", 1, 2)
+    damage(checkpoint.file, how)
+    state = checkpoint.load()
+    assert state is not None
+    assert state["step"] == 1
+    assert "checkpoint.pt: damaged; going back to the checkpoint before it" in caplog.text
+
+
+def test_when_no_checkpoint_is_whole_nothing_is_lost_and_the_error_says_what_to_do(tmp_path: Path) -> None:
+    checkpoint = saved(tmp_path / "run", 1, 2)
+    damage(checkpoint.file, "torn")
+    damage(checkpoint.previous, "flipped")
+    with pytest.raises(BadInput, match=r"damaged, not a whole checkpoint; remove .*run to start afresh"):
+        checkpoint.load()
+    assert checkpoint.file.is_file()
+
+
+def test_a_kill_between_the_two_renames_leaves_the_previous_one(tmp_path: Path) -> None:
+    checkpoint = saved(tmp_path / "run", 1, 2)
+    checkpoint.file.unlink()
+    state = checkpoint.load()
+    assert state is not None
+    assert state["step"] == 1
+
+
+class Hostile:
+    """Unpickled, it makes a folder."""
+
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return os.mkdir, (str(self.trace),)
+
+
+def test_a_hostile_checkpoint_is_refused_and_runs_nothing(tmp_path: Path) -> None:
+    trace = tmp_path / "was here"
+    checkpoint = saved(tmp_path / "run", 1)
+    torch.save({"step": 2, "weights": Hostile(trace)}, checkpoint.file)
+    with pytest.raises(BadInput, match="refused: not a checkpoint of plain data"):
+        checkpoint.load()
+    assert not trace.exists()
+    torch.load(checkpoint.file, weights_only=False)  # it would have
+    assert trace.exists()
+
+
+SECOND = """
+import sys
+from pathlib import Path
+from pipeline.modelling.checkpoints import Checkpoint
+with Checkpoint(Path(sys.argv[1])).locked(patience=0):
+    pass
+"""
+
+
+def test_two_processes_do_not_train_the_same_thing(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with Checkpoint(folder).locked():
+        command = [sys.executable, "-c", SECOND, str(folder)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "another process is training this very thing" in done.stderr
+
+
+def test_trainings_that_were_given_up_do_not_pile_up_and_running_ones_stay(tmp_path: Path) -> None:
+    for number in range(7):
+        folder = saved(tmp_path / f"run{number}", 1).folder
+        os.utime(folder, (number, number))
+    ours = saved(tmp_path / "ours", 1)
+    with Checkpoint(tmp_path / "run1").locked():
+        os.utime(tmp_path / "run1", (1, 1))
+        ours.make_room(kept=3)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["ours", "run1", "run4", "run5", "run6"]
+
+
+def job(split: Path, **changes: object) -> Job:
+    values = {
+        "generator": "cell", "split": split, "out": split, "curves": split, "state": split, "params": PARAMS.train,
+        "resize": PARAMS.resize, "epochs": 2, "seed": 1, "device": "cpu",
+    }  # fmt: skip
+    return Job(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def test_the_fingerprint_follows_all_that_decides_the_result(split: Path, tmp_path: Path) -> None:
+    other = draw_split(tmp_path / "split")
+    (other / "pixel/train/p0.png").write_bytes((other / "pixel/train/p1.png").read_bytes())
+    facts = [
+        job(split).facts(), job(split).facts(processes=2), job(split, seed=2).facts(), job(split, epochs=3).facts(),
+        job(split, generator="resnet").facts(), job(other).facts(),
+        *(
+            job(split, params=with_train(**{key: value}).train).facts()
+            for key, value in (("threads", 2), ("precision", "bf16"), ("batch_size", 2), ("replay", 5), ("ema", 0.5))
+        ),
+    ]  # fmt: skip
+    prints = [fingerprint(told, training.__name__) for told in facts]
+    prints.append(fingerprint(facts[0], "pipeline.cyclegan.translate"))  # other code
+    assert len(set(prints)) == len(prints)
+    assert fingerprint(job(split).facts(), training.__name__) == prints[0]
+
+
+def test_the_code_of_a_training_is_every_module_it_computes_with() -> None:
+    known = {path.relative_to(ROOT).as_posix() for path in checkpoints.code.closure(training.__name__)}
+    computing = {
+        "models/cyclegan/train.py", "models/cyclegan/networks.py", "models/cyclegan/losses.py",
+        "models/cyclegan/replay.py", "models/cyclegan/workers.py", "models/images.py",
+        "pipeline/cyclegan/generators.py", "pipeline/cyclegan/samples.py", "pipeline/runtime/seeds.py",
+        "pipeline/runtime/files.py",
+    }  # fmt: skip
+    assert computing <= known

@@ -1,0 +1,195 @@
+"""The report page, made from a small finished run whose pictures the real baselines drew."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import shutil
+
+import numpy as np
+import pytest
+from pages import CHROMIUM, Elements, probe, text_of
+
+from pipeline.errors import BadInput
+from pipeline.images import files
+from pipeline.report import stage
+from pipeline.report.thumbnails import png_uri, thumbnail
+from pipeline.runtime.files import folder_digest, sha256, write_atomic
+
+MEBIBYTE = 2**20
+
+
+@pytest.fixture(scope="module")
+def page(untouched_run, parameters):
+    return stage.render(untouched_run, parameters)
+
+
+def test_the_page_is_one_small_file_that_needs_nothing_else(page):
+    elements = Elements(page)
+    sources = [a["src"] for _, a in elements.found if "src" in a]
+    assert all(source.startswith("data:image/png;base64,") for source in sources if source != "../.state/runs.js")
+    assert sources.count("../.state/runs.js") == 1
+    assert [a["href"] for _, a in elements.found if "href" in a] == ["data:,", "dataset.html"]
+    assert not re.search(r"https?://|url\(|@import", page)
+    assert len(page.encode()) < 6 * MEBIBYTE
+
+
+def test_the_same_run_gives_the_same_bytes(untouched_run, parameters, tmp_path):
+    moved = shutil.copytree(untouched_run, tmp_path / "elsewhere" / "run")
+    stats = [stage.run(root, tmp_path / str(n), parameters) for n, root in enumerate((untouched_run, moved))]
+    assert stats[0] == stats[1]
+    assert stats[0]["pictures"] > 50
+    assert folder_digest(tmp_path / "0") == folder_digest(tmp_path / "1")
+
+
+def test_workers_do_not_reach_the_page(untouched_run, parameters, page):
+    other = parameters.model_copy(update={"executor": parameters.executor.model_copy(update={"n_jobs": 7})})
+    assert stage.render(untouched_run, other) == page
+
+
+def test_every_picture_says_what_it_shows_and_every_table_has_headers(page):
+    elements = Elements(page)
+    assert all(image["alt"] and int(image["width"]) > 0 for image in elements.all("img"))
+    assert all("scope" in header for header in elements.all("th"))
+    assert page.count("<table") == page.count("</table>") > 5
+
+
+def test_the_hero_strip_shows_the_methods_that_the_reader_came_for(page):
+    names = ["input", "nearest", "box + palette", "style, cell canvas", "CycleGAN resnet", "CycleGAN cell"]
+    section = page[page.index('id="strip"') : page.index('id="figures"')]
+    headers = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', section)
+    assert headers == [*names, "real pixel art"]
+    assert section.count("<img") == 3 * 7 - 1  # the style transfer drew two of the three faces
+    assert "not drawn" in section
+
+
+def test_met_and_missed_targets_are_said_in_words(finished_run, parameters, page):
+    assert "CycleGAN cell draws on the grid: met. “on the grid” is 1.00; wanted: at least 0.95." in page
+    metrics = finished_run / "metrics/evaluate.json"
+    scores = json.loads(metrics.read_text())
+    scores["targets"]["cell_on_grid"] |= {"met": False, "value": 0.4312}
+    metrics.write_text(json.dumps(scores))
+    changed = stage.render(finished_run, parameters)
+    assert "CycleGAN cell draws on the grid: MISSED. “on the grid” is 0.43; wanted: at least 0.95." in changed
+    assert "5 of 6 targets are met" in changed
+    assert '<li class="missed">' in changed
+
+
+def test_the_figures_on_the_page_are_those_of_the_metrics(untouched_run, page):
+    scores = json.loads((untouched_run / "metrics/evaluate.json").read_text())["methods"]
+    row = re.search(r">CycleGAN resnet</th>(.*?)</tr>", page[page.index('class="figures"') :], re.DOTALL)[1]
+    cells = re.findall(r"<td>([^<]*)</td>", row)
+    assert cells[0] == "8"
+    assert cells[2] == f"{scores['cyclegan_resnet']['comb_db']:.1f}"
+    assert cells[9] == f"{1000 * scores['cyclegan_resnet']['sliced_wasserstein_3']:.1f}"
+
+
+def test_titles_from_galleries_cannot_inject_markup(page):
+    assert "Figure &lt;0&gt; by artist 0" in page
+    assert "Figure <0>" not in page
+
+
+def test_the_page_holds_the_funnel_the_curves_the_epochs_the_parameters_and_the_digests(untouched_run, page):
+    words = text_of(page)
+    assert "scrape lospec 5 4 0 1 robots 1 balance" in words
+    assert "DO NOT BALANCE" not in words
+    assert page.count("<polyline") == 4
+    assert [f"epoch {n}" in words for n in range(1, 9)] == [True, True, True, False, True, True, False, True]
+    assert "&#34;facetopix-32&#34;" in page
+    assert sha256(untouched_run / "data/grid/manifest.jsonl") in page
+    assert folder_digest(untouched_run / "data/split/faces/test") in page
+
+
+def test_lost_works_are_shouted_about(finished_run, parameters):
+    for name in ("manifest.jsonl", "stats.json"):
+        shutil.copy(finished_run / "data/dedup" / name, finished_run / "data/grid" / name)
+    (finished_run / "data/grid/manifest.jsonl").write_text(
+        "".join((finished_run / "data/dedup/manifest.jsonl").read_text().splitlines(keepends=True)[2:])
+    )
+    assert "DO NOT BALANCE" in stage.render(finished_run, parameters)
+
+
+def test_only_a_run_on_the_sample_alone_says_so(finished_run, parameters, page):
+    assert "drawn by a program" in page
+    rows = (finished_run / "data/resize/manifest.jsonl").read_text()
+    (finished_run / "data/resize/manifest.jsonl").write_text(rows.replace('"sample"', '"live"', 1))
+    assert "drawn by a program" not in stage.render(finished_run, parameters)
+
+
+def test_a_run_without_trained_generators_still_has_a_page(finished_run, parameters):
+    for folder in ("artifacts/translate", "artifacts/style", "artifacts/cyclegan", "plots/train"):
+        shutil.rmtree(finished_run / folder)
+    metrics = finished_run / "metrics/evaluate.json"
+    scores = json.loads(metrics.read_text())
+    scores["methods"] = {k: v for k, v in scores["methods"].items() if not k.startswith(("style", "cyclegan"))}
+    metrics.write_text(json.dumps(scores | {"targets": {}}))
+    page = stage.render(finished_run, parameters)
+    assert "no cell generator was evaluated" in page
+    assert 'id="curves"' not in page
+
+
+def test_without_metrics_the_error_names_the_stage_to_run(tmp_path, parameters):
+    with pytest.raises(BadInput, match="run the evaluate stage first"):
+        stage.run(tmp_path, tmp_path / "reports", parameters)
+    assert not (tmp_path / "reports").exists()
+
+
+def test_thumbnails_are_enlarged_by_integers_and_large_pictures_are_sampled(tmp_path):
+    for size, shown in ((20, 120), (128, 128), (300, 100)):
+        files.write_png(tmp_path / "x.png", np.zeros((size, size, 3), np.uint8))
+        picture = thumbnail(tmp_path / "x.png", "x")
+        assert (picture.width, picture.height) == (shown, shown)
+
+
+def test_embedded_pictures_are_lossless(tmp_path):
+    few = np.random.default_rng(0).integers(0, 6, (20, 30, 3), dtype=np.uint8) * 50
+    many = np.random.default_rng(1).integers(0, 256, (20, 30, 3), dtype=np.uint8)
+    clear = np.random.default_rng(2).integers(0, 256, (20, 30, 4), dtype=np.uint8)
+    for pixels in (few, many, clear):
+        (tmp_path / "x.png").write_bytes(base64.b64decode(png_uri(pixels).split(",")[1]))
+        again = files.read_rgba(tmp_path / "x.png")
+        visible = pixels[..., 3] > 0 if pixels.shape[2] == 4 else np.ones(pixels.shape[:2], bool)
+        assert (again[..., : pixels.shape[2]][visible] == pixels[visible]).all()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_a_browser_shows_every_picture_at_whole_zoom_and_asks_for_nothing_but_the_timings(page, tmp_path):
+    facts = probe(page, tmp_path / "reports")
+    assert facts["images"] > 50
+    assert facts["broken"] == []
+    assert [name for name in facts["requests"] if not name.endswith("/.state/runs.js")] == []
+    assert [error for error in facts["errors"] if not error.endswith("/.state/runs.js")] == []
+    assert not facts["timings"]
+    assert not facts["wide"]
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here")
+def test_timings_appear_when_the_machine_has_them_and_a_phone_can_read_the_page(page, tmp_path):
+    runs = [{"stage": "train", "seconds": 12.34, "peak_mib": 900.5, "finished": "2030-01-01T00:00:00Z"}]
+    write_atomic(tmp_path / ".state/runs.js", f"window.facetopixRuns = {json.dumps(runs)};".encode())
+    facts = probe(page, tmp_path / "reports", width=500)
+    assert facts["timings"]
+    assert facts["errors"] == []
+    assert not facts["wide"]
+
+
+def test_alarms_and_convolutions_of_the_training_are_on_the_page(finished_run, parameters):
+    trained = finished_run / "artifacts/cyclegan/resnet"
+    history = [{"kind": "comb", "from": 2, "to": None}, {"kind": "collapse", "from": 3, "to": 3}]
+    write_atomic(trained / "training.json", json.dumps({"alarms": history}).encode())
+    layers = [{"comb_db": 5.5}, {"comb_db": None}, {"comb_db": 18.7}]
+    write_atomic(trained / "activations.json", json.dumps({"layers": layers}).encode())
+    files.write_png(trained / "activations.png", np.zeros((40, 60, 3), np.uint8))
+    page = stage.render(finished_run, parameters)
+    assert "CycleGAN resnet: the pictures had periodic tiles from epoch 2 to the end" in page
+    assert "CycleGAN resnet: the sample faces nearly became one picture in epoch 3" in page
+    assert "CycleGAN resnet from 5.5 to 18.7" in page
+    assert page.count("maps of every convolution") == 2  # of the figure and of the region around it
+
+
+def test_a_run_without_activations_has_no_empty_section(page):
+    assert 'id="activations"' not in page
+    assert 'id="alarms"' not in page
