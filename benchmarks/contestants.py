@@ -25,8 +25,7 @@ import replica
 from PIL import Image
 
 from pipeline import params
-from pipeline.scrape import crawl
-from pipeline.scrape.sites import origins
+from pipeline.scrape import crawl, origins
 from pipeline.scrape.sites.gallery import Artwork, Found, Request
 
 ROOT = Path(__file__).parent.parent

@@ -29,9 +29,10 @@ import works
 from chain import STEPS, Chain, chains, sets
 from demands import Demand
 
-from pipeline.params import Executor, Params, load
+from pipeline.params import Params, load
 from pipeline.runtime.files import folder_digest
 from pipeline.runtime.parallel import window_size
+from pipeline.runtime.settings import Executor
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("dedup", "flatten", "grid", "resize", "split")

@@ -12,7 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pipeline.params import Executor, Params, load
+from pipeline.params import Params, load
+from pipeline.runtime.settings import Executor
 
 ROOT = Path(__file__).parents[1]
 
@@ -34,7 +35,9 @@ def work(stage: str, src: Path, out: Path, state: Path, params: Params) -> dict[
 
 
 def _run(stage: str, src: Path, out: Path, state: Path, params: Params) -> None:
-    run, executor = importlib.import_module(f"pipeline.curate.{stage}").run, params.executor
+    package = f"pipeline.curate.{stage}"
+    door = f"{package}.stage" if stage in ("dedup", "faces", "split") else package
+    run, executor = importlib.import_module(door).run, params.executor
     match stage:
         case "dedup":
             rules = params.dedup.model_copy(update={"overrides": os.devnull})

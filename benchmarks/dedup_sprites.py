@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.curate.dedup import stage
+from pipeline.curate.dedup.params import Dedup
 from pipeline.errors import BadInput
 from pipeline.images import canonical
 from pipeline.images.files import Pixels, decode_rgba, encode_png
 from pipeline.images.folders import EXTENSIONS
-from pipeline.params import Dedup, Executor
 from pipeline.runtime import manifest
+from pipeline.runtime.settings import Executor
 from pipeline.similarity import hamming, search
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"

@@ -15,8 +15,8 @@ import numpy as np
 from PIL import Image
 
 from pipeline.curate.flatten import judge
+from pipeline.curate.params import Flatten
 from pipeline.images.files import WORD, Pixels, decode_rgba
-from pipeline.params import Flatten
 from pipeline.runtime import seeds
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"

@@ -35,7 +35,7 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
 
-from models.images import to_signed
+from models.tensors import to_signed
 from pipeline import params
 from pipeline.cyclegan import stage as train_cyclegan
 from pipeline.cyclegan import translate

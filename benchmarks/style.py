@@ -24,11 +24,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.images import to_signed
 from models.styletransfer.canvases import PixelCanvas
 from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
 from models.styletransfer.vgg import VGG19
 from models.styletransfer.watching import Progress
+from models.tensors import to_signed
 from pipeline import params
 from pipeline.images import resample
 from pipeline.runtime import seeds

@@ -38,12 +38,12 @@ from pipeline.images.colour import to_oklab
 from pipeline.images.files import Pixels, write_png
 from pipeline.metrics import patches, pixel_art
 from pipeline.metrics.pixel_art import Array
-from pipeline.params import Style, Temperature
 from pipeline.runtime import seeds
 from pipeline.style import features
 from pipeline.style.background import figure
 from pipeline.style.pairs import Pair, Work
 from pipeline.style.palette import read_palette
+from pipeline.style.params import Style, Temperature
 from pipeline.style.transfer import Transfer, natives, stylize
 
 ROOT = Path(__file__).parent.parent

@@ -34,7 +34,7 @@ from models.cyclegan.acceleration import compiled
 from models.cyclegan.losses import System, Weights
 from models.cyclegan.networks import CellShape
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
-from models.images import Pixels, to_pixels
+from models.tensors import Pixels, to_pixels
 from pipeline import params
 from pipeline.runtime import seeds
 from pipeline.runtime.devices import exact, pick_bf16

@@ -34,9 +34,9 @@ from pipeline.images import resample
 from pipeline.images.files import Pixels, write_png
 from pipeline.metrics import pixel_art
 from pipeline.metrics.tiles import comb_db
-from pipeline.params import Style
 from pipeline.style import features as weights
 from pipeline.style.pairs import Pair, Work
+from pipeline.style.params import Style
 from pipeline.style.transfer import Transfer, stylize
 
 ROOT = Path(__file__).parents[1]

@@ -156,14 +156,14 @@ def scrape(
         yes=yes,
         ignore_opt_outs=ignore_opt_outs,
     )
-    wanted = command.ask_for_terms(wanted, values, console.agreed)
+    wanted = command.ask_for_terms(wanted, values.scrape, console.agreed)
     if dry_run:
-        result(command.plan(wanted, values, layout.STATE), as_json=True)
+        result(command.plan(wanted, values.scrape, values.sample, layout.STATE), as_json=True)
         return
-    if hint := command.hint(wanted, values):
+    if hint := command.hint(wanted, values.scrape):
         note(hint)
     with _stage(f"scrape_{source.value}") as bars:
-        outcome = command.run(wanted, values, out, layout.STATE, bars)
+        outcome = command.run(wanted, values.scrape, values.sample, out, layout.STATE, bars)
     result(outcome.summary if as_json else outcome.counts, as_json)
     for remark in outcome.remarks:
         note(remark)

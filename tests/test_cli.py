@@ -15,8 +15,8 @@ import pytest
 from PIL import Image
 
 from pipeline.images.files import write_png
-from pipeline.params import Sample
 from pipeline.sample.galleries import site
+from pipeline.sample.params import Sample
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

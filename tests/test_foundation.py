@@ -16,10 +16,10 @@ from PIL import Image
 
 from pipeline.errors import BadInput
 from pipeline.images import files
-from pipeline.params import Executor
 from pipeline.runtime import manifest, seeds
 from pipeline.runtime.files import folder_digest, output_dir, write_atomic
 from pipeline.runtime.parallel import parallel_map
+from pipeline.runtime.settings import Executor
 
 A, B = {"id": "a", "artist": "Ann", "noise": 1}, {"id": "b"}
 
@@ -170,7 +170,7 @@ def test_a_folder_digest_sees_names_and_bytes(tmp_path: Path) -> None:
 
 def test_streams_are_addressed_by_name_and_independent_of_the_hash_seed() -> None:
     assert seeds.derive(7, "split", "pixel") != seeds.derive(7, "splitpixel") != seeds.derive(8, "split", "pixel")
-    code = "from pipeline import seeds; print(seeds.derive(7, 'split', 3), seeds.generator(7, 'x').random())"
+    code = "from pipeline.runtime import seeds; print(seeds.derive(7, 'split', 3), seeds.generator(7, 'x').random())"
     runs = {
         subprocess.run(
             [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": str(n)}, capture_output=True, check=True

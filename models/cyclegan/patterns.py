@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.images import Pixels, to_oklab, to_signed
+from models.tensors import Pixels, to_oklab, to_signed
 
 PATCHES = 512  # drawn of the new picture
 COMPANY = 7  # times as many are drawn of earlier pictures, one time more of artworks

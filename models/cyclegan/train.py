@@ -44,7 +44,7 @@ from models.cyclegan.networks import (
 from models.cyclegan.patterns import Company
 from models.cyclegan.replay import Replay
 from models.cyclegan.workers import ALONE, Descent, Workers
-from models.images import Pixels, to_signed
+from models.tensors import Pixels, to_signed
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -109,7 +109,7 @@ def _trained(weights: Path, colours: int | None, palette: str | None, device: st
     import torch
 
     from models.cyclegan.networks import CellGenerator
-    from models.images import to_pixels, to_signed
+    from models.tensors import to_pixels, to_signed
     from pipeline.cyclegan import generators
     from pipeline.runtime import devices
 

@@ -19,12 +19,12 @@ from pipeline.images.colour import distinct
 from pipeline.images.files import Pixels
 from pipeline.images.folders import first_frame
 from pipeline.images.resample import Grid
-from pipeline.params import Style, Temperature
 from pipeline.runtime.devices import pick_device
 from pipeline.runtime.progress import Progress, silent
 from pipeline.style import features as weights
 from pipeline.style.background import figure
 from pipeline.style.pairs import Pair, Work
+from pipeline.style.params import Style, Temperature
 from pipeline.style.transfer import Transfer, stylize
 
 SEED = 0

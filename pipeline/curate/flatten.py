@@ -16,15 +16,16 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.curate.params import Flatten
 from pipeline.errors import BadInput
 from pipeline.images import canonical
 from pipeline.images.files import VISIBLE, Pixels, Words, decode_words, encode_art_png
-from pipeline.params import Executor, Flatten
 from pipeline.runtime import manifest, per_image, seeds
 from pipeline.runtime.cached_map import Facts
 from pipeline.runtime.compiled import compiled
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.per_image import Outcome
+from pipeline.runtime.settings import Executor
 
 CONTRAST = 48.0  # RGB distance from every common outline colour that a background should have
 OUTLINE_COLOURS = 3

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.cells import detect
+from pipeline.curate.params import Grid
 from pipeline.errors import BadInput
 from pipeline.images.files import PNG, Pixels, decode_rgb, encode_art_png
-from pipeline.params import Executor, Grid
 from pipeline.runtime import manifest, per_image
 from pipeline.runtime.cached_map import Facts
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.per_image import Outcome
+from pipeline.runtime.settings import Executor
 
 CARRIED = ("frames", "frame", "background", "transparent_share", "partial_share")
 

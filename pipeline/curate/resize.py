@@ -22,11 +22,11 @@ from pipeline.errors import BadInput
 from pipeline.images import canonical
 from pipeline.images.files import Pixels, decode_rgb, encode_art_png
 from pipeline.images.resample import enlarge, pad
-from pipeline.params import Executor, Resize
 from pipeline.runtime import manifest, per_image
 from pipeline.runtime.cached_map import Facts
 from pipeline.runtime.compiled import compiled
 from pipeline.runtime.per_image import Outcome
+from pipeline.runtime.settings import Executor, Resize
 
 Piece = tuple[str, manifest.Verdict, Pixels | None]  # suffix of the id, what is said, the picture if it is kept
 

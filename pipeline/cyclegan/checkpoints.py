@@ -12,17 +12,13 @@ A finished training removes its folder. One that was given up stays until KEPT o
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 import logging
 import os
-import platform
 import shutil
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,27 +26,11 @@ import torch
 from filelock import FileLock, Timeout
 
 from pipeline.errors import BadInput
-from pipeline.runtime import fingerprint as code
 
 logger = logging.getLogger(__name__)
 
 PATIENCE = 30.0
 KEPT = 4  # unfinished trainings of other fingerprints
-
-
-def fingerprint(facts: Mapping[str, Any], module: str) -> str:
-    """First 16 hex digits of a digest over facts, the code, the versions of what computes, and the kind of machine.
-
-    Args:
-        facts: what the result depends on besides.
-        module: dotted name; its source counts, and that of every module of ours that it imports.
-    """
-    versions = [platform.python_version(), *(version(name) for name in ("numpy", "pillow", "torch"))]
-    machine = [platform.machine(), torch.backends.cpu.get_cpu_capability()]
-    if facts.get("device") == "cuda":
-        machine.append(torch.cuda.get_device_name())
-    text = json.dumps([facts, code.digest(module), versions, machine], sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 class Checkpoint:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from models.images import to_pixels, to_signed
+from models.tensors import to_pixels, to_signed
 from pipeline.cyclegan.generators import Shape
 from pipeline.errors import BadInput
 from pipeline.images.files import Pixels, read_rgb

@@ -21,14 +21,15 @@ from typing import Any, NamedTuple
 
 from models.cyclegan.workers import Workers
 from pipeline.cyclegan.checkpoints import Checkpoint
+from pipeline.cyclegan.params import Train
 from pipeline.cyclegan.processes import joined
 from pipeline.cyclegan.training import Job, Orphaned, Training
 from pipeline.errors import OutOfMemory, PipelineError
-from pipeline.params import Executor, Resize, Train
 from pipeline.runtime.devices import pick_device
 from pipeline.runtime.files import output_dir
 from pipeline.runtime.manifest import write_json
 from pipeline.runtime.progress import Progress, silent
+from pipeline.runtime.settings import Executor, Resize
 
 logger = logging.getLogger(__name__)
 

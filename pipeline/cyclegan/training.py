@@ -19,26 +19,28 @@ from models.cyclegan.losses import Weights
 from models.cyclegan.networks import PaletteHead, SharedPaletteHead
 from models.cyclegan.train import Recipe, StepStats, Trainer
 from models.cyclegan.workers import ALONE, Diverged, Workers
-from models.images import to_signed
+from models.tensors import to_signed
 from pipeline.cyclegan import alarms, curves, generators
 from pipeline.cyclegan.activations import layers as activations
 from pipeline.cyclegan.activations.figure import figure
-from pipeline.cyclegan.checkpoints import Checkpoint, fingerprint, read
+from pipeline.cyclegan.checkpoints import Checkpoint, read
 from pipeline.cyclegan.curves import Curves
 from pipeline.cyclegan.generators import Shape
 from pipeline.cyclegan.journal import Journal
 from pipeline.cyclegan.pace import Pace
+from pipeline.cyclegan.params import Train
 from pipeline.cyclegan.processes import from_first
 from pipeline.cyclegan.samples import draw, load, row
 from pipeline.errors import BadInput, BadParams
 from pipeline.images import palettes
 from pipeline.images.files import Pixels, encode_png, write_png
 from pipeline.images.resample import box
-from pipeline.params import Resize, Train
 from pipeline.runtime import devices
+from pipeline.runtime.devices import run_name
 from pipeline.runtime.files import folder_digest, write_atomic
 from pipeline.runtime.manifest import write_json
 from pipeline.runtime.seeds import derive
+from pipeline.runtime.settings import Resize
 
 SAVE_EVERY = 20.0  # seconds of training that a kill may cost at most; results do not depend on it
 WINDOWS = 12  # points of the learning curves per epoch
@@ -130,7 +132,7 @@ class Training:
         self.shown = shown[: job.params.samples]
         self.seed = derive(job.seed, "train", job.generator) % 2**31
         self.facts = job.facts(workers.size)
-        self.checkpoint = Checkpoint(job.state / "train" / fingerprint(self.facts, __name__))
+        self.checkpoint = Checkpoint(job.state / "train" / run_name(self.facts, __name__))
 
     @property
     def first(self) -> bool:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from pipeline.cyclegan import generators
+from pipeline.cyclegan.params import Translate
 from pipeline.cyclegan.samples import draw
 from pipeline.errors import BadInput
 from pipeline.images.files import read_rgb, write_png
-from pipeline.params import Translate
 from pipeline.runtime import devices, manifest
 from pipeline.runtime.files import output_dir
 from pipeline.runtime.progress import Progress, silent

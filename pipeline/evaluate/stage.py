@@ -18,6 +18,7 @@ import numpy as np
 
 from pipeline.convert import baselines
 from pipeline.errors import BadInput
+from pipeline.evaluate.params import Evaluate
 from pipeline.evaluate.targets import targets
 from pipeline.images import files, palettes, resample
 from pipeline.images.files import Pixels
@@ -25,9 +26,9 @@ from pipeline.images.resample import Grid, box
 from pipeline.metrics import patches, pixel_art
 from pipeline.metrics.diversity import spread_ratio
 from pipeline.metrics.tiles import comb_db
-from pipeline.params import Evaluate, Resize
 from pipeline.runtime import manifest, seeds
 from pipeline.runtime.files import output_dir, write_atomic
+from pipeline.runtime.settings import Resize
 
 Pictures = dict[str, Pixels]  # id, in sorted order -> uint8 (size, size, 3)
 Scores = dict[str, float]

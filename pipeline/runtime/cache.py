@@ -1,7 +1,7 @@
 """What a stage computed before, by content: one SQLite file a stage in `.state/cache/`, never part of an output.
 
     with cache.opened(state, "grid") as memory:
-        known = cache.Known.of("pipeline.curate.grid", params)
+        known = cache.CacheScope.of("pipeline.curate.grid", params)
         keys = [known.key(data, facts) for data, facts in items]
         found = memory.get(keys)                                    # of those that are there
         memory.put({key: cache.pack(facts, png), ...})              # when it returns, no kill can lose it
@@ -18,13 +18,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import platform
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,7 +30,7 @@ from typing import Any, TypeVar
 import filelock
 from pydantic import BaseModel
 
-from pipeline.runtime import fingerprint
+from pipeline.runtime.fingerprint import fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -54,17 +52,16 @@ TABLES = """
 
 
 @dataclass(frozen=True)
-class Known:
+class CacheScope:
     """What all keys of a run have in common, as a digest."""
 
     digest: bytes
 
     @classmethod
-    def of(cls, module: str, params: BaseModel | None = None) -> Known:
+    def of(cls, module: str, params: BaseModel | None = None) -> CacheScope:
         """Of the code that `module` (a dotted name) consists of, its parameters if any, the libraries it counts on."""
-        versions = [platform.python_version(), zlib.ZLIB_RUNTIME_VERSION, *map(version, LIBRARIES)]
-        whole = [SCHEMA, fingerprint.digest(module), params and params.model_dump(mode="json"), versions]
-        return cls(hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).digest())
+        facts = [SCHEMA, zlib.ZLIB_RUNTIME_VERSION, params and params.model_dump(mode="json")]
+        return cls(bytes.fromhex(fingerprint(module, facts, LIBRARIES)))
 
     def key(self, data: bytes, facts: Mapping[str, Any]) -> Key:
         """Of one input: its bytes, and the facts of its row (JSON values) that are read."""

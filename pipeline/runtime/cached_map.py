@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from pipeline.params import Executor
-from pipeline.runtime.cache import Cache, Known
+from pipeline.runtime.cache import Cache, CacheScope
 from pipeline.runtime.parallel import stream_map, window_size
+from pipeline.runtime.settings import Executor
 
 Facts = Mapping[str, Any]
 Tag = TypeVar("Tag")
@@ -43,7 +43,11 @@ class _Window(Generic[Tag]):
 
 
 def recall_map(
-    work: Callable[[bytes, Facts], bytes], items: Iterable[Item[Tag]], known: Known, memory: Cache, executor: Executor
+    work: Callable[[bytes, Facts], bytes],
+    items: Iterable[Item[Tag]],
+    known: CacheScope,
+    memory: Cache,
+    executor: Executor,
 ) -> Iterator[tuple[Tag, bytes]]:
     """Each item's tag with `work(data, facts)`, in order; two windows are in memory, each is remembered as a whole.
 
@@ -67,7 +71,7 @@ def _work(item: tuple[bytes, Facts], work: Callable[[bytes, Facts], bytes]) -> b
     return work(*item)
 
 
-def _windows(items: Iterable[Item[Tag]], known: Known, memory: Cache, count: int) -> Iterator[_Window[Tag]]:
+def _windows(items: Iterable[Item[Tag]], known: CacheScope, memory: Cache, count: int) -> Iterator[_Window[Tag]]:
     """Of at most `count` files and about WINDOW_BYTES."""
     window = _Window[Tag]()
     for item in items:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import platform
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 
 from pipeline.errors import BadParams
+from pipeline.runtime.fingerprint import fingerprint
+
+COMPUTING = ("numpy", "pillow", "torch")  # libraries whose versions may change what is trained
 
 
 def pick_device(wanted: str) -> str:
@@ -50,3 +56,16 @@ def exact() -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     torch.backends.cudnn.allow_tf32 = False
+
+
+def run_name(facts: Mapping[str, Any], module: str) -> str:
+    """16 hex digits for an optimisation whose state may be taken up again: of its facts, code, versions and machine.
+
+    Args:
+        facts: what the result depends on; `device` among them, whose kind counts too where it is a GPU.
+        module: dotted name of the module that computes.
+    """
+    machine = [platform.machine(), torch.backends.cpu.get_cpu_capability()]
+    if facts.get("device") == "cuda":
+        machine.append(torch.cuda.get_device_name())
+    return fingerprint(module, [facts, machine], COMPUTING)[:16]

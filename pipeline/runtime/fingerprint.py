@@ -1,16 +1,34 @@
-"""The code that a result depends on, as a digest of its source."""
+"""Digests of what a result depends on: code, library versions, facts. Caches and trainings are named by them."""
 
 from __future__ import annotations
 
 import ast
 import hashlib
+import json
+import platform
+from collections.abc import Iterable
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]  # what holds the packages
 OURS = ("pipeline", "models")
 
 
-def digest(module: str, root: Path = ROOT) -> str:
+def fingerprint(module: str, facts: Any, libraries: Iterable[str]) -> str:
+    """Hex sha256 of the code that `module` consists of, the versions of Python and of `libraries`, and further facts.
+
+    Args:
+        module: dotted name; see `code_digest`.
+        facts: JSON values, or what `str` tells apart: parameters, inputs, the kind of machine.
+        libraries: distributions whose versions may change the result.
+    """
+    versions = [platform.python_version(), *map(version, libraries)]
+    text = json.dumps([facts, code_digest(module), versions], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def code_digest(module: str, root: Path = ROOT) -> str:
     """Hex sha256 of the source of `module` ('pipeline.curate.grid') and of every module of ours that it imports.
 
     Whatever edits one of them makes another digest: a comment too, since to tell a rule from a comment is not safe.

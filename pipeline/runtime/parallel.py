@@ -19,7 +19,7 @@ import joblib
 import numpy as np
 
 from pipeline.errors import BadParams
-from pipeline.params import Executor
+from pipeline.runtime.settings import Executor
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -16,11 +16,11 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pipeline.params import Executor
 from pipeline.runtime import cache, manifest
 from pipeline.runtime.cached_map import Facts, Item, recall_map
 from pipeline.runtime.files import output_dir
 from pipeline.runtime.manifest import Row
+from pipeline.runtime.settings import Executor
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ def run(stage: Stage, src: Path, dst: Path, executor: Executor, state: Path | No
     """
     with output_dir(dst) as out, cache.opened(state, stage.name) as memory:
         (out / "images").mkdir()
-        known = cache.Known.of(stage.module, stage.params)
+        known = cache.CacheScope.of(stage.module, stage.params)
         work = partial(_work, step=partial(stage.step, params=stage.params))
         made = recall_map(work, _items(stage, src), known, memory, executor)
         images = f"{out / 'images'}{os.sep}"

@@ -10,11 +10,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from pipeline.errors import BadParams, PipelineError
-from pipeline.params import Params, Scrape
 from pipeline.runtime.progress import Progress
-from pipeline.scrape import crawl, preview
+from pipeline.sample.params import Sample
+from pipeline.scrape import crawl, origins, preview
 from pipeline.scrape.crawl import Where
-from pipeline.scrape.sites import origins
+from pipeline.scrape.params import Scrape
 
 ONLY = {"search": "pixeljoint", "medium": "lospec", "category": "lospec", "tags": "lospec"}  # option -> who has it
 
@@ -81,28 +81,28 @@ class Outcome:
             raise error
 
 
-def run(wanted: Wanted, params: Params, out: Path, state: Path, progress: Progress) -> Outcome:
+def run(wanted: Wanted, scrape: Scrape, sample: Sample, out: Path, state: Path, progress: Progress) -> Outcome:
     """Crawl the wanted sources side by side into `out/<source>`."""
     outcomes = crawl.run_all(
         {source: out / source for source in wanted.sources},
-        scrape_of(wanted, params),
-        params.sample,
+        scrape_of(wanted, scrape),
+        sample,
         _where(wanted, state),
         lambda source, done, total, text: progress(f"scrape {source}", done, total, text),
     )
     return Outcome(sources=outcomes)
 
 
-def plan(wanted: Wanted, params: Params, state: Path) -> dict[str, Any]:
+def plan(wanted: Wanted, scrape: Scrape, sample: Sample, state: Path) -> dict[str, Any]:
     """What `run` would do, by source; asks each for robots.txt and for nothing else."""
-    scrape, where = scrape_of(wanted, params), _where(wanted, state)
-    plans = {source: preview.plan(source, scrape, params.sample, where) for source in wanted.sources}
+    chosen, where = scrape_of(wanted, scrape), _where(wanted, state)
+    plans = {source: preview.plan(source, chosen, sample, where) for source in wanted.sources}
     return plans if len(plans) > 1 else next(iter(plans.values()))
 
 
-def hint(wanted: Wanted, params: Params) -> str | None:
+def hint(wanted: Wanted, scrape: Scrape) -> str | None:
     """A line for who crawls the sample without having asked for it."""
-    if wanted.base_url or wanted.origin or params.scrape.origin != "sample":
+    if wanted.base_url or wanted.origin or scrape.origin != "sample":
         return None
     return (
         "crawling the procedural sample galleries on loopback, not the live site; "
@@ -110,9 +110,8 @@ def hint(wanted: Wanted, params: Params) -> str | None:
     )
 
 
-def ask_for_terms(wanted: Wanted, params: Params, ask: Callable[[str], bool]) -> Wanted:
+def ask_for_terms(wanted: Wanted, scrape: Scrape, ask: Callable[[str], bool]) -> Wanted:
     """Before a live crawl whose terms are not accepted yet, put the question; `wanted` with the answer."""
-    scrape = params.scrape
     live = wanted.base_url is None and (wanted.origin or scrape.origin) == "live"
     missing = [name for name in wanted.sources if name not in scrape.accept_terms]
     if not live or wanted.yes or not missing or not (wanted.contact or scrape.contact):
@@ -124,27 +123,27 @@ def ask_for_terms(wanted: Wanted, params: Params, ask: Callable[[str], bool]) ->
     return Wanted(**{**vars(wanted), "yes": agreed})
 
 
-def scrape_of(wanted: Wanted, params: Params) -> Scrape:
+def scrape_of(wanted: Wanted, scrape: Scrape) -> Scrape:
     """The parameters with the options over them.
 
     Raises:
         BadParams: options that contradict each other, that a source does not have, or that are out of range.
     """
     _check(wanted)
-    scrape = params.scrape.model_dump()
+    values = scrape.model_dump()
     for name in ("limit", "since", "animation", "contact"):
-        scrape[name] = getattr(wanted, name) or scrape[name]
+        values[name] = getattr(wanted, name) or values[name]
     for name, source in ONLY.items():
         if getattr(wanted, name) is not None:
-            scrape[source][name] = list(wanted.tags or ()) if name == "tags" else getattr(wanted, name)
+            values[source][name] = list(wanted.tags or ()) if name == "tags" else getattr(wanted, name)
     if wanted.listing is not None:
-        scrape[wanted.sources[0]]["listing"] = wanted.listing
+        values[wanted.sources[0]]["listing"] = wanted.listing
     elif wanted.search is not None:
-        scrape["pixeljoint"]["listing"] = "search"
-    scrape["accept_terms"] += wanted.sources if wanted.yes else ()
-    scrape["ignore_opt_outs"] += wanted.sources if wanted.ignore_opt_outs else ()
+        values["pixeljoint"]["listing"] = "search"
+    values["accept_terms"] += wanted.sources if wanted.yes else ()
+    values["ignore_opt_outs"] += wanted.sources if wanted.ignore_opt_outs else ()
     try:
-        return Scrape.model_validate(scrape)
+        return Scrape.model_validate(values)
     except ValidationError as error:
         told = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}, got {item['input']!r}" for item in error.errors())
         raise BadParams("; ".join(told)) from error

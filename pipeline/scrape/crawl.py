@@ -21,20 +21,20 @@ except ImportError:  # not made for Windows
 
 from pipeline import layout
 from pipeline.errors import PipelineError, Unreachable
-from pipeline.params import Sample, Scrape
 from pipeline.runtime import manifest
 from pipeline.runtime.files import output_dir
 from pipeline.runtime.manifest import Row
 from pipeline.sample.galleries import site
-from pipeline.scrape import listing_pass, policy, store
+from pipeline.sample.params import Sample
+from pipeline.scrape import listing_pass, origins, policy, store
 from pipeline.scrape.client.fetch import Fetcher, Loopback
 from pipeline.scrape.client.pace import Clock, Stop
 from pipeline.scrape.listing_pass import Pass
+from pipeline.scrape.origins import Origin
+from pipeline.scrape.params import Scrape
 from pipeline.scrape.policy import Policy
 from pipeline.scrape.settle import FIELDS, Settler, row_id
-from pipeline.scrape.sites import origins
 from pipeline.scrape.sites.gallery import Found
-from pipeline.scrape.sites.origins import Origin
 from pipeline.scrape.store import Store
 from pipeline.takedown.blocklist import load
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from pipeline.params import Scrape
 from pipeline.runtime.manifest import Row
+from pipeline.scrape.params import Scrape
 from pipeline.scrape.sites.gallery import REASONS
 from pipeline.takedown.blocklist import Blocklist
 

@@ -9,12 +9,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import BadInput, MarkupChanged, Refused, Unreachable
-from pipeline.params import Sample, Scrape
-from pipeline.scrape import store
+from pipeline.sample.params import Sample
+from pipeline.scrape import origins, store
 from pipeline.scrape.crawl import Where, fetcher, folder_of
-from pipeline.scrape.sites import html, origins
+from pipeline.scrape.origins import Origin
+from pipeline.scrape.params import Scrape
+from pipeline.scrape.sites import html
 from pipeline.scrape.sites.gallery import Gallery, Gone, Rejected, Request
-from pipeline.scrape.sites.origins import Origin
 
 
 def plan(source: str, params: Scrape, sample: Sample, where: Where) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from pipeline.errors import MarkupChanged, Refused, Unreachable
 from pipeline.runtime.manifest import Row
 from pipeline.scrape import sniff
 from pipeline.scrape.client.fetch import Fetcher
+from pipeline.scrape.origins import Origin
 from pipeline.scrape.policy import JUDGED, Policy
 from pipeline.scrape.sites.gallery import REASONS, Artwork, Found, Gone, Rejected, Request
-from pipeline.scrape.sites.origins import Origin
 from pipeline.scrape.store import Store
 
 logger = logging.getLogger(__name__)

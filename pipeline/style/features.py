@@ -13,9 +13,9 @@ from torchvision.models import VGG19_Weights
 
 from models.styletransfer.vgg import LAYERS, VGG19, random_weights
 from pipeline.errors import BadInput, BadParams, Unreachable
-from pipeline.params import Style
 from pipeline.runtime import seeds
 from pipeline.runtime.files import sha256
+from pipeline.style.params import Style
 
 
 def features(params: Style, seed: int) -> VGG19:

@@ -14,8 +14,8 @@ from models.styletransfer.neighbours import equal_shares, flattened, neighbours
 from pipeline.images.colour import nearest_indices, to_oklab
 from pipeline.images.files import Pixels
 from pipeline.images.resample import box
-from pipeline.params import Style
 from pipeline.style.pairs import Pair, Work
+from pipeline.style.params import Style
 
 SQUARED = np.array([0.5, 1.0, 1.0])  # weights of L, a, b: content and style decide on lightness, this mostly on hue
 

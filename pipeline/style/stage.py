@@ -21,19 +21,19 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from models.styletransfer.watching import Progress
-from pipeline.cyclegan.checkpoints import fingerprint
 from pipeline.errors import BadInput
 from pipeline.images import files
 from pipeline.images.files import Pixels
-from pipeline.params import Resize, Style
 from pipeline.runtime import manifest
-from pipeline.runtime.devices import pick_bf16
+from pipeline.runtime.devices import pick_bf16, run_name
 from pipeline.runtime.files import output_dir, sha256, write_atomic
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.progress import Progress as Tell
 from pipeline.runtime.progress import silent
+from pipeline.runtime.settings import Resize
 from pipeline.style import features, pairs
 from pipeline.style.pairs import Pair
+from pipeline.style.params import Style
 from pipeline.style.transfer import Stylized, Transfer, Watch, stylize
 
 
@@ -190,7 +190,7 @@ def _fingerprint(
     given = sha256(Path(params.palette_file)) if params.palette_from == "file" else None
     facts = [params.model_dump(), resize.size, resize.cells, *others, works, given, features_sha256]
     arithmetic = {"device": device, "bf16": pick_bf16(params.precision, device)}
-    return fingerprint({"facts": facts, **arithmetic}, __name__)
+    return run_name({"facts": facts, **arithmetic}, __name__)
 
 
 def _sha256(pixels: Pixels) -> str:

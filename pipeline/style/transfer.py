@@ -11,22 +11,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from models.images import to_pixels, to_signed
 from models.styletransfer import canvases
 from models.styletransfer.canvases import Canvas, PaletteCanvas, PixelCanvas, Relaxation
 from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
 from models.styletransfer.vgg import VGG19
 from models.styletransfer.watching import Progress
+from models.tensors import to_pixels, to_signed
 from pipeline.errors import BadParams
 from pipeline.images import palettes
 from pipeline.images.files import Pixels
-from pipeline.params import Style
 from pipeline.runtime import seeds
 from pipeline.runtime.devices import pick_bf16
 from pipeline.style.background import figure
 from pipeline.style.pairs import Pair, Work
 from pipeline.style.palette import read_palette
 from pipeline.style.palette_losses import wishes
+from pipeline.style.params import Style
 from pipeline.style.tone_match import toned
 
 Watch = Callable[[Progress], None]

@@ -29,10 +29,13 @@ from sprites import (
 from pipeline.cells import detect
 from pipeline.curate import flatten, grid, resize
 from pipeline.curate.dedup import stage as dedup
+from pipeline.curate.dedup.params import Dedup
+from pipeline.curate.params import Flatten, Grid
 from pipeline.curate.split import stage as split
+from pipeline.curate.split.params import Split
 from pipeline.images import canonical
-from pipeline.params import Dedup, Flatten, Grid, Resize, Split
 from pipeline.runtime import manifest
+from pipeline.runtime.settings import Resize
 
 DEDUP = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull, frames="first", most_frames=4)
 FLATTEN = Flatten(policy="contrast", backgrounds=["#c8d2dc", "#5a6478"], alpha_threshold=128, max_transparent=0.97)

@@ -5,8 +5,8 @@ import pytest
 from sprites import FOE, HERO, SERIAL, art, colours_of, load, noise_art, rows_of, stage_folder
 
 from pipeline.curate import flatten
+from pipeline.curate.params import Flatten
 from pipeline.images.files import WORD
-from pipeline.params import Flatten
 
 PALE, DARK, RED = "#c8d2dc", "#181425", "#e43b44"
 PARAMS = Flatten(policy="contrast", backgrounds=[PALE, "#e4c9a8", "#a8c8a0"], alpha_threshold=128, max_transparent=0.97)

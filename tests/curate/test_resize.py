@@ -5,7 +5,7 @@ import pytest
 from sprites import HERO, SERIAL, art, colours_of, load, noise_art, rows_of, stage_folder
 
 from pipeline.curate import resize
-from pipeline.params import Resize
+from pipeline.runtime.settings import Resize
 
 PARAMS = Resize(size=64, cells=16, min_cells=6, max_aspect=2.0, larger="crop", crop="saliency")
 GROUND = "#8fa3b8"

@@ -13,9 +13,10 @@ import torch
 from small import PARAMS, ROOT, draw_split, with_train
 
 from pipeline.cyclegan import checkpoints, training
-from pipeline.cyclegan.checkpoints import Checkpoint, fingerprint
+from pipeline.cyclegan.checkpoints import Checkpoint
 from pipeline.cyclegan.training import Job
 from pipeline.errors import BadInput
+from pipeline.runtime.devices import run_name
 
 
 @pytest.fixture(scope="module")
@@ -150,17 +151,17 @@ def test_the_fingerprint_follows_all_that_decides_the_result(split: Path, tmp_pa
             for key, value in (("threads", 2), ("precision", "bf16"), ("batch_size", 2), ("replay", 5), ("ema", 0.5))
         ),
     ]  # fmt: skip
-    prints = [fingerprint(told, training.__name__) for told in facts]
-    prints.append(fingerprint(facts[0], "pipeline.cyclegan.translate"))  # other code
+    prints = [run_name(told, training.__name__) for told in facts]
+    prints.append(run_name(facts[0], "pipeline.cyclegan.translate"))  # other code
     assert len(set(prints)) == len(prints)
-    assert fingerprint(job(split).facts(), training.__name__) == prints[0]
+    assert run_name(job(split).facts(), training.__name__) == prints[0]
 
 
 def test_the_code_of_a_training_is_every_module_it_computes_with() -> None:
     known = {path.relative_to(ROOT).as_posix() for path in checkpoints.code.closure(training.__name__)}
     computing = {
         "models/cyclegan/train.py", "models/cyclegan/networks.py", "models/cyclegan/losses.py",
-        "models/cyclegan/replay.py", "models/cyclegan/workers.py", "models/images.py",
+        "models/cyclegan/replay.py", "models/cyclegan/workers.py", "models/tensors/__init__.py",
         "pipeline/cyclegan/generators.py", "pipeline/cyclegan/samples.py", "pipeline/runtime/seeds.py",
         "pipeline/runtime/files.py",
     }  # fmt: skip

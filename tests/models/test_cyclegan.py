@@ -36,7 +36,7 @@ from models.cyclegan.networks import (
 from models.cyclegan.replay import Replay
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
 from models.cyclegan.workers import Descent, Diverged
-from models.images import to_signed
+from models.tensors import to_signed
 
 WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, chroma=3.0, palette=1.0, accents=4.0, patterns=2.0)
 NO_COLOURS = replace(WEIGHTS, colour=0.0, chroma=0.0, accents=0.0)

@@ -19,7 +19,7 @@ from models.cyclegan import patterns
 from models.cyclegan.losses import Weights, discriminator_loss, loss_through_a, loss_through_b
 from models.cyclegan.networks import CellShape
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
-from models.images import _matrix, to_oklab
+from models.tensors import _matrix, to_oklab
 
 SIDE = {"resnet": 64, "resize": 64, "cell": 16}  # of the art
 MAKE = {

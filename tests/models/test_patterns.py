@@ -13,7 +13,7 @@ from models.cyclegan.losses import Weights, loss_through_b
 from models.cyclegan.networks import CellShape
 from models.cyclegan.patterns import Company, pattern_distance
 from models.cyclegan.train import cell_system
-from models.images import Pixels, to_oklab, to_pixels, to_signed
+from models.tensors import Pixels, to_oklab, to_pixels, to_signed
 
 NONE = torch.empty(0)
 

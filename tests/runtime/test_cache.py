@@ -14,14 +14,13 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from wiring import import_closure
 
-from pipeline.params import Grid
+from pipeline.curate.params import Grid
 from pipeline.runtime import cache, clean, fingerprint
 
 ROOT = Path(__file__).parents[2]
 GRID = Grid(max_cell=16, min_confidence=0.55)
-KNOWN = cache.Known(b"k" * 32)
+KNOWN = cache.CacheScope(b"k" * 32)
 VALUES = {KNOWN.key(bytes([number]), {}): b"value %d" % number * 50 for number in range(20)}
 
 
@@ -64,16 +63,16 @@ def test_packing_is_undone_exactly(facts: object, blobs: list[bytes]) -> None:
 
 
 def test_a_key_depends_on_bytes_facts_parameters_and_code() -> None:
-    known = cache.Known.of("pipeline.curate.grid", GRID)
+    known = cache.CacheScope.of("pipeline.curate.grid", GRID)
     keys = [
         known.key(b"x", {"id": "a"}),
         known.key(b"y", {"id": "a"}),
         known.key(b"x", {"id": "b"}),
-        cache.Known.of("pipeline.curate.grid", Grid(max_cell=15, min_confidence=0.55)).key(b"x", {"id": "a"}),
-        cache.Known.of("pipeline.curate.resize", GRID).key(b"x", {"id": "a"}),
+        cache.CacheScope.of("pipeline.curate.grid", Grid(max_cell=15, min_confidence=0.55)).key(b"x", {"id": "a"}),
+        cache.CacheScope.of("pipeline.curate.resize", GRID).key(b"x", {"id": "a"}),
     ]
     assert len(set(keys)) == len(keys)
-    assert cache.Known.of("pipeline.curate.grid", GRID) == known
+    assert cache.CacheScope.of("pipeline.curate.grid", GRID) == known
 
 
 def test_the_boundary_between_facts_and_bytes_counts() -> None:
@@ -81,20 +80,20 @@ def test_the_boundary_between_facts_and_bytes_counts() -> None:
     assert KNOWN.key(b"{}", {}) != KNOWN.key(b"", {})
 
 
-@pytest.mark.parametrize("edited", ["curate/grid.py", "cells.py", "io.py"])
+@pytest.mark.parametrize("edited", ["curate/grid.py", "cells/detect.py", "images/files.py"])
 def test_code_that_a_step_imports_is_part_of_its_key(tmp_path: Path, edited: str) -> None:
     shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    before = fingerprint.digest("pipeline.curate.grid", tmp_path)
-    assert before == fingerprint.digest("pipeline.curate.grid")
+    before = fingerprint.code_digest("pipeline.curate.grid", tmp_path)
+    assert before == fingerprint.code_digest("pipeline.curate.grid")
     with (tmp_path / "pipeline" / edited).open("a", encoding="utf-8") as file:
         file.write("\nTHRESHOLD = 3\n")
-    assert fingerprint.digest("pipeline.curate.grid", tmp_path) != before
+    assert fingerprint.code_digest("pipeline.curate.grid", tmp_path) != before
 
 
 def test_code_that_a_step_does_not_import_is_not(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline", ignore=shutil.ignore_patterns("__pycache__"))
-    (tmp_path / "pipeline" / "curate" / "dedup.py").write_text("", encoding="utf-8")
-    assert fingerprint.digest("pipeline.curate.grid", tmp_path) == fingerprint.digest("pipeline.curate.grid")
+    (tmp_path / "pipeline" / "curate" / "dedup" / "stage.py").write_text("", encoding="utf-8")
+    assert fingerprint.code_digest("pipeline.curate.grid", tmp_path) == fingerprint.code_digest("pipeline.curate.grid")
 
 
 @pytest.mark.parametrize("damage", [b"", b"no database at all", b"SQLite format 3\0" + bytes(5000)])
@@ -200,7 +199,7 @@ def test_a_second_run_at_the_same_time_goes_without(tmp_path: Path) -> None:
 
 def test_what_was_put_survives_a_kill(tmp_path: Path) -> None:
     script = (
-        "import os, signal, sys; from pathlib import Path; from pipeline import cache\n"
+        "import os, signal, sys; from pathlib import Path; from pipeline.runtime import cache\n"
         "with cache.opened(Path(sys.argv[1]), 'stage') as memory:\n"
         "    memory.put({bytes([n]): b'v' * 5000 for n in range(50)})\n"
         "    os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -209,15 +208,6 @@ def test_what_was_put_survives_a_kill(tmp_path: Path) -> None:
     assert done.returncode == -signal.SIGKILL
     with cache.opened(tmp_path, "stage") as memory:
         assert len(memory.get([bytes([n]) for n in range(50)])) == 50
-
-
-@pytest.mark.parametrize("stage", ["flatten", "grid", "resize", "dedup", "faces"])
-def test_the_code_of_a_stage_is_what_dvc_watches(stage: str) -> None:
-    """Two ways to see a changed rule; they must see the same files."""
-    found = {
-        path.relative_to(ROOT) for path in fingerprint.closure(f"pipeline.curate.{stage}") if path.read_text().strip()
-    }
-    assert found == import_closure(Path(f"pipeline/curate/{stage}.py"))
 
 
 def test_a_cache_is_listed_and_emptied_with_the_state(tmp_path: Path) -> None:

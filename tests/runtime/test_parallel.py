@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import pytest
 
 from pipeline.errors import BadParams
-from pipeline.params import Executor
 from pipeline.runtime.parallel import CHUNK, parallel_map, stream_map, window_size
+from pipeline.runtime.settings import Executor
 
 SERIAL, THREADS, PROCESSES = (
     Executor(backend="threading", n_jobs=1),

@@ -19,10 +19,11 @@ import pytest
 from sprites import FOE, SERIAL, art, encoded, noise_art, scaled, stage_folder
 
 from pipeline.curate import flatten, grid, resize
-from pipeline.params import Executor, Flatten, Grid, Resize
+from pipeline.curate.params import Flatten, Grid
 from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 from pipeline.runtime.parallel import CHUNK
+from pipeline.runtime.settings import Executor, Resize
 
 ROOT = Path(__file__).parents[2]
 FLATTEN = Flatten(policy="contrast", backgrounds=["#c8d2dc", "#5a6478"], alpha_threshold=128, max_transparent=0.97)

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from pipeline.params import Sample
 from pipeline.sample.galleries import catalogue, pages_lospec, pages_pixiehaus, site
 from pipeline.sample.galleries.faults import Faults, Hit
+from pipeline.sample.params import Sample
 
 SOURCES = ("pixeljoint", "lospec", "pixiehaus")
 SAMPLE = Sample(revision="test", pixeljoint=80, lospec=70, pixiehaus=35, faces=8)

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.params import Sample, Scrape
+from pipeline.sample.params import Sample
+from pipeline.scrape.params import Scrape
 
 
 @pytest.fixture(scope="session")

@@ -19,9 +19,10 @@ from typing import Any
 from hostile import Rule
 
 from pipeline.errors import PipelineError
-from pipeline.params import Sample, Scrape
 from pipeline.runtime.manifest import Row
+from pipeline.sample.params import Sample
 from pipeline.scrape import crawl
+from pipeline.scrape.params import Scrape
 from pipeline.scrape.sites.gallery import REASONS
 
 ROOT = Path(__file__).parents[2]

@@ -21,7 +21,7 @@ def params() -> Params:
 
 
 def scrape_of(params: Params, *sources: str, **options: Any) -> dict[str, Any]:
-    return command.scrape_of(Wanted(sources=sources or ("lospec",), **options), params).model_dump()
+    return command.scrape_of(Wanted(sources=sources or ("lospec",), **options), params.scrape).model_dump()
 
 
 def test_no_option_leaves_the_parameters_as_they_are(params: Params) -> None:
@@ -85,7 +85,7 @@ def test_terms_are_put_to_the_person_before_a_live_crawl_and_their_pages_named(p
         return True
 
     wanted = Wanted(sources=("lospec", "pixeljoint"), origin="live", contact="me@example.org")
-    assert command.ask_for_terms(wanted, params, ask).yes is True
+    assert command.ask_for_terms(wanted, params.scrape, ask).yes is True
     assert "https://lospec.com/terms-and-conditions" in asked[0]
     assert "https://pixeljoint.com/pixels/terms.asp" in asked[0]
 
@@ -98,13 +98,13 @@ def test_nobody_is_asked_without_need(params: Params, options: dict[str, Any]) -
         raise AssertionError("asked")
 
     wanted = Wanted(sources=("lospec",), **options)
-    assert command.ask_for_terms(wanted, params, ask) == wanted
+    assert command.ask_for_terms(wanted, params.scrape, ask) == wanted
 
 
 def test_live_crawl_whose_terms_are_declined_is_refused(params: Params, tmp_path: Path) -> None:
     wanted = Wanted(sources=("lospec",), origin="live", contact="me@example.org")
-    wanted = command.ask_for_terms(wanted, params, lambda _: False)
-    outcome = command.run(wanted, params, tmp_path / "raw", tmp_path / "state", lambda *_: None)
+    wanted = command.ask_for_terms(wanted, params.scrape, lambda _: False)
+    outcome = command.run(wanted, params.scrape, params.sample, tmp_path / "raw", tmp_path / "state", lambda *_: None)
     with pytest.raises(Refused, match="terms-and-conditions"):
         outcome.raise_worst()
     assert not (tmp_path / "raw").exists()

@@ -16,14 +16,15 @@ import pytest
 from filelock import FileLock
 
 from pipeline.errors import BadInput, MarkupChanged, PipelineError, Refused, Unreachable
-from pipeline.params import Sample, Scrape
 from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 from pipeline.sample.galleries import catalogue, pages_pixeljoint, site
 from pipeline.sample.galleries.faults import Faults, Hit, Scripted
+from pipeline.sample.params import Sample
 from pipeline.scrape import crawl
 from pipeline.scrape.crawl import Where
-from pipeline.scrape.sites.origins import SOURCES
+from pipeline.scrape.origins import SOURCES
+from pipeline.scrape.params import Scrape
 
 KEYS = {
     "id", "source", "source_id", "origin", "page_url", "image_url", "title", "artist", "posted", "tags", "licence",

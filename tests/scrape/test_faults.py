@@ -10,7 +10,8 @@ import pytest
 from hostile_crawl import Asked, Crawled, Crawler, serving
 from hostile_faults import ADDRESSES, IMAGES, PAGES, REASONS
 
-from pipeline.params import Sample, Scrape
+from pipeline.sample.params import Sample
+from pipeline.scrape.params import Scrape
 
 FAULTS = {**IMAGES, **PAGES}
 MOST_HOPS = 6  # a request and five redirects

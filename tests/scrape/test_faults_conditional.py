@@ -11,8 +11,9 @@ from hostile import Rule
 from hostile_crawl import Crawler, serving
 from hostile_pages import PNG, entry
 
-from pipeline.params import Sample, Scrape
 from pipeline.runtime.files import folder_digest
+from pipeline.sample.params import Sample
+from pipeline.scrape.params import Scrape
 
 LATIN = (("Content-Type", "text/html"),)
 SINCE = "Sat, 01 Mar 2025 12:00:00 GMT"

@@ -15,9 +15,10 @@ from hostile import Rule
 from hostile_crawl import Crawler, facetopix, serving, started
 from hostile_pages import HTML, JSON, PNG
 
-from pipeline.params import Sample, Scrape
 from pipeline.runtime.files import folder_digest
+from pipeline.sample.params import Sample
 from pipeline.scrape import listing_pass
+from pipeline.scrape.params import Scrape
 
 MARKUP, REFUSED, UNREACHABLE = 4, 5, 6
 WORKS = pages.pieces(12)

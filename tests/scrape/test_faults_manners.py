@@ -13,10 +13,11 @@ from hostile import Rule
 from hostile_crawl import Asked, Crawled, Crawler, check_manners, serving
 from hostile_pages import sprite
 
-from pipeline.params import Sample, Scrape
+from pipeline.sample.params import Sample
 from pipeline.scrape import sniff
 from pipeline.scrape.client.fetch import Fetcher
 from pipeline.scrape.client.pace import Access
+from pipeline.scrape.params import Scrape
 from pipeline.scrape.sites.gallery import Rejected
 
 TEXT = (("Content-Type", "text/plain"),)

@@ -14,7 +14,8 @@ from hostile import Rule
 from hostile_crawl import Crawled, Crawler, serving
 from hostile_pages import HTML, JSON, PNG, Piece, entry, sprite
 
-from pipeline.params import Sample, Scrape
+from pipeline.sample.params import Sample
+from pipeline.scrape.params import Scrape
 
 LATIN = (("Content-Type", "text/html"),)  # no charset
 MARKUP = 4

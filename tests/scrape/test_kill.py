@@ -15,10 +15,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pipeline.params import Sample, Scrape
 from pipeline.runtime import manifest
 from pipeline.sample.galleries import site
 from pipeline.sample.galleries.faults import Faults, Hit
+from pipeline.sample.params import Sample
+from pipeline.scrape.params import Scrape
 
 SOURCE, WORKS = "pixeljoint", 200  # a listing, a page a work, cookies
 KILLS, KILLS_A_CRAWL = 50, 5

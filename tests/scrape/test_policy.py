@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Refused
-from pipeline.params import Lospec, Sample, Scrape
 from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 from pipeline.sample.galleries import catalogue, pages_lospec, pages_pixeljoint, site
 from pipeline.sample.galleries.faults import Faults, Hit
+from pipeline.sample.params import Sample
 from pipeline.scrape import crawl, policy
+from pipeline.scrape.params import Lospec, Scrape
 from pipeline.scrape.settle import FIELDS, row_id
 from pipeline.takedown.blocklist import load
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BadInput, MarkupChanged, Refused, Unreachable
-from pipeline.params import Sample, Scrape
 from pipeline.sample.galleries import site
 from pipeline.sample.galleries.faults import Faults, Hit
-from pipeline.scrape import preview
+from pipeline.sample.params import Sample
+from pipeline.scrape import origins, preview
 from pipeline.scrape.crawl import Where
-from pipeline.scrape.sites import origins
-from pipeline.scrape.sites.origins import SOURCES
+from pipeline.scrape.origins import SOURCES
+from pipeline.scrape.params import Scrape
 
 GOLDEN = Path(__file__).parent.parent / "golden"
 

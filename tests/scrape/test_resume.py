@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BadInput
-from pipeline.params import Sample, Scrape
 from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 from pipeline.sample.galleries import site
 from pipeline.sample.galleries.faults import Faults, Hit
+from pipeline.sample.params import Sample
 from pipeline.scrape import crawl, store
+from pipeline.scrape.params import Scrape
 from pipeline.scrape.store import locked
 
 CRAWL = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline.params import Style, Temperature
+from pipeline.style.params import Style, Temperature
 
 ROOT = Path(__file__).parents[2]
 STYLE = Style(

@@ -19,16 +19,17 @@ from filelock import FileLock
 from safetensors.torch import save_file
 from style_values import STYLE
 
-from models.images import to_signed
 from models.styletransfer.vgg import LAYERS, random_weights
+from models.tensors import to_signed
 from pipeline.errors import BadInput, BadParams, Unreachable
 from pipeline.images import files, palettes
-from pipeline.params import Resize, Style, Temperature
 from pipeline.runtime import fingerprint, manifest
 from pipeline.runtime.files import folder_digest
+from pipeline.runtime.settings import Resize
 from pipeline.style import features as weights
 from pipeline.style import pairs, stage, transfer
 from pipeline.style.palette import read_palette
+from pipeline.style.params import Style, Temperature
 from pipeline.style.transfer import Transfer
 
 ROOT = Path(__file__).parents[2]
@@ -494,7 +495,14 @@ def test_a_file_placed_there_with_another_hash_is_refused():
 def test_state_belongs_to_all_code_that_a_picture_depends_on():
     """A fix of the toning must not be mixed with pictures from before it."""
     files = {path.name for path in fingerprint.closure("pipeline.style.stage")}
-    assert {"toning.py", "ground.py", "choosing.py", "neighbours.py", "transfer.py", "optimise.py"} <= files
+    assert {
+        "tone_match.py",
+        "background.py",
+        "palette_losses.py",
+        "neighbours.py",
+        "transfer.py",
+        "optimise.py",
+    } <= files
 
 
 def test_the_digest_of_features_follows_their_weights():

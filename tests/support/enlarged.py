@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from pipeline.cells import detect as cells
-from pipeline.params import Grid
+from pipeline.curate.params import Grid
 
 PARAMS = Grid(max_cell=16, min_confidence=0.55)
 

@@ -11,10 +11,11 @@ from drawings import with_tiles
 
 from pipeline.convert import baselines
 from pipeline.evaluate import stage
+from pipeline.evaluate.params import Evaluate
 from pipeline.images import files, resample
-from pipeline.params import Evaluate, Resize
 from pipeline.runtime import manifest
 from pipeline.runtime.files import write_atomic
+from pipeline.runtime.settings import Resize
 
 RESIZE = Resize(size=128, cells=32, min_cells=12, max_aspect=1.9, larger="crop", crop="saliency")
 EVALUATE = Evaluate(palette=16, fixed_palette="facetopix-32", patches=1000, projections=16, show=3)

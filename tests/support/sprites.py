@@ -11,8 +11,8 @@ import numpy as np
 from PIL import Image
 
 from pipeline.images.files import Pixels, write_png
-from pipeline.params import Executor
 from pipeline.runtime import manifest
+from pipeline.runtime.settings import Executor
 
 SERIAL = Executor(backend="threading", n_jobs=1)
 COLOURS = {

@@ -1,45 +1,39 @@
-"""What a stage's code imports, read from the source: for the tests that compare it with dvc.yaml."""
+"""What a stage's code imports, by rooms: for the tests that compare it with dvc.yaml and the documents."""
 
 from __future__ import annotations
 
-import ast
-from functools import cache
 from pathlib import Path
 
+from pipeline.runtime import fingerprint
+
 ROOT = Path(__file__).parents[2]
+STAGES = {
+    "import_art": "pipeline.curate.importing.stage",
+    "faces": "pipeline.curate.faces.stage",
+    "dedup": "pipeline.curate.dedup.stage",
+    "flatten": "pipeline.curate.flatten",
+    "grid": "pipeline.curate.grid",
+    "resize": "pipeline.curate.resize",
+    "split": "pipeline.curate.split.stage",
+    "train": "pipeline.cyclegan.stage",
+    "translate": "pipeline.cyclegan.translate",
+    "stylize": "pipeline.style.stage",
+    "evaluate": "pipeline.evaluate.stage",
+    "report": "pipeline.report.stage",
+}
 
 
-@cache
-def imports_of(module: Path) -> frozenset[Path]:
-    """Files of ours that `module` imports anywhere in its text, package __init__ files included."""
-    found: set[Path] = set()
-    for node in ast.walk(ast.parse((ROOT / module).read_text(encoding="utf-8"))):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            continue
-        if isinstance(node, ast.Import):
-            found |= {path for alias in node.names for path in _files(alias.name)}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= _files(node.module)
-            found |= {path for alias in node.names for path in _files(f"{node.module}.{alias.name}")}
-    return frozenset(found - {module})
+def rooms_of(module: str) -> set[str]:
+    """Folders of the rooms that `module` (a dotted name) consists of: its own, and those of all that it imports."""
+    return {room.as_posix() for path in fingerprint.closure(module) if (room := room_of(path.relative_to(ROOT)))}
 
 
-def _files(name: str) -> set[Path]:
-    parts = name.split(".")
-    if parts[0] not in ("pipeline", "models"):
-        return set()
-    stem = Path(*parts)
-    own = {path for path in (stem.with_suffix(".py"), stem / "__init__.py") if (ROOT / path).is_file()}
-    above = {Path(*parts[:depth]) / "__init__.py" for depth in range(1, len(parts))}
-    return own | {path for path in above if (ROOT / path).is_file()}
+def room_of(path: Path) -> Path | None:
+    """The folder that stands for a file in dvc.yaml: a package of `pipeline` or `models`, or a stage in `curate`.
 
-
-def import_closure(module: Path) -> set[Path]:
-    """`module` and every file of ours that it imports, directly or not."""
-    closure, waiting = {module}, [module]
-    while waiting:
-        for path in imports_of(waiting.pop()):
-            if path not in closure:
-                closure.add(path)
-                waiting.append(path)
-    return {path for path in closure if (ROOT / path).read_text(encoding="utf-8").strip()}
+    None for what lies above the rooms: errors, the layout, the assembly of the parameters, empty `__init__` files.
+    """
+    if path.name == "__init__.py" and not (ROOT / path).read_text(encoding="utf-8").strip():
+        return None
+    depth = 3 if path.parts[:2] == ("pipeline", "curate") and len(path.parts) > 3 else 2
+    return Path(*path.parts[:depth]) if len(path.parts) > 2 else None

@@ -15,9 +15,10 @@ import pytest
 from filelock import FileLock
 
 from pipeline.errors import BadInput
-from pipeline.params import Sample, load
+from pipeline.params import load
 from pipeline.runtime.files import folder_digest
 from pipeline.runtime.manifest import Row
+from pipeline.sample.params import Sample
 from pipeline.scrape import crawl, store
 from pipeline.takedown import blocklist, command
 

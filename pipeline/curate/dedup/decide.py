@@ -17,11 +17,12 @@ import numpy as np
 
 from pipeline.curate.dedup import overrides, pair_cache, verify
 from pipeline.curate.dedup.pair_cache import Compared
+from pipeline.curate.dedup.params import Dedup
 from pipeline.curate.dedup.table import Work, Works
-from pipeline.params import Dedup, Executor
 from pipeline.runtime import cache
 from pipeline.runtime.cache import Cache
 from pipeline.runtime.parallel import parallel_map
+from pipeline.runtime.settings import Executor
 from pipeline.similarity import groups, search
 from pipeline.similarity.fingerprints import GROUNDS, Looks
 from pipeline.similarity.hamming import Index, Mask
@@ -155,7 +156,7 @@ def _compared(
 ) -> Compared:  # fmt: skip
     """Pairs that the pictures themselves must tell, as indices of `numbers`, sorted; remembered for the next run."""
     pictures = works.pictures(numbers)
-    keeper = pair_cache.Keeper(memory, cache.Known.of(__name__, params))
+    keeper = pair_cache.Keeper(memory, cache.CacheScope.of(__name__, params))
     known, fresh = keeper.recalled(pictures)
     screened = known.joined(Compared.of(_screened(looks, numbers, params, fresh)))
 

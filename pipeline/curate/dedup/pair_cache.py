@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.runtime import cache
-from pipeline.runtime.cache import Cache, Known
+from pipeline.runtime.cache import Cache, CacheScope
 from pipeline.similarity.hamming import Index, Mask
 from pipeline.similarity.search import Likeness
 
@@ -54,7 +54,7 @@ class Keeper:
     """What the last run found, as one value of the cache."""
 
     memory: Cache
-    known: Known
+    known: CacheScope
 
     def recalled(self, pictures: Digests) -> tuple[Compared, Mask | None]:
         """Known pairs of these pictures, and the pictures that are new; None = all are.

@@ -24,17 +24,18 @@ from typing import Any
 from pipeline.curate.dedup import decide, overrides
 from pipeline.curate.dedup.decide import Decisions, Verdict
 from pipeline.curate.dedup.examine import Examined, Frames, Picture, examine, examined
+from pipeline.curate.dedup.params import Dedup
 from pipeline.curate.dedup.table import Work, Works
 from pipeline.errors import BadInput
 from pipeline.images import sheet
 from pipeline.images.folders import EXTENSIONS
-from pipeline.params import Dedup, Executor
 from pipeline.runtime import cache, manifest
 from pipeline.runtime.cached_map import Item, recall_map
 from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.per_image import write_new
 from pipeline.runtime.scratch import Lines
+from pipeline.runtime.settings import Executor
 from pipeline.similarity.fingerprints import Looks
 
 logger = logging.getLogger(__name__)
@@ -138,7 +139,7 @@ def _gallery(srcs: Sequence[Path], images: Path, params: Dedup, memory: cache.Ca
     gallery = Gallery(expected, longest + (0 if params.frames == "first" else SUFFIX), images.parent)
     wanted = Frames(frames=params.frames, most=params.most_frames)
     items = (Item(str(row["id"]), path.read_bytes(), {}) for row, path in _sources(srcs))
-    known = cache.Known.of("pipeline.curate.dedup.examine", wanted)
+    known = cache.CacheScope.of("pipeline.curate.dedup.examine", wanted)
     for id, value in recall_map(partial(examine, wanted=wanted), items, known, memory, executor):
         _enter(gallery, id, examined(value), f"{images}{os.sep}")
     return gallery

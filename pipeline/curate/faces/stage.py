@@ -22,16 +22,18 @@ import numpy as np
 
 from pipeline.curate.faces import crops as squares
 from pipeline.curate.faces import detector
+from pipeline.curate.faces.params import Faces
 from pipeline.errors import BadInput
 from pipeline.images import captions
 from pipeline.images.files import Pixels, write_png
 from pipeline.images.folders import files_below
-from pipeline.params import Executor, Faces, Sample
 from pipeline.runtime import manifest
 from pipeline.runtime.files import output_dir, sha256
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.parallel import parallel_map
+from pipeline.runtime.settings import Executor
 from pipeline.sample import faces as face_list
+from pipeline.sample.params import Sample
 from pipeline.similarity import groups, search
 from pipeline.similarity.fingerprints import Look
 from pipeline.takedown import blocklist

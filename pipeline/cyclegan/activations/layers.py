@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.cyclegan.layers import MirrorConv2d, TwiceConv2d
-from models.images import to_signed
+from models.tensors import to_signed
 from pipeline.images.files import Pixels
 from pipeline.metrics.tiles import plane_comb_db
 

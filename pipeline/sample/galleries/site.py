@@ -18,9 +18,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipeline.errors import Unreachable
-from pipeline.params import Sample
 from pipeline.sample.galleries import pages_lospec, pages_pixeljoint, pages_pixiehaus
 from pipeline.sample.galleries.faults import Faults, Hit
+from pipeline.sample.params import Sample
 
 HOST = "127.0.0.1"
 

@@ -10,12 +10,13 @@ from PIL import Image
 from sprites import FOE, HERO, SERIAL, art, encoded, load, noise_art, raw_folder, rows_of, scaled
 
 from pipeline.curate.dedup import stage
+from pipeline.curate.dedup.params import Dedup
 from pipeline.errors import BadInput
 from pipeline.images import canonical
 from pipeline.images.files import decode_rgba
-from pipeline.params import Dedup, Executor
 from pipeline.runtime import manifest
 from pipeline.runtime.scratch import Records
+from pipeline.runtime.settings import Executor
 from pipeline.similarity import search
 from pipeline.similarity.fingerprints import Looks
 

@@ -12,8 +12,8 @@ from PIL import Image
 from sprites import FOE, HERO, SERIAL, art, encoded, raw_folder, rows_of, scaled
 
 from pipeline.curate.dedup import stage
+from pipeline.curate.dedup.params import Dedup
 from pipeline.images.files import decode_rgba
-from pipeline.params import Dedup
 from pipeline.runtime import manifest
 
 

@@ -10,8 +10,8 @@ from sprites import SERIAL, encoded, noise_art, raw_folder, scaled
 
 from pipeline.curate.dedup import pair_cache, stage
 from pipeline.curate.dedup.pair_cache import Compared
+from pipeline.curate.dedup.params import Dedup
 from pipeline.images.files import Pixels
-from pipeline.params import Dedup
 from pipeline.runtime import cache
 from pipeline.runtime.files import folder_digest
 from pipeline.similarity.search import Likeness
@@ -87,7 +87,7 @@ def pictures(*names: bytes) -> np.ndarray:
 
 
 def keeper(memory: cache.Cache, code: bytes = b"k" * 32) -> pair_cache.Keeper:
-    return pair_cache.Keeper(memory, cache.Known(code))
+    return pair_cache.Keeper(memory, cache.CacheScope(code))
 
 
 def kept(memory: cache.Cache) -> Compared:

@@ -16,11 +16,13 @@ from PIL import Image
 
 from pipeline.curate.faces import crops, stage
 from pipeline.curate.faces import detector as face_detector
+from pipeline.curate.faces.params import Faces
 from pipeline.errors import BadParams
 from pipeline.images import files
-from pipeline.params import Executor, Faces, Sample
 from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
+from pipeline.runtime.settings import Executor
+from pipeline.sample.params import Sample
 from pipeline.takedown import blocklist
 
 SAMPLE = Sample(revision="test", pixeljoint=1, lospec=1, pixiehaus=1, faces=80)

@@ -10,11 +10,13 @@ import pytest
 from PIL import Image
 
 from pipeline.curate.faces import stage
+from pipeline.curate.faces.params import Faces
 from pipeline.errors import BadInput
 from pipeline.images import files
-from pipeline.params import Executor, Faces, Sample
 from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest, sha256
+from pipeline.runtime.settings import Executor
+from pipeline.sample.params import Sample
 
 SAMPLE = Sample(revision="test", pixeljoint=1, lospec=1, pixiehaus=1, faces=80)
 ONE = Executor(backend="threading", n_jobs=1)

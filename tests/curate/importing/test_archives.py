@@ -151,7 +151,7 @@ def test_links_in_a_folder_are_left_out(tmp_path) -> None:
 def test_a_killed_add_leaves_nothing_under_a_final_name_and_can_be_repeated(tmp_path) -> None:
     noise = np.random.default_rng(0).bytes(3 << 20)
     archive = pairs(tmp_path / "big.tar", [(f"{n:03}.png", PNG + noise) for n in range(40)])
-    code = "import sys; from pathlib import Path; from pipeline.curate import importing; "
+    code = "import sys; from pathlib import Path; from pipeline.curate.importing import stage as importing; "
     code += "importing.add('art', [Path(sys.argv[1])], Path(sys.argv[2]))"
     adding = subprocess.Popen([sys.executable, "-c", code, archive, tmp_path / "inputs"])
     while len(list((tmp_path / "inputs").rglob("*.png"))) < 3:

@@ -7,8 +7,8 @@ import pytest
 from sprites import load, noise_art, stage_folder
 
 from pipeline.curate.split import assign, stage
+from pipeline.curate.split.params import Split
 from pipeline.errors import BadInput
-from pipeline.params import Split
 from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 from pipeline.similarity import groups

@@ -11,8 +11,8 @@ import pytest
 from sprites import noise_art, stage_folder
 
 from pipeline.curate.split import stage
+from pipeline.curate.split.params import Split
 from pipeline.errors import BadInput
-from pipeline.params import Split
 from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 

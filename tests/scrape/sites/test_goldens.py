@@ -13,7 +13,8 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pipeline.errors import MarkupChanged
-from pipeline.scrape.sites import html, origins
+from pipeline.scrape import origins
+from pipeline.scrape.sites import html
 from pipeline.scrape.sites.gallery import Artwork, Gallery, Gone, Listing, Request
 from pipeline.scrape.sites.lospec import Lospec
 from pipeline.scrape.sites.pixeljoint import PixelJoint

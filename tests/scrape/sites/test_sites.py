@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from pipeline.errors import MarkupChanged
-from pipeline.params import Sample
 from pipeline.sample.galleries import catalogue, pages_lospec, pages_pixeljoint, pages_pixiehaus, site
 from pipeline.sample.galleries.faults import Faults
+from pipeline.sample.params import Sample
 from pipeline.scrape.sites import html
 from pipeline.scrape.sites.gallery import Artwork, Found, Gallery, Listing, Request
 from pipeline.scrape.sites.lospec import Lospec

@@ -13,9 +13,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import BadInput, Refused
-from pipeline.params import Sample, Scrape
+from pipeline.sample.params import Sample
 from pipeline.scrape.client.pace import Access
 from pipeline.scrape.client.robots import AGENT
+from pipeline.scrape.params import Scrape
 from pipeline.scrape.sites.gallery import Gallery
 from pipeline.scrape.sites.lospec import Lospec
 from pipeline.scrape.sites.pixeljoint import PixelJoint

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.images import to_oklab, to_pixels, to_signed
+from models.tensors import to_oklab, to_pixels, to_signed
 from pipeline.images import colour
 
 
