@@ -97,9 +97,8 @@ def run(
     Raises:
         BadInput: no test pictures, one of another size, or an output that is no test face.
     """
-    faces, art = (read_pictures(split / domain / "test") for domain in ("faces", "pixel"))
+    faces, art = (_test_pictures(split / domain / "test", resize.size) for domain in ("faces", "pixel"))
     bench = Bench(faces, art, resize, params, seed)
-    _check(bench, split)
     drawn = _read_outputs(style, "style_", bench) | _read_outputs(translate, GENERATOR, bench)
     trivial = baseline_pictures(bench)
     _write_pictures(pictures, trivial)
@@ -206,6 +205,14 @@ def read_pictures(folder: Path) -> Pictures:
     return {path.stem: files.read_rgb(path) for path in sorted(folder.glob("*.png"))}
 
 
+def _test_pictures(folder: Path, size: int) -> Pictures:
+    pictures = read_pictures(folder)
+    if not pictures:
+        raise BadInput(f"{folder}: expected at least one picture, found none")
+    _check_size(pictures, folder, size)
+    return pictures
+
+
 def _read_outputs(folder: Path, prefix: str, bench: Bench) -> dict[str, Pictures]:
     """Method -> pictures, for every subfolder that holds any."""
     outputs = {}
@@ -217,14 +224,6 @@ def _read_outputs(folder: Path, prefix: str, bench: Bench) -> dict[str, Pictures
         if pictures:
             outputs[prefix + sub.name] = pictures
     return outputs
-
-
-def _check(bench: Bench, split: Path) -> None:
-    for domain, pictures in (("faces", bench.faces), ("pixel", bench.art)):
-        folder = split / domain / "test"
-        if not pictures:
-            raise BadInput(f"{folder}: expected at least one picture, found none")
-        _check_size(pictures, folder, bench.resize.size)
 
 
 def _check_size(pictures: Pictures, folder: Path, size: int) -> None:

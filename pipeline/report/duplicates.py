@@ -18,6 +18,14 @@ PAIRS_SHOWN = 8  # of a kind
 FAMILIES_SHOWN = 6
 MEMBERS_SHOWN = 10  # of a family
 LONGEST = 96  # pixels of a picture on the page
+TIERS = (  # tier, name, about, sign of the distance in the order
+    ("near", "Near duplicates", "One of each pair was dropped. The least alike first.", -1),
+    ("alternate", "Alternates", "Both were kept, in one family. The most alike first.", 1),
+    ("exact", "Exact duplicates", "The same pixels, padding and enlargement apart; one was dropped.", 0),
+    ("kin", "Mirror images and recolours", "Both were kept, in one family.", 0),
+    ("moved", "Moved pictures", "The same pixels in two places of one canvas: both were kept, in one family.", 0),
+    ("override", "Decided by a person", "In the file of overrides.", 0),
+)
 
 
 @dataclass(frozen=True)
@@ -43,22 +51,15 @@ def kinds(data: Path, served: list[Row]) -> list[Kind]:
     """Decisions by kind; near ones and alternates sorted so that the most doubtful come first."""
     by_tier = _decisions(data / "dedup" / "decisions.jsonl")
     rows = {row["id"]: row for row in served}
-    near = sorted(by_tier["near"], key=lambda decision: (-decision["distance"], _text(decision)))
-    alternates = sorted(by_tier["alternate"], key=lambda decision: (decision["distance"], _text(decision)))
-    exact, moved, kin, overridden = (sorted(by_tier[tier], key=_text) for tier in ("exact", "moved", "kin", "override"))
-    sections = [
-        ("Near duplicates", "One of each pair was dropped. The least alike first.", near),
-        ("Alternates", "Both were kept, in one family. The most alike first.", alternates),
-        ("Exact duplicates", "The same pixels, padding and enlargement apart; one was dropped.", exact),
-        ("Mirror images and recolours", "Both were kept, in one family.", kin),
-        ("Moved pictures", "The same pixels in two places of one canvas: both were kept, in one family.", moved),
-        ("Decided by a person", "In the file of overrides.", overridden),
-    ]
     return [
-        Kind(name, about, len(decisions), _pairs(data, decisions, rows))
-        for name, about, decisions in sections
-        if decisions
+        Kind(name, about, len(decisions), _pairs(data, _most_doubtful_first(decisions, sign), rows))
+        for tier, name, about, sign in TIERS
+        if (decisions := by_tier[tier])
     ]
+
+
+def _most_doubtful_first(decisions: list[Row], sign: int) -> list[Row]:
+    return sorted(decisions, key=lambda item: (sign * (item["distance"] or 0), json.dumps(item, sort_keys=True)))
 
 
 def _decisions(path: Path) -> dict[str, list[Row]]:
@@ -74,10 +75,6 @@ def _decisions(path: Path) -> dict[str, list[Row]]:
             except (ValueError, KeyError, TypeError) as error:
                 raise BadInput(f"{path}:{number}: expected a decision with tier and distance: {error}") from error
     return by_tier
-
-
-def _text(decision: Row) -> str:
-    return json.dumps(decision, sort_keys=True)
 
 
 def _pairs(data: Path, decisions: list[Row], rows: dict[str, Row]) -> list[Pair]:
