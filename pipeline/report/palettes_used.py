@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 
 from pipeline.images import canonical, files
 from pipeline.report import census, charts
-from pipeline.report.charts import Bins
 from pipeline.runtime.manifest import Row
 
-TITLE = "Colours of a work"
+TITLE = "Colours of a work"  # of the chart
 MAX_WORKS = 1000  # pictures read; of more, evenly spaced ones
 SWATCHES = 32
 
@@ -32,15 +32,9 @@ class Swatch:
 class Colours:
     """Colours of `works` pictures at one pixel per cell, without the ground that flatten put under transparency."""
 
-    counts: Bins
+    chart: Markup  # works by their number of colours
     swatches: list[Swatch]
     works: int
-    title: str = TITLE
-
-    @property
-    def chart(self) -> str | None:
-        """Works by their number of colours; None where there is none to count."""
-        return charts.bar_chart(self.title, self.counts) if self.counts else None
 
 
 def read(data: Path, rows: Sequence[Row]) -> Colours:
@@ -51,7 +45,7 @@ def read(data: Path, rows: Sequence[Row]) -> Colours:
     step = max(1, -(-len(pictures) // MAX_WORKS))
     shares = [share for path, row in pictures[::step] if (share := _shares(path, row))]
     counts = charts.histogram((len(share) for share in shares), census.COLOURS)
-    return Colours(counts, _swatches(shares), len(shares))
+    return Colours(charts.bar_chart(TITLE, counts), _swatches(shares), len(shares))
 
 
 def _shares(path: Path, row: Row) -> dict[int, float]:
