@@ -134,7 +134,7 @@ def trained(project: Path, wanted: Params, steps: int, seed: int) -> tuple[Pictu
         translate.run(
             project / "data" / "split", folder / "cyclegan", folder / "translate", params=wanted.translate, device="cpu"
         )
-    drawn = score._pictures(folder / "translate" / "cell")
+    drawn = score.read_pictures(folder / "translate" / "cell")
     return drawn, float(json.loads((folder / "minutes.json").read_text()))
 
 
@@ -151,9 +151,9 @@ def distances(made: Sequence[Pixels], art: Sequence[Pixels], rng: np.random.Gene
     """Of two lists of native pictures, by the name that the evaluate stage has for them."""
     found = {}
     for size, centred, name in PATTERNS:
-        onto = patches.directions(3 * size**2, 128, seeds.generator(0, "directions", size))
-        sides = [patches.patches(side, size, PATCHES, rng, centred=centred) for side in (made, art)]
-        found[name] = patches.sliced_wasserstein(*(patches.projections(side, onto) for side in sides))
+        onto = patches.draw_directions(3 * size**2, 128, seeds.generator(0, "directions", size))
+        sides = [patches.draw_patches(side, size, PATCHES, rng, centred=centred) for side in (made, art)]
+        found[name] = patches.sliced_wasserstein(*(patches.project(side, onto) for side in sides))
     return found
 
 
@@ -210,7 +210,7 @@ def kid(x: Array, y: Array) -> float:
 
 def figures(made: Pictures, rival: Pictures, bench: Bench, resamples: int) -> tuple[dict[str, Any], list[Demand]]:
     """All that is told of one training, and what is demanded of it."""
-    real = score._patterns(list(bench.art.values()), "real", bench)
+    real = score.patterns(list(bench.art.values()), "real", bench)
     ours, theirs, art = score.measure(made, real, bench), score.measure(rival, real, bench), score.measure_real(bench)
     gallery = sorted(bench.faces)[:GALLERY]
     found = patches.retrieval(
@@ -272,7 +272,7 @@ def main() -> int:
         prepare(project, wanted)
         split = project / "data" / "split"
         bench = Bench(
-            score._pictures(split / "faces" / "test"), score._pictures(split / "pixel" / "test"), wanted.resize,
+            score.read_pictures(split / "faces" / "test"), score.read_pictures(split / "pixel" / "test"), wanted.resize,
             wanted.evaluate, wanted.seed,
         )  # fmt: skip
         rival = score.baseline_pictures(bench)[RIVAL]

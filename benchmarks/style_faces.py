@@ -139,21 +139,21 @@ def distances(made: Made) -> dict[str, float]:
     """Sliced Wasserstein distance to the portrait: the canvas's over the rival's."""
     found = {}
     for size, centred, name in DISTANCES:
-        onto = patches.directions(3 * size**2, DIRECTIONS, seeds.generator(0, "directions", size))
+        onto = patches.draw_directions(3 * size**2, DIRECTIONS, seeds.generator(0, "directions", size))
         styled, *rivals = (
             _projected(pictures, size, centred, onto) for pictures in (made.styled, made.rivals, made.square_rivals)
         )
         parts = made.figure, np.ones_like(made.figure)
         for drawn, where, rival in zip(parts, TO.values(), rivals, strict=True):
-            art = patches.projections(_patches_inside(made.art, drawn, size, centred), onto)
+            art = patches.project(_patches_inside(made.art, drawn, size, centred), onto)
             apart = [patches.sliced_wasserstein(one, art) for one in (styled, rival)]
             found[f"{name}, {where}"] = apart[0] / apart[1]
     return found
 
 
 def _projected(pictures: Sequence[Pixels], size: int, centred: bool, onto: Array) -> Array:
-    drawn = patches.patches(pictures, size, PATCHES, seeds.generator(0, "made"), centred=centred)
-    return patches.projections(drawn, onto)
+    drawn = patches.draw_patches(pictures, size, PATCHES, seeds.generator(0, "made"), centred=centred)
+    return patches.project(drawn, onto)
 
 
 def _patches_inside(art: Pixels, drawn: NDArray[np.bool_], size: int, centred: bool) -> Array:

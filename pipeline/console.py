@@ -128,5 +128,5 @@ def configure(*, debug: bool, quiet: bool, verbose: bool, device: str) -> None:
     Settings.again = shlex.join(["facetopix", *sys.argv[1:]])
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
-    for chatty in ("httpx", "httpcore", "PIL", "matplotlib", "asyncio", "filelock", "uvicorn", "dvclive"):
+    for chatty in ("httpx", "httpcore", "PIL", "asyncio", "filelock", "uvicorn", "dvclive"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -101,14 +101,22 @@ def test_the_books_balance_from_the_galleries_to_the_split(built: Path) -> None:
 
 def test_the_report_is_one_file_with_every_method(built: Path) -> None:
     page = (built / "reports/index.html").read_text(encoding="utf-8")
-    methods = json.loads((built / "metrics/evaluate.json").read_text(encoding="utf-8"))["methods"]
+    methods = json.loads((built / "plots/evaluate/methods.json").read_text(encoding="utf-8"))["methods"]
     assert {"cyclegan_cell", "cyclegan_resnet", "style_free", "style_cell", "box_palette", "real"} <= set(methods)
     assert "http://" not in page.replace("http://www.w3.org", "").replace(".sample.invalid", "")
     assert "image-rendering: pixelated" in page
 
 
+def test_the_metrics_are_at_most_a_dozen_figures(built: Path) -> None:
+    shown = json.loads(dvc(built, "metrics", "show", "--json"))[""]["data"]
+    figures = [figure for file in shown.values() for generator in file["data"].values() for figure in generator]
+    assert sorted(shown) == ["metrics/evaluate.json", "metrics/train.json"]
+    assert set(shown["metrics/evaluate.json"]["data"]) == {"cell", "resnet"}
+    assert len(figures) <= 12
+
+
 def test_metrics_plots_graph_and_experiments_can_be_shown(built: Path) -> None:
-    assert "cyclegan_cell" in dvc(built, "metrics", "show", "--md")
+    assert "cell.grid" in dvc(built, "metrics", "show", "--md")
     assert "scrape_lospec" in dvc(built, "dag", "--md")
     assert "index.html" in dvc(built, "plots", "show", "-o", "dvc_plots")
     assert "epochs" in dvc(built, "exp", "show", "--csv")

@@ -35,6 +35,14 @@ Scores = dict[str, float]
 Patterns = dict[str, pixel_art.Array]  # name of the distance -> sorted projections (k, n)
 
 DECIMALS = 5
+GENERATOR = "cyclegan_"  # in front of the name of a trained generator
+FIGURES = {  # of each generator in the metrics of DVC; everything else stands in methods.json
+    "grid": "grid_alignment",
+    "tiles": "comb_db",
+    "colours": "colours",
+    "distance": "sliced_wasserstein_3",
+    "accents": "accents_kept",
+}
 PATTERNS = (
     (3, True, "sliced_wasserstein_3"),
     (5, True, "sliced_wasserstein_5"),
@@ -76,33 +84,41 @@ def run(
         split: has `faces/test` and `pixel/test`, RGB pictures of `resize.size` pixels a side.
         translate: a folder per generator with translated faces, named by the face's id; may hold none.
         style: a folder per canvas with stylised faces, named likewise; may hold none.
-        dst: the JSON file of metrics: `methods`, `targets`.
-        plots: folder for `methods.csv`, the same table for plots.
+        dst: the JSON file of DVC's metrics: the FIGURES of each generator.
+        plots: folder for `methods.json`, all scores and targets, and `methods.csv`, the scores as a table.
         pictures: folder for the baselines' pictures, `<method>/<face id>.png` at `resize.size`.
         params: of the metrics and baselines.
-        resize: of the wanted grid.
+        resize: tells the grid and the size of all pictures.
         seed: of k-means, patches, projections and the halves of the real art.
+
+    Returns:
+        `methods`: name -> scores; `targets`: name -> target.
 
     Raises:
         BadInput: no test pictures, one of another size, or an output that is no test face.
     """
-    bench = Bench(_pictures(split / "faces" / "test"), _pictures(split / "pixel" / "test"), resize, params, seed)
-    _check(bench, split)
+    faces, art = (_test_pictures(split / domain / "test", resize.size) for domain in ("faces", "pixel"))
+    bench = Bench(faces, art, resize, params, seed)
+    drawn = _read_outputs(style, "style_", bench) | _read_outputs(translate, GENERATOR, bench)
     trivial = baseline_pictures(bench)
     _write_pictures(pictures, trivial)
-    outputs = {
-        "input": bench.faces,
-        **trivial,
-        **_trained(style, "style", bench),
-        **_trained(translate, "cyclegan", bench),
-    }
-    real = _patterns(list(bench.art.values()), "real", bench)
-    table = {name: _rounded(measure(drawn, real, bench)) for name, drawn in outputs.items()}
-    table["real"] = _rounded(measure_real(bench))
+    methods = {"input": bench.faces, **trivial, **drawn}
+    real = patterns(list(bench.art.values()), "real", bench)
+    table = {name: _round(measure(outputs, real, bench)) for name, outputs in methods.items()}
+    table["real"] = _round(measure_real(bench))
     result = {"methods": table, "targets": targets(table)}
-    _write_table(plots, table)
-    manifest.write_json(dst, result)
+    _write_scores(plots, result)
+    manifest.write_json(dst, figures(table))
     return result
+
+
+def figures(table: Mapping[str, Scores]) -> dict[str, Scores]:
+    """The few scores by which runs are compared: generator -> figure -> value; absent where it does not apply."""
+    return {
+        name.removeprefix(GENERATOR): {figure: scores[key] for figure, key in FIGURES.items() if key in scores}
+        for name, scores in table.items()
+        if name.startswith(GENERATOR)
+    }
 
 
 def baseline_pictures(bench: Bench) -> dict[str, Pictures]:
@@ -123,34 +139,31 @@ def baseline_pictures(bench: Bench) -> dict[str, Pictures]:
 
 def measure(outputs: Pictures, real: Patterns, bench: Bench) -> Scores:
     """All metrics of one method's pictures of test faces; `real` are the patterns of the test artworks."""
-    place = {key: index for index, key in enumerate(bench.faces)}
-    made = [outputs[key] for key in sorted(outputs)]
-    scores = _of_pictures(made, bench)
-    own = [place[key] for key in sorted(outputs)]
-    scores["retrieval"] = patches.retrieval(made, list(bench.faces.values()), own)
-    inputs, cells = [bench.faces[key] for key in sorted(outputs)], bench.resize.cells
-    kept = pixel_art.accents_kept(
-        [pixel_art.read_native(picture, cells) for picture in made], [box(face, (cells, cells)) for face in inputs]
-    )
-    if kept is not None:
-        scores["accents_kept"] = kept
-    if len(made) > 1:
-        scores["spread_ratio"] = spread_ratio(made, inputs)
-    return scores | _distances(_patterns(made, "made", bench), real)
+    keys, ids, cells = sorted(outputs), list(bench.faces), bench.resize.cells
+    pictures, inputs = [outputs[key] for key in keys], [bench.faces[key] for key in keys]
+    scores = _mean_scores(pictures, bench)
+    scores["retrieval"] = patches.retrieval(pictures, list(bench.faces.values()), [ids.index(key) for key in keys])
+    natives = [pixel_art.read_native(picture, cells) for picture in pictures]
+    accents = pixel_art.accents_kept(natives, [box(face, (cells, cells)) for face in inputs])
+    if accents is not None:
+        scores["accents_kept"] = accents
+    if len(pictures) > 1:
+        scores["spread_ratio"] = spread_ratio(pictures, inputs)
+    return scores | _distances(patterns(pictures, "made", bench), real)
 
 
 def measure_real(bench: Bench) -> Scores:
     """The test artworks as if they were outputs; their distance is that of one random half from the other."""
     art = list(bench.art.values())
-    scores = _of_pictures(art, bench)
+    scores = _mean_scores(art, bench)
     if len(art) > 1:
         order = seeds.generator(bench.seed, "evaluate", "halves").permutation(len(art))
-        one, other = ([art[index] for index in half] for half in np.array_split(order, 2))
-        scores |= _distances(_patterns(one, "made", bench), _patterns(other, "real", bench))
+        first, second = ([art[index] for index in half] for half in np.array_split(order, 2))
+        scores |= _distances(patterns(first, "made", bench), patterns(second, "real", bench))
     return scores
 
 
-def _of_pictures(pictures: Sequence[Pixels], bench: Bench) -> Scores:
+def _mean_scores(pictures: Sequence[Pixels], bench: Bench) -> Scores:
     """Means over the pictures of the metrics of one picture."""
     natives = [pixel_art.read_native(picture, bench.resize.cells) for picture in pictures]
     return {
@@ -166,47 +179,51 @@ def _of_pictures(pictures: Sequence[Pixels], bench: Bench) -> Scores:
     }
 
 
-def _patterns(pictures: Sequence[Pixels], which: str, bench: Bench) -> Patterns:
-    """Sorted projections of random native patches, for the patch sizes that fit the grid."""
+def patterns(pictures: Sequence[Pixels], stream: str, bench: Bench) -> Patterns:
+    """Sorted projections of random native patches, for the patch sizes that fit the grid.
+
+    `stream` names the random numbers by which the patches are drawn.
+    """
     natives = [pixel_art.read_native(picture, bench.resize.cells) for picture in pictures]
-    found = {}
+    projections = {}
     for size, centred, name in PATTERNS:
         if size <= bench.resize.cells:
-            rng = seeds.generator(bench.seed, "patches", which)
-            drawn = patches.patches(natives, size, bench.params.patches, rng, centred=centred)
+            rng = seeds.generator(bench.seed, "patches", stream)
+            drawn = patches.draw_patches(natives, size, bench.params.patches, rng, centred=centred)
             rng = seeds.generator(bench.seed, "directions", size)
-            onto = patches.directions(drawn.shape[1], bench.params.projections, rng)
-            found[name] = patches.projections(drawn, onto)
-    return found
+            directions = patches.draw_directions(drawn.shape[1], bench.params.projections, rng)
+            projections[name] = patches.project(drawn, directions)
+    return projections
 
 
-def _distances(made: Patterns, real: Patterns) -> Scores:
-    return {name: patches.sliced_wasserstein(made[name], real[name]) for name in made}
+def _distances(outputs: Patterns, real: Patterns) -> Scores:
+    return {name: patches.sliced_wasserstein(outputs[name], real[name]) for name in outputs}
 
 
-def _pictures(folder: Path) -> Pictures:
+def read_pictures(folder: Path) -> Pictures:
+    """The PNG files of a folder, by their names without the ending."""
     return {path.stem: files.read_rgb(path) for path in sorted(folder.glob("*.png"))}
 
 
-def _trained(folder: Path, prefix: str, bench: Bench) -> dict[str, Pictures]:
-    """Outputs per subfolder that holds pictures."""
-    found = {}
+def _test_pictures(folder: Path, size: int) -> Pictures:
+    pictures = read_pictures(folder)
+    if not pictures:
+        raise BadInput(f"{folder}: expected at least one picture, found none")
+    _check_size(pictures, folder, size)
+    return pictures
+
+
+def _read_outputs(folder: Path, prefix: str, bench: Bench) -> dict[str, Pictures]:
+    """Method -> pictures, for every subfolder that holds any."""
+    outputs = {}
     for sub in sorted(path for path in folder.glob("*") if path.is_dir()):
-        pictures = _pictures(sub)
+        pictures = read_pictures(sub)
         if strangers := sorted(pictures.keys() - bench.faces.keys()):
             raise BadInput(f"{sub}/{strangers[0]}.png: expected the id of a test face")
         _check_size(pictures, sub, bench.resize.size)
         if pictures:
-            found[f"{prefix}_{sub.name}"] = pictures
-    return found
-
-
-def _check(bench: Bench, split: Path) -> None:
-    for domain, pictures in (("faces", bench.faces), ("pixel", bench.art)):
-        folder = split / domain / "test"
-        if not pictures:
-            raise BadInput(f"{folder}: expected at least one picture, found none")
-        _check_size(pictures, folder, bench.resize.size)
+            outputs[prefix + sub.name] = pictures
+    return outputs
 
 
 def _check_size(pictures: Pictures, folder: Path, size: int) -> None:
@@ -222,17 +239,19 @@ def _write_pictures(dst: Path, methods: Mapping[str, Pictures]) -> None:
                 files.write_png(out / name / f"{key}.png", pixels)
 
 
-def _write_table(dst: Path, table: Mapping[str, Scores]) -> None:
+def _write_scores(dst: Path, result: Mapping[str, Any]) -> None:
+    table: dict[str, Scores] = result["methods"]
     columns = ["method", *dict.fromkeys(key for scores in table.values() for key in scores)]
     text = streams.StringIO(newline="")
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows({"method": name, **scores} for name, scores in table.items())
     with output_dir(dst) as out:
+        manifest.write_json(out / "methods.json", result)
         write_atomic(out / "methods.csv", text.getvalue().encode())
 
 
-def _rounded(scores: Scores) -> Scores:
+def _round(scores: Scores) -> Scores:
     return {name: value if isinstance(value, int) else round(float(value), DECIMALS) for name, value in scores.items()}
 
 

@@ -15,8 +15,8 @@ COLLAPSED = 0.3  # a spread ratio below is collapse: everything has become one p
 
 def spread(pictures: Sequence[Pixels]) -> float:
     """Mean distance between all pairs of two or more pictures, in 8x8 pooled sRGB levels."""
-    flat = np.stack([box(picture, POOLED).astype(np.float64).ravel() for picture in pictures])
-    distances = [np.sqrt(((flat[i + 1 :] - flat[i]) ** 2).sum(axis=1)) for i in range(len(flat) - 1)]
+    pooled = np.stack([box(picture, POOLED).astype(np.float64).ravel() for picture in pictures])
+    distances = [np.sqrt(((pooled[i + 1 :] - pooled[i]) ** 2).sum(axis=1)) for i in range(len(pooled) - 1)]
     return float(np.concatenate(distances).mean())
 
 

@@ -15,28 +15,28 @@ from pipeline.metrics.pixel_art import Array
 from pipeline.metrics.tiles import LUMA
 
 
-def retrieval(outputs: Sequence[Pixels], inputs: Sequence[Pixels], own: Sequence[int]) -> float:
+def retrieval(outputs: Sequence[Pixels], inputs: Sequence[Pixels], sources: Sequence[int]) -> float:
     """Share of the outputs whose nearest of all inputs is their own: 1 = content kept, 1 / len(inputs) = lost.
 
-    By z-scored 8x8 luminance. An input as near as the output's own counts as a miss.
+    By z-scored 8x8 luminance. Another input that is as near as the output's own makes it a miss.
 
     Args:
         outputs: translated pictures.
         inputs: all pictures that could have been translated.
-        own: for each output, the index of its input.
+        sources: for each output, the index of its input.
     """
     gallery = np.stack([_thumbprint(picture) for picture in inputs])
     hits = 0
-    for output, index in zip(outputs, own, strict=True):
+    for output, index in zip(outputs, sources, strict=True):
         distance = ((gallery - _thumbprint(output)) ** 2).sum(axis=1)
         hits += int((distance <= distance[index]).sum() == 1)
-    return hits / len(own)
+    return hits / len(sources)
 
 
-def patches(natives: Sequence[Pixels], size: int, count: int, rng: np.random.Generator, *, centred: bool) -> Array:
-    """(count, size * size * 3): random size x size patches of native pictures in OKLab, drawn with replacement.
+def draw_patches(natives: Sequence[Pixels], size: int, count: int, rng: np.random.Generator, *, centred: bool) -> Array:
+    """Random size x size patches of native pictures in OKLab, drawn with replacement: (count, size * size * 3).
 
-    Centred patches have their own mean colour removed: pattern without colour.
+    From centred patches their mean colour is subtracted: pattern without colour.
     """
     shapes = {native.shape for native in natives}
     if len(shapes) != 1:
@@ -50,19 +50,19 @@ def patches(natives: Sequence[Pixels], size: int, count: int, rng: np.random.Gen
     return np.asarray(drawn.reshape(count, -1))
 
 
-def directions(dimensions: int, count: int, rng: np.random.Generator) -> Array:
-    """(dimensions, count): random unit vectors."""
+def draw_directions(dimensions: int, count: int, rng: np.random.Generator) -> Array:
+    """Random unit vectors: (dimensions, count)."""
     drawn = rng.standard_normal((dimensions, count))
     return np.asarray(drawn / np.linalg.norm(drawn, axis=0))
 
 
-def projections(drawn: Array, onto: Array) -> Array:
-    """Patches (n, d) along directions (d, k) -> (k, n), each row sorted."""
-    return np.sort(onto.T @ drawn.T, axis=1)
+def project(patches: Array, directions: Array) -> Array:
+    """Lengths of patches (n, d) along directions (d, k): (k, n), each row sorted."""
+    return np.sort(directions.T @ patches.T, axis=1)
 
 
 def sliced_wasserstein(a: Array, b: Array) -> float:
-    """Distance of two sets of equal size by their sorted projections (k, n): mean absolute difference."""
+    """Mean absolute difference of the sorted projections (k, n) of two sets of equal size."""
     return float(np.abs(a - b).mean())
 
 

@@ -1,6 +1,6 @@
 """What makes a picture pixel art, in numbers. No metric here needs a downloaded weight.
 
-Full-resolution metrics take uint8 (H, W, 3) and the wanted cell size; native ones take one pixel per cell.
+Full-resolution metrics take uint8 (H, W, 3) and the cell size of the grid; native ones take one pixel per cell.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ ACCENT = 0.1  # OKLab lightness by which an accent is darker than its 3x3 mean
 
 
 def read_native(rgb: Pixels, cells: int) -> Pixels:
-    """(size, size, 3) -> (cells, cells, 3): the pixel at each cell's centre.
+    """The pixel at each cell's centre: (size, size, 3) -> (cells, cells, 3).
 
-    The one rule for all methods. On a picture that is on the grid it is exact; on a full-resolution picture it reads
-    what is there, where a mean would do the pixelation that the method did not.
+    The rule for all methods. On a picture that is on the grid it is exact; of a full-resolution picture it takes
+    pixels as they are, where a mean would do the pixelation that the method did not.
     """
     return nearest(rgb, (cells, cells))
 
 
 def grid_alignment(rgb: Pixels, cell: int) -> float:
-    """1 = every colour edge lies on one grid of this cell size, at any phase; 0 = edges know no grid.
+    """How well the colour edges lie on a grid of this cell size, at any phase: 1 = all of them, 0 = as by chance.
 
     Per axis (E - 1/p) / (1 - 1/p), where E is the largest share of edge energy at one phase modulo p. Mean of the
     axes; an axis without an edge counts 1.
@@ -45,15 +45,15 @@ def cell_residual(rgb: Pixels, cell: int) -> float:
     0 for true art; blind by itself, since smooth pictures reach 0.1. A flat picture has 0.
     """
     column, row = (int(np.argmax(_phase_energy(profile, cell))) for profile in _edge_profiles(rgb))
-    whole = rgb[row:, column:].astype(np.float64)
-    rows, columns = whole.shape[0] // cell, whole.shape[1] // cell
-    blocks = whole[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell, 3)
+    aligned = rgb[row:, column:].astype(np.float64)
+    rows, columns = aligned.shape[0] // cell, aligned.shape[1] // cell
+    blocks = aligned[: rows * cell, : columns * cell].reshape(rows, cell, columns, cell, 3)
     total = float(blocks.var(axis=(0, 1, 2, 3)).mean())
     return float(blocks.var(axis=(1, 3)).mean()) / total if total > 0 else 0.0
 
 
 def colours_covering(rgb: Pixels, share: float = 0.99) -> int:
-    """The fewest colours that cover this share of the pixels (n99 at the default)."""
+    """The smallest number of colours that cover this share of the pixels (n99 at the default)."""
     counts = np.sort(distinct(rgb)[2])[::-1]
     return int(np.searchsorted(np.cumsum(counts), share * counts.sum() - 1e-9)) + 1
 
@@ -66,7 +66,7 @@ def effective_palette(rgb: Pixels) -> float:
 
 
 def colours(native: Pixels) -> int:
-    """Distinct colours of a native picture."""
+    """Number of distinct colours of a native picture."""
     return len(distinct(native)[2])
 
 
@@ -89,13 +89,13 @@ def accents_kept(natives: Sequence[Pixels], inputs: Sequence[Pixels]) -> float |
         natives: outputs, one pixel a cell.
         inputs: the mean colour of each of the same cells, in the same order.
     """
-    wanted, drawn = (np.concatenate([_depth(one).ravel() for one in side]) for side in (inputs, natives))
-    accents = wanted > ACCENT
-    return float((drawn[accents] >= wanted[accents] / 2).mean()) if accents.any() else None
+    before, after = (np.concatenate([_depth(cells).ravel() for cells in pictures]) for pictures in (inputs, natives))
+    accents = before > ACCENT
+    return float((after[accents] >= before[accents] / 2).mean()) if accents.any() else None
 
 
 def _depth(native: Pixels) -> Array:
-    """(H, W): by how much a cell's OKLab lightness is below its 3x3 mean."""
+    """By how much each cell's OKLab lightness is below its 3x3 mean: (H, W)."""
     lightness = to_oklab(native)[..., 0]
     around = sliding_window_view(np.pad(lightness, 1, mode="edge"), (3, 3)).mean(axis=(2, 3))
     return np.asarray(around - lightness)

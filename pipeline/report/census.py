@@ -1,37 +1,39 @@
-"""What a data set consists of, counted from the manifests: terms, makers, sizes, formats, dates."""
+"""What a data set consists of, counted from the manifests: terms, artists, sizes, formats, dates."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from pipeline.report import bars
-from pipeline.report.bars import Bins
+from pipeline.report.charts import Bins, histogram
 from pipeline.report.funnel import stages
 from pipeline.runtime import manifest
 from pipeline.runtime.identity import plain, work_of
 from pipeline.runtime.manifest import Row
 
-UNTOLD = "not told"
+UNKNOWN = "not told"
 REFUSALS = ("noai", "robots", "blocklist")  # reasons by which a site, an artist or the user said no
 SIZES = (1, 16, 32, 64, 128, 256, 512)
-NATIVE = (1, 9, 17, 25, 33, 49, 65, 97, 129)
+NATIVE_SIZES = (1, 9, 17, 25, 33, 49, 65, 97, 129)
 COLOURS = (1, 3, 5, 9, 17, 33, 65, 257)
 TOP_ARTISTS = 20
-MOST_MONTHS = 18  # a longer time is shown by year
-TEXTS_SHOWN = 6
+MAX_MONTHS = 18  # a longer time is shown by year
+CONSENTS_SHOWN = 6
 
 
 @dataclass(frozen=True)
 class Census:
-    """Rows of the stages: `served` as their sources gave them, `art` and `faces` as they stand in the splits."""
+    """Manifest rows to count.
+
+    `served` were kept, dropped or failed by their sources, `fetched` are the kept ones among them; `art` and `faces`
+    stand in the splits.
+    """
 
     served: list[Row]
     flattened: list[Row]
@@ -39,9 +41,14 @@ class Census:
     art: list[Row]
     faces: list[Row]
 
+    @property
+    def fetched(self) -> list[Row]:
+        """Rows of the works whose file the source gave."""
+        return [row for row in self.served if row["status"] == "kept"]
+
 
 def read(data: Path) -> Census:
-    """From the manifests of the stages that have run; a missing stage is an empty list."""
+    """Rows of the stages that have run; a missing stage is an empty list."""
     raw = [stage.folder for stage in stages(data) if stage.folder.parent.name == "raw"]
     split = [row for row in _rows(data / "split") if row["status"] == "kept"]
     return Census(
@@ -66,9 +73,9 @@ def works(rows: Iterable[Row]) -> list[Row]:
 
 
 def licences(census: Census) -> list[tuple[str, int, int]]:
-    """(licence, artworks, faces), the most frequent first, what is not told last."""
-    art, faces = (Counter(row.get("licence") or UNTOLD for row in works(rows)) for rows in (census.art, census.faces))
-    order = sorted({*art, *faces}, key=lambda name: (name == UNTOLD, -art[name] - faces[name], name))
+    """(licence, artworks, faces), the most frequent first, the unknown last."""
+    art, faces = (Counter(row.get("licence") or UNKNOWN for row in works(rows)) for rows in (census.art, census.faces))
+    order = sorted({*art, *faces}, key=lambda name: (name == UNKNOWN, -art[name] - faces[name], name))
     return [(name, art[name], faces[name]) for name in order]
 
 
@@ -80,41 +87,41 @@ def refusals(census: Census) -> list[tuple[str, list[tuple[str, int]]]]:
 
 
 def consents(census: Census) -> list[tuple[str, int]]:
-    """What is recorded of the consent to use the works that were kept, most frequent first."""
-    return _ranked(row.get("consent") or UNTOLD for row in census.served if row["status"] == "kept")[:TEXTS_SHOWN]
+    """(consent as recorded, works) of the fetched works, the most frequent first."""
+    return _rank(Counter(row.get("consent") or UNKNOWN for row in census.fetched))[:CONSENTS_SHOWN]
 
 
-def generated(rows: Iterable[Row]) -> dict[str, int]:
-    """How many works their source declares to be generated, says not to be, says nothing of."""
-    said = Counter(row.get("ai_generated") for row in works(rows))
-    return {"yes": said[True], "no": said[False], UNTOLD: said[None]}
+def machine_made(rows: Iterable[Row]) -> dict[str, int]:
+    """How many works their source declares to be generated, declares not to be, or says nothing of."""
+    answers = Counter(row.get("ai_generated") for row in works(rows))
+    return {"yes": answers[True], "no": answers[False], UNKNOWN: answers[None]}
 
 
-def fetched(census: Census) -> tuple[str, str] | None:
-    """The first and the last day on which a kept work was fetched, as its source's clock had it."""
-    days = sorted(
-        str(row["fetched_at"])[:10] for row in census.served if row["status"] == "kept" and row.get("fetched_at")
-    )
+def fetch_days(census: Census) -> tuple[str, str] | None:
+    """The first and the last day on which a work was fetched, by its source's clock."""
+    days = sorted(str(row["fetched_at"])[:10] for row in census.fetched if row.get("fetched_at"))
     return (days[0], days[-1]) if days else None
 
 
-# makers
+# artists
 
 
 def artists(rows: Iterable[Row]) -> dict[str, Any]:
     """`top`: (name, source, works) of the busiest; `tail` of the others: artists, works; works of `unknown` ones."""
-    makers: dict[tuple[str, str], list[str]] = defaultdict(list)
-    own = works(rows)
-    for row in own:
+    names: dict[tuple[str, str], list[str]] = defaultdict(list)
+    unknown = 0
+    for row in works(rows):
         if row.get("artist"):
-            makers[str(row.get("source")), plain(str(row["artist"]))].append(str(row["artist"]))
-    ranked = sorted(makers.items(), key=lambda item: (-len(item[1]), item[0]))
+            names[str(row.get("source")), plain(str(row["artist"]))].append(str(row["artist"]))
+        else:
+            unknown += 1
+    ranked = sorted(names.items(), key=lambda item: (-len(item[1]), item[0]))
     top, tail = ranked[:TOP_ARTISTS], ranked[TOP_ARTISTS:]
     return {
         "top": [(min(spellings), source, len(spellings)) for (source, _), spellings in top],
         "tail": {"artists": len(tail), "works": sum(len(spellings) for _, spellings in tail)},
         "number": len(ranked),
-        "unknown": len(own) - sum(len(spellings) for _, spellings in ranked),
+        "unknown": unknown,
     }
 
 
@@ -122,41 +129,38 @@ def artists(rows: Iterable[Row]) -> dict[str, Any]:
 
 
 def formats(census: Census) -> list[tuple[str, int, int]]:
-    """(format, works, animated ones) as served."""
-    kept = [row for row in census.served if row["status"] == "kept"]
-    names = Counter(str(row.get("format") or UNTOLD).lower() for row in kept)
-    moving = Counter(str(row.get("format") or UNTOLD).lower() for row in kept if (row.get("frames") or 1) > 1)
-    return [(name, count, moving[name]) for name, count in sorted(names.items(), key=lambda item: (-item[1], item[0]))]
+    """(format, works, animated works) of the fetched files, the most frequent first."""
+    names = [str(row.get("format") or UNKNOWN).lower() for row in census.fetched]
+    moving = Counter(name for name, row in zip(names, census.fetched, strict=True) if is_animated(row))
+    return [(name, count, moving[name]) for name, count in _rank(Counter(names))]
 
 
-def animated(census: Census) -> tuple[int, int]:
-    """Animated works, and all, as served."""
-    kept = [row for row in census.served if row["status"] == "kept"]
-    return sum((row.get("frames") or 1) > 1 for row in kept), len(kept)
+def is_animated(row: Row) -> bool:
+    """Whether a file has several frames."""
+    return (row.get("frames") or 1) > 1
 
 
 def served_sizes(census: Census) -> Bins:
-    kept = (row for row in census.served if row["status"] == "kept" and row.get("width") and row.get("height"))
-    return bars.binned((max(row["width"], row["height"]) for row in kept), SIZES)
+    """Fetched works by their longest side in pixels."""
+    rows = (row for row in census.fetched if row.get("width") and row.get("height"))
+    return histogram((max(row["width"], row["height"]) for row in rows), SIZES)
 
 
 def native_sizes(census: Census) -> Bins:
-    kept = (row for row in census.gridded if row["status"] == "kept" and row.get("native_width"))
-    return bars.binned((max(row["native_width"], row["native_height"]) for row in kept), NATIVE)
+    """Works on a grid by their longest side in cells."""
+    rows = (row for row in census.gridded if row["status"] == "kept" and row.get("native_width"))
+    return histogram((max(row["native_width"], row["native_height"]) for row in rows), NATIVE_SIZES)
 
 
 def cell_sizes(census: Census) -> Bins:
-    """Whole enlargements by size, the fractional ones and the unknown together."""
-    return _whole([row["cell"] for row in census.gridded if "cell" in row])
-
-
-def _whole(cells: Sequence[float | None]) -> Bins:
-    known = [cell for cell in cells if cell is not None]
-    whole = Counter(int(cell) for cell in known if float(cell).is_integer())
-    bins = [(f"{cell}", count) for cell, count in sorted(whole.items()) if cell <= 8]
-    bins.append(("9+", sum(count for cell, count in whole.items() if cell > 8)))
-    bins.append(("between", sum(not float(cell).is_integer() for cell in known)))
-    bins.append(("unknown", len(cells) - len(known)))
+    """Works by the pixels of a cell: whole numbers apart, fractional ones and unknown ones each together."""
+    cells = [row["cell"] for row in census.gridded if "cell" in row]
+    sizes = [cell for cell in cells if cell is not None]
+    integers = Counter(int(cell) for cell in sizes if float(cell).is_integer())
+    bins = [(f"{cell}", count) for cell, count in sorted(integers.items()) if cell <= 8]
+    bins.append(("9+", sum(count for cell, count in integers.items() if cell > 8)))
+    bins.append(("between", len(sizes) - integers.total()))
+    bins.append(("unknown", len(cells) - len(sizes)))
     return [(label, count) for label, count in bins if count]
 
 
@@ -172,16 +176,18 @@ def transparency(census: Census) -> Bins:
 
 
 def dates(rows: Iterable[Row]) -> Bins:
-    """Works by month of publication, by year where that would be more than MOST_MONTHS; the untold last."""
-    days = [posted(row.get("posted")) for row in works(rows)]
-    known = sorted(day for day in days if day is not None)
-    months = _grouped(known, lambda day: day)
-    found = months if len(months) <= MOST_MONTHS and all(len(day) > 4 for day in known) else _grouped(known, _year)
-    untold = len(days) - len(known)
-    return [*found, *([(UNTOLD, untold)] if untold and found else [])]
+    """Works by month of publication, by year where that would be more than MAX_MONTHS; the unknown last."""
+    days = [parse_date(row.get("posted")) for row in works(rows)]
+    dated = [day for day in days if day is not None]
+    months = Counter(dated)
+    if len(months) > MAX_MONTHS or any(len(day) == 4 for day in dated):
+        months = Counter(day[:4] for day in dated)
+    bins = sorted(months.items())
+    unknown = len(days) - len(dated)
+    return [*bins, (UNKNOWN, unknown)] if unknown and bins else bins
 
 
-def posted(text: str | None) -> str | None:
+def parse_date(text: str | None) -> str | None:
     """`2024-12` or, of a text that only tells a year, `2024`; None where there is neither."""
     if text is None:
         return None
@@ -194,13 +200,6 @@ def posted(text: str | None) -> str | None:
     return year[0] if year else None
 
 
-def _year(day: str) -> str:
-    return day[:4]
-
-
-def _grouped(days: list[str], key: Callable[[str], str]) -> list[tuple[str, int]]:
-    return [(name, len(list(group))) for name, group in groupby(days, key=key)]
-
-
-def _ranked(values: Iterable[str]) -> list[tuple[str, int]]:
-    return sorted(Counter(values).items(), key=lambda item: (-item[1], item[0]))
+def _rank(counts: Counter[str]) -> list[tuple[str, int]]:
+    """The most frequent first, equals by name."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -11,136 +11,121 @@ from typing import Any
 from jinja2 import Environment
 
 from pipeline.params import Params
-from pipeline.report import bars, census, duplicates, funnel, palettes_used, provenance
+from pipeline.report import census, charts, duplicates, funnel, palettes_used, provenance
 from pipeline.report.census import Census
 from pipeline.report.thumbnails import Thumbnail, thumbnail
 from pipeline.runtime import seeds
 from pipeline.runtime.files import sha256
 from pipeline.runtime.manifest import Row
 
-SAMPLED = {"pixel": 12, "faces": 8}  # pictures of each split
-LONGEST = {"pixel": 96, "faces": 64}  # pixels of one on the page: photographs are heavy
 SPLITS = ("train", "val", "test")
 DOMAINS = {"pixel": "artworks", "faces": "faces"}
+SAMPLE_SIZE = {"pixel": 12, "faces": 8}  # pictures of each split
+LONGEST = {"pixel": 96, "faces": 64}  # pixels of one on the page: photographs are heavy
 
 
 def render(root: Path, params: Params, environment: Environment) -> str:
     """The page as text: reads `data/` below `root`; what is missing there is left out."""
     data = root / "data"
-    found = census.read(data)
-    rows = [*found.art, *found.faces]
-    sizes, shown = duplicates.families(data)
+    counts = census.read(data)
+    rows = [*counts.art, *counts.faces]
+    family_sizes, largest_families = duplicates.families(data)
     context = {
-        "numbers": _numbers(found),
+        "numbers": _numbers(counts),
         "sample": bool(rows) and all(row.get("origin") == "sample" for row in rows),
-        "licences": census.licences(found),
+        "licences": census.licences(counts),
         "origins": provenance.origins(rows),
-        "fetched": census.fetched(found),
-        "refusals": census.refusals(found),
+        "fetched": census.fetch_days(counts),
+        "refusals": census.refusals(counts),
         "reasons": census.REFUSALS,
-        "consents": census.consents(found),
-        "generated": {name: census.generated(part) for name, part in (("artworks", found.art), ("faces", found.faces))},
+        "consents": census.consents(counts),
+        "generated": {"artworks": census.machine_made(counts.art), "faces": census.machine_made(counts.faces)},
         "funnel": [funnel.count(stage) for stage in funnel.stages(data)],
-        "charts": _charts(found),
-        "formats": census.formats(found),
-        "animated": census.animated(found),
-        "colours": _colours(data, found),
-        "artists": census.artists(found.art),
-        "kinds": duplicates.kinds(data, found.served),
-        "families": {"number": len(sizes), "works": sum(sizes), "shown": shown},
+        "charts": _charts(counts),
+        "formats": census.formats(counts),
+        "animated": (sum(map(census.is_animated, counts.fetched)), len(counts.fetched)),
+        "colours": palettes_used.read(data, counts.art),
+        "artists": census.artists(counts.art),
+        "kinds": duplicates.kinds(data, counts.served),
+        "families": {"number": len(family_sizes), "works": sum(family_sizes), "largest": largest_families},
         "samples": _samples(data, rows, params.seed),
-        "limits": _limits(found),
-        "cite": _cite(data, found),
+        "limits": _limits(counts),
+        "cite": _cite(data, counts),
         "cells": params.resize.cells,
         "size": params.resize.size,
     }
     return environment.get_template("dataset.html").render(context)
 
 
-def _numbers(found: Census) -> dict[str, Any]:
+def _numbers(counts: Census) -> dict[str, Any]:
+    works = census.works(counts.art)
     return {
-        "artworks": len(found.art),
-        "works": len(census.works(found.art)),
-        "faces": len(found.faces),
-        "sources": len({row.get("source") for row in [*found.art, *found.faces]}),
-        "unlicensed": sum(not row.get("licence") for row in census.works(found.art)),
-        "splits": [(split, *(_in_split(rows, split) for rows in (found.art, found.faces))) for split in SPLITS],
+        "artworks": len(counts.art),
+        "works": len(works),
+        "faces": len(counts.faces),
+        "sources": len({row.get("source") for row in [*counts.art, *counts.faces]}),
+        "unlicensed": sum(not row.get("licence") for row in works),
+        "splits": [
+            (split, *(sum(row.get("split") == split for row in rows) for rows in (counts.art, counts.faces)))
+            for split in SPLITS
+        ],
     }
 
 
-def _in_split(rows: list[Row], split: str) -> int:
-    return sum(row.get("split") == split for row in rows)
-
-
-def _charts(found: Census) -> list[tuple[str, str, Any]]:
-    """(title, caption, drawing) of everything that can be counted in bars."""
-    described = [
-        ("Longest side as served", "pixels; works that were fetched or brought", census.served_sizes(found)),
-        ("Enlargement found", "pixels a cell; 1 = already one pixel a cell", census.cell_sizes(found)),
-        ("Longest side, native", "cells; after undoing the enlargement", census.native_sizes(found)),
-        (
-            "Transparent share",
-            "of a work's pixels, under which a ground was put; 10% = 10 to 20",
-            census.transparency(found),
-        ),
-        ("Published", "artworks in the splits, by their source's date", census.dates(found.art)),
+def _charts(counts: Census) -> list[tuple[str, str, Any]]:
+    """(title, caption, chart) of everything that can be counted in bars."""
+    ground = "of a work's pixels, under which a ground was put; 10% = 10 to 20"
+    histograms = [
+        ("Longest side as served", "pixels; works that were fetched or brought", census.served_sizes(counts)),
+        ("Enlargement found", "pixels a cell; 1 = already one pixel a cell", census.cell_sizes(counts)),
+        ("Longest side, native", "cells; after undoing the enlargement", census.native_sizes(counts)),
+        ("Transparent share", ground, census.transparency(counts)),
+        ("Published", "artworks in the splits, by their source's date", census.dates(counts.art)),
     ]
-    return [(title, caption, bars.chart(title, bins)) for title, caption, bins in described if bins]
-
-
-def _colours(data: Path, found: Census) -> dict[str, Any]:
-    colours = palettes_used.read(data, found.art)
-    title = "Colours of a work"
-    chart = bars.chart(title, colours.counts) if colours.counts else None
-    return {"chart": chart, "title": title, "swatches": colours.swatches, "looked_at": colours.looked_at}
+    return [(title, caption, charts.bar_chart(title, bins)) for title, caption, bins in histograms if bins]
 
 
 def _samples(data: Path, rows: list[Row], seed: int) -> list[tuple[str, str, list[Thumbnail]]]:
-    """A random few of every split, the same for the same seed and works."""
-    return [
-        (DOMAINS[domain], split, pictures)
-        for domain in DOMAINS
-        for split in SPLITS
-        if (pictures := _sample(data, [row for row in rows if row.get("domain") == domain], domain, split, seed))
-    ]
+    """(domain, split, pictures): a random few of every split, the same for the same seed and works."""
+    samples = []
+    for domain, name in DOMAINS.items():
+        for split in SPLITS:
+            members = [row for row in rows if row.get("domain") == domain and row.get("split") == split]
+            order = seeds.generator(seed, "card", domain, split).permutation(len(members))[: SAMPLE_SIZE[domain]]
+            paths = [
+                (data / "split" / domain / split / f"{members[index]['id']}.png", members[index])
+                for index in sorted(order)
+            ]
+            pictures = [
+                thumbnail(path, funnel.credit(row), longest=LONGEST[domain]) for path, row in paths if path.is_file()
+            ]
+            if pictures:
+                samples.append((name, split, pictures))
+    return samples
 
 
-def _sample(data: Path, rows: list[Row], domain: str, split: str, seed: int) -> list[Thumbnail]:
-    own = [row for row in rows if row.get("split") == split]
-    order = seeds.generator(seed, "card", domain, split).permutation(len(own))[: SAMPLED[domain]]
-    found = [(data / "split" / domain / split / f"{own[index]['id']}.png", own[index]) for index in sorted(order)]
-    return [thumbnail(path, funnel.credit(row), longest=LONGEST[domain]) for path, row in found if path.is_file()]
-
-
-def _limits(found: Census) -> list[str]:
+def _limits(counts: Census) -> list[str]:
     """Sentences that follow from the counts, worst first; a limit that this data set has not is not listed."""
-    own, makers = census.works(found.art), census.artists(found.art)
-    kept = [row for row in found.served if row["status"] == "kept"]
-    largest = max((count for *_, count in makers["top"]), default=0)
-    n = f"of {len(own)} artworks"
-    said = [
-        (sum(not row.get("licence") for row in own), f"{n} come without a licence: nobody gave permission."),
-        (sum(row.get("ai_generated") is True for row in own), f"{n} are declared to be machine-made."),
-        (makers["unknown"], f"{n} have no known artist and cannot be kept together by one."),
-        (largest if largest * 5 > len(own) else 0, f"{n} are by one artist."),
-        (sum(bool(row.get("crop")) for row in found.art), "pictures are a part of a work too large for the grid."),
-        (sum((row.get("frames") or 1) > 1 for row in kept), "works are animated as served; the funnel counts frames."),
-        (_with_format(kept, "jpeg", "webp"), "works were served as JPEG or WebP, which may have lost colours."),
-        (_without_grid(found), "works without a clear cell size are left out: soft and mixed grids are rare here."),
+    works, artists = census.works(counts.art), census.artists(counts.art)
+    largest = max((count for *_, count in artists["top"]), default=0)
+    without_grid = sum(row.get("reason") == "grid_unknown" for row in counts.gridded)
+    lossy = sum(str(row.get("format")).lower() in ("jpeg", "webp") for row in counts.fetched)
+    n = f"of {len(works)} artworks"
+    limits = [
+        (sum(not row.get("licence") for row in works), f"{n} come without a licence: nobody gave permission."),
+        (sum(row.get("ai_generated") is True for row in works), f"{n} are declared to be machine-made."),
+        (artists["unknown"], f"{n} have no known artist and cannot be kept together by one."),
+        (largest if largest * 5 > len(works) else 0, f"{n} are by one artist."),
+        (sum(bool(row.get("crop")) for row in counts.art), "pictures are a part of a work too large for the grid."),
+        (sum(map(census.is_animated, counts.fetched)), "works are animated as served; the funnel counts frames."),
+        (lossy, "works were served as JPEG or WebP, which may have lost colours."),
+        (without_grid, "works without a clear cell size are left out: soft and mixed grids are rare here."),
     ]
-    return [f"{count} {sentence}" for count, sentence in said if count]
+    return [f"{count} {sentence}" for count, sentence in limits if count]
 
 
-def _without_grid(found: Census) -> int:
-    return sum(row.get("reason") == "grid_unknown" for row in found.gridded)
-
-
-def _with_format(rows: list[Row], *formats: str) -> int:
-    return sum(str(row.get("format")).lower() in formats for row in rows)
-
-
-def _cite(data: Path, found: Census) -> dict[str, Any]:
+def _cite(data: Path, counts: Census) -> dict[str, Any]:
     """What identifies this very data set, and whom its licences ask to be named."""
     path = data / "split" / "manifest.jsonl"
-    named = [name for name, *_ in census.licences(found) if name != census.UNTOLD and "CC0" not in name]
-    return {"digest": sha256(path) if path.is_file() else None, "licences": named}
+    licences = [name for name, *_ in census.licences(counts) if name != census.UNKNOWN and "CC0" not in name]
+    return {"digest": sha256(path) if path.is_file() else None, "licences": licences}

@@ -1,4 +1,4 @@
-"""What deduplication decided, to be looked at: the decisions closest to the line, and families of alternates."""
+"""What deduplication decided, for a person to check: the decisions closest to the line, and families of alternates."""
 
 from __future__ import annotations
 
@@ -14,10 +14,18 @@ from pipeline.report.thumbnails import Thumbnail, thumbnail
 from pipeline.runtime import manifest
 from pipeline.runtime.manifest import Row
 
-SHOWN = 8  # pairs of a kind
-FAMILIES = 6
-MEMBERS = 10  # of a family
+PAIRS_SHOWN = 8  # of a kind
+FAMILIES_SHOWN = 6
+MEMBERS_SHOWN = 10  # of a family
 LONGEST = 96  # pixels of a picture on the page
+TIERS = (  # tier, name, about, sign of the distance in the order
+    ("near", "Near duplicates", "One of each pair was dropped. The least alike first.", -1),
+    ("alternate", "Alternates", "Both were kept, in one family. The most alike first.", 1),
+    ("exact", "Exact duplicates", "The same pixels, padding and enlargement apart; one was dropped.", 0),
+    ("kin", "Mirror images and recolours", "Both were kept, in one family.", 0),
+    ("moved", "Moved pictures", "The same pixels in two places of one canvas: both were kept, in one family.", 0),
+    ("override", "Decided by a person", "In the file of overrides.", 0),
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +39,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Kind:
-    """Decisions of one kind, as many as are `shown` of all there are."""
+    """Decisions of one kind: their number, and the first few as pairs of pictures."""
 
     name: str
     about: str
@@ -41,76 +49,71 @@ class Kind:
 
 def kinds(data: Path, served: list[Row]) -> list[Kind]:
     """Decisions by kind; near ones and alternates sorted so that the most doubtful come first."""
-    decisions = _decisions(data / "dedup" / "decisions.jsonl")
+    by_tier = _decisions(data / "dedup" / "decisions.jsonl")
     rows = {row["id"]: row for row in served}
-    near = sorted(decisions["near"], key=lambda item: (-item["distance"], _text(item)))
-    alternates = sorted(decisions["alternate"], key=lambda item: (item["distance"], _text(item)))
-    exact, moved, kin, ruled = (sorted(decisions[tier], key=_text) for tier in ("exact", "moved", "kin", "override"))
-    described = [
-        ("Near duplicates", "One of each pair was dropped. The least alike first.", near),
-        ("Alternates", "Both were kept, in one family. The most alike first.", alternates),
-        ("Exact duplicates", "The same pixels, padding and enlargement apart; one was dropped.", exact),
-        ("Mirror images and recolours", "Both were kept, in one family.", kin),
-        ("Moved pictures", "The same pixels in two places of one canvas: both were kept, in one family.", moved),
-        ("Decided by a person", "In the file of overrides.", ruled),
+    return [
+        Kind(name, about, len(decisions), _pairs(data, _most_doubtful_first(decisions, sign), rows))
+        for tier, name, about, sign in TIERS
+        if (decisions := by_tier[tier])
     ]
-    return [Kind(name, about, len(found), _pairs(data, found, rows)) for name, about, found in described if found]
+
+
+def _most_doubtful_first(decisions: list[Row], sign: int) -> list[Row]:
+    return sorted(decisions, key=lambda item: (sign * (item["distance"] or 0), json.dumps(item, sort_keys=True)))
 
 
 def _decisions(path: Path) -> dict[str, list[Row]]:
-    found: dict[str, list[Row]] = defaultdict(list)
+    """Tier -> decisions, in the order of the file."""
+    by_tier: dict[str, list[Row]] = defaultdict(list)
     if path.is_file():
         for number, line in enumerate(path.read_bytes().splitlines(), 1):
             try:
                 decision = json.loads(line)
                 distance = decision["distance"]
                 decision["distance"] = None if distance is None else float(distance)
-                found[decision["tier"]].append(decision)
+                by_tier[decision["tier"]].append(decision)
             except (ValueError, KeyError, TypeError) as error:
                 raise BadInput(f"{path}:{number}: expected a decision with tier and distance: {error}") from error
-    return found
-
-
-def _text(decision: Row) -> str:
-    return json.dumps(decision, sort_keys=True)
+    return by_tier
 
 
 def _pairs(data: Path, decisions: list[Row], rows: dict[str, Row]) -> list[Pair]:
     """The first few, each work in no more than one."""
-    found: list[Pair] = []
-    seen: set[str] = set()
+    pairs: list[Pair] = []
+    shown: set[str] = set()
     for decision in decisions:
         works = {decision["in_favour_of"], decision["dropped"] or decision["kept"]}
-        if len(found) < SHOWN and not works & seen:
+        if len(pairs) < PAIRS_SHOWN and not works & shown:
             with suppress(BadInput):  # what cannot be decoded cannot be shown
                 pair = _pair(data, decision, rows)
-                found += [pair] if pair is not None else []
-            seen |= works
-    return found
+                pairs += [pair] if pair is not None else []
+            shown |= works
+    return pairs
 
 
 def _pair(data: Path, decision: Row, rows: dict[str, Row]) -> Pair | None:
-    first = decision["in_favour_of"]
-    second = decision["dropped"] or decision["kept"]
-    one, other = (rows.get(name, {"id": name}) for name in (first, second))
-    path, other_path = _path(data, one), _path(data, other)
-    if path is None or other_path is None:
+    ids = (decision["in_favour_of"], decision["dropped"] or decision["kept"])
+    first, second = (rows.get(key, {"id": key}) for key in ids)
+    first_path, second_path = _path(data, first), _path(data, second)
+    if first_path is None or second_path is None:
         return None
     fate = "dropped" if decision["dropped"] else "kept too"
     distance = "" if decision["distance"] is None else f", distance {decision['distance']:.1f}"
-    caption = f"{decision['tier']}{distance}: {called(one)} | {fate}: {called(other)}"
-    first_picture = thumbnail(path, called(one), longest=LONGEST)
-    return Pair(first_picture, thumbnail(other_path, called(other), longest=LONGEST), caption)
+    names = title_and_artist(first), title_and_artist(second)
+    caption = f"{decision['tier']}{distance}: {names[0]} | {fate}: {names[1]}"
+    return Pair(
+        thumbnail(first_path, names[0], longest=LONGEST), thumbnail(second_path, names[1], longest=LONGEST), caption
+    )
 
 
-def called(row: Row) -> str:
+def title_and_artist(row: Row) -> str:
     """Title and artist; without a title the place of the file, or whatever the source knows it by."""
     title = row.get("title") or row.get("source_id") or row["id"]
     return f"{title} by {row['artist']}" if row.get("artist") else str(title)
 
 
 def _path(data: Path, row: Row) -> Path | None:
-    """Of a kept work what dedup wrote, of a dropped one what its source served."""
+    """Of a kept work the file that dedup wrote, of a dropped one the file that its source served."""
     return funnel.picture(data / "dedup", row) or funnel.picture(data / "raw" / str(row.get("source")), row)
 
 
@@ -123,10 +126,10 @@ def families(data: Path) -> tuple[list[int], list[tuple[int, list[Thumbnail]]]]:
         if row.get("family"):
             members[row["family"]].append(row)
     ordered = sorted(members.values(), key=lambda rows: (-len(rows), rows[0]["id"]))
-    shown = [(len(rows), _portraits(data, rows[:MEMBERS])) for rows in ordered[:FAMILIES]]
-    return [len(rows) for rows in ordered], shown
+    largest = [(len(rows), _pictures(data, rows[:MEMBERS_SHOWN])) for rows in ordered[:FAMILIES_SHOWN]]
+    return [len(rows) for rows in ordered], largest
 
 
-def _portraits(data: Path, rows: list[Row]) -> list[Thumbnail]:
-    paths = [(funnel.picture(data / "dedup", row), called(row)) for row in rows]
+def _pictures(data: Path, rows: list[Row]) -> list[Thumbnail]:
+    paths = [(funnel.picture(data / "dedup", row), title_and_artist(row)) for row in rows]
     return [thumbnail(path, name, longest=LONGEST) for path, name in paths if path is not None]

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 
 from pipeline.images import canonical, files
-from pipeline.report import census
-from pipeline.report.bars import Bins, binned
+from pipeline.report import census, charts
 from pipeline.runtime.manifest import Row
 
-MOST_WORKS = 1000  # pictures read; of more, evenly spaced ones
+TITLE = "Colours of a work"  # of the chart
+MAX_WORKS = 1000  # pictures read; of more, evenly spaced ones
 SWATCHES = 32
 
 
@@ -29,22 +30,22 @@ class Swatch:
 
 @dataclass(frozen=True)
 class Colours:
-    """`looked_at` works, one pixel per cell, without the ground that flatten put under transparency."""
+    """Colours of `works` pictures at one pixel per cell, without the ground that flatten put under transparency."""
 
-    counts: Bins
+    chart: Markup  # works by their number of colours
     swatches: list[Swatch]
-    looked_at: int
+    works: int
 
 
 def read(data: Path, rows: Sequence[Row]) -> Colours:
-    """Of the works of `rows`, as the grid stage left them; works without a picture there are passed over."""
-    files = {(row.get("parent") or row["id"]): row for row in rows}
-    found = [(data / "grid" / "images" / f"{name}.png", row) for name, row in sorted(files.items())]
-    there = [(path, row) for path, row in found if path.is_file()]
-    step = max(1, -(-len(there) // MOST_WORKS))
-    shares = [own for path, row in there[::step] if (own := _shares(path, row))]
-    counts = binned((len(own) for own in shares), census.COLOURS)
-    return Colours(counts, _swatches(shares), len(shares))
+    """The colours of the works of `rows`, as the grid stage left them; works without a picture are passed over."""
+    by_work = {(row.get("parent") or row["id"]): row for row in rows}
+    paths = [(data / "grid" / "images" / f"{name}.png", row) for name, row in sorted(by_work.items())]
+    pictures = [(path, row) for path, row in paths if path.is_file()]
+    step = max(1, -(-len(pictures) // MAX_WORKS))
+    shares = [share for path, row in pictures[::step] if (share := _shares(path, row))]
+    counts = charts.histogram((len(share) for share in shares), census.COLOURS)
+    return Colours(charts.bar_chart(TITLE, counts), _swatches(shares), len(shares))
 
 
 def _shares(path: Path, row: Row) -> dict[int, float]:
@@ -58,10 +59,11 @@ def _shares(path: Path, row: Row) -> dict[int, float]:
 
 
 def _swatches(shares: Sequence[dict[int, float]]) -> list[Swatch]:
+    """The colours with the largest mean share, largest first."""
     total: Counter[int] = Counter()
     works: Counter[int] = Counter()
-    for own in shares:
-        total.update(own)
-        works.update(own.keys())
+    for share in shares:
+        total.update(share)
+        works.update(share.keys())
     best = sorted(total, key=lambda colour: (-total[colour], colour))[:SWATCHES]
     return [Swatch(f"#{colour:06x}", total[colour] / len(shares), works[colour]) for colour in best]

@@ -26,7 +26,7 @@ class Origin:
 
 
 def origins(rows: Iterable[Row]) -> list[Origin]:
-    """Per source and origin; unknown values are said to be unknown."""
+    """Counts per source and origin; what a row does not tell is counted as `unknown`."""
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.get("source") or "unknown", row.get("origin") or "unknown"].append(row)
@@ -46,7 +46,7 @@ def _origin(source: str, origin: str, rows: list[Row]) -> Origin:
 
 
 def kept_rows(data: Path) -> list[Row]:
-    """Artworks and faces that reached the split: kept rows of `resize` and `faces`."""
+    """Artworks and faces that were offered to the split: kept rows of `resize` and `faces`."""
     folders = [data / name for name in ("resize", "faces")]
     return [row for folder in folders if (folder / "manifest.jsonl").is_file() for row in manifest.read_kept(folder)]
 
@@ -55,6 +55,7 @@ def digests(root: Path) -> list[tuple[str, str]]:
     """sha256 of every manifest, and of the names and bytes of the files in each set and model folder."""
     manifests = [stage.folder / "manifest.jsonl" for stage in funnel.stages(root / "data")]
     folders = [*sorted((root / "data/split").glob("*/*")), *sorted((root / "artifacts/cyclegan").glob("*"))]
-    found = [(path.relative_to(root).as_posix(), sha256(path)) for path in manifests]
-    found += [(f"{path.relative_to(root).as_posix()}/", folder_digest(path)) for path in folders if path.is_dir()]
-    return found
+    return [
+        *((path.relative_to(root).as_posix(), sha256(path)) for path in manifests),
+        *((f"{path.relative_to(root).as_posix()}/", folder_digest(path)) for path in folders if path.is_dir()),
+    ]

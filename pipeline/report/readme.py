@@ -1,4 +1,4 @@
-"""`facetopix report --readme`: the README's figures and its strip of pictures, made from a finished run."""
+"""The README's figures and its strip of pictures, made from a finished run by `facetopix report --readme`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.errors import BadInput
-from pipeline.images import files
+from pipeline.images import files, resample
 from pipeline.report import funnel, showcase, verdicts
-from pipeline.report.stage import read_metrics
+from pipeline.report.stage import read_scores
+from pipeline.report.thumbnails import fit
 from pipeline.runtime import manifest
 from pipeline.runtime.files import write_atomic
 
@@ -41,12 +41,12 @@ def write(root: Path, docs: Path) -> dict[str, Any]:
     """Write `docs/results.json` and `docs/strip.png`; returns the results.
 
     Raises:
-        BadInput: no metrics or no pictures of the strip below `root`.
+        BadInput: no scores or no pictures of the strip below `root`.
     """
     stages = [funnel.count(stage) for stage in funnel.stages(root / "data")]
     counts = [{**dataclasses.asdict(stage), "reasons": dict(stage.reasons)} for stage in stages]
     results = {
-        **read_metrics(root),
+        **read_scores(root),
         "hardware": hardware(),
         "commit": commit(root),
         "seconds": seconds(root),
@@ -68,8 +68,8 @@ def update(file: Path, results: Mapping[str, Any]) -> None:
         start, end = f"<!-- {mark}: written by `facetopix report --readme` -->", f"<!-- end of {mark} -->"
         if start not in text or end not in text:
             raise BadInput(f"{file}: expected the marks {start!r} and {end!r}")
-        before, _, rest = text.partition(start)
-        text = f"{before}{start}\n{content}\n{end}{rest.partition(end)[2]}"
+        before, _, tail = text.partition(start)
+        text = f"{before}{start}\n{content}\n{end}{tail.partition(end)[2]}"
     write_atomic(file, text.encode())
 
 
@@ -87,7 +87,7 @@ def methods_table(results: Mapping[str, Any]) -> str:
 
 
 def funnel_table(results: Mapping[str, Any]) -> str:
-    """What every stage was given, kept, dropped and could not process, as a Markdown table."""
+    """Inputs of every stage and what became of them, as a Markdown table."""
     rows = ["| stage | in | kept | dropped | failed | reasons |", "|---|---|---|---|---|---|"]
     for stage in results["funnel"]:
         reasons = ", ".join(f"{reason} {count}" for reason, count in stage["reasons"].items())
@@ -129,7 +129,7 @@ def hardware() -> dict[str, Any]:
 
 
 def commit(root: Path) -> str | None:
-    """The checked-out commit; null outside a git repository."""
+    """The checked-out commit; None outside a git repository."""
     done = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return done.stdout.strip() if done.returncode == 0 else None
 
@@ -145,11 +145,7 @@ def seconds(root: Path) -> dict[str, float]:
 
 def _tile(path: Path) -> Image.Image:
     """A picture at TILE pixels, by nearest; pictures of other sizes get the largest integer step that fits."""
-    pixels = files.read_rgb(path)
-    side = max(pixels.shape[:2])
-    step, zoom = -(-side // TILE), max(1, TILE // side)
-    small = pixels[step // 2 :: step, step // 2 :: step]
-    return Image.fromarray(np.ascontiguousarray(small.repeat(zoom, axis=0).repeat(zoom, axis=1)))
+    return Image.fromarray(resample.enlarge(*fit(files.read_rgb(path), TILE)))
 
 
 def _cpu_model() -> str:

@@ -1,4 +1,4 @@
-"""Where each method's pictures lie, what the methods are called, and the pictures side by side."""
+"""The pictures of all methods side by side: what each method is called, where its pictures are, which faces to show."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = {
 
 @dataclass(frozen=True)
 class Method:
-    """A method with pictures on disk, or only with figures (`folder` is then absent)."""
+    """A way to draw a face, and the folder of its pictures."""
 
     key: str
     name: str
@@ -41,37 +41,37 @@ def methods(root: Path) -> list[Method]:
         subfolders = sorted(path for path in (root / "artifacts" / parent).glob("*") if path.is_dir())
         folders |= {prefix + path.name: path for path in subfolders}
     folders["real"] = root / "data/split/pixel/test"
-    known = list(NAMES)
-    order = sorted(folders, key=lambda key: (known.index(key) if key in known else known.index("real") - 0.5, key))
-    return [Method(key, *named(key), folders[key]) for key in order if any(folders[key].glob("*.png"))]
+    order = list(NAMES)
+    keys = sorted(folders, key=lambda key: (order.index(key) if key in order else order.index("real") - 0.5, key))
+    return [Method(key, *describe(key), folders[key]) for key in keys if any(folders[key].glob("*.png"))]
 
 
-def named(key: str) -> tuple[str, str]:
+def describe(key: str) -> tuple[str, str]:
     """What a method is called on the page, and one sentence about it."""
     if key in NAMES:
         return NAMES[key]
-    family, _, rest = key.partition("_")
-    return f"{'CycleGAN' if family == 'cyclegan' else family} {rest}", ""
+    family, _, name = key.partition("_")
+    return f"{'CycleGAN' if family == 'cyclegan' else family} {name}", ""
 
 
-def faces(found: list[Method], count: int) -> list[str]:
+def faces(columns: list[Method], count: int) -> list[str]:
     """Ids of test faces to show: those that most methods have drawn, in order of id."""
-    drawn = [{path.stem for path in method.folder.glob("*.png")} for method in found if method.key != "real"]
-    everyone = sorted(set().union(*drawn))
-    return sorted(sorted(everyone, key=lambda key: -sum(key in ids for ids in drawn))[:count])
+    drawn = [{path.stem for path in method.folder.glob("*.png")} for method in columns if method.key != "real"]
+    ids = sorted(set().union(*drawn))
+    return sorted(sorted(ids, key=lambda key: -sum(key in stems for stems in drawn))[:count])
 
 
-def rows(found: list[Method], ids: list[str], credits: dict[str, str]) -> list[list[Thumbnail | None]]:
+def rows(columns: list[Method], ids: list[str], credits: dict[str, str]) -> list[list[Thumbnail | None]]:
     """One row per face, one picture per method; None where a method did not draw the face.
 
     Args:
-        found: the columns.
-        ids: test faces.
+        columns: the methods.
+        ids: of the test faces.
         credits: id -> title, artist, licence, for the artworks.
     """
-    columns = [paths(method, ids) for method in found]
+    pictures = [paths(method, ids) for method in columns]
     return [
-        [_shown(column[index], method, credits) for column, method in zip(columns, found, strict=True)]
+        [_thumbnail(column[index], method, credits) for column, method in zip(pictures, columns, strict=True)]
         for index in range(len(ids))
     ]
 
@@ -85,5 +85,5 @@ def paths(method: Method, ids: list[str]) -> list[Path | None]:
     return [file if file.is_file() else None for file in files]
 
 
-def _shown(path: Path | None, method: Method, credits: dict[str, str]) -> Thumbnail | None:
+def _thumbnail(path: Path | None, method: Method, credits: dict[str, str]) -> Thumbnail | None:
     return None if path is None else thumbnail(path, f"{method.name}: {credits.get(path.stem, path.stem)}")

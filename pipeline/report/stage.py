@@ -12,38 +12,37 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pipeline.errors import BadInput
 from pipeline.params import Params
-from pipeline.report import charts, funnel, provenance, showcase, training_alarms, verdicts
-from pipeline.report import data_card as card
+from pipeline.report import charts, data_card, funnel, provenance, showcase, training_alarms, verdicts
 from pipeline.report.thumbnails import Thumbnail, strip
 from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row
 
 EPOCHS_SHOWN = 6  # a generator: the first, the last, and evenly spaced ones between
-RESULTS_OF_RUN = ("executor",)  # sections on which no result depends: not on the page
+WITHOUT_EFFECT = ("executor",)  # sections on which no result depends: not on the page
 
 
 def run(root: Path, dst: Path, params: Params) -> dict[str, Any]:
     """Write `dst/index.html` and, beside it, the data card `dst/dataset.html`.
 
     Reads, below `root`: `data/` (manifests, stats, pictures), `artifacts/{baselines,style,translate,cyclegan}/`,
-    `metrics/evaluate.json` and `plots/train/<generator>/plots/metrics/train/*.tsv`. Only the metrics must be there;
-    what is missing is left out of the page.
+    `plots/evaluate/methods.json` and `plots/train/<generator>/plots/metrics/train/*.tsv`. Only the scores must be
+    there; what else is missing is left out of the page.
 
     Returns:
         `bytes` of the page and `pictures` in it; of the card `card_bytes` and `card_pictures`.
 
     Raises:
-        BadInput: no metrics, or a picture or curve that cannot be read.
+        BadInput: no scores, or a picture or curve that cannot be read.
     """
-    page, data_card = render(root, params), card.render(root, params, environment())
+    page, card = render(root, params), data_card.render(root, params, environment())
     with output_dir(dst) as out:
         write_atomic(out / "index.html", page.encode())
-        write_atomic(out / "dataset.html", data_card.encode())
+        write_atomic(out / "dataset.html", card.encode())
     return {
         "bytes": len(page.encode()),
         "pictures": page.count("data:image/png"),
-        "card_bytes": len(data_card.encode()),
-        "card_pictures": data_card.count("data:image/png"),
+        "card_bytes": len(card.encode()),
+        "card_pictures": card.count("data:image/png"),
     }
 
 
@@ -57,18 +56,18 @@ def environment() -> Environment:
 
 def render(root: Path, params: Params) -> str:
     """The page as text; see `run`."""
-    evaluated = read_metrics(root)
-    table, goals = evaluated["methods"], evaluated["targets"]
+    scores = read_scores(root)
+    table, targets = scores["methods"], scores["targets"]
     rows = provenance.kept_rows(root / "data")
     context = {
-        "result": verdicts.result(table, goals),
+        "result": verdicts.summary(table, targets),
         "metrics": verdicts.METRICS,
         "table": _table(table),
-        "verdicts": verdicts.verdicts(goals),
+        "verdicts": verdicts.sentences(targets),
         **_pictures(root, rows, params.evaluate.show),
         **_funnel(root / "data"),
         **learning_curves(root / "plots" / "train"),
-        **training_alarms.looks(root / "artifacts" / "cyclegan"),
+        **training_alarms.read(root / "artifacts" / "cyclegan"),
         "epochs": epochs(root / "artifacts" / "cyclegan"),
         "origins": provenance.origins(rows),
         "digests": provenance.digests(root),
@@ -78,42 +77,42 @@ def render(root: Path, params: Params) -> str:
     return environment().get_template("report.html").render(context)
 
 
-def read_metrics(root: Path) -> dict[str, Any]:
-    """`metrics/evaluate.json`.
+def read_scores(root: Path) -> dict[str, Any]:
+    """The scores of all `methods` and the `targets`, as the evaluate stage wrote them.
 
     Raises:
         BadInput: it is not there or not JSON.
     """
-    path = root / "metrics" / "evaluate.json"
+    path = root / "plots" / "evaluate" / "methods.json"
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: no readable metrics; run the evaluate stage first: {error}") from error
+        raise BadInput(f"{path}: no readable scores; run the evaluate stage first: {error}") from error
 
 
 def learning_curves(folder: Path) -> dict[str, Any]:
     """A chart per training metric, with a line per generator: `curves` and the names of the `generators`."""
-    found = {sub.name: charts.curves(sub / "plots" / "metrics" / "train") for sub in sorted(folder.glob("*"))}
-    names = sorted({name for curves in found.values() for name in curves})
-    series = {name: {generator: curves.get(name, []) for generator, curves in found.items()} for name in names}
+    curves = {sub.name: charts.read_curves(sub / "plots" / "metrics" / "train") for sub in sorted(folder.glob("*"))}
+    names = sorted({name for metrics in curves.values() for name in metrics})
+    series = {name: {generator: metrics.get(name, []) for generator, metrics in curves.items()} for name in names}
     return {
-        "generators": list(found),
+        "generators": list(curves),
         "curves": [(name, charts.line_chart(name, lines)) for name, lines in series.items()],
     }
 
 
 def epochs(folder: Path) -> list[tuple[str, list[Thumbnail]]]:
-    """Per generator: the fixed faces, then what became of them after some of the epochs."""
-    shown = []
+    """(name, strips) of each generator: the fixed faces, then their translations after some of the epochs."""
+    generators = []
     for samples in sorted(folder.glob("*/samples")):
-        name = showcase.named(f"cyclegan_{samples.parent.name}")[0]
+        name = showcase.describe(f"cyclegan_{samples.parent.name}")[0]
         numbered = sorted((_epoch(path), path) for path in samples.glob("epoch-*.png"))
-        strips = [(f"epoch {number}", path) for number, path in _spread(numbered)]
+        strips = [(f"epoch {number}", path) for number, path in _spaced_epochs(numbered)]
         inputs = samples / "inputs.png"
         if inputs.is_file():
             strips.insert(0, ("input", inputs))
-        shown.append((name, [strip(path, f"{name}: fixed faces, {caption}", caption) for caption, path in strips]))
-    return shown
+        generators.append((name, [strip(path, f"{name}: fixed faces, {caption}", caption) for caption, path in strips]))
+    return generators
 
 
 def _epoch(path: Path) -> int:
@@ -123,7 +122,7 @@ def _epoch(path: Path) -> int:
     return int(number[1])
 
 
-def _spread(items: Sequence[tuple[int, Path]]) -> list[tuple[int, Path]]:
+def _spaced_epochs(items: Sequence[tuple[int, Path]]) -> list[tuple[int, Path]]:
     """At most EPOCHS_SHOWN, the first and the last among them."""
     if len(items) <= EPOCHS_SHOWN:
         return list(items)
@@ -131,39 +130,35 @@ def _spread(items: Sequence[tuple[int, Path]]) -> list[tuple[int, Path]]:
 
 
 def _table(table: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
-    order = list(showcase.NAMES)
-    known = [name for name in order if name in table]
-    others = sorted(table.keys() - known)
-    return [
-        {
-            "key": name,
-            "name": showcase.named(name)[0],
-            "about": showcase.named(name)[1],
-            "n": f"{table[name]['n']:.0f}",
-            "cells": [verdicts.cell_text(metric, table[name]) for metric in verdicts.METRICS],
-        }
-        for name in [*known[:-1], *others, *known[-1:]]
-    ]
+    """Rows of the table of figures: methods in the order of NAMES, others before the last, which is real art."""
+    *named, last = [key for key in showcase.NAMES if key in table]
+    keys = [*named, *sorted(table.keys() - {*named, last}), last]
+    rows = []
+    for key in keys:
+        name, about = showcase.describe(key)
+        cells = [verdicts.cell_text(metric, table[key]) for metric in verdicts.METRICS]
+        rows.append({"key": key, "name": name, "about": about, "n": f"{table[key]['n']:.0f}", "cells": cells})
+    return rows
 
 
 def _pictures(root: Path, rows: Sequence[Row], count: int) -> dict[str, Any]:
     """The hero strip and the methods side by side."""
-    found = showcase.methods(root)
+    methods = showcase.methods(root)
+    heroes = [method for method in methods if method.key in showcase.HERO]
     credits = {row["id"]: funnel.credit(row) for row in rows}
-    ids = showcase.faces(found, count)
-    heroes = [method for method in found if method.key in showcase.HERO]
     return {
-        "methods": found,
-        "side_by_side": showcase.rows(found, ids, credits),
+        "methods": methods,
+        "side_by_side": showcase.rows(methods, showcase.faces(methods, count), credits),
         "heroes": heroes,
         "hero_rows": showcase.rows(heroes, showcase.faces(heroes, showcase.HERO_FACES), credits),
     }
 
 
 def _funnel(data: Path) -> dict[str, Any]:
-    found = funnel.stages(data)
+    """The counts of every stage, and examples of what it kept, changed and removed."""
+    stages = funnel.stages(data)
     return {
-        "funnel": [funnel.count(stage) for stage in found],
+        "funnel": [funnel.count(stage) for stage in stages],
         "examples": [
             {
                 "name": stage.name,
@@ -171,20 +166,21 @@ def _funnel(data: Path) -> dict[str, Any]:
                 "kept": [] if stage.sources else funnel.kept_examples(stage),
                 "removed": funnel.removed_examples(stage),
             }
-            for stage in found
+            for stage in stages
             if stage.name != "split"
         ],
     }
 
 
 def _sections(params: Params) -> list[tuple[str, list[tuple[str, str]]]]:
-    values = params.model_dump()
-    for name in RESULTS_OF_RUN:
-        del values[name]
-    general = [(name, _written(value)) for name, value in values.items() if not isinstance(value, dict)]
-    sections = [(name, value) for name, value in values.items() if isinstance(value, dict)]
-    return [("run", general), *((name, [(k, _written(v)) for k, v in value.items()]) for name, value in sections)]
-
-
-def _written(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    """(section, [(name, value as JSON)]) of the parameters, those without a section under `run`."""
+    sections: dict[str, dict[str, Any]] = {"run": {}}
+    for name, value in params.model_dump(exclude=set(WITHOUT_EFFECT)).items():
+        if isinstance(value, dict):
+            sections[name] = value
+        else:
+            sections["run"][name] = value
+    return [
+        (name, [(key, json.dumps(value, ensure_ascii=False)) for key, value in values.items()])
+        for name, values in sections.items()
+    ]

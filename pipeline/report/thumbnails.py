@@ -19,7 +19,7 @@ LONGEST = 128  # pixels that a picture may take on the page
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """An embedded picture; width and height are those to show it at, a multiple of its own."""
+    """An embedded picture; width and height are those to show it at, a whole multiple of its own."""
 
     uri: str
     width: int
@@ -34,12 +34,15 @@ def thumbnail(path: Path, alt: str, caption: str = "", longest: int = LONGEST) -
     Raises:
         BadInput: not a readable image.
     """
-    rgba = files.read_rgba(path)
-    side = max(rgba.shape[:2])
-    step = -(-side // longest)
-    small = rgba[step // 2 :: step, step // 2 :: step]
-    zoom = max(1, longest // side)
+    small, zoom = fit(files.read_rgba(path), longest)
     return Thumbnail(png_uri(small), small.shape[1] * zoom, small.shape[0] * zoom, alt, caption)
+
+
+def fit(pixels: Pixels, longest: int) -> tuple[Pixels, int]:
+    """Every k-th pixel, so that no side is longer than `longest`; and the whole factor by which to enlarge the rest."""
+    side = max(pixels.shape[:2])
+    step = -(-side // longest)
+    return pixels[step // 2 :: step, step // 2 :: step], max(1, longest // side)
 
 
 def strip(path: Path, alt: str, caption: str = "") -> Thumbnail:

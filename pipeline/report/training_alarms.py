@@ -1,4 +1,4 @@
-"""What the page tells of the training: alarms, and the convolutions of the generators on one face."""
+"""What the page tells of the training: its alarms, and what every convolution makes of one face."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ WORDS = {
 }
 
 
-def looks(trained: Path) -> dict[str, Any]:
-    """For the page, of every generator below `trained`: `alarms`, `activations`, `activation_chart` and its names.
+def read(trained: Path) -> dict[str, Any]:
+    """Parts of the page on the generators below `trained`: `alarms`, `activations`, `activation_chart` and its names.
 
     Raises:
         BadInput: a file that cannot be read.
     """
-    facts = {path.parent.name: _json(path) for path in sorted(trained.glob("*/training.json"))}
+    trainings = {path.parent.name: _json(path) for path in sorted(trained.glob("*/training.json"))}
     layers = {path.parent.name: _json(path)["layers"] for path in sorted(trained.glob("*/activations.json"))}
-    combs = {_name(generator): comb_points(found) for generator, found in layers.items()}
-    figures = [_figure(path) for path in sorted(trained.glob("*/activations.png"))]
+    combs = {_name(generator): comb_points(rows) for generator, rows in layers.items()}
     return {
-        "alarms": [line for generator, told in facts.items() for line in alarm_lines(_name(generator), told)],
-        "activations": figures,
+        "alarms": [
+            line for generator, training in trainings.items() for line in alarm_lines(_name(generator), training)
+        ],
+        "activations": [_figure(path) for path in sorted(trained.glob("*/activations.png"))],
         "activation_names": list(combs),
         "activation_chart": charts.line_chart("comb energy by convolution, dB", combs) if any(combs.values()) else None,
     }
@@ -46,12 +47,12 @@ def _json(path: Path) -> dict[str, Any]:
 
 
 def _name(generator: str) -> str:
-    return showcase.named(f"cyclegan_{generator}")[0]
+    return showcase.describe(f"cyclegan_{generator}")[0]
 
 
-def alarm_lines(name: str, facts: Mapping[str, Any]) -> list[tuple[bool, str]]:
-    """(whether it rang to the end, sentence) an alarm; one sentence of peace where there was none."""
-    history = facts.get("alarms")
+def alarm_lines(name: str, training: Mapping[str, Any]) -> list[tuple[bool, str]]:
+    """(whether it rang to the end, sentence) for each alarm; one sentence that says so where there was none."""
+    history = training.get("alarms")
     if history is None:
         return []
     if not history:
@@ -66,7 +67,7 @@ def _sentence(record: Mapping[str, Any]) -> str:
 
 
 def comb_points(layers: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
-    """(number of the convolution, dB), where it could be told."""
+    """(number of the convolution, dB), for the layers whose comb could be measured."""
     return [(number, layer["comb_db"]) for number, layer in enumerate(layers, 1) if layer["comb_db"] is not None]
 
 

@@ -1,4 +1,4 @@
-"""Figures said in words: what each number means, which targets were met, the result in a sentence."""
+"""The figures in words: what each number means, which targets were met, the result in a sentence."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.evaluate.targets import Table
-from pipeline.report.showcase import named
+from pipeline.report.showcase import describe
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ METRICS = (
     ),
     Metric("spread_ratio", "variety", "↑", "Spread of the outputs over that of the inputs; below 0.3 is collapse.", 2),
 )
+BY_KEY = {metric.key: metric for metric in METRICS}
 RELATIONS = {">=": "at least", "<": "less than"}
 DASH, MINUS = "\u2013", "\u2212"
 CLAIMS = {
@@ -56,38 +57,38 @@ CLAIMS = {
 
 def cell_text(metric: Metric, scores: Mapping[str, float]) -> str:
     """A value as the table shows it; a dash where the metric does not apply."""
-    return written(metric, scores[metric.key]) if metric.key in scores else DASH
+    return format_value(metric, scores[metric.key]) if metric.key in scores else DASH
 
 
-def written(metric: Metric, value: float) -> str:
+def format_value(metric: Metric, value: float) -> str:
     """A value with the decimals and the factor of its metric, and a true minus sign."""
     return f"{value * metric.factor:.{metric.decimals}f}".replace("-", MINUS)
 
 
-def verdicts(targets: Mapping[str, Mapping[str, Any]]) -> list[tuple[bool, str]]:
+def sentences(targets: Mapping[str, Mapping[str, Any]]) -> list[tuple[bool, str]]:
     """Whether each target was met, and a sentence that says so, in the order of CLAIMS."""
     order = list(CLAIMS)
     names = sorted(targets, key=lambda name: (order.index(name) if name in order else len(order), name))
-    return [(bool(targets[name]["met"]), verdict(name, targets[name])) for name in names]
+    return [(bool(targets[name]["met"]), sentence(name, targets[name])) for name in names]
 
 
-def verdict(name: str, target: Mapping[str, Any]) -> str:
+def sentence(name: str, target: Mapping[str, Any]) -> str:
     """One sentence per target, met or missed."""
-    claim = CLAIMS.get(name, f"{named(target['method'])[0]} does not collapse into one picture")
-    metric = next(metric for metric in METRICS if metric.key == target["metric"])
+    claim = CLAIMS.get(name, f"{describe(target['method'])[0]} does not collapse into one picture")
+    metric = BY_KEY[target["metric"]]
     outcome = "met" if target["met"] else "MISSED"
-    bound = f"{RELATIONS[target['relation']]} {written(metric, target['bound'])}"
-    rival = f" ({named(target['rival'])[0]})" if target["rival"] else ""
-    return f"{claim}: {outcome}. “{metric.name}” is {written(metric, target['value'])}; wanted: {bound}{rival}."
+    bound = f"{RELATIONS[target['relation']]} {format_value(metric, target['bound'])}"
+    rival = f" ({describe(target['rival'])[0]})" if target["rival"] else ""
+    return f"{claim}: {outcome}. “{metric.name}” is {format_value(metric, target['value'])}; wanted: {bound}{rival}."
 
 
-def result(table: Table, targets: Mapping[str, Mapping[str, Any]]) -> str:
+def summary(table: Table, targets: Mapping[str, Mapping[str, Any]]) -> str:
     """The outcome of the run in one sentence."""
     cell = table.get("cyclegan_cell")
     if cell is None:
         return f"{table['input']['n']:.0f} test faces through the trivial baselines; no cell generator was evaluated."
     met = sum(bool(target["met"]) for target in targets.values())
-    nearer = _compared(cell, table["box_palette"])
+    nearer = _comparison(cell, table["box_palette"])
     return (
         f"On {cell['n']:.0f} unseen faces the cell generator reaches a grid alignment of {cell['grid_alignment']:.2f} "
         f"with {cell['colours']:.0f} colours a picture, {cell['retrieval']:.0%} are matched with their own input"
@@ -95,11 +96,10 @@ def result(table: Table, targets: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def _compared(cell: Mapping[str, float], box: Mapping[str, float]) -> str:
+def _comparison(cell: Mapping[str, float], box: Mapping[str, float]) -> str:
     key = "sliced_wasserstein_3"
     if key not in cell:
         return ""
     word = "nearer to" if cell[key] < box[key] else "no nearer to"
-    metric = next(metric for metric in METRICS if metric.key == key)
-    ours, theirs = written(metric, cell[key]), written(metric, box[key])
-    return f", and the patterns are {word} real pixel art than those of box + palette ({ours} against {theirs})"
+    values = f"{format_value(BY_KEY[key], cell[key])} against {format_value(BY_KEY[key], box[key])}"
+    return f", and the patterns are {word} real pixel art than those of box + palette ({values})"

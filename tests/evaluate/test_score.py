@@ -6,7 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
-from finished_run import evaluate
+from finished_run import RESIZE, evaluate
 
 from pipeline.errors import BadInput
 from pipeline.evaluate.targets import targets
@@ -19,9 +19,27 @@ METHODS = {
 }  # fmt: skip
 
 
+SMALL = RESIZE.model_copy(update={"size": 64})
+
+
+@pytest.fixture(scope="module")
+def small_pictures(untouched_run, tmp_path_factory):
+    """Faces, art and outputs of the finished run at half their size: two pixels a cell."""
+    root = tmp_path_factory.mktemp("small")
+    for folder in ("data/split", "artifacts/translate", "artifacts/style"):
+        for path in (untouched_run / folder).rglob("*.png"):
+            files.write_png(root / path.relative_to(untouched_run), files.read_rgb(path)[::2, ::2])
+    return root
+
+
+@pytest.fixture
+def small_run(small_pictures, tmp_path):
+    return shutil.copytree(small_pictures, tmp_path / "small")
+
+
 @pytest.fixture
 def scores(untouched_run):
-    return json.loads((untouched_run / "metrics/evaluate.json").read_text())
+    return json.loads((untouched_run / "plots/evaluate/methods.json").read_text())
 
 
 def test_every_method_has_a_row_and_says_how_many_pictures_it_rests_on(scores):
@@ -54,16 +72,15 @@ def test_the_baselines_are_drawn_as_the_table_measured_them(untouched_run, smoot
     assert (drawn == resample.enlarge(resample.nearest(smooth[3], (32, 32)), 4)).all()
 
 
-def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(finished_run):
-    def digests():
+def test_the_same_inputs_give_the_same_bytes_and_another_seed_does_not(small_run):
+    def digests(seed):
+        evaluate(small_run, seed, SMALL)
         folders = ("metrics", "plots/evaluate", "artifacts/baselines")
-        return [folder_digest(finished_run / folder) for folder in folders]
+        return [folder_digest(small_run / folder) for folder in folders]
 
-    before = digests()
-    evaluate(finished_run)
-    assert digests() == before
-    evaluate(finished_run, seed=8)
-    assert digests()[0] != before[0]
+    before = digests(7)
+    assert digests(7) == before
+    assert digests(8)[0] != before[0]
 
 
 def test_the_table_for_plots_holds_the_same_figures(untouched_run, scores):
@@ -74,25 +91,36 @@ def test_the_table_for_plots_holds_the_same_figures(untouched_run, scores):
     assert rows["real"]["retrieval"] == ""
 
 
-def test_without_trained_pictures_the_baselines_are_still_measured(finished_run):
-    shutil.rmtree(finished_run / "artifacts/translate")
-    shutil.rmtree(finished_run / "artifacts/style")
-    result = evaluate(finished_run)
+def test_the_metrics_are_five_figures_of_each_trained_generator(untouched_run, scores):
+    metrics = json.loads((untouched_run / "metrics/evaluate.json").read_text())
+    cell = scores["methods"]["cyclegan_cell"]
+    assert set(metrics) == {"cell", "resnet"}
+    assert metrics["cell"] == {
+        "grid": cell["grid_alignment"], "tiles": cell["comb_db"], "colours": cell["colours"],
+        "distance": cell["sliced_wasserstein_3"], "accents": cell["accents_kept"],
+    }  # fmt: skip
+    assert metrics["resnet"]["tiles"] == scores["methods"]["cyclegan_resnet"]["comb_db"]
+
+
+def test_without_trained_pictures_the_baselines_are_still_measured(small_run):
+    shutil.rmtree(small_run / "artifacts/translate")
+    shutil.rmtree(small_run / "artifacts/style")
+    result = evaluate(small_run, resize=SMALL)
     assert set(result["methods"]) == {name for name in METHODS if not name.startswith(("style", "cyclegan"))}
     assert result["targets"] == {}
 
 
-def test_a_generator_that_drew_some_of_the_faces_is_measured_on_those(finished_run):
-    (finished_run / "artifacts/translate/cell/faces-00.png").unlink()
-    scores = evaluate(finished_run)["methods"]["cyclegan_cell"]
+def test_a_generator_that_drew_some_of_the_faces_is_measured_on_those(small_run):
+    (small_run / "artifacts/translate/cell/faces-00.png").unlink()
+    scores = evaluate(small_run, resize=SMALL)["methods"]["cyclegan_cell"]
     assert scores["n"] == 7
     assert scores["retrieval"] == 1
 
 
-def test_a_collapsed_generator_misses_its_target(finished_run, smooth):
-    for path in (finished_run / "artifacts/translate/cell").glob("*.png"):
-        files.write_png(path, resample.enlarge(resample.nearest(smooth[0], (32, 32)), 4))
-    goals = evaluate(finished_run)["targets"]
+def test_a_collapsed_generator_misses_its_target(small_run, smooth):
+    for path in (small_run / "artifacts/translate/cell").glob("*.png"):
+        files.write_png(path, resample.enlarge(resample.nearest(smooth[0], (32, 32)), 2))
+    goals = evaluate(small_run, resize=SMALL)["targets"]
     assert goals["cell_not_collapsed"]["value"] == 0
     assert not goals["cell_not_collapsed"]["met"]
     assert not goals["cell_keeps_content"]["met"]
@@ -102,21 +130,21 @@ def test_a_collapsed_generator_misses_its_target(finished_run, smooth):
 @pytest.mark.parametrize(
     ("file", "size", "complaint"),
     [
-        ("artifacts/translate/cell/stranger.png", 128, "expected the id of a test face"),
-        ("artifacts/translate/cell/faces-00.png", 64, "expected 128x128, got 64x64"),
-        ("data/split/pixel/test/small.png", 64, "expected 128x128, got 64x64"),
+        ("artifacts/translate/cell/stranger.png", 64, "expected the id of a test face"),
+        ("artifacts/translate/cell/faces-00.png", 32, "expected 64x64, got 32x32"),
+        ("data/split/pixel/test/small.png", 32, "expected 64x64, got 32x32"),
     ],
 )
-def test_pictures_that_cannot_be_compared_are_refused(finished_run, file, size, complaint):
-    files.write_png(finished_run / file, np.zeros((size, size, 3), np.uint8))
+def test_pictures_that_cannot_be_compared_are_refused(small_run, file, size, complaint):
+    files.write_png(small_run / file, np.zeros((size, size, 3), np.uint8))
     with pytest.raises(BadInput, match=complaint):
-        evaluate(finished_run)
+        evaluate(small_run, resize=SMALL)
 
 
-def test_a_split_without_test_faces_is_refused(finished_run):
-    shutil.rmtree(finished_run / "data/split/faces")
+def test_a_split_without_test_faces_is_refused(small_run):
+    shutil.rmtree(small_run / "data/split/faces")
     with pytest.raises(BadInput, match="at least one picture"):
-        evaluate(finished_run)
+        evaluate(small_run, resize=SMALL)
 
 
 CELL = {"grid_alignment": 0.95, "comb_db": -30.0, "spread_ratio": 0.3, "retrieval": 0.9, "sliced_wasserstein_3": 0.01}

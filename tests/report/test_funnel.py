@@ -10,13 +10,14 @@ def counts(data):
 
 
 def test_every_stage_that_ran_is_in_the_funnel_in_the_order_of_the_data(untouched_run):
-    found = counts(untouched_run / "data")
+    stages = counts(untouched_run / "data")
     scraped = ["scrape lospec", "scrape pixeljoint", "scrape pixiehaus"]
-    assert list(found) == [*scraped, "dedup", "flatten", "grid", "resize", "faces", "split"]
-    assert all(stage.balanced for stage in found.values())
-    assert found["scrape lospec"].reasons == (("robots", 1),)
-    assert (found["dedup"].inputs, found["dedup"].kept, found["dedup"].dropped) == (12, 11, 1)
-    assert found["split"].inputs == 19
+    assert list(stages) == [*scraped, "dedup", "flatten", "grid", "resize", "faces", "split"]
+    assert all(stage.balanced for stage in stages.values())
+    assert stages["scrape lospec"].reasons == (("robots", 1),)
+    dedup = stages["dedup"]
+    assert (dedup.inputs, dedup.kept, dedup.dropped) == (12, 11, 1)
+    assert stages["split"].inputs == 19
 
 
 def test_a_work_that_vanishes_between_stages_unbalances_the_books(finished_run):
@@ -24,8 +25,8 @@ def test_a_work_that_vanishes_between_stages_unbalances_the_books(finished_run):
     folder = finished_run / "data" / "grid"
     rows = manifest.read(folder)[1:]
     manifest.write(folder, rows, inputs=[row["id"] for row in rows])
-    found = counts(finished_run / "data")
-    assert [name for name, stage in found.items() if not stage.balanced] == ["grid", "resize"]
+    stages = counts(finished_run / "data")
+    assert [name for name, stage in stages.items() if not stage.balanced] == ["grid", "resize"]
 
 
 def test_tiles_are_counted_under_their_parent(tmp_path):
@@ -62,7 +63,7 @@ def test_examples_of_removed_works_take_turns_over_the_reasons(tmp_path, untouch
     reasons = ["small"] * (len(rows) - 1) + ["wide"]
     dropped = [manifest.dropped(row, reason) for row, reason in zip(rows, reasons, strict=True)]
     manifest.write(tmp_path, dropped, inputs=[row["id"] for row in rows])
-    captions = [shown.caption for shown, _ in funnel.removed_examples(Stage("resize", tmp_path, (source,)))]
+    captions = [picture.caption for picture, _ in funnel.removed_examples(Stage("resize", tmp_path, (source,)))]
     assert captions == ["small", "wide", "small", "small", "small", "small"]
 
 

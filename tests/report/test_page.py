@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,31 +22,62 @@ MEBIBYTE = 2**20
 
 
 @pytest.fixture(scope="module")
-def page(untouched_run, parameters):
-    return stage.render(untouched_run, parameters)
+def written(untouched_run, parameters, tmp_path_factory):
+    """The folder of both pages, and what the stage says of them."""
+    folder = tmp_path_factory.mktemp("written") / "reports"
+    return folder, stage.run(untouched_run, folder, parameters)
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return (written[0] / "index.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def changed_page(untouched_run, parameters, tmp_path_factory):
+    """The page of a run with a missed target, a work from a real gallery, lost works, and alarms of a training."""
+    run = Path(shutil.copytree(untouched_run, tmp_path_factory.mktemp("changed") / "run"))
+    file = run / "plots/evaluate/methods.json"
+    scores = json.loads(file.read_text())
+    scores["targets"]["cell_on_grid"] |= {"met": False, "value": 0.4312}
+    file.write_text(json.dumps(scores))
+    rows = (run / "data/resize/manifest.jsonl").read_text()
+    (run / "data/resize/manifest.jsonl").write_text(rows.replace('"sample"', '"live"', 1))
+    for name in ("manifest.jsonl", "stats.json"):
+        shutil.copy(run / "data/dedup" / name, run / "data/grid" / name)
+    (run / "data/grid/manifest.jsonl").write_text(
+        "".join((run / "data/dedup/manifest.jsonl").read_text().splitlines(keepends=True)[2:])
+    )
+    trained = run / "artifacts/cyclegan/resnet"
+    history = [{"kind": "comb", "from": 2, "to": None}, {"kind": "collapse", "from": 3, "to": 3}]
+    write_atomic(trained / "training.json", json.dumps({"alarms": history}).encode())
+    layers = [{"comb_db": 5.5}, {"comb_db": None}, {"comb_db": 18.7}]
+    write_atomic(trained / "activations.json", json.dumps({"layers": layers}).encode())
+    files.write_png(trained / "activations.png", np.zeros((40, 60, 3), np.uint8))
+    return stage.render(run, parameters)
 
 
 def test_the_page_is_one_small_file_that_needs_nothing_else(page):
     elements = Elements(page)
-    sources = [a["src"] for _, a in elements.found if "src" in a]
+    sources = [a["src"] for _, a in elements.tags if "src" in a]
     assert all(source.startswith("data:image/png;base64,") for source in sources if source != "../.state/runs.js")
     assert sources.count("../.state/runs.js") == 1
-    assert [a["href"] for _, a in elements.found if "href" in a] == ["data:,", "dataset.html"]
+    assert [a["href"] for _, a in elements.tags if "href" in a] == ["data:,", "dataset.html"]
     assert not re.search(r"https?://|url\(|@import", page)
     assert len(page.encode()) < 6 * MEBIBYTE
 
 
-def test_the_same_run_gives_the_same_bytes(untouched_run, parameters, tmp_path):
+def test_the_stage_writes_the_same_bytes_anywhere_and_with_any_number_of_workers(
+    untouched_run, parameters, written, tmp_path
+):
+    folder, stats = written
+    assert sorted(path.name for path in folder.iterdir()) == ["dataset.html", "index.html"]
+    assert stats["pictures"] > 50
+    assert stats["card_pictures"] > 20
     moved = shutil.copytree(untouched_run, tmp_path / "elsewhere" / "run")
-    stats = [stage.run(root, tmp_path / str(n), parameters) for n, root in enumerate((untouched_run, moved))]
-    assert stats[0] == stats[1]
-    assert stats[0]["pictures"] > 50
-    assert folder_digest(tmp_path / "0") == folder_digest(tmp_path / "1")
-
-
-def test_workers_do_not_reach_the_page(untouched_run, parameters, page):
-    other = parameters.model_copy(update={"executor": parameters.executor.model_copy(update={"n_jobs": 7})})
-    assert stage.render(untouched_run, other) == page
+    parallel = parameters.model_copy(update={"executor": parameters.executor.model_copy(update={"n_jobs": 7})})
+    assert stage.run(moved, tmp_path / "reports", parallel) == stats
+    assert folder_digest(tmp_path / "reports") == folder_digest(folder)
 
 
 def test_every_picture_says_what_it_shows_and_every_table_has_headers(page):
@@ -64,20 +96,15 @@ def test_the_hero_strip_shows_the_methods_that_the_reader_came_for(page):
     assert "not drawn" in section
 
 
-def test_met_and_missed_targets_are_said_in_words(finished_run, parameters, page):
+def test_met_and_missed_targets_are_sentences(page, changed_page):
     assert "CycleGAN cell draws on the grid: met. “on the grid” is 1.00; wanted: at least 0.95." in page
-    metrics = finished_run / "metrics/evaluate.json"
-    scores = json.loads(metrics.read_text())
-    scores["targets"]["cell_on_grid"] |= {"met": False, "value": 0.4312}
-    metrics.write_text(json.dumps(scores))
-    changed = stage.render(finished_run, parameters)
-    assert "CycleGAN cell draws on the grid: MISSED. “on the grid” is 0.43; wanted: at least 0.95." in changed
-    assert "5 of 6 targets are met" in changed
-    assert '<li class="missed">' in changed
+    assert "CycleGAN cell draws on the grid: MISSED. “on the grid” is 0.43; wanted: at least 0.95." in changed_page
+    assert "5 of 6 targets are met" in changed_page
+    assert '<li class="missed">CycleGAN cell draws on the grid' in changed_page
 
 
-def test_the_figures_on_the_page_are_those_of_the_metrics(untouched_run, page):
-    scores = json.loads((untouched_run / "metrics/evaluate.json").read_text())["methods"]
+def test_the_figures_on_the_page_are_those_of_the_evaluation(untouched_run, page):
+    scores = json.loads((untouched_run / "plots/evaluate/methods.json").read_text())["methods"]
     row = re.search(r">CycleGAN resnet</th>(.*?)</tr>", page[page.index('class="figures"') :], re.DOTALL)[1]
     cells = re.findall(r"<td>([^<]*)</td>", row)
     assert cells[0] == "8"
@@ -101,35 +128,28 @@ def test_the_page_holds_the_funnel_the_curves_the_epochs_the_parameters_and_the_
     assert folder_digest(untouched_run / "data/split/faces/test") in page
 
 
-def test_lost_works_are_shouted_about(finished_run, parameters):
-    for name in ("manifest.jsonl", "stats.json"):
-        shutil.copy(finished_run / "data/dedup" / name, finished_run / "data/grid" / name)
-    (finished_run / "data/grid/manifest.jsonl").write_text(
-        "".join((finished_run / "data/dedup/manifest.jsonl").read_text().splitlines(keepends=True)[2:])
-    )
-    assert "DO NOT BALANCE" in stage.render(finished_run, parameters)
+def test_lost_works_unbalance_the_books_on_the_page(changed_page):
+    assert "DO NOT BALANCE" in changed_page
 
 
-def test_only_a_run_on_the_sample_alone_says_so(finished_run, parameters, page):
+def test_only_a_run_on_the_sample_alone_says_so(page, changed_page):
     assert "drawn by a program" in page
-    rows = (finished_run / "data/resize/manifest.jsonl").read_text()
-    (finished_run / "data/resize/manifest.jsonl").write_text(rows.replace('"sample"', '"live"', 1))
-    assert "drawn by a program" not in stage.render(finished_run, parameters)
+    assert "drawn by a program" not in changed_page
 
 
 def test_a_run_without_trained_generators_still_has_a_page(finished_run, parameters):
     for folder in ("artifacts/translate", "artifacts/style", "artifacts/cyclegan", "plots/train"):
         shutil.rmtree(finished_run / folder)
-    metrics = finished_run / "metrics/evaluate.json"
-    scores = json.loads(metrics.read_text())
+    file = finished_run / "plots/evaluate/methods.json"
+    scores = json.loads(file.read_text())
     scores["methods"] = {k: v for k, v in scores["methods"].items() if not k.startswith(("style", "cyclegan"))}
-    metrics.write_text(json.dumps(scores | {"targets": {}}))
+    file.write_text(json.dumps(scores | {"targets": {}}))
     page = stage.render(finished_run, parameters)
     assert "no cell generator was evaluated" in page
     assert 'id="curves"' not in page
 
 
-def test_without_metrics_the_error_names_the_stage_to_run(tmp_path, parameters):
+def test_without_scores_the_error_names_the_stage_to_run(tmp_path, parameters):
     with pytest.raises(BadInput, match="run the evaluate stage first"):
         stage.run(tmp_path, tmp_path / "reports", parameters)
     assert not (tmp_path / "reports").exists()
@@ -176,18 +196,11 @@ def test_timings_appear_when_the_machine_has_them_and_a_phone_can_read_the_page(
     assert not facts["wide"]
 
 
-def test_alarms_and_convolutions_of_the_training_are_on_the_page(finished_run, parameters):
-    trained = finished_run / "artifacts/cyclegan/resnet"
-    history = [{"kind": "comb", "from": 2, "to": None}, {"kind": "collapse", "from": 3, "to": 3}]
-    write_atomic(trained / "training.json", json.dumps({"alarms": history}).encode())
-    layers = [{"comb_db": 5.5}, {"comb_db": None}, {"comb_db": 18.7}]
-    write_atomic(trained / "activations.json", json.dumps({"layers": layers}).encode())
-    files.write_png(trained / "activations.png", np.zeros((40, 60, 3), np.uint8))
-    page = stage.render(finished_run, parameters)
-    assert "CycleGAN resnet: the pictures had periodic tiles from epoch 2 to the end" in page
-    assert "CycleGAN resnet: the sample faces nearly became one picture in epoch 3" in page
-    assert "CycleGAN resnet from 5.5 to 18.7" in page
-    assert page.count("maps of every convolution") == 2  # of the figure and of the region around it
+def test_alarms_and_convolutions_of_the_training_are_on_the_page(changed_page):
+    assert "CycleGAN resnet: the pictures had periodic tiles from epoch 2 to the end" in changed_page
+    assert "CycleGAN resnet: the sample faces nearly became one picture in epoch 3" in changed_page
+    assert "CycleGAN resnet from 5.5 to 18.7" in changed_page
+    assert changed_page.count("maps of every convolution") == 2  # of the figure and of the region around it
 
 
 def test_a_run_without_activations_has_no_empty_section(page):

@@ -11,13 +11,13 @@ from pipeline.report import readme
 from pipeline.runtime.files import write_atomic
 
 
-def test_the_results_are_those_of_the_metrics_with_hardware_and_commit(finished_run, tmp_path):
+def test_the_results_are_those_of_the_evaluation_with_hardware_and_commit(finished_run, tmp_path):
     results = readme.write(finished_run, tmp_path / "docs")
     written = json.loads((tmp_path / "docs/results.json").read_text())
-    metrics = json.loads((finished_run / "metrics/evaluate.json").read_text())
+    scores = json.loads((finished_run / "plots/evaluate/methods.json").read_text())
     assert written == results
-    assert written["methods"] == metrics["methods"]
-    assert written["targets"] == metrics["targets"]
+    assert written["methods"] == scores["methods"]
+    assert written["targets"] == scores["targets"]
     assert written["hardware"]["cores"] >= 1
     assert written["hardware"]["cpu"]
     assert written["commit"] is None

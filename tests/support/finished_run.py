@@ -1,4 +1,4 @@
-"""The folders of a finished run: true manifests and pictures; stand-ins for what trained networks would draw."""
+"""A finished run: manifests and pictures as stages write them, and stand-ins for the pictures of trained networks."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def build_run(root: Path, art: list[np.ndarray], faces: list[np.ndarray]) -> Pat
     return root
 
 
-def evaluate(root: Path, seed: int = 7) -> dict:
+def evaluate(root: Path, seed: int = 7, resize: Resize = RESIZE) -> dict:
     artifacts = root / "artifacts"
     return stage.run(
         root / "data/split", artifacts / "translate", artifacts / "style", dst=root / "metrics/evaluate.json",
-        plots=root / "plots/evaluate", pictures=artifacts / "baselines", params=EVALUATE, resize=RESIZE, seed=seed,
+        plots=root / "plots/evaluate", pictures=artifacts / "baselines", params=EVALUATE, resize=resize, seed=seed,
     )  # fmt: skip
 
 
@@ -53,9 +53,10 @@ def _write_curated(data: Path, works: list[dict], art: list[np.ndarray]) -> None
     """Three sources; dedup drops the last work, flatten and grid keep, grid reduces to one pixel per cell."""
     for source in ("lospec", "pixeljoint", "pixiehaus"):
         rows = [_served(data / "raw" / source, work, picture) for work, picture in zip(works, art, strict=True)]
-        own = [row for row in rows if row["source"] == source]
+        fetched = [row for row in rows if row["source"] == source]
         refused = manifest.failed({"id": f"{source}-99", "source": source}, "robots")
-        manifest.write(data / "raw" / source, [*own, refused], inputs=[row["id"] for row in [*own, refused]])
+        rows = [*fetched, refused]
+        manifest.write(data / "raw" / source, rows, inputs=[row["id"] for row in rows])
     kept = works[:-1]
     for work in kept[:2]:
         work["family"] = kept[0]["id"]

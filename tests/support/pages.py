@@ -1,4 +1,4 @@
-"""Looking at pages: their elements, their words, and what a real browser finds in them."""
+"""Readers of pages: their elements, their words, and what a real browser makes of them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", 
 
 
 class Elements(HTMLParser):
+    """The tags of a page with their attributes, in order."""
+
     def __init__(self, page):
         super().__init__()
-        self.found = []
+        self.tags = []
         self.feed(page)
 
     def handle_starttag(self, tag, attrs):
-        self.found.append((tag, dict(attrs)))
+        self.tags.append((tag, dict(attrs)))
 
     def all(self, tag):
-        return [attributes for name, attributes in self.found if name == tag]
+        return [attributes for name, attributes in self.tags if name == tag]
 
 
 def text_of(page):
