@@ -32,7 +32,7 @@ HERE = Path(__file__).parent
 ORDER = ("bare", "plain", "crawl")
 SMALLER = 10  # the first round has so many times fewer works
 PACED_SECONDS = 20.0
-OF_BARE, OF_PLAIN, OF_PACE = 0.5, 0.9, 0.95  # least shares of the other's requests a second
+OF_BARE, OF_PLAIN, OF_PACE = 0.5, 0.85, 0.95  # least shares of the other's requests a second
 FLAT = 1.2  # most that the peak memory may grow between the rounds
 
 

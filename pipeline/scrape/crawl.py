@@ -189,7 +189,6 @@ class Crawl:
             with store.locked(folder) as works, listing_pass.opened(folder, self.origin.gallery) as listing:
                 works.adopt(dst, self.origin.name, self.policy.taken_down)
                 new = await self._gather(works, listing)
-                works.flush()
                 stats = self._materialise(works, dst)
                 listing.end()
                 return {**stats, "new": new}

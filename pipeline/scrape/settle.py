@@ -96,7 +96,6 @@ class Settler:
             self._note_opt_out(row, picture.opt_out)
             if before and before["sha256"] == row["sha256"]:
                 row["fetched_at"] = before["fetched_at"]
-            await self._works.room()
             self._works.keep(row, picture.data)
         return row
 

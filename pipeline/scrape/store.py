@@ -5,9 +5,8 @@
     last-<list>.jsonl      the pages of its last complete pass, with what a conditional request needs
     images/<sha256>.<ext>
 
-An image is durable before its journal line: a line never names a file that does not exist. It becomes so while the
-next works are asked for, see `landing`. In memory are only the places of the lines, so that a crawl of any size needs
-little.
+An image is on the disk before its journal line: a line never names a file that does not exist. In memory are only the
+offsets of the lines, so that a crawl of any size needs little.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from io import RawIOBase
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -26,8 +26,6 @@ from pipeline.errors import BadInput
 from pipeline.runtime import manifest
 from pipeline.runtime.files import write_atomic
 from pipeline.runtime.manifest import Row
-from pipeline.scrape import landing
-from pipeline.scrape.landing import Landing, write_all
 
 LINE = 4096  # bytes that are read at once; most lines are shorter
 SYNC_EVERY = 1.0  # seconds; a lost machine loses the journal lines of at most so long, a killed process none
@@ -46,7 +44,7 @@ class Journal:
         """The place of the new line; it survives a kill of this process."""
         line = json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n"
         try:
-            write_all(self._file, line)
+            _write_all(self._file, line)
         except OSError:
             os.truncate(self._path, self._end)  # half a line would spoil the next one
             raise
@@ -97,79 +95,49 @@ class Store:
 
     def __init__(self, folder: Path, journal: Journal) -> None:
         self.folder, self._journal = folder, journal
-        self._places = {row["source_id"]: place for place, row in self._journal.rows()}
-        self._take_up()
-        self._landing = Landing(folder)
+        self._offsets = {row["source_id"]: offset for offset, row in self._journal.rows()}
+        for torn in folder.rglob(".*.partial"):  # a killed run was writing it
+            torn.unlink()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._offsets)
 
     def row(self, source_id: str) -> Row | None:
-        """The last that is known of a work."""
-        if source_id in self._landing:
-            self.flush()
-        place = self._places.get(source_id)
-        return None if place is None else self._journal.read(place)
+        """The last row of a work; None when it has none."""
+        offset = self._offsets.get(source_id)
+        return None if offset is None else self._journal.read(offset)
 
     def settled(self, source_id: str) -> Row | None:
-        """What is known of a work; None when it was never settled or its image is no longer there whole."""
+        """The last row of a work; None when it has none or when its image is missing or cut."""
         row = self.row(source_id)
-        return row if row is None or row["status"] != "kept" or self._whole(row) else None
+        return row if row is None or row["status"] != "kept" or self._has_image(row) else None
 
     def image(self, row: Row) -> Path:
+        """Where the image of a kept work is."""
         return self.folder / "images" / image_name(row)
 
-    def _whole(self, row: Row) -> bool:
+    def _has_image(self, row: Row) -> bool:
         try:
             return bool(self.image(row).stat().st_size == row["bytes"])
         except FileNotFoundError:
             return False
 
-    async def room(self) -> None:
-        """Wait until `keep` need not."""
-        await self._landing.room()
-
     def keep(self, row: Row, data: bytes) -> None:
-        """Its image, then its line; it may still be on its way to the disk, see `flush`."""
-        image = self.image(row)
-        for landed in self._landing.landed(all=self._landing.carries(image)):
-            self.record(landed)
-        if self._whole(row):
-            self.record(row)
-        else:
-            self._landing.send(row, data, image)
-
-    def flush(self) -> None:
-        """All that was kept is on the disk, and its lines are written."""
-        for landed in self._landing.landed(all=True):
-            self.record(landed)
-
-    def _take_up(self) -> None:
-        """What a killed run had on its way to the disk, where that is whole; the rest is removed."""
-        for row, data in landing.left(self.folder):
-            place = self._places.get(row["source_id"])
-            if place is None or self._journal.read(place) != row:
-                write_atomic(self.image(row), data)
-                self.record(row)
-        landing.clear(self.folder)
-        for torn in sorted((self.folder / "images").glob(".*.partial")):
-            torn.unlink()
-
-    def close(self) -> None:
-        try:
-            self.flush()
-        finally:
-            self._landing.close()
+        """Write the image of a work, then its row; both survive a kill once this returns."""
+        if not self._has_image(row):
+            write_atomic(self.image(row), data)
+        self.record(row)
 
     def record(self, row: Row) -> None:
-        self._places[row["source_id"]] = self._journal.append(row)
+        """Write the row of a work; it survives a kill once this returns."""
+        self._offsets[row["source_id"]] = self._journal.append(row)
 
     def adopt(self, output: Path, origin: str, unwanted: Callable[[Row], bool]) -> None:
         """Take over a previous output of the same origin, so that a lost state folder refetches nothing.
 
         But for what is `unwanted`: a take-down may have emptied the state, and the output still holds the works.
         """
-        if self._places or not (output / "manifest.jsonl").is_file():
+        if self._offsets or not (output / "manifest.jsonl").is_file():
             return
         for row in manifest.read(output):
             if row.get("origin") != origin or unwanted(row):
@@ -200,9 +168,8 @@ def locked(folder: Path) -> Iterator[Store]:
         with (
             FileLock(folder / "lock", timeout=0),
             closing(Journal(folder / "journal.jsonl")) as journal,
-            closing(Store(folder, journal)) as works,
         ):
-            yield works
+            yield Store(folder, journal)
     except Timeout as error:
         raise BadInput(f"{folder}: another crawl is at work there") from error
 
@@ -211,6 +178,13 @@ def image_name(row: Row) -> str:
     """`<sha256>.<ext>`, the extension by the bytes."""
     extension = {"jpeg": "jpg"}.get(row["format"], row["format"])
     return f"{row['sha256']}.{extension}"
+
+
+def _write_all(file: RawIOBase, data: bytes) -> None:
+    """An unbuffered file may take less than it is given."""
+    view = memoryview(data)
+    while view:
+        view = view[file.write(view) or 0 :]
 
 
 def _cut_torn_line(path: Path) -> None:
