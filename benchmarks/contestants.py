@@ -26,7 +26,7 @@ from PIL import Image
 
 from pipeline import params
 from pipeline.scrape import crawl, origins
-from pipeline.scrape.sites.gallery import Artwork, Found, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, ListingEntry, Request
 
 ROOT = Path(__file__).parent.parent
 AGENT = {"User-Agent": "facetopix (+loopback replica)", "Accept": "*/*"}
@@ -66,14 +66,14 @@ async def _walk(source: str, url: str, folder: Path) -> None:
                     if artwork is None:
                         opened = await client.get(item.page_url)
                         told = gallery.parse_artwork(opened.text, str(opened.url))
-                        assert isinstance(told, Artwork)
+                        assert isinstance(told, ArtworkDetails)
                         artwork = told
                     image = await client.get(artwork.image_url, headers=IMAGE)
                     journal.write(_store(item, artwork, image.content, folder / "images"))
                 request = listing.next if listing.items else None
 
 
-def _store(item: Found, artwork: Artwork, data: bytes, images: Path) -> bytes:
+def _store(item: ListingEntry, artwork: ArtworkDetails, data: bytes, images: Path) -> bytes:
     """Make an image durable; returns its journal line."""
     name = hashlib.sha256(data).hexdigest()
     with Image.open(io.BytesIO(data)) as image:

@@ -23,7 +23,7 @@ def rows(count: int) -> list[Row]:
 
 def _row(index: int) -> Row:
     original, source_id = _original(index), f"face/{index}"
-    who = draw_character(_stream(original))
+    character = draw_character(_stream(original))
     return {
         "id": f"sample-{hashlib.sha256(source_id.encode()).hexdigest()[:16]}",
         "source": "sample",
@@ -32,7 +32,7 @@ def _row(index: int) -> Row:
         "licence": "MIT",
         "artist": "facetopix sample",
         "identity": f"face/{original}",
-        "tags": [f"{who.hair_name} hair", who.back, who.fringe, who.outfit, who.mouth],
+        "tags": [f"{character.hair_name} hair", character.back, character.fringe, character.outfit, character.mouth],
         "index": index,
     }
 

@@ -13,14 +13,14 @@ from pipeline.errors import BadParams, PipelineError
 from pipeline.runtime.progress import Progress
 from pipeline.sample.params import Sample
 from pipeline.scrape import crawl, origins, preview
-from pipeline.scrape.crawl import Where
+from pipeline.scrape.crawl import CrawlTarget
 from pipeline.scrape.params import Scrape
 
 ONLY = {"search": "pixeljoint", "medium": "lospec", "category": "lospec", "tags": "lospec"}  # option -> who has it
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
+class ScrapeOptions:
     """The options of the command; None = as the parameters say."""
 
     sources: tuple[str, ...]
@@ -81,7 +81,7 @@ class Outcome:
             raise error
 
 
-def run(wanted: Wanted, scrape: Scrape, sample: Sample, out: Path, state: Path, progress: Progress) -> Outcome:
+def run(wanted: ScrapeOptions, scrape: Scrape, sample: Sample, out: Path, state: Path, progress: Progress) -> Outcome:
     """Crawl the wanted sources side by side into `out/<source>`."""
     outcomes = crawl.run_all(
         {source: out / source for source in wanted.sources},
@@ -93,14 +93,14 @@ def run(wanted: Wanted, scrape: Scrape, sample: Sample, out: Path, state: Path, 
     return Outcome(sources=outcomes)
 
 
-def plan(wanted: Wanted, scrape: Scrape, sample: Sample, state: Path) -> dict[str, Any]:
+def plan(wanted: ScrapeOptions, scrape: Scrape, sample: Sample, state: Path) -> dict[str, Any]:
     """What `run` would do, by source; asks each for robots.txt and for nothing else."""
     chosen, where = scrape_of(wanted, scrape), _where(wanted, state)
     plans = {source: preview.plan(source, chosen, sample, where) for source in wanted.sources}
     return plans if len(plans) > 1 else next(iter(plans.values()))
 
 
-def hint(wanted: Wanted, scrape: Scrape) -> str | None:
+def hint(wanted: ScrapeOptions, scrape: Scrape) -> str | None:
     """A line for who crawls the sample without having asked for it."""
     if wanted.base_url or wanted.origin or scrape.origin != "sample":
         return None
@@ -110,7 +110,7 @@ def hint(wanted: Wanted, scrape: Scrape) -> str | None:
     )
 
 
-def ask_for_terms(wanted: Wanted, scrape: Scrape, ask: Callable[[str], bool]) -> Wanted:
+def ask_for_terms(wanted: ScrapeOptions, scrape: Scrape, ask: Callable[[str], bool]) -> ScrapeOptions:
     """Before a live crawl whose terms are not accepted yet, put the question; `wanted` with the answer."""
     live = wanted.base_url is None and (wanted.origin or scrape.origin) == "live"
     missing = [name for name in wanted.sources if name not in scrape.accept_terms]
@@ -120,10 +120,10 @@ def ask_for_terms(wanted: Wanted, scrape: Scrape, ask: Callable[[str], bool]) ->
     agreed = ask(
         f"The terms of the sites ({pages}) may forbid what you mean to do. Have you read and do you accept them?"
     )
-    return Wanted(**{**vars(wanted), "yes": agreed})
+    return ScrapeOptions(**{**vars(wanted), "yes": agreed})
 
 
-def scrape_of(wanted: Wanted, scrape: Scrape) -> Scrape:
+def scrape_of(wanted: ScrapeOptions, scrape: Scrape) -> Scrape:
     """The parameters with the options over them.
 
     Raises:
@@ -149,11 +149,11 @@ def scrape_of(wanted: Wanted, scrape: Scrape) -> Scrape:
         raise BadParams("; ".join(told)) from error
 
 
-def _where(wanted: Wanted, state: Path) -> Where:
-    return Where(state=state, base_url=wanted.base_url, origin=wanted.origin)
+def _where(wanted: ScrapeOptions, state: Path) -> CrawlTarget:
+    return CrawlTarget(state=state, base_url=wanted.base_url, origin=wanted.origin)
 
 
-def _check(wanted: Wanted) -> None:
+def _check(wanted: ScrapeOptions) -> None:
     if wanted.base_url and len(wanted.sources) > 1:
         raise BadParams("--base-url stands for one gallery: give --source pixeljoint, lospec or pixiehaus")
     if wanted.base_url and wanted.origin:

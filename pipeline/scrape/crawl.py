@@ -27,14 +27,14 @@ from pipeline.runtime.manifest import Row
 from pipeline.sample.galleries import site
 from pipeline.sample.params import Sample
 from pipeline.scrape import listing_pass, origins, policy, store
-from pipeline.scrape.client.fetch import Fetcher, Loopback
-from pipeline.scrape.client.pace import Clock, Stop
-from pipeline.scrape.listing_pass import Pass
+from pipeline.scrape.client.fetch import Fetcher, LoopbackTransport
+from pipeline.scrape.client.pace import Clock, StopSignal
+from pipeline.scrape.listing_pass import ListingPass
 from pipeline.scrape.origins import Origin
 from pipeline.scrape.params import Scrape
 from pipeline.scrape.policy import Policy
-from pipeline.scrape.settle import FIELDS, Settler, row_id
-from pipeline.scrape.sites.gallery import Found
+from pipeline.scrape.settle import FIELDS, WorkFetcher, row_id
+from pipeline.scrape.sites.gallery import ListingEntry
 from pipeline.scrape.store import Store
 from pipeline.takedown.blocklist import load
 
@@ -45,7 +45,7 @@ LOOP = uvloop.new_event_loop if uvloop else None  # a fifth more requests a seco
 
 
 @dataclass(frozen=True, kw_only=True)
-class Where:
+class CrawlTarget:
     """What a crawl needs beside its parameters.
 
     Args:
@@ -102,7 +102,7 @@ def run(
         MarkupChanged, Refused, Unreachable, BadInput, Interrupted: nothing is written; what was gathered stays in
             the state.
     """
-    where = Where(state=state, blocklist=blocklist, base_url=base_url, origin=origin)
+    where = CrawlTarget(state=state, blocklist=blocklist, base_url=base_url, origin=origin)
     params = params.model_copy(update={"limit": limit or params.limit})
     outcome = run_all({source: dst}, params, sample, where, on_progress)[source]
     if isinstance(outcome, PipelineError):
@@ -111,7 +111,7 @@ def run(
 
 
 def run_all(
-    folders: Mapping[str, Path], params: Scrape, sample: Sample, where: Where, on_progress: Progress | None = None
+    folders: Mapping[str, Path], params: Scrape, sample: Sample, where: CrawlTarget, on_progress: Progress | None = None
 ) -> dict[str, dict[str, Any] | PipelineError]:
     """Crawl several sources side by side, each into its folder; each ends with its stats or its error.
 
@@ -119,7 +119,7 @@ def run_all(
     """
     blocklist = load(where.blocklist)
 
-    async def one(source: str, ports: Mapping[str, int], stop: Stop) -> dict[str, Any] | PipelineError:
+    async def one(source: str, ports: Mapping[str, int], stop: StopSignal) -> dict[str, Any] | PipelineError:
         try:
             at = where.of(source, params, sample, ports)
             wishes = policy.of(source, params, blocklist)
@@ -145,9 +145,9 @@ def worst(outcomes: Iterable[dict[str, Any] | PipelineError]) -> PipelineError |
 
 
 @contextmanager
-def ctrl_c() -> Iterator[Stop]:
+def ctrl_c() -> Iterator[StopSignal]:
     """Turns the first Ctrl-C into a wish to stop; the next one is the ordinary interrupt again."""
-    stop, loop = Stop(), asyncio.get_running_loop()
+    stop, loop = StopSignal(), asyncio.get_running_loop()
 
     def first() -> None:
         loop.remove_signal_handler(signal.SIGINT)
@@ -165,7 +165,7 @@ def ctrl_c() -> Iterator[Stop]:
 
 
 def fetcher(origin: Origin, clock: Clock | None = None) -> Fetcher:
-    transport = Loopback(origin.ports) if origin.ports else None
+    transport = LoopbackTransport(origin.ports) if origin.ports else None
     return Fetcher(origin.access, user_agent=origin.user_agent, transport=transport, clock=clock)
 
 
@@ -177,7 +177,7 @@ class Crawl:
     policy: Policy
     limit: int | None
     state: Path
-    stop: Stop
+    stop: StopSignal
     on_progress: Progress | None = None
     chosen: list[str] = field(default_factory=list)  # source ids in the order of the listing
     counts: Counter[str] = field(default_factory=Counter)
@@ -197,11 +197,11 @@ class Crawl:
                 raise Unreachable(f"{folder}: the disk is full; what was stored is kept") from error
             raise
 
-    async def _gather(self, works: Store, listing: Pass) -> int:
+    async def _gather(self, works: Store, listing: ListingPass) -> int:
         """Settle what the listing names, page by page; returns how many works this run settled."""
         clock = Clock(sleep=self.stop.sleep, on_wait=self._waiting, stop=self.stop)
         async with fetcher(self.origin, clock) as client, aclosing(listing.pages(client)) as pages:
-            settler = Settler(client, works, self.origin, self.policy)
+            settler = WorkFetcher(client, works, self.origin, self.policy)
             async for page in pages:
                 rows = [row async for row in self._settle(settler, page)]
                 if self._full() or self._all_too_old(rows):
@@ -210,7 +210,7 @@ class Crawl:
             settler.judge()
             return settler.new
 
-    async def _settle(self, settler: Settler, page: Sequence[Found]) -> AsyncIterator[Row]:
+    async def _settle(self, settler: WorkFetcher, page: Sequence[ListingEntry]) -> AsyncIterator[Row]:
         self.counts["found"] += len(page)
         for item in page:
             if self._full():

@@ -18,7 +18,7 @@ from typing import Any
 from pipeline.errors import MarkupChanged, Refused, Unreachable
 from pipeline.runtime.manifest import Row
 from pipeline.scrape.client.fetch import Cookies, Fetcher
-from pipeline.scrape.sites.gallery import Artwork, Found, Gallery, Listing, Rejected, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, Gallery, Listing, ListingEntry, Rejection, Request
 from pipeline.scrape.store import Journal
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ MAX_AGE = 7 * 24 * 3600.0  # seconds; an interrupted pass that is older begins a
 
 
 @dataclass(frozen=True)
-class Visited:
+class VisitedPage:
     """A listing page as it was read."""
 
     request: Request
@@ -37,7 +37,7 @@ class Visited:
     validators: dict[str, str]  # headers of a conditional request for it
 
 
-class Pass:
+class ListingPass:
     """The pages of one listing of a gallery. Iterate once, then `end`. Use inside `opened`."""
 
     def __init__(self, gallery: Gallery, journal: Journal, remembered: Journal | None) -> None:
@@ -46,7 +46,7 @@ class Pass:
         lines = remembered.rows() if remembered else ()
         self._places = {repr(_request(line["request"])): place for place, line in lines}
 
-    async def pages(self, client: Fetcher) -> AsyncGenerator[tuple[Found, ...]]:
+    async def pages(self, client: Fetcher) -> AsyncGenerator[tuple[ListingEntry, ...]]:
         """Of each page the works that no earlier page held.
 
         Ends at the pager's last page, at no entries, or at no id that is new in this pass.
@@ -74,26 +74,26 @@ class Pass:
             visited += 1
             yield new
 
-    def _resumed(self) -> Iterator[Visited]:
-        return (_visited(line) for _, line in self._journal.rows())
+    def _resumed(self) -> Iterator[VisitedPage]:
+        return (_visited_page(line) for _, line in self._journal.rows())
 
-    async def _visit(self, client: Fetcher, request: Request, cookies: Cookies) -> Visited:
+    async def _visit(self, client: Fetcher, request: Request, cookies: Cookies) -> VisitedPage:
         before = self._before(request)
         try:
             page = await client.page(request, cookies, before.validators if before else None)
-        except Rejected as error:
+        except Rejection as error:
             kind = Refused if error.reason in ("noai", "robots") else Unreachable
             raise kind(f"{self._gallery.name}: listing: {error}") from error
         if before and page.unchanged:
-            return Visited(request, before.listing, cookies.dump(), before.validators)
+            return VisitedPage(request, before.listing, cookies.dump(), before.validators)
         listing = self._gallery.parse_listing(page.text, page.url, request)
         conditional = dict(page.validators) if request.method == "GET" else {}
-        return Visited(request, listing, cookies.dump(), conditional)
+        return VisitedPage(request, listing, cookies.dump(), conditional)
 
-    def _before(self, request: Request) -> Visited | None:
+    def _before(self, request: Request) -> VisitedPage | None:
         """The page as the last pass saw it."""
         place = self._places.get(repr(request))
-        return None if place is None or self._remembered is None else _visited(self._remembered.read(place))
+        return None if place is None or self._remembered is None else _visited_page(self._remembered.read(place))
 
     def end(self) -> None:
         """Every work is settled: the next pass begins at the first page."""
@@ -101,7 +101,7 @@ class Pass:
 
 
 @contextmanager
-def opened(folder: Path, gallery: Gallery) -> Iterator[Pass]:
+def opened(folder: Path, gallery: Gallery) -> Iterator[ListingPass]:
     """The pass over a gallery's listing that is in progress, or a new one; its state is in `folder`."""
     key = hashlib.sha256(repr(gallery.start()).encode()).hexdigest()[:12]
     path, last = folder / f"pass-{key}.jsonl", folder / f"last-{key}.jsonl"
@@ -109,15 +109,15 @@ def opened(folder: Path, gallery: Gallery) -> Iterator[Pass]:
         path.unlink()
     with ExitStack() as stack:
         remembered = stack.enter_context(closing(Journal(last))) if last.exists() else None
-        listing = Pass(gallery, stack.enter_context(closing(Journal(path))), remembered)
+        listing = ListingPass(gallery, stack.enter_context(closing(Journal(path))), remembered)
         yield listing
     if listing.ended:
         path.replace(last)
 
 
-def _new(listing: Listing, seen: set[str]) -> tuple[Found, ...]:
+def _new(listing: Listing, seen: set[str]) -> tuple[ListingEntry, ...]:
     """What is not yet in `seen`, which it is from now on."""
-    new: list[Found] = []
+    new: list[ListingEntry] = []
     for item in listing.items:
         if item.source_id not in seen:
             seen.add(item.source_id)
@@ -134,19 +134,19 @@ def _same_list(first: Listing, listing: Listing, source: str, url: str) -> None:
         raise MarkupChanged(site=source, selector="pager", expected=expected, found=listing.pages, url=url)
 
 
-def _visited(line: Row) -> Visited:
+def _visited_page(line: Row) -> VisitedPage:
     raw = line["listing"]
-    items = tuple(Found(**{**item, "artwork": _artwork(item["artwork"])}) for item in raw["items"])
+    items = tuple(ListingEntry(**{**item, "artwork": _artwork(item["artwork"])}) for item in raw["items"])
     following = _request(raw["next"]) if raw["next"] else None
     listing = Listing(items, following, raw["pages"], raw["heading"])
-    return Visited(_request(line["request"]), listing, line["cookies"], line["validators"])
+    return VisitedPage(_request(line["request"]), listing, line["cookies"], line["validators"])
 
 
-def _artwork(raw: dict[str, Any] | None) -> Artwork | None:
+def _artwork(raw: dict[str, Any] | None) -> ArtworkDetails | None:
     if raw is None:
         return None
     lists = {key: tuple(raw[key]) for key in ("tags", "palette") if raw[key] is not None}
-    return Artwork(**{**raw, **lists})
+    return ArtworkDetails(**{**raw, **lists})
 
 
 def _request(raw: dict[str, Any]) -> Request:

@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 from pipeline.errors import BadInput, MarkupChanged, Refused, Unreachable
 from pipeline.sample.params import Sample
 from pipeline.scrape import origins, store
-from pipeline.scrape.crawl import Where, fetcher, folder_of
+from pipeline.scrape.crawl import CrawlTarget, fetcher, folder_of
 from pipeline.scrape.origins import Origin
 from pipeline.scrape.params import Scrape
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Gallery, Gone, Rejected, Request
+from pipeline.scrape.sites.gallery import Gallery, Rejection, RemovalNotice, Request
 
 
-def plan(source: str, params: Scrape, sample: Sample, where: Where) -> dict[str, Any]:
+def plan(source: str, params: Scrape, sample: Sample, where: CrawlTarget) -> dict[str, Any]:
     """What a crawl with these arguments would do. Asks for robots.txt and for nothing else.
 
     Raises:
@@ -60,7 +60,7 @@ async def _robots(origin: Origin) -> dict[str, Any]:
     async with fetcher(origin) as client:
         try:
             rules = await client.rules(url)
-        except Rejected as error:
+        except Rejection as error:
             raise Unreachable(f"{origin.gallery.name}: robots.txt: {error.detail}") from error
     verdict = "noai" if rules.opts_out(url) else "allowed" if rules.allows(url) else "disallowed"
     return {"robots": {"verdict": verdict, "crawl_delay": rules.delay}}
@@ -99,7 +99,7 @@ async def _fetch(origin: Origin, request: Request) -> tuple[str, str]:
     async with fetcher(origin) as client:
         try:
             page = await client.page(request)
-        except Rejected as error:
+        except Rejection as error:
             kind = Refused if error.reason in ("noai", "robots", "off_host") else Unreachable
             raise kind(f"{origin.gallery.name}: {error}") from error
     return page.url, page.text
@@ -112,5 +112,5 @@ def _parse(gallery: Gallery, text: str, url: str, request: Request | None) -> di
     except MarkupChanged:
         listing = gallery.parse_listing(text, url, request)
         return {"page": "listing", "url": url, **asdict(listing)}
-    found = {"gone": True} if isinstance(artwork, Gone) else asdict(artwork)
+    found = {"gone": True} if isinstance(artwork, RemovalNotice) else asdict(artwork)
     return {"page": "artwork", "url": url, **found}

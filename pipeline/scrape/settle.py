@@ -12,7 +12,7 @@ from pipeline.scrape import sniff
 from pipeline.scrape.client.fetch import Fetcher
 from pipeline.scrape.origins import Origin
 from pipeline.scrape.policy import JUDGED, Policy
-from pipeline.scrape.sites.gallery import REASONS, Artwork, Found, Gone, Rejected, Request
+from pipeline.scrape.sites.gallery import REASONS, ArtworkDetails, ListingEntry, Rejection, RemovalNotice, Request
 from pipeline.scrape.store import Store
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ def row_id(source: str, source_id: str) -> str:
     return f"{source}-{hashlib.sha256(source_id.encode()).hexdigest()[:16]}"
 
 
-class Settler:
+class WorkFetcher:
     """Settles works, one after another: each ends as a row in the store."""
 
     def __init__(self, client: Fetcher, works: Store, origin: Origin, policy: Policy) -> None:
@@ -41,7 +41,7 @@ class Settler:
         self._opened, self._refused, self._seen = 0, 0, 0  # works so far: with a page that was read, refused, all
         self._changed: list[MarkupChanged] = []
 
-    async def settle(self, item: Found) -> Row:
+    async def settle(self, item: ListingEntry) -> Row:
         """The row of a work; raises when the site, not the work, is what fails."""
         row = self._works.settled(item.source_id)
         if row is None or self._ask_again(row):
@@ -73,13 +73,13 @@ class Settler:
             return self._policy.ignore_opt_outs
         return row["reason"] in ASK_NEXT_TIME or (row["reason"] in JUDGED and self._policy.verdict(row) is None)
 
-    async def _fetch(self, item: Found, before: Row | None) -> Row:
+    async def _fetch(self, item: ListingEntry, before: Row | None) -> Row:
         """The only place where the failure of one work becomes a row."""
         row = self._row(item)
         try:
             await self._open(item, row)
             picture = await self._client.image(row["image_url"], sniff.identify)
-        except Rejected as error:
+        except Rejection as error:
             logger.info("%s: %s", item.page_url, error)
             row |= {"status": REASONS[error.reason], "reason": error.reason, "detail": error.detail}
             if error.reason in ("noai", "robots"):
@@ -99,7 +99,7 @@ class Settler:
             self._works.keep(row, picture.data)
         return row
 
-    async def _open(self, item: Found, row: Row) -> None:
+    async def _open(self, item: ListingEntry, row: Row) -> None:
         """What the work's page tells, as far as today's wishes let it come to that."""
         self._check(row)
         artwork = item.artwork
@@ -107,8 +107,8 @@ class Settler:
             page = await self._client.page(Request(item.page_url))
             self._note_opt_out(row, page.opt_out)
             found = self._origin.gallery.parse_artwork(page.text, page.url)
-            if isinstance(found, Gone):
-                raise Rejected("gone", f"{page.url} says so")
+            if isinstance(found, RemovalNotice):
+                raise Rejection("gone", f"{page.url} says so")
             artwork = found
         row |= {name: value for name, value in _told(artwork).items() if value is not None}
         self._check(row)
@@ -116,13 +116,13 @@ class Settler:
     def _check(self, row: Row) -> None:
         reason = self._policy.verdict(row)
         if reason:
-            raise Rejected(reason, "as the user wishes")
+            raise Rejection(reason, "as the user wishes")
 
     def _note_opt_out(self, row: Row, opt_out: str | None) -> None:
         if opt_out:
             row |= {"opt_out": opt_out, "consent": f"{self._origin.consent}; overridden: {opt_out}"}
 
-    def _row(self, item: Found) -> Row:
+    def _row(self, item: ListingEntry) -> Row:
         gallery = self._origin.gallery
         return {
             **dict.fromkeys(FIELDS),
@@ -140,7 +140,7 @@ class Settler:
         }
 
 
-def _told(artwork: Artwork) -> dict[str, Any]:
+def _told(artwork: ArtworkDetails) -> dict[str, Any]:
     lists = {name: None if value is None else list(value) for name, value in
              (("tags", artwork.tags), ("palette", artwork.palette))}  # fmt: skip
     return {
@@ -155,7 +155,7 @@ def _told(artwork: Artwork) -> dict[str, Any]:
     }
 
 
-def _facts(data: bytes, facts: sniff.Facts) -> dict[str, Any]:
+def _facts(data: bytes, facts: sniff.ImageFacts) -> dict[str, Any]:
     return {
         "sha256": hashlib.sha256(data).hexdigest(),
         "bytes": len(data),

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.errors import Unreachable
 from pipeline.sample.galleries import catalogue, pages_lospec, pages_pixeljoint, site
-from pipeline.sample.galleries.faults import Faults, Scripted
+from pipeline.sample.galleries.faults import Faults, ScriptedAnswer
 from pipeline.sample.params import Sample
 
 SOURCES = ("pixeljoint", "lospec", "pixiehaus")
@@ -140,7 +140,7 @@ def test_unknown_pages_are_not_found(urls: dict[str, str], path: str) -> None:
 
 
 def test_scripted_answers_come_as_often_as_asked() -> None:
-    script = Scripted("/gallery", 429, (("Retry-After", "3"),), times=2, source="lospec")
+    script = ScriptedAnswer("/gallery", 429, (("Retry-After", "3"),), times=2, source="lospec")
     with site.serve(SAMPLE, ["lospec"], faults=Faults(scripted=(script,))) as urls:
         answers = [get(f"{urls['lospec']}/gallery") for _ in range(3)]
     assert [answer[0] for answer in answers] == [429, 429, 200]

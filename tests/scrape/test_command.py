@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import BadParams, Interrupted, MarkupChanged, PipelineError, Refused, Unreachable
 from pipeline.params import Params, load
 from pipeline.scrape import command, crawl
-from pipeline.scrape.command import Wanted
+from pipeline.scrape.command import ScrapeOptions
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ def params() -> Params:
 
 
 def scrape_of(params: Params, *sources: str, **options: Any) -> dict[str, Any]:
-    return command.scrape_of(Wanted(sources=sources or ("lospec",), **options), params.scrape).model_dump()
+    return command.scrape_of(ScrapeOptions(sources=sources or ("lospec",), **options), params.scrape).model_dump()
 
 
 def test_no_option_leaves_the_parameters_as_they_are(params: Params) -> None:
@@ -84,7 +84,7 @@ def test_terms_are_put_to_the_person_before_a_live_crawl_and_their_pages_named(p
         asked.append(question)
         return True
 
-    wanted = Wanted(sources=("lospec", "pixeljoint"), origin="live", contact="me@example.org")
+    wanted = ScrapeOptions(sources=("lospec", "pixeljoint"), origin="live", contact="me@example.org")
     assert command.ask_for_terms(wanted, params.scrape, ask).yes is True
     assert "https://lospec.com/terms-and-conditions" in asked[0]
     assert "https://pixeljoint.com/pixels/terms.asp" in asked[0]
@@ -97,12 +97,12 @@ def test_nobody_is_asked_without_need(params: Params, options: dict[str, Any]) -
     def ask(_: str) -> bool:
         raise AssertionError("asked")
 
-    wanted = Wanted(sources=("lospec",), **options)
+    wanted = ScrapeOptions(sources=("lospec",), **options)
     assert command.ask_for_terms(wanted, params.scrape, ask) == wanted
 
 
 def test_live_crawl_whose_terms_are_declined_is_refused(params: Params, tmp_path: Path) -> None:
-    wanted = Wanted(sources=("lospec",), origin="live", contact="me@example.org")
+    wanted = ScrapeOptions(sources=("lospec",), origin="live", contact="me@example.org")
     wanted = command.ask_for_terms(wanted, params.scrape, lambda _: False)
     outcome = command.run(wanted, params.scrape, params.sample, tmp_path / "raw", tmp_path / "state", lambda *_: None)
     with pytest.raises(Refused, match="terms-and-conditions"):

@@ -19,10 +19,10 @@ from pipeline.errors import BadInput, MarkupChanged, PipelineError, Refused, Unr
 from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 from pipeline.sample.galleries import catalogue, pages_pixeljoint, site
-from pipeline.sample.galleries.faults import Faults, Hit, Scripted
+from pipeline.sample.galleries.faults import Faults, Hit, ScriptedAnswer
 from pipeline.sample.params import Sample
 from pipeline.scrape import crawl
-from pipeline.scrape.crawl import Where
+from pipeline.scrape.crawl import CrawlTarget
 from pipeline.scrape.origins import SOURCES
 from pipeline.scrape.params import Scrape
 
@@ -39,7 +39,7 @@ def crawled(small: Sample, scrape: Scrape, tmp_path_factory: pytest.TempPathFact
     """All three sources, from the sample galleries that a crawl starts by itself."""
     root = tmp_path_factory.mktemp("crawl")
     folders = {source: root / "raw" / source for source in SOURCES}
-    outcomes = crawl.run_all(folders, scrape, small, Where(state=root / "state"))
+    outcomes = crawl.run_all(folders, scrape, small, CrawlTarget(state=root / "state"))
     assert crawl.worst(outcomes.values()) is None, outcomes
     return root
 
@@ -244,7 +244,7 @@ def test_listing_that_repeats_its_last_page_ends(
 def test_another_list_under_the_same_address_is_noticed(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
     other = b'<div id="leftblockspan"><h1>Weekly Showcase</h1><div class="imgbox">'
     other += b"<a class=imglink href=/pixelart/7.htm><img src=x></a></div></div>"
-    script = Scripted(r"/pixels/new_icons\.asp\?q=1&pg=2", body=other)
+    script = ScriptedAnswer(r"/pixels/new_icons\.asp\?q=1&pg=2", body=other)
     with replica(small, "pixeljoint", scripted=(script,)) as (url, _), pytest.raises(MarkupChanged, match="Newest"):
         crawl.run("pixeljoint", tmp_path / "out", scrape, small, state=tmp_path / "state", base_url=url)
 
@@ -254,7 +254,7 @@ def test_forbidden_page_stops_the_crawl_and_keeps_what_was_stored(
 ) -> None:
     forbidden = f"/pixelart/{pages_pixeljoint.work_id(6)}.htm"
     with (
-        replica(small, "pixeljoint", scripted=(Scripted(re.escape(forbidden), 403),)) as (url, hits),
+        replica(small, "pixeljoint", scripted=(ScriptedAnswer(re.escape(forbidden), 403),)) as (url, hits),
         pytest.raises(Refused) as caught,
     ):
         crawl.run("pixeljoint", tmp_path / "out", scrape, small, state=tmp_path / "state", base_url=url)
@@ -286,21 +286,21 @@ def test_crawl_whose_every_image_is_refused_is_refused(
 
 
 def test_opt_out_on_the_listing_refuses_the_crawl(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
-    script = Scripted("/gallery", headers=(("X-Robots-Tag", "noai"),), body=b'{"success": true, "html": ""}')
+    script = ScriptedAnswer("/gallery", headers=(("X-Robots-Tag", "noai"),), body=b'{"success": true, "html": ""}')
     with replica(small, "lospec", scripted=(script,)) as (url, _), pytest.raises(Refused, match="noai"):
         crawl.run("lospec", tmp_path / "a", scrape, small, state=tmp_path / "state", base_url=url)
 
 
 def test_listing_without_its_nodes_is_a_change_of_markup(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
-    script = Scripted("/gallery", body=b'{"success": true, "html": "<p>redesign</p>"}')
+    script = ScriptedAnswer("/gallery", body=b'{"success": true, "html": "<p>redesign</p>"}')
     with replica(small, "lospec", scripted=(script,)) as (url, _), pytest.raises(MarkupChanged) as caught:
         crawl.run("lospec", tmp_path / "a", scrape, small, state=tmp_path / "state", base_url=url)
     assert (caught.value.exit_code, caught.value.url) == (4, f"{url}/gallery")
 
 
 def test_few_changed_detail_pages_are_rows_and_most_are_an_exit(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
-    def broken(indices: range) -> tuple[Scripted, ...]:
-        return tuple(Scripted(f"/pixelart/{pages_pixeljoint.work_id(index)}.htm", body=b"?") for index in indices)
+    def broken(indices: range) -> tuple[ScriptedAnswer, ...]:
+        return tuple(ScriptedAnswer(f"/pixelart/{pages_pixeljoint.work_id(index)}.htm", body=b"?") for index in indices)
 
     run = {"state": tmp_path / "state", "limit": 20}
     with replica(small, "pixeljoint", scripted=broken(range(1, 4))) as (url, _):
@@ -315,8 +315,8 @@ def test_few_changed_detail_pages_are_rows_and_most_are_an_exit(small: Sample, s
 
 def test_passing_server_errors_do_not_cost_a_work(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
     scripts = (
-        Scripted(f"/pixelart/{pages_pixeljoint.work_id(0)}.htm", 503, times=2),
-        Scripted(f"/pixelart/{pages_pixeljoint.work_id(1)}.htm", 429, (("Retry-After", "1"),), times=1),
+        ScriptedAnswer(f"/pixelart/{pages_pixeljoint.work_id(0)}.htm", 503, times=2),
+        ScriptedAnswer(f"/pixelart/{pages_pixeljoint.work_id(1)}.htm", 429, (("Retry-After", "1"),), times=1),
     )
     with replica(small, "pixeljoint", scripted=scripts) as (url, _):
         stats = crawl.run("pixeljoint", tmp_path / "a", scrape, small, state=tmp_path / "s", base_url=url, limit=3)
@@ -326,7 +326,7 @@ def test_passing_server_errors_do_not_cost_a_work(small: Sample, scrape: Scrape,
 def test_work_that_the_server_cannot_give_is_a_row_and_asked_for_by_the_next_run(
     small: Sample, scrape: Scrape, tmp_path: Path
 ) -> None:
-    script = Scripted(f"/pixelart/{pages_pixeljoint.work_id(2)}.htm", 500, times=4)
+    script = ScriptedAnswer(f"/pixelart/{pages_pixeljoint.work_id(2)}.htm", 500, times=4)
     run = {"state": tmp_path / "state", "limit": 5}
     with replica(small, "pixeljoint", scripted=(script,)) as (url, _):
         first = crawl.run("pixeljoint", tmp_path / "a", scrape, small, base_url=url, **run)
@@ -339,7 +339,7 @@ def test_dead_site_is_unreachable_rather_than_a_folder_of_failures(
     small: Sample, scrape: Scrape, tmp_path: Path
 ) -> None:
     with (
-        replica(small, "pixeljoint", scripted=(Scripted(r"/pixelart/.*", 500),)) as (url, hits),
+        replica(small, "pixeljoint", scripted=(ScriptedAnswer(r"/pixelart/.*", 500),)) as (url, hits),
         pytest.raises(Unreachable) as caught,
     ):
         crawl.run("pixeljoint", tmp_path / "a", scrape, small, state=tmp_path / "state", base_url=url)

@@ -18,7 +18,7 @@ from pipeline.scrape import sniff
 from pipeline.scrape.client.fetch import Fetcher
 from pipeline.scrape.client.pace import Access
 from pipeline.scrape.params import Scrape
-from pipeline.scrape.sites.gallery import Rejected
+from pipeline.scrape.sites.gallery import Rejection
 
 TEXT = (("Content-Type", "text/plain"),)
 FILES = [sprite(number) for number in range(4)]
@@ -216,7 +216,7 @@ def test_answer_that_outlasts_the_patience_is_given_up_each_time(tmp_path: Path,
             await fetcher.image(url + sprite(1), sniff.identify)
 
     with serving(tmp_path, [pages.ALLOW_ALL, rule]) as server:
-        with pytest.raises(Rejected, match="network"):
+        with pytest.raises(Rejection, match="network"):
             asyncio.run(ask(server.url()))
         asked = [one for one in server.settled() if one.target == sprite(1)]
     assert [one.gone for one in asked] == [True] * 4

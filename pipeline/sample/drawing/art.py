@@ -65,10 +65,10 @@ def _bobbing(rng: np.random.Generator, cells: int, frames: int) -> list[Pixels]:
 
 
 def _blinking(rng: np.random.Generator, cells: int, frames: int) -> list[Pixels]:
-    who = dataclasses.replace(draw_character(rng), fringe="straight", lids="open")
-    place = portraits.pose(rng, who, cells)
-    shut = dataclasses.replace(who, lids="closed")
-    return [portraits.draw(shut if step == frames - 1 else who, place, cells) for step in range(frames)]
+    character = dataclasses.replace(draw_character(rng), fringe="straight", lids="open")
+    place = portraits.pose(rng, character, cells)
+    shut = dataclasses.replace(character, lids="closed")
+    return [portraits.draw(shut if step == frames - 1 else character, place, cells) for step in range(frames)]
 
 
 def _turning(rng: np.random.Generator, cells: int, frames: int) -> list[Pixels]:

@@ -102,7 +102,7 @@ def taper(path: Points, widths: Sequence[float]) -> Points:
     return np.concatenate([path + normal * half, (path - normal * half)[::-1]])
 
 
-def whole(shape: Points, side: int) -> list[int]:
+def pixel_coordinates(shape: Points, side: int) -> list[int]:
     """Frame coordinates to whole pixels x, y, x, y, ... of a square picture: the same polygon on every machine."""
     flat: list[int] = np.floor(shape * side).astype(np.int64).ravel().tolist()
     return flat

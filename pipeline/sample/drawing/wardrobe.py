@@ -26,8 +26,8 @@ from pipeline.sample.drawing.geometry import (
 FLOOR = 3.2  # y below every frame
 
 
-def outfit(who: Character) -> list[Shape]:
-    return OUTFIT[who.outfit]()
+def outfit(character: Character) -> list[Shape]:
+    return OUTFIT[character.outfit]()
 
 
 def _torso(neck: float, high: float, broad: float) -> Points:
@@ -153,8 +153,8 @@ OUTFIT: dict[str, Callable[[], list[Shape]]] = {
 }  # fmt: skip
 
 
-def neckwear(who: Character) -> list[Shape]:
-    match who.extra:
+def neckwear(character: Character) -> list[Shape]:
+    match character.extra:
         case "choker":
             band = points((-0.34, 1.28), (0, 1.36), (0.34, 1.28), (0.34, 1.42), (0, 1.52), (-0.34, 1.42))
             return [outlined("trim", band)]

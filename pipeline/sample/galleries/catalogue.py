@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 
@@ -40,7 +40,7 @@ ACCENTS = ("à la carte", "café", "früh", "señor", "déjà vu")
 
 
 @dataclass(frozen=True)
-class Work:
+class ListedWork:
     """One listed work, without its pixels."""
 
     source: str
@@ -65,7 +65,7 @@ class Work:
 
 
 @cache
-def work(source: str, index: int) -> Work:
+def work(source: str, index: int) -> ListedWork:
     place = index % 100
     rng = seeds.generator(0, "sample", source, index, "facts")
     special = BROKEN.get(place) or SPECIAL[source].get(place, "")
@@ -76,7 +76,7 @@ def work(source: str, index: int) -> Work:
     factor = int(rng.integers(2, 9)) if rng.random() < ENLARGED else 1
     if place in (33, 86) or (place == 9 and source == "pixiehaus"):
         factor = work(source, index - place + COPIES[place]).factor % 4 + 2  # never the original's
-    return Work(
+    return ListedWork(
         source=source,
         index=index,
         kind=kind,
@@ -150,13 +150,13 @@ def frames(source: str, index: int) -> tuple[Pixels, ...]:
     return tuple(_hide_colour(frame) if dirty else frame for frame in drawn)
 
 
-def _original(this: Work) -> tuple[Pixels, ...]:
+def _original(this: ListedWork) -> tuple[Pixels, ...]:
     place = {**COPIES, **NEAR_COPIES}[this.place]
     original = frames(this.source, this.index - this.place + place)
     return original if this.encoding in ("gif", "webp") else original[:1]
 
 
-def _draw(this: Work, rng: np.random.Generator) -> list[Pixels]:
+def _draw(this: ListedWork, rng: np.random.Generator) -> list[Pixels]:
     match this.kind:
         case "portrait":
             return [art.portrait(rng, cells=int(rng.choice((24, 26, 28, 30, 32), p=(0.08, 0.2, 0.24, 0.24, 0.24))))]
@@ -249,10 +249,15 @@ def digest() -> str:
     total = hashlib.sha256()
     for source in sorted(ARTISTS):
         for index in EXCERPT:
-            total.update(repr(work(source, index)).encode())
+            total.update(_described(work(source, index)).encode())
             for frame in frames(source, index):
                 total.update(repr(frame.shape).encode() + frame.tobytes())
     for index in range(3):
         face = art.face(seeds.generator(0, "sample", "faces", index), size=64)
         total.update(repr(face.shape).encode() + face.tobytes())
     return total.hexdigest()[:16]
+
+
+def _described(work: ListedWork) -> str:
+    """The fields of a work as text, the same whatever its class is called."""
+    return f"Work({', '.join(f'{field.name}={getattr(work, field.name)!r}' for field in fields(work))})"

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from pipeline.sample.galleries import catalogue, encodings
-from pipeline.sample.galleries.catalogue import Work
+from pipeline.sample.galleries.catalogue import ListedWork
 from pipeline.sample.galleries.faults import Faults
 
 MIME = {"png": "image/png", "gif": "image/gif", "webp": "image/webp", "jpg": "image/jpeg"}
@@ -19,7 +19,7 @@ STYLE = """body{font:14px sans-serif;background:#eceff1;margin:2em}img{image-ren
 .tooltip{width:9em}.pager{flex-basis:100%}color{display:inline-block;width:1em;height:1em}date,tags{display:block}svg{display:none}"""
 
 
-def image_response(request: Request, work: Work | None, *, thumbnail: bool = False) -> Response:
+def image_response(request: Request, work: ListedWork | None, *, thumbnail: bool = False) -> Response:
     """A work's file, broken in the way that the catalogue says; thumbnails are whole."""
     if work is None or (work.special == "missing" and not thumbnail):
         return not_found(request)
@@ -33,13 +33,13 @@ def image_response(request: Request, work: Work | None, *, thumbnail: bool = Fal
     return response
 
 
-def _validated(request: Request, data: bytes, mime: str, work: Work) -> Response:
+def _validated(request: Request, data: bytes, mime: str, work: ListedWork) -> Response:
     response = Response(data, headers={"content-type": mime})
     tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
     return conditional(request, response, {"etag": tag, "last-modified": format_datetime(work.posted, usegmt=True)})
 
 
-def listing_response(request: Request, response: Response, newest: Work, faults: Faults) -> Response:
+def listing_response(request: Request, response: Response, newest: ListedWork, faults: Faults) -> Response:
     """A page of a listing with its validators, or 304; `newest` is the work that was listed last."""
     tag = f'"{hashlib.sha256(response.body).hexdigest()}"'
     validators = {"etag": tag, "last-modified": format_datetime(newest.posted, usegmt=True)}

@@ -41,10 +41,10 @@ def app(source: str, sample: Sample, faults: Faults) -> ASGIApp:
         case _:
             raise ValueError(f"no sample gallery {source!r}")
     starlette = Starlette(routes=[Route("/robots.txt", robots), *routes])
-    return _Faulty(starlette, source, faults)
+    return _FaultInjector(starlette, source, faults)
 
 
-class _Faulty:
+class _FaultInjector:
     """Reports each request, and answers it by script where one covers it."""
 
     def __init__(self, inner: ASGIApp, source: str, faults: Faults) -> None:

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
 
-from pipeline.scrape.sites.gallery import Rejected
+from pipeline.scrape.sites.gallery import Rejection
 
 T = TypeVar("T")
 
@@ -18,7 +18,7 @@ MISSING = frozenset({404, 410})
 MAX_RETRY_AFTER = 900.0  # seconds; a host that wants more is left alone
 
 
-class Again(Rejected):
+class Retry(Rejection):
     """Rejected for now: asking once more, `wait` seconds later at the earliest, may help; `why` in a word or two."""
 
     def __init__(self, reason: str, detail: str, wait: float = 0.0, why: str = "") -> None:
@@ -49,7 +49,7 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Picture(Generic[T]):
+class FetchedImage(Generic[T]):
     """An image that may be used."""
 
     data: bytes
@@ -66,9 +66,9 @@ def validators(headers: Mapping[str, str]) -> dict[str, str]:
 def check(answer: Answer) -> None:
     """Raises Rejected unless the answer is a success."""
     if answer.status in MISSING:
-        raise Rejected("not_found", f"{answer.url} answers {answer.status}")
+        raise Rejection("not_found", f"{answer.url} answers {answer.status}")
     if not 200 <= answer.status < 300:
-        raise Rejected("server", f"{answer.url} answers {answer.status}")
+        raise Rejection("server", f"{answer.url} answers {answer.status}")
 
 
 def retry_after(value: str, now: datetime) -> float:
@@ -93,14 +93,14 @@ async def read(chunks: AsyncIterator[bytes], headers: Mapping[str, str], limit: 
     """
     announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
-        raise Rejected("too_large", f"{announced} bytes announced, the limit is {limit}")
+        raise Rejection("too_large", f"{announced} bytes announced, the limit is {limit}")
     body = bytearray()
     async for chunk in chunks:
         body += chunk
         if len(body) > limit:
-            raise Rejected("too_large", f"more than {limit} bytes")
+            raise Rejection("too_large", f"more than {limit} bytes")
     if announced.isdecimal() and len(body) != int(announced):
-        raise Again("truncated", f"{len(body)} of {announced} bytes arrived")
+        raise Retry("truncated", f"{len(body)} of {announced} bytes arrived")
     return _inflate(bytes(body), headers.get("content-encoding", "identity").strip().lower(), limit)
 
 
@@ -108,14 +108,14 @@ def _inflate(body: bytes, encoding: str, limit: int) -> bytes:
     if encoding in ("identity", ""):
         return body
     if encoding not in ("gzip", "deflate"):
-        raise Rejected("server", f"content encoding {encoding!r} was not asked for")
+        raise Rejection("server", f"content encoding {encoding!r} was not asked for")
     inflater = zlib.decompressobj(wbits=47 if encoding == "gzip" else 15)
     try:
         text = inflater.decompress(body, limit + 1)
     except zlib.error as error:
-        raise Again("truncated", f"{encoding} body: {error}") from error
+        raise Retry("truncated", f"{encoding} body: {error}") from error
     if len(text) > limit:
-        raise Rejected("too_large", f"more than {limit} bytes once inflated")
+        raise Rejection("too_large", f"more than {limit} bytes once inflated")
     if not inflater.eof:
-        raise Again("truncated", f"{encoding} body without its end")
+        raise Retry("truncated", f"{encoding} body without its end")
     return text

@@ -23,10 +23,10 @@ import tenacity
 
 from pipeline.errors import Refused, Unreachable
 from pipeline.scrape.client import answers, robots
-from pipeline.scrape.client.answers import Again, Answer, Page, Picture
-from pipeline.scrape.client.pace import Access, Clock, Lane
+from pipeline.scrape.client.answers import Answer, FetchedImage, Page, Retry
+from pipeline.scrape.client.pace import Access, Clock, HostThrottle
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Rejected, Request, printable
+from pipeline.scrape.sites.gallery import Rejection, Request, printable
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class Cookies:
                 self.jar.set(name, value, httpx.URL(request.url).host, "/")
 
 
-class Loopback(httpx.AsyncHTTPTransport):
+class LoopbackTransport(httpx.AsyncHTTPTransport):
     """Answers for given host names come from ports of this machine."""
 
     def __init__(self, ports: Mapping[str, int]) -> None:
@@ -79,7 +79,7 @@ class Loopback(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-class Public(httpx.AsyncHTTPTransport):
+class PublicTransport(httpx.AsyncHTTPTransport):
     """Refuses host names that lead into a private network, or back to this machine."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -114,11 +114,13 @@ class Fetcher:
         clock: Clock | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._transport = transport or (Public() if access.public else httpx.AsyncHTTPTransport(trust_env=False))
+        self._transport = transport or (
+            PublicTransport() if access.public else httpx.AsyncHTTPTransport(trust_env=False)
+        )
         self._access, self._clock, self._now = access, clock or Clock(), now
         self._headers = {"User-Agent": user_agent, "Accept": "*/*"}
-        self._lanes: dict[str, Lane] = {}
-        self._book = robots.Book(self._robots, self._clock.monotonic)
+        self._throttles: dict[str, HostThrottle] = {}
+        self._book = robots.RobotsCache(self._robots, self._clock.monotonic)
 
     async def __aenter__(self) -> Fetcher:
         return self
@@ -140,7 +142,7 @@ class Fetcher:
             return Page(answer.url, "", answer.opt_out, validators or {}, unchanged=True)
         text = html.decode(answer.body, answer.headers.get("content-type", ""))
         if (tags := text.count("<")) > MAX_TAGS:
-            raise Rejected("too_large", f"{tags} tags at {answer.url}, the limit is {MAX_TAGS}")
+            raise Rejection("too_large", f"{tags} tags at {answer.url}, the limit is {MAX_TAGS}")
         metas = html.robots_meta(text) if HAS_ROBOTS_META.search(text) else []
         told = robots.directives_opt_out(metas)
         opt_out = self._opted_out(f"meta robots: {told}", answer.url) if told else answer.opt_out
@@ -156,28 +158,28 @@ class Fetcher:
             answers.check(answer)
         return answer
 
-    async def image(self, url: str, decode: Callable[[bytes], T]) -> Picture[T]:
+    async def image(self, url: str, decode: Callable[[bytes], T]) -> FetchedImage[T]:
         """The bytes at an address and what `decode` makes of them; what `decode` calls truncated is asked for again."""
         return await self._ask(lambda: self._image(url, decode))
 
-    async def _image(self, url: str, decode: Callable[[bytes], T]) -> Picture[T]:
+    async def _image(self, url: str, decode: Callable[[bytes], T]) -> FetchedImage[T]:
         request = _build("GET", url, {**self._headers, "Accept-Encoding": "identity"})
         answer = await self._follow(request, IMAGE_BYTES, None)
         answers.check(answer)
         try:
-            return Picture(answer.body, decode(answer.body), answer.opt_out)
-        except Rejected as error:
-            raise (Again(error.reason, error.detail) if error.reason == "truncated" else error) from error
+            return FetchedImage(answer.body, decode(answer.body), answer.opt_out)
+        except Rejection as error:
+            raise (Retry(error.reason, error.detail) if error.reason == "truncated" else error) from error
 
     async def rules(self, url: str) -> robots.Rules:
-        """The robots.txt of an address's origin; see `robots.Book.rules`."""
+        """The robots.txt of an address's origin; see `robots.RobotsCache.rules`."""
         return await self._rules_of(httpx.URL(url))
 
     async def _rules_of(self, url: httpx.URL) -> robots.Rules:
         rules = await self._book.rules(f"{url.scheme}://{url.netloc.decode('ascii')}")
         if rules.delay > MAX_CRAWL_DELAY:
             raise Refused(f"{url.host}: robots.txt asks for {rules.delay:.0f} s between two requests")
-        await self._lane(url).slow_down(rules.delay)
+        await self._throttle(url).slow_down(rules.delay)
         return rules
 
     async def _robots(self, origin: str) -> tuple[int, bytes]:
@@ -189,7 +191,7 @@ class Fetcher:
         """Raises Rejected, unless the user overrides training opt-outs: then it is logged and handed on."""
         told = printable(told)
         if not self._access.ignore_opt_outs:
-            raise Rejected("noai", f"{told} at {url}")
+            raise Rejection("noai", f"{told} at {url}")
         logger.warning("training opt-out overridden at the user's word: %s at %s", told, url)
         return told
 
@@ -197,10 +199,10 @@ class Fetcher:
         """Ask, and ask again what may improve, waiting longer each time and never less than the host wants."""
         try:
             return await ask()
-        except Again as error:
+        except Retry as error:
             return await self._persist(ask, error)
 
-    async def _persist(self, ask: Callable[[], Awaitable[T]], first: Again) -> T:
+    async def _persist(self, ask: Callable[[], Awaitable[T]], first: Retry) -> T:
         """The attempts after a `first` one that failed, which counts as theirs."""
         backoff = tenacity.wait_exponential_jitter(
             multiplier=self._access.backoff, max=MAX_BACKOFF, jitter=self._access.backoff
@@ -211,11 +213,11 @@ class Fetcher:
         def wait(state: tenacity.RetryCallState) -> float:
             nonlocal why
             error = state.outcome.exception() if state.outcome else None
-            why, asked = (error.why, error.wait) if isinstance(error, Again) else ("", 0.0)
+            why, asked = (error.why, error.wait) if isinstance(error, Retry) else ("", 0.0)
             return max(backoff(state), asked)
 
         retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(Again),
+            retry=tenacity.retry_if_exception_type(Retry),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=wait,
             sleep=lambda seconds: self._clock.wait(seconds, why),
@@ -242,33 +244,33 @@ class Fetcher:
             if location is None:
                 return replace(answer, opt_out=answer.opt_out or opt_out)
             request = _redirected(request, answer.status, location)
-        raise Rejected("server", f"more than {MAX_REDIRECTS} redirects, last to {request.url}")
+        raise Rejection("server", f"more than {MAX_REDIRECTS} redirects, last to {request.url}")
 
     def _check_host(self, request: httpx.Request) -> httpx.Request:
         url = request.url
         if url.scheme == "http" and self._access.https:
             url = url.copy_with(scheme="https")
         if url.scheme not in ("http", "https") or url.host not in self._access.hosts or url.userinfo:
-            raise Rejected("off_host", f"{url} is not an address of {', '.join(sorted(self._access.hosts))}")
+            raise Rejection("off_host", f"{url} is not an address of {', '.join(sorted(self._access.hosts))}")
         return request if url == request.url else _build(request.method, str(url), request.headers, request.content)
 
     async def _check_rules(self, address: httpx.URL) -> str | None:
         url, rules = str(address), await self._rules_of(address)
         if not rules.allows(url):
             why = "could not be had" if rules.closed else "disallows it"
-            raise Rejected("robots", f"{url}: robots.txt {why}")
+            raise Rejection("robots", f"{url}: robots.txt {why}")
         return self._opted_out("robots.txt opts out of training", url) if rules.opts_out(url) else None
 
     async def _send(
         self, request: httpx.Request, limit: int, cookies: Cookies | None, of_robots: bool
     ) -> tuple[Answer, str | None]:
-        lane = self._lane(request.url)
-        async with lane.turn(self._access.delay):
-            with _translated(request.url, lane):
-                return await self._exchange(request, lane, limit, cookies, of_robots)
+        throttle = self._throttle(request.url)
+        async with throttle.turn(self._access.delay):
+            with _translated(request.url, throttle):
+                return await self._exchange(request, throttle, limit, cookies, of_robots)
 
     async def _exchange(
-        self, request: httpx.Request, lane: Lane, limit: int, cookies: Cookies | None, of_robots: bool
+        self, request: httpx.Request, throttle: HostThrottle, limit: int, cookies: Cookies | None, of_robots: bool
     ) -> tuple[Answer, str | None]:
         began = time.monotonic()
         async with asyncio.timeout(self._access.patience):
@@ -278,12 +280,12 @@ class Fetcher:
                 if cookies is not None:
                     cookies.jar.extract_cookies(response)
                 opt_out = None if of_robots else self._judge(response)
-                self._retry_later(response, lane)
-                with _translated(request.url, lane, cut="truncated"):
+                self._retry_later(response, throttle)
+                with _translated(request.url, throttle, cut="truncated"):
                     body = await answers.read(response.aiter_raw(), response.headers, limit)
             finally:
                 await response.aclose()
-        lane.observe(time.monotonic() - began)
+        throttle.observe(time.monotonic() - began)
         location = response.headers.get("location") if response.is_redirect else None
         return Answer(str(request.url), response.status_code, dict(response.headers), body, opt_out), location
 
@@ -295,25 +297,25 @@ class Fetcher:
         told = robots.headers_opt_out(response.headers)
         return self._opted_out(told, str(url)) if told else None
 
-    def _retry_later(self, response: httpx.Response, lane: Lane) -> None:
+    def _retry_later(self, response: httpx.Response, throttle: HostThrottle) -> None:
         if response.status_code not in answers.RETRYABLE:
             return
         status, url = response.status_code, response.request.url
         wait = answers.retry_after(response.headers.get("retry-after", ""), self._now())
         if wait > answers.MAX_RETRY_AFTER:
             raise Unreachable(f"{url}: the host asks to wait {wait:.0f} s; come back later")
-        lane.park(wait, f"{status}")
-        lane.struggle()
-        raise Again("server", f"{url} answers {status}", wait, why=f"{status}")
+        throttle.park(wait, f"{status}")
+        throttle.struggle()
+        raise Retry("server", f"{url} answers {status}", wait, why=f"{status}")
 
-    def _lane(self, url: httpx.URL) -> Lane:
-        lane = self._lanes.get(name := url.netloc.decode("ascii"))
-        if lane is None:
-            lane = self._lanes[name] = Lane(self._clock, adaptive=self._access.delay > 0)
-        return lane
+    def _throttle(self, url: httpx.URL) -> HostThrottle:
+        throttle = self._throttles.get(name := url.netloc.decode("ascii"))
+        if throttle is None:
+            throttle = self._throttles[name] = HostThrottle(self._clock, adaptive=self._access.delay > 0)
+        return throttle
 
 
-def _raiser(error: Again) -> Callable[[], Awaitable[Any]]:
+def _raiser(error: Retry) -> Callable[[], Awaitable[Any]]:
     async def fail() -> Any:
         raise error
 
@@ -321,16 +323,16 @@ def _raiser(error: Again) -> Callable[[], Awaitable[Any]]:
 
 
 @contextmanager
-def _translated(url: httpx.URL, lane: Lane, cut: str = "network") -> Iterator[None]:
+def _translated(url: httpx.URL, throttle: HostThrottle, cut: str = "network") -> Iterator[None]:
     """The one seam where the client's errors become ours; `cut` is the reason for a broken-off answer."""
     try:
         yield
     except httpx.RemoteProtocolError as error:
-        lane.struggle()
-        raise Again(cut, f"{url}: {error}") from error
+        throttle.struggle()
+        raise Retry(cut, f"{url}: {error}") from error
     except (httpx.TimeoutException, httpx.NetworkError, TimeoutError) as error:
-        lane.struggle()
-        raise Again("network", f"{url}: {error or type(error).__name__}") from error
+        throttle.struggle()
+        raise Retry("network", f"{url}: {error or type(error).__name__}") from error
 
 
 def _build(
@@ -343,7 +345,7 @@ def _build(
     try:
         return httpx.Request(method, url, headers=headers, data=form, content=content, extensions=EXTENSIONS)
     except (httpx.InvalidURL, ValueError) as error:
-        raise Rejected("off_host", f"{url!r} is no address: {error}") from error
+        raise Rejection("off_host", f"{url!r} is no address: {error}") from error
 
 
 def _redirected(request: httpx.Request, status: int, location: str) -> httpx.Request:

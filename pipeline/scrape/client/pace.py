@@ -39,7 +39,7 @@ class Clock:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     monotonic: Callable[[], float] = time.monotonic
     on_wait: Callable[[float, str], None] | None = None  # told seconds and cause before a wait for a host
-    stop: Stop | None = None  # ends the spacing too
+    stop: StopSignal | None = None  # ends the spacing too
 
     async def wait(self, seconds: float, why: str) -> None:
         if self.on_wait is not None:
@@ -51,7 +51,7 @@ class Clock:
         await (self.stop.unless_wished(work) if self.stop else work)
 
 
-class Stop:
+class StopSignal:
     """A wish to stop: whoever sleeps is woken by it, whoever works asks for it between two works."""
 
     def __init__(self) -> None:
@@ -84,7 +84,7 @@ class Stop:
         self.obey()
 
 
-class Lane:
+class HostThrottle:
     """The way to one host. Spacing runs on the loop's clock, parking on the crawl's."""
 
     def __init__(self, clock: Clock, *, adaptive: bool) -> None:
@@ -120,7 +120,7 @@ class Lane:
             self.slowness = min(MAX_SLOWNESS, max(2 * self.slowness, self._delay))
 
     @asynccontextmanager
-    async def turn(self, delay: float) -> AsyncIterator[Lane]:
+    async def turn(self, delay: float) -> AsyncIterator[HostThrottle]:
         """Hold the lane, when it is free, rested for `delay` and no longer parked."""
         async with self._lock:
             while (left := self._parked_until - self._clock.monotonic()) > 0:

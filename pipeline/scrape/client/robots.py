@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from protego import Protego
 
-from pipeline.scrape.sites.gallery import Rejected
+from pipeline.scrape.sites.gallery import Rejection
 
 AGENT = "facetopix"  # product token that robots.txt groups are matched against
 MAX_BYTES = 512 * 1024  # RFC 9309 section 2.5 asks for at least 500 KiB
@@ -96,7 +96,7 @@ def directives_opt_out(values: Iterable[str]) -> str | None:
     return None
 
 
-class Book:
+class RobotsCache:
     """The robots.txt of each origin, asked for once and again after a day (RFC 9309 section 2.4).
 
     Args:
@@ -108,7 +108,7 @@ class Book:
         self, fetch: Callable[[str], Awaitable[tuple[int, bytes]]], monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._fetch, self._monotonic = fetch, monotonic
-        self._found: dict[str, tuple[float, Rules | Rejected]] = {}
+        self._found: dict[str, tuple[float, Rules | Rejection]] = {}
         self._lock = asyncio.Lock()
 
     async def rules(self, origin: str) -> Rules:
@@ -122,15 +122,15 @@ class Book:
             if found is None or self._monotonic() - asked_at > MAX_AGE:
                 found = await self._ask(origin)
                 self._found[origin] = (self._monotonic(), found)
-        if isinstance(found, Rejected):
+        if isinstance(found, Rejection):
             raise found
         return found
 
-    async def _ask(self, origin: str) -> Rules | Rejected:
+    async def _ask(self, origin: str) -> Rules | Rejection:
         """2xx are rules, 4xx mean that there are none, all else that nothing is allowed (RFC 9309 section 2.3.1)."""
         try:
             status, body = await self._fetch(origin)
-        except Rejected as error:
+        except Rejection as error:
             return error if error.reason == "network" else nothing()
         if status < 300:
             return read(body)

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pipeline.errors import MarkupChanged
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Artwork, Found, Gone, Listing, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, Listing, ListingEntry, RemovalNotice, Request
 
 PIECE_PATH = re.compile(r"^/gallery/([^/:]+)/([^/:]*)/?$")  # a colon stands in addresses of filters
 COLOUR = re.compile(r"#?([0-9a-f]{6})")
@@ -75,14 +75,14 @@ class Lospec:
                 site=self.name, selector="a.gallery-thumbnail .medium", expected=expected, found=0, url=tile.url
             )
 
-    def parse_artwork(self, text: str, url: str) -> Artwork | Gone:
+    def parse_artwork(self, text: str, url: str) -> ArtworkDetails | RemovalNotice:
         page = html.parse(text, site=self.name, url=url)
         image = page.one("img.fullsize").link("src")
         heading = page.one("header h1")
         artist = page.one("artist profile info name").text()
         posted = page.maybe("header date")
         medium, category = ([node.text() or None for node in page.all("category a")] + [None, None])[:2]
-        return Artwork(
+        return ArtworkDetails(
             image,
             title=heading.own_text() or None,  # a <span> inside marks a masterpiece
             artist=artist or None,
@@ -108,7 +108,7 @@ def _tiles(text: str, url: str) -> str:
     return tiles
 
 
-def _entry(tile: html.Scope) -> Found:
+def _entry(tile: html.Scope) -> ListingEntry:
     """Identity is artist and slug together: slugs repeat between artists, and some are empty."""
     page_url = tile.link("href")
     found = PIECE_PATH.match(html.split(page_url).path)
@@ -116,7 +116,7 @@ def _entry(tile: html.Scope) -> Found:
         selector = "a.gallery-thumbnail[href='/gallery/<artist>/<slug>']"
         raise MarkupChanged(site=tile.site, selector=selector, expected="exactly 1", found=0, url=tile.url)
     titles = tile.all(".title")
-    return Found(f"{found[1]}/{found[2]}", page_url, title=titles[0].text() if titles else None)
+    return ListingEntry(f"{found[1]}/{found[2]}", page_url, title=titles[0].text() if titles else None)
 
 
 def _tags(page: html.Scope) -> tuple[str, ...] | None:

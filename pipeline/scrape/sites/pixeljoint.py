@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from pipeline.errors import MarkupChanged
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Artwork, Found, Gone, Listing, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, Listing, ListingEntry, RemovalNotice, Request
 
 PAGE_PATH = re.compile(r"/pixelart/(\d+)(?:/[^/?#]*)?(?:\.htm)?(?:[?#]|$)")
 ARTIST_PATH = re.compile(r"^/p/\d+\.htm$")
@@ -90,16 +90,16 @@ class PixelJoint:
             expected = f"the list {own!r} instead of {heading!r}"
             raise MarkupChanged(site=self.name, selector="#leftblockspan h1", expected=expected, found=0, url=url)
 
-    def parse_artwork(self, text: str, url: str) -> Artwork | Gone:
+    def parse_artwork(self, text: str, url: str) -> ArtworkDetails | RemovalNotice:
         page = html.parse(text, site=self.name, url=url)
         if REMOVED in page.text() and not page.all("#mainimg"):
-            return Gone()
+            return RemovalNotice()
         image = page.one("#mainimg").link("src")
         if SMALL_PATH.match(html.split(image).path):
             raise _missing(page, "#mainimg[src*='/files/icons/full/']")
         rows = _rows(page)
         title, artist, posted = (_value(page, rows, label) for label in ("Title:", "Pixel Artist:", "Posted:"))
-        return Artwork(
+        return ArtworkDetails(
             image, title=title.text() or None, artist=artist.one("a").text() or None, posted=_iso(posted.text())
         )
 
@@ -114,14 +114,14 @@ def _page_number(request: Request) -> int:
     return int(found[1]) if found else 1
 
 
-def _entry(entry: html.Scope, told: Mapping[str, Told]) -> Found:
+def _entry(entry: html.Scope, told: Mapping[str, Told]) -> ListingEntry:
     link = entry.one("a.imglink")
     page_url = link.link("href")
     found = PAGE_PATH.search(page_url)
     if not found:
         raise _missing(link, "a.imglink[href*='/pixelart/']")
     title, artist = told.get(page_url, (None, None))
-    return Found(found[1], page_url, title=title, artist=artist)
+    return ListingEntry(found[1], page_url, title=title, artist=artist)
 
 
 def _tooltips(block: html.Scope) -> dict[str, Told]:

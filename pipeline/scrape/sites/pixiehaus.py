@@ -11,7 +11,7 @@ from urllib.parse import SplitResult
 
 from pipeline.errors import MarkupChanged
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Artwork, Found, Gone, Listing, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, Listing, ListingEntry, RemovalNotice, Request
 
 WORK_PATH = re.compile(r"^/(?:sprites|animations)/([0-9a-f]{32}|[0-9]{6,})\.(?:webp|gif|png)$")
 WORK_SHAPE = "/(sprites|animations)/<32 hex or digits>.(webp|gif|png)"
@@ -57,17 +57,17 @@ class PixieHaus:
         told_last = isinstance(answer, dict) and "next" in answer and answer["next"] is None
         return Listing(items, None if told_last or not items else self._page(number + 1))
 
-    def parse_artwork(self, text: str, url: str) -> Artwork | Gone:  # noqa: ARG002
+    def parse_artwork(self, text: str, url: str) -> ArtworkDetails | RemovalNotice:  # noqa: ARG002
         """The listing already names the files: no page of this site is opened for a single work."""
         raise MarkupChanged(site=self.name, selector=WORK_SHAPE, expected="a listing", found=0, url=url)
 
 
-def _works(links: Iterator[Link], url: str) -> tuple[Found, ...]:
+def _works(links: Iterator[Link], url: str) -> tuple[ListingEntry, ...]:
     """Each file of this site that looks like a work, once, in the order of the page.
 
     A query is left out of the address: none is known, and it might ask for another size.
     """
-    works: dict[str, Found] = {}
+    works: dict[str, ListingEntry] = {}
     gallery = html.resolve(url, html.split(url).path)
     for link, alt in links:
         parts = html.split(html.resolve(url, link))
@@ -75,7 +75,9 @@ def _works(links: Iterator[Link], url: str) -> tuple[Found, ...]:
         if not found or parts.scheme not in ("http", "https") or _host(parts) != _host(html.split(url)):
             continue
         address = parts._replace(query="", fragment="").geturl()
-        known = works.setdefault(found[1], Found(found[1], gallery, Artwork(address, title=alt), title=alt))
+        known = works.setdefault(
+            found[1], ListingEntry(found[1], gallery, ArtworkDetails(address, title=alt), title=alt)
+        )
         if known.artwork and not known.title and alt:
             works[found[1]] = replace(known, title=alt, artwork=replace(known.artwork, title=alt))
     return tuple(works.values())

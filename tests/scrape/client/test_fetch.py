@@ -16,10 +16,10 @@ import pytest
 
 from pipeline.errors import Refused, Unreachable
 from pipeline.scrape.client import fetch
-from pipeline.scrape.client.answers import Page, Picture
+from pipeline.scrape.client.answers import FetchedImage, Page
 from pipeline.scrape.client.fetch import Cookies, Fetcher
 from pipeline.scrape.client.pace import Access, Clock
-from pipeline.scrape.sites.gallery import Rejected, Request
+from pipeline.scrape.sites.gallery import Rejection, Request
 
 URL = "https://site.test/page"
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
@@ -103,7 +103,7 @@ def test_user_agent_is_honest_on_every_request() -> None:
 
 def test_disallowed_page_is_not_asked_for() -> None:
     recorded = site(robots=ok("User-agent: *\nDisallow: /page"))
-    with pytest.raises(Rejected, match="robots"):
+    with pytest.raises(Rejection, match="robots"):
         recorded.page()
     assert recorded.paths == ["/robots.txt"]
 
@@ -116,14 +116,14 @@ def test_robots_that_does_not_exist_allows(status: int) -> None:
 @pytest.mark.parametrize("status", [500, 503, 501])
 def test_robots_that_fails_disallows_everything(status: int) -> None:
     recorded = site(robots=lambda: httpx.Response(status))
-    with pytest.raises(Rejected, match="robots"):
+    with pytest.raises(Rejection, match="robots"):
         recorded.page()
     assert set(recorded.paths) == {"/robots.txt"}
 
 
 def test_robots_of_a_dead_host_is_a_network_failure_and_nothing_else_is_asked() -> None:
     recorded = site(robots=httpx.ConnectError("refused"))
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         recorded.page()
     assert caught.value.reason == "network"
     assert set(recorded.paths) == {"/robots.txt"}
@@ -142,7 +142,7 @@ def test_passing_failures_are_asked_again(status: int) -> None:
 )
 def test_permanent_failures_are_not_asked_again(status: int, reason: str) -> None:
     recorded = site(httpx.Response(status))
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         recorded.page()
     assert caught.value.reason == reason
     assert recorded.naps == []
@@ -150,7 +150,7 @@ def test_permanent_failures_are_not_asked_again(status: int, reason: str) -> Non
 
 def test_retries_end() -> None:
     recorded = site(*[httpx.Response(503)] * fetch.ATTEMPTS)
-    with pytest.raises(Rejected, match="server"):
+    with pytest.raises(Rejection, match="server"):
         recorded.page()
     assert recorded.answers == []
 
@@ -173,7 +173,7 @@ def test_retry_after_is_obeyed_as_seconds_and_as_a_date(value: str, status: int)
 
 def test_retry_after_parks_the_host_for_every_request() -> None:
     recorded = site(*[httpx.Response(503, headers={"retry-after": "30"})] * fetch.ATTEMPTS, ok())
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejection):
         recorded.page()
     left = recorded.clock
     assert recorded.image() == b"fine"
@@ -241,20 +241,20 @@ def test_opted_out_image_is_refused_before_its_body_is_read(name: str) -> None:
             yield b""
 
     recorded = site(httpx.Response(200, headers={name: "NoAI, noindex"}, stream=Unread()))
-    with pytest.raises(Rejected, match="noai"):
+    with pytest.raises(Rejection, match="noai"):
         recorded.image()
 
 
 @pytest.mark.parametrize("content", ["noai", "index, NOIMAGEAI", "noml"])
 def test_page_that_opts_out_in_a_meta_is_refused(content: str) -> None:
     recorded = site(ok(f"<html><head><META NAME='Robots' content='{content}'></head></html>"))
-    with pytest.raises(Rejected, match="noai"):
+    with pytest.raises(Rejection, match="noai"):
         recorded.page()
 
 
 def test_robots_that_opts_out_of_training_is_a_refusal() -> None:
     recorded = site(robots=ok("User-agent: *\nContent-Signal: ai-train=no\nAllow: /"))
-    with pytest.raises(Rejected, match="noai"):
+    with pytest.raises(Rejection, match="noai"):
         recorded.page()
     assert recorded.paths == ["/robots.txt"]
 
@@ -265,14 +265,14 @@ def test_robots_that_opts_out_of_training_is_a_refusal() -> None:
 )
 def test_addresses_off_the_allowed_hosts_are_never_asked(url: str) -> None:
     recorded = site()
-    with pytest.raises(Rejected, match="off_host"):
+    with pytest.raises(Rejection, match="off_host"):
         recorded.image(url)
     assert recorded.asked == []
 
 
 def test_redirect_off_the_allowed_hosts_is_not_followed() -> None:
     recorded = site(httpx.Response(302, headers={"location": "https://elsewhere.test/a.png"}))
-    with pytest.raises(Rejected, match="off_host"):
+    with pytest.raises(Rejection, match="off_host"):
         recorded.image()
     assert all(request.url.host == "site.test" for request in recorded.asked)
 
@@ -288,7 +288,7 @@ def test_redirect_to_another_allowed_host_meets_that_hosts_robots() -> None:
 
 def test_endless_redirects_end() -> None:
     recorded = site(*[httpx.Response(302, headers={"location": "/page"})] * 6)
-    with pytest.raises(Rejected, match="server"):
+    with pytest.raises(Rejection, match="server"):
         recorded.page()
 
 
@@ -341,14 +341,14 @@ def test_compressed_pages_are_inflated() -> None:
 def test_compression_bomb_is_refused() -> None:
     body = gzip.compress(b"\x00" * (fetch.PAGE_BYTES + 1))
     recorded = site(httpx.Response(200, stream=httpx.ByteStream(body), headers={"content-encoding": "gzip"}))
-    with pytest.raises(Rejected, match="too_large"):
+    with pytest.raises(Rejection, match="too_large"):
         recorded.page()
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": str(fetch.IMAGE_BYTES + 1)}])
 def test_body_over_the_cap_is_refused(headers: dict[str, str]) -> None:
     stream = httpx.ByteStream(b"x" * (fetch.IMAGE_BYTES + 1))
-    with pytest.raises(Rejected, match="too_large"):
+    with pytest.raises(Rejection, match="too_large"):
         site(httpx.Response(200, stream=stream, headers=headers)).image()
 
 
@@ -362,10 +362,10 @@ def test_image_that_decodes_as_truncated_is_asked_for_again() -> None:
 
     def decode(data: bytes) -> int:
         if data == b"half":
-            raise Rejected("truncated", "half")
+            raise Rejection("truncated", "half")
         return len(data)
 
-    assert asyncio.run(recorded.fetcher.image("https://site.test/a.png", decode)) == Picture(b"whole", 5)
+    assert asyncio.run(recorded.fetcher.image("https://site.test/a.png", decode)) == FetchedImage(b"whole", 5)
 
 
 def test_page_can_be_asked_for_on_condition_that_it_changed() -> None:
@@ -385,7 +385,7 @@ def test_page_can_be_asked_for_on_condition_that_it_changed() -> None:
 
 
 def test_unchanged_page_that_nobody_knows_is_a_failure() -> None:
-    with pytest.raises(Rejected, match="server"):
+    with pytest.raises(Rejection, match="server"):
         site(httpx.Response(304)).page()
 
 
@@ -412,7 +412,7 @@ def test_answer_that_drips_for_longer_than_the_patience_is_given_up() -> None:
 
     drips = [httpx.Response(200, stream=Drip()) for _ in range(fetch.ATTEMPTS)]
     recorded = site(*drips, access=replace(ACCESS, patience=0.05))
-    with pytest.raises(Rejected, match="network"):
+    with pytest.raises(Rejection, match="network"):
         recorded.image()
     assert recorded.answers == []
 
@@ -434,7 +434,7 @@ def test_waits_that_a_host_causes_are_told_with_their_cause() -> None:
 
 
 def test_page_of_more_tags_than_any_site_has_is_refused() -> None:
-    with pytest.raises(Rejected, match="too_large"):
+    with pytest.raises(Rejection, match="too_large"):
         site(ok("<div>" * (fetch.MAX_TAGS + 1))).page()
 
 

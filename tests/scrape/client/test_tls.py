@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from pipeline.scrape.client.fetch import Fetcher
 from pipeline.scrape.client.pace import Access
-from pipeline.scrape.sites.gallery import Rejected, Request
+from pipeline.scrape.sites.gallery import Rejection, Request
 
 HOST = "127.0.0.1"
 ACCESS = Access(frozenset({HOST}), https=True, delay=0.0, backoff=0.001)
@@ -101,7 +101,7 @@ def test_a_redirect_back_to_http_stays_on_tls(certificate: Path) -> None:
 
 def test_a_certificate_that_nobody_vouches_for_is_a_network_failure(certificate: Path) -> None:
     """Not even robots.txt is asked: nothing is told to a host that may be another."""
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         asyncio.run(ask(certificate, None, "/page"))
     assert caught.value.reason == "network"
     assert "certificate" in caught.value.detail.lower()

@@ -14,7 +14,7 @@ from pipeline.sample.galleries import catalogue, pages_lospec, pages_pixeljoint,
 from pipeline.sample.galleries.faults import Faults
 from pipeline.sample.params import Sample
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Artwork, Found, Gallery, Listing, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, Gallery, Listing, ListingEntry, Request
 from pipeline.scrape.sites.lospec import Lospec
 from pipeline.scrape.sites.pixeljoint import PixelJoint
 from pipeline.scrape.sites.pixiehaus import PixieHaus
@@ -53,7 +53,7 @@ class Visitor:
         return pages
 
 
-def items(pages: list[Listing]) -> list[Found]:
+def items(pages: list[Listing]) -> list[ListingEntry]:
     return [item for page in pages for item in page.items]
 
 
@@ -237,7 +237,7 @@ def test_lospec_piece_tells_medium_category_tags_and_palette(urls: dict[str, str
     artwork = gallery.parse_artwork(Visitor().text(Request(url)), url)
     frame = catalogue.frames("lospec", index)[0]
     colours = {f"#{bytes(pixel[:3]).hex()}" for row in frame for pixel in row if pixel[3]}
-    assert isinstance(artwork, Artwork)
+    assert isinstance(artwork, ArtworkDetails)
     assert (artwork.medium, artwork.category) == ("pixel art", pages_lospec.category(work))
     assert (artwork.tags, artwork.palette) == (work.tags, tuple(sorted(colours)))
 
