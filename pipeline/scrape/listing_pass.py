@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,45 +37,55 @@ class VisitedPage:
     validators: dict[str, str]  # headers of a conditional request for it
 
 
-class ListingPass:
-    """The pages of one listing of a gallery. Iterate once, then `end`. Use inside `opened`."""
+@dataclass
+class Cursor:
+    """Where a pass stands: what it has read, and the page that it reads next."""
 
-    def __init__(self, gallery: Gallery, journal: Journal, remembered: Journal | None) -> None:
-        self.ended = False
-        self._gallery, self._journal, self._remembered = gallery, journal, remembered
-        lines = remembered.rows() if remembered else ()
-        self._places = {repr(_request(line["request"])): place for place, line in lines}
+    next: Request | None  # None: the listing has ended
+    first: Listing | None = None  # its first page, which tells one list from another
+    cookies: list[list[str]] = field(default_factory=list)  # the jar after the last page
+    pages: int = 0  # pages read
+    source_ids: set[str] = field(default_factory=set)  # of all works on them
+
+    def advance(self, page: VisitedPage) -> tuple[ListingEntry, ...]:
+        """Go past a page; returns its works that no earlier page held. A page without any is the last one."""
+        new = []
+        for item in page.listing.items:
+            if item.source_id not in self.source_ids:
+                self.source_ids.add(item.source_id)
+                new.append(item)
+        self.first, self.cookies, self.pages = self.first or page.listing, page.cookies, self.pages + 1
+        self.next = page.listing.next if new else None
+        return tuple(new)
+
+
+class ListingPass:
+    """The pages of one listing of a gallery. Iterate once, then `finish`. Use inside `opened`."""
+
+    def __init__(self, gallery: Gallery, journal: Journal, previous: Journal | None) -> None:
+        self.finished = False
+        self._gallery, self._journal, self._previous = gallery, journal, previous
+        lines = previous.rows() if previous else ()
+        self._offsets = {repr(_request(line["request"])): offset for offset, line in lines}
 
     async def pages(self, client: Fetcher) -> AsyncGenerator[tuple[ListingEntry, ...]]:
         """Of each page the works that no earlier page held.
 
         Ends at the pager's last page, at no entries, or at no id that is new in this pass.
         """
-        seen: set[str] = set()
-        first: Listing | None = None
-        request: Request | None = self._gallery.start()
-        saved: list[list[str]] = []
-        visited = 0
-        for visited, page in enumerate(self._resumed(), 1):  # noqa: B007
-            first, saved, new = first or page.listing, page.cookies, _new(page.listing, seen)
-            request = page.listing.next if new else None
-            yield new
-        cookies = Cookies(saved)
-        while request is not None:
-            if visited >= MAX_PAGES:
-                logger.warning("%s: the listing goes on after %d pages: this pass ends", self._gallery.name, visited)
+        cursor = Cursor(self._gallery.start())
+        for _, line in self._journal.rows():  # what an interrupted run has read
+            yield cursor.advance(_visited_page(line))
+        cookies = Cookies(cursor.cookies)
+        while cursor.next is not None:
+            if cursor.pages >= MAX_PAGES:
+                name = self._gallery.name
+                logger.warning("%s: the listing goes on after %d pages: this pass ends", name, cursor.pages)
                 return
-            page = await self._visit(client, request, cookies)
-            first = first or page.listing
-            _same_list(first, page.listing, self._gallery.name, request.url)
+            page = await self._visit(client, cursor.next, cookies)
+            _check_same_list(cursor.first or page.listing, page.listing, self._gallery.name, page.request.url)
             self._journal.append(asdict(page))
-            new = _new(page.listing, seen)
-            request = page.listing.next if new else None
-            visited += 1
-            yield new
-
-    def _resumed(self) -> Iterator[VisitedPage]:
-        return (_visited_page(line) for _, line in self._journal.rows())
+            yield cursor.advance(page)
 
     async def _visit(self, client: Fetcher, request: Request, cookies: Cookies) -> VisitedPage:
         before = self._before(request)
@@ -91,13 +101,13 @@ class ListingPass:
         return VisitedPage(request, listing, cookies.dump(), conditional)
 
     def _before(self, request: Request) -> VisitedPage | None:
-        """The page as the last pass saw it."""
-        place = self._places.get(repr(request))
-        return None if place is None or self._remembered is None else _visited_page(self._remembered.read(place))
+        """The page as the last pass read it."""
+        offset = self._offsets.get(repr(request))
+        return None if offset is None or self._previous is None else _visited_page(self._previous.read(offset))
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Every work is settled: the next pass begins at the first page."""
-        self.ended = True
+        self.finished = True
 
 
 @contextmanager
@@ -108,24 +118,14 @@ def opened(folder: Path, gallery: Gallery) -> Iterator[ListingPass]:
     if path.exists() and time.time() - path.stat().st_mtime > MAX_AGE:
         path.unlink()
     with ExitStack() as stack:
-        remembered = stack.enter_context(closing(Journal(last))) if last.exists() else None
-        listing = ListingPass(gallery, stack.enter_context(closing(Journal(path))), remembered)
+        previous = stack.enter_context(closing(Journal(last))) if last.exists() else None
+        listing = ListingPass(gallery, stack.enter_context(closing(Journal(path))), previous)
         yield listing
-    if listing.ended:
+    if listing.finished:
         path.replace(last)
 
 
-def _new(listing: Listing, seen: set[str]) -> tuple[ListingEntry, ...]:
-    """What is not yet in `seen`, which it is from now on."""
-    new: list[ListingEntry] = []
-    for item in listing.items:
-        if item.source_id not in seen:
-            seen.add(item.source_id)
-            new.append(item)
-    return tuple(new)
-
-
-def _same_list(first: Listing, listing: Listing, source: str, url: str) -> None:
+def _check_same_list(first: Listing, listing: Listing, source: str, url: str) -> None:
     """A lost cookie answers with another list and status 200: another heading, or another number of pages."""
     if listing.items and first.heading and listing.heading and listing.heading != first.heading:
         raise MarkupChanged(site=source, selector="h1", expected=f"{first.heading!r} again", found=0, url=url)

@@ -34,7 +34,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class Origin:
-    """One place where one gallery is crawled, and the manners due there."""
+    """One place where one gallery is crawled: its address, whom a crawl may ask there, and on what terms."""
 
     name: str  # what manifests call it
     key: str  # folder of its state
@@ -52,31 +52,20 @@ def gallery(source: str, origin: str | None = None, params: Scrape | None = None
     Raises:
         BadInput: no such source.
     """
-    at: dict[str, Any] = {} if origin is None else {"origin": origin}
+    address: dict[str, Any] = {} if origin is None else {"origin": origin}
     match source:
         case "pixeljoint":
-            return PixelJoint(**at, **_pixeljoint(params))
+            return PixelJoint(**address, **(params.pixeljoint.model_dump() if params else {}))
         case "lospec":
-            return Lospec(**at, **_lospec(params))
+            lists = {**params.lospec.model_dump(), "tags": tuple(params.lospec.tags)} if params else {}
+            return Lospec(**address, **lists)
         case "pixiehaus":
-            return PixieHaus(**at, **(params.pixiehaus.model_dump() if params else {}))
+            return PixieHaus(**address, **(params.pixiehaus.model_dump() if params else {}))
     raise BadInput(f"source must be one of {', '.join(SOURCES)}, got {source!r}")
 
 
-def _pixeljoint(params: Scrape | None) -> dict[str, Any]:
-    return {} if params is None else {"listing": params.pixeljoint.listing, "search": params.pixeljoint.search}
-
-
-def _lospec(params: Scrape | None) -> dict[str, Any]:
-    if params is None:
-        return {}
-    wanted = params.lospec
-    return {
-        "listing": wanted.listing, "medium": wanted.medium, "category": wanted.category, "tags": tuple(wanted.tags)
-    }  # fmt: skip
-
-
 def user_agent(contact: str) -> str:
+    """The User-Agent header: the product, its version and whom to write to."""
     return f"{AGENT}/{version('facetopix')} (+{contact})"
 
 
@@ -85,7 +74,11 @@ def sample(source: str, params: Sample, port: int, scrape: Scrape | None = None)
     host = f"{source}.{SAMPLE_DOMAIN}"
     names = {host: port, f"cdn.{host}": port}
     access = Access(
-        frozenset(names), https=False, delay=0.0, backoff=LOOPBACK_BACKOFF, ignore_opt_outs=_ignored(source, scrape)
+        frozenset(names),
+        https=False,
+        delay=0.0,
+        backoff=LOOPBACK_BACKOFF,
+        ignore_opt_outs=_ignores_opt_outs(source, scrape),
     )
     return Origin(
         name="sample",
@@ -118,12 +111,16 @@ def replica(source: str, base_url: str, params: Scrape) -> Origin:
             https=False,
             delay=0.0,
             backoff=LOOPBACK_BACKOFF,
-            ignore_opt_outs=_ignored(source, params),
+            ignore_opt_outs=_ignores_opt_outs(source, params),
         )
         return Origin(base, key, site, access, user_agent(params.contact or "loopback replica"), "replica")
-    permit(source, params)
+    check_permission(source, params)
     access = Access(
-        frozenset({host}), https=True, delay=site.delay, backoff=LIVE_BACKOFF, ignore_opt_outs=_ignored(source, params)
+        frozenset({host}),
+        https=True,
+        delay=site.delay,
+        backoff=LIVE_BACKOFF,
+        ignore_opt_outs=_ignores_opt_outs(source, params),
     )
     return Origin(base, key, site, access, user_agent(params.contact or ""), "terms accepted by the user")
 
@@ -134,20 +131,20 @@ def live(source: str, params: Scrape) -> Origin:
     Raises:
         Refused: contact or accepted terms are missing.
     """
-    permit(source, params)
+    check_permission(source, params)
     site = gallery(source, params=params)
     access = Access(
         site.hosts, https=True, delay=site.delay, backoff=LIVE_BACKOFF, public=True,
-        ignore_opt_outs=_ignored(source, params),
+        ignore_opt_outs=_ignores_opt_outs(source, params),
     )  # fmt: skip
     return Origin("live", "live", site, access, user_agent(params.contact or ""), "terms accepted by the user")
 
 
-def _ignored(source: str, params: Scrape | None) -> bool:
+def _ignores_opt_outs(source: str, params: Scrape | None) -> bool:
     return params is not None and source in params.ignore_opt_outs
 
 
-def permit(source: str, params: Scrape) -> None:
+def check_permission(source: str, params: Scrape) -> None:
     """Raises Refused unless there is a contact to name and the source's terms were accepted."""
     terms = gallery(source).terms
     if not params.contact:
@@ -159,6 +156,7 @@ def permit(source: str, params: Scrape) -> None:
 
 
 def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

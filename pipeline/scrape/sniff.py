@@ -45,7 +45,7 @@ def identify(data: bytes) -> ImageFacts:
     """Decode every frame.
 
     Raises:
-        Rejected: not_an_image, truncated (cut or damaged), too_large (pixels or frames).
+        Rejection: not_an_image, truncated (cut or damaged), too_large (pixels or frames).
     """
     kind = _kind(data)
     if not _ends_as_it_should(kind, data):

@@ -211,7 +211,7 @@ def test_host_that_asks_for_a_day_is_left_alone_at_once(crawler: Crawler, value:
 )
 def test_answer_that_outlasts_the_patience_is_given_up_each_time(tmp_path: Path, rule: Rule) -> None:
     async def ask(url: str) -> None:
-        access = Access(frozenset({"127.0.0.1"}), https=False, delay=0.0, backoff=0.01, patience=0.4)
+        access = Access(frozenset({"127.0.0.1"}), https=False, delay=0.0, backoff=0.01, timeout=0.4)
         async with Fetcher(access, user_agent="facetopix/1 (+test)") as fetcher:
             await fetcher.image(url + sprite(1), sniff.identify)
 

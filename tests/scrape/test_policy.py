@@ -74,7 +74,7 @@ def test_verdict_names_the_first_wish_that_a_work_goes_against(
 def test_work_that_was_taken_down_tells_nothing_but_its_identity(
     scrape: Scrape, tmp_path: Path, entry: dict[str, Any]
 ) -> None:
-    judged = wishes(scrape, tmp_path, entry).today(row(title="Cat", artist="Ann", image_url="http://x/y.png"))
+    judged = wishes(scrape, tmp_path, entry).apply(row(title="Cat", artist="Ann", image_url="http://x/y.png"))
     assert (judged["status"], judged["reason"]) == ("dropped", "blocklist")
     assert judged["title"] is judged["artist"] is judged["image_url"] is None
     assert judged["source_id"] == "ann/cat"

@@ -1,6 +1,6 @@
 """The one polite client: robots.txt, pace, retries, caps and refusals. The only module that knows httpx and tenacity.
 
-What may improve by waiting is asked again; a 401 or 403 ends the crawl; everything else is told to the caller once.
+What may improve by waiting is asked again; a 401 or 403 ends the crawl; every other failure is raised at once.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ KEPT_HEADERS = ("user-agent", "accept", "accept-encoding", "content-type", "if-n
 
 
 class Cookies:
-    """The cookie jar of one listing."""
+    """The cookie jar of one listing, which can be saved and loaded."""
 
     def __init__(self, saved: list[list[str]] | None = None) -> None:
         self.jar = httpx.Cookies()
@@ -53,17 +53,19 @@ class Cookies:
             self.jar.set(name, value, domain, path)
 
     def dump(self) -> list[list[str]]:
+        """The cookies as JSON can hold them."""
         return [[cookie.name, cookie.value or "", cookie.domain, cookie.path] for cookie in self.jar.jar]
 
     def add_missing(self, request: Request) -> None:
-        known = {cookie.name for cookie in self.jar.jar}
+        """Set a request's own cookies where the site has set none of that name."""
+        names = {cookie.name for cookie in self.jar.jar}
         for name, value in request.cookies:
-            if name not in known:
+            if name not in names:
                 self.jar.set(name, value, httpx.URL(request.url).host, "/")
 
 
 class LoopbackTransport(httpx.AsyncHTTPTransport):
-    """Answers for given host names come from ports of this machine."""
+    """Sends requests for certain host names to ports of this machine."""
 
     def __init__(self, ports: Mapping[str, int]) -> None:
         super().__init__()
@@ -85,10 +87,10 @@ class PublicTransport(httpx.AsyncHTTPTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
+            addresses = await asyncio.get_running_loop().getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
             raise httpx.ConnectError(f"{url.host}: {error.strerror}") from error
-        for *_, address in found:
+        for *_, address in addresses:
             _require_public(url.host, str(address[0]))
         response = await super().handle_async_request(request)
         peer = response.extensions["network_stream"].get_extra_info("server_addr")
@@ -103,7 +105,7 @@ def _require_public(host: str, address: str) -> None:
 
 
 class Fetcher:
-    """Asks on behalf of one crawl. `now` serves to read HTTP dates only."""
+    """The HTTP client of one crawl. `now` serves to read HTTP dates only."""
 
     def __init__(
         self,
@@ -120,7 +122,7 @@ class Fetcher:
         self._access, self._clock, self._now = access, clock or Clock(), now
         self._headers = {"User-Agent": user_agent, "Accept": "*/*"}
         self._throttles: dict[str, HostThrottle] = {}
-        self._book = robots.RobotsCache(self._robots, self._clock.monotonic)
+        self._robots_cache = robots.RobotsCache(self._fetch_robots, self._clock.monotonic)
 
     async def __aenter__(self) -> Fetcher:
         return self
@@ -131,10 +133,10 @@ class Fetcher:
     async def page(
         self, request: Request, cookies: Cookies | None = None, validators: Mapping[str, str] | None = None
     ) -> Page:
-        """A page as text; with the `validators` of an earlier answer perhaps only the word that it is unchanged.
+        """A page as text; with the `validators` of an earlier answer it may come back as unchanged, without text.
 
         Raises:
-            Rejected: not this page.
+            Rejection: not this page.
             Refused, Unreachable: no page of this site, for it answers 401 or 403, or asks to wait too long.
         """
         answer = await self._ask(lambda: self._page(request, cookies, validators or {}))
@@ -144,8 +146,8 @@ class Fetcher:
         if (tags := text.count("<")) > MAX_TAGS:
             raise Rejection("too_large", f"{tags} tags at {answer.url}, the limit is {MAX_TAGS}")
         metas = html.robots_meta(text) if HAS_ROBOTS_META.search(text) else []
-        told = robots.directives_opt_out(metas)
-        opt_out = self._opted_out(f"meta robots: {told}", answer.url) if told else answer.opt_out
+        directive = robots.directives_opt_out(metas)
+        opt_out = self._check_opt_out(f"meta robots: {directive}", answer.url) if directive else answer.opt_out
         return Page(answer.url, text, opt_out, answers.validators(answer.headers))
 
     async def _page(self, request: Request, cookies: Cookies | None, validators: Mapping[str, str]) -> Answer:
@@ -176,51 +178,51 @@ class Fetcher:
         return await self._rules_of(httpx.URL(url))
 
     async def _rules_of(self, url: httpx.URL) -> robots.Rules:
-        rules = await self._book.rules(f"{url.scheme}://{url.netloc.decode('ascii')}")
+        rules = await self._robots_cache.rules(f"{url.scheme}://{url.netloc.decode('ascii')}")
         if rules.delay > MAX_CRAWL_DELAY:
             raise Refused(f"{url.host}: robots.txt asks for {rules.delay:.0f} s between two requests")
         await self._throttle(url).slow_down(rules.delay)
         return rules
 
-    async def _robots(self, origin: str) -> tuple[int, bytes]:
+    async def _fetch_robots(self, origin: str) -> tuple[int, bytes]:
         request = _build("GET", origin + "/robots.txt", {**self._headers, "Accept-Encoding": "gzip, deflate"})
         answer = await self._ask(lambda: self._follow(request, PAGE_BYTES, None, of_robots=True))
         return answer.status, answer.body
 
-    def _opted_out(self, told: str, url: str) -> str:
-        """Raises Rejected, unless the user overrides training opt-outs: then it is logged and handed on."""
-        told = printable(told)
+    def _check_opt_out(self, opt_out: str, url: str) -> str:
+        """Raises Rejection, unless the user overrides training opt-outs: then it is logged and returned."""
+        opt_out = printable(opt_out)
         if not self._access.ignore_opt_outs:
-            raise Rejection("noai", f"{told} at {url}")
-        logger.warning("training opt-out overridden at the user's word: %s at %s", told, url)
-        return told
+            raise Rejection("noai", f"{opt_out} at {url}")
+        logger.warning("training opt-out overridden at the user's word: %s at %s", opt_out, url)
+        return opt_out
 
-    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask, and ask again what may improve, waiting longer each time and never less than the host wants."""
+    async def _ask(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Send a request, and again what may improve, waiting longer each time and never less than the host wants."""
         try:
-            return await ask()
+            return await request()
         except Retry as error:
-            return await self._persist(ask, error)
+            return await self._ask_again(request, error)
 
-    async def _persist(self, ask: Callable[[], Awaitable[T]], first: Retry) -> T:
-        """The attempts after a `first` one that failed, which counts as theirs."""
+    async def _ask_again(self, request: Callable[[], Awaitable[T]], first: Retry) -> T:
+        """The attempts after a `first` one that failed, which counts as one of them."""
         backoff = tenacity.wait_exponential_jitter(
             multiplier=self._access.backoff, max=MAX_BACKOFF, jitter=self._access.backoff
         )
-        attempts = itertools.chain([_raiser(first)], itertools.repeat(ask))
-        why = ""
+        attempts = itertools.chain([_raise_once(first)], itertools.repeat(request))
+        cause = ""
 
         def wait(state: tenacity.RetryCallState) -> float:
-            nonlocal why
+            nonlocal cause
             error = state.outcome.exception() if state.outcome else None
-            why, asked = (error.why, error.wait) if isinstance(error, Retry) else ("", 0.0)
-            return max(backoff(state), asked)
+            cause, seconds = (error.cause, error.wait) if isinstance(error, Retry) else ("", 0.0)
+            return max(backoff(state), seconds)
 
         retrying = tenacity.AsyncRetrying(
             retry=tenacity.retry_if_exception_type(Retry),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=wait,
-            sleep=lambda seconds: self._clock.wait(seconds, why),
+            sleep=lambda seconds: self._clock.wait(seconds, cause),
             reraise=True,
         )
         async for attempt in retrying:
@@ -232,7 +234,7 @@ class Fetcher:
     async def _follow(
         self, request: httpx.Request, limit: int, cookies: Cookies | None, *, of_robots: bool = False
     ) -> Answer:
-        """One request through its redirects, each hop permitted anew."""
+        """Send a request and follow its redirects; each hop is checked against hosts, robots.txt and opt-outs."""
         opt_out = None
         for _ in range(MAX_REDIRECTS + 1):
             request = self._check_host(request)
@@ -257,31 +259,31 @@ class Fetcher:
     async def _check_rules(self, address: httpx.URL) -> str | None:
         url, rules = str(address), await self._rules_of(address)
         if not rules.allows(url):
-            why = "could not be had" if rules.closed else "disallows it"
-            raise Rejection("robots", f"{url}: robots.txt {why}")
-        return self._opted_out("robots.txt opts out of training", url) if rules.opts_out(url) else None
+            problem = "could not be had" if rules.closed else "disallows it"
+            raise Rejection("robots", f"{url}: robots.txt {problem}")
+        return self._check_opt_out("robots.txt opts out of training", url) if rules.opts_out(url) else None
 
     async def _send(
         self, request: httpx.Request, limit: int, cookies: Cookies | None, of_robots: bool
     ) -> tuple[Answer, str | None]:
         throttle = self._throttle(request.url)
         async with throttle.turn(self._access.delay):
-            with _translated(request.url, throttle):
+            with _translate_errors(request.url, throttle):
                 return await self._exchange(request, throttle, limit, cookies, of_robots)
 
     async def _exchange(
         self, request: httpx.Request, throttle: HostThrottle, limit: int, cookies: Cookies | None, of_robots: bool
     ) -> tuple[Answer, str | None]:
         began = time.monotonic()
-        async with asyncio.timeout(self._access.patience):
+        async with asyncio.timeout(self._access.timeout):
             response = await self._transport.handle_async_request(request)
             response.request = request
             try:
                 if cookies is not None:
                     cookies.jar.extract_cookies(response)
-                opt_out = None if of_robots else self._judge(response)
+                opt_out = None if of_robots else self._check_headers(response)
                 self._retry_later(response, throttle)
-                with _translated(request.url, throttle, cut="truncated"):
+                with _translate_errors(request.url, throttle, cut="truncated"):
                     body = await answers.read(response.aiter_raw(), response.headers, limit)
             finally:
                 await response.aclose()
@@ -289,13 +291,16 @@ class Fetcher:
         location = response.headers.get("location") if response.is_redirect else None
         return Answer(str(request.url), response.status_code, dict(response.headers), body, opt_out), location
 
-    def _judge(self, response: httpx.Response) -> str | None:
-        """By status and headers, before the body is read. robots.txt itself is not judged by opt-outs and 403."""
+    def _check_headers(self, response: httpx.Response) -> str | None:
+        """Raises on a refusal or an opt-out before the body is read; returns an opt-out that is overridden.
+
+        robots.txt itself is exempt.
+        """
         url = response.request.url
         if response.status_code in (401, 403):
             raise Refused(f"{url}: the site answers {response.status_code}; the crawl ends here")
-        told = robots.headers_opt_out(response.headers)
-        return self._opted_out(told, str(url)) if told else None
+        opt_out = robots.headers_opt_out(response.headers)
+        return self._check_opt_out(opt_out, str(url)) if opt_out else None
 
     def _retry_later(self, response: httpx.Response, throttle: HostThrottle) -> None:
         if response.status_code not in answers.RETRYABLE:
@@ -306,7 +311,7 @@ class Fetcher:
             raise Unreachable(f"{url}: the host asks to wait {wait:.0f} s; come back later")
         throttle.park(wait, f"{status}")
         throttle.struggle()
-        raise Retry("server", f"{url} answers {status}", wait, why=f"{status}")
+        raise Retry("server", f"{url} answers {status}", wait, cause=f"{status}")
 
     def _throttle(self, url: httpx.URL) -> HostThrottle:
         throttle = self._throttles.get(name := url.netloc.decode("ascii"))
@@ -315,7 +320,7 @@ class Fetcher:
         return throttle
 
 
-def _raiser(error: Retry) -> Callable[[], Awaitable[Any]]:
+def _raise_once(error: Retry) -> Callable[[], Awaitable[Any]]:
     async def fail() -> Any:
         raise error
 
@@ -323,8 +328,8 @@ def _raiser(error: Retry) -> Callable[[], Awaitable[Any]]:
 
 
 @contextmanager
-def _translated(url: httpx.URL, throttle: HostThrottle, cut: str = "network") -> Iterator[None]:
-    """The one seam where the client's errors become ours; `cut` is the reason for a broken-off answer."""
+def _translate_errors(url: httpx.URL, throttle: HostThrottle, cut: str = "network") -> Iterator[None]:
+    """Turn the client's errors into ours; `cut` is the reason for a broken-off answer."""
     try:
         yield
     except httpx.RemoteProtocolError as error:

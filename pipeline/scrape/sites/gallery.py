@@ -51,7 +51,7 @@ class Request:
 
 @dataclass(frozen=True)
 class ArtworkDetails:
-    """What a page tells about one work; None where it does not say."""
+    """What a page says about one work; None where it does not say."""
 
     image_url: str  # absolute, of the full image
     title: str | None = None

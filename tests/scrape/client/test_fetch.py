@@ -411,7 +411,7 @@ def test_answer_that_drips_for_longer_than_the_patience_is_given_up() -> None:
                 await asyncio.sleep(0.01)
 
     drips = [httpx.Response(200, stream=Drip()) for _ in range(fetch.ATTEMPTS)]
-    recorded = site(*drips, access=replace(ACCESS, patience=0.05))
+    recorded = site(*drips, access=replace(ACCESS, timeout=0.05))
     with pytest.raises(Rejection, match="network"):
         recorded.image()
     assert recorded.answers == []

@@ -94,11 +94,11 @@ def test_replica_on_loopback_is_not_paced_beyond_what_it_asks() -> None:
 def test_wish_to_stop_wakes_whoever_sleeps() -> None:
     async def wished_while_asleep() -> float:
         stop, began = StopSignal(), time.monotonic()
-        asyncio.get_running_loop().call_later(0.02, stop.wish)
+        asyncio.get_running_loop().call_later(0.02, stop.set)
         with pytest.raises(Interrupted):
             await stop.sleep(60)
         with pytest.raises(Interrupted):
-            stop.obey()
+            stop.check()
         return time.monotonic() - began
 
     assert asyncio.run(wished_while_asleep()) < 30
