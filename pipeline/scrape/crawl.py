@@ -25,7 +25,6 @@ from pipeline.runtime import manifest
 from pipeline.runtime.files import output_dir
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.progress import Progress, silent
-from pipeline.sample.galleries import site
 from pipeline.sample.params import Sample
 from pipeline.scrape import listing_pass, origins, policy
 from pipeline.scrape.client.fetch import Fetcher, LoopbackTransport
@@ -72,9 +71,13 @@ class CrawlTarget:
     async def galleries(
         self, sources: Sequence[str], params: Scrape, sample: Sample
     ) -> AsyncIterator[Mapping[str, int]]:
-        """The sample galleries while the block runs, where they are what is crawled."""
-        from_sample = self.base_url is None and self.origin_name(params) == "sample"
-        async with site.running(sample, list(sources) if from_sample else []) as ports:
+        """The ports of the sample galleries, which run while the block does if they are what is crawled."""
+        if self.base_url is not None or self.origin_name(params) != "sample":
+            yield {}
+            return
+        from pipeline.sample.galleries import site  # a web server, which no other crawl needs
+
+        async with site.running(sample, sources) as ports:
             yield ports
 
 
