@@ -1,4 +1,4 @@
-"""The faces of the sample: what is known of each, and its picture. As in real collections, some are copies."""
+"""The faces of the sample: manifest facts of each, and its image. As in real collections, some are copies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ COPY_BACK = 17
 
 
 def rows(count: int) -> list[Row]:
-    """Provenance of the first `count` faces; `index` is what `drawn` takes."""
+    """Provenance of the first `count` faces; `index` is what `draw` takes."""
     return [_row(index) for index in range(count)]
 
 
@@ -37,8 +37,8 @@ def _row(index: int) -> Row:
     }
 
 
-def drawn(index: int, size: int) -> Pixels:
-    """(size, size, 3); of the copies every other one is a little darker than its original."""
+def draw(index: int, size: int) -> Pixels:
+    """A face, uint8 (size, size, 3); every other copy is a little darker than its original."""
     pixels = art.face(_stream(_original(index)), size)
     if _original(index) != index and (index // COPY_EVERY) % 2:
         return (pixels.astype(np.uint16) * 97 // 100).astype(np.uint8)

@@ -14,7 +14,7 @@ from pipeline.sample.drawing import art, portraits
 from pipeline.sample.drawing.anime_faces import draw as draw_face
 from pipeline.sample.drawing.character import BACKS, EXTRAS, FRINGES, HEADWEAR, LIDS, MOUTHS, OUTFITS, draw_character
 from pipeline.sample.drawing.geometry import Placement
-from pipeline.sample.drawing.pixel_canvas import fewer_colours
+from pipeline.sample.drawing.pixel_grid import fewer_colours
 
 PLACE = Placement(x=0.5, y=0.48, scale=0.26, tilt=0.0, turn=0.0)
 NATIVE = {
@@ -162,8 +162,8 @@ def test_fewer_colours_invents_none_and_keeps_the_common_ones():
 
 DIGEST = """
 import hashlib
-from pipeline import seeds
-from pipeline.sample import art
+from pipeline.runtime import seeds
+from pipeline.sample.drawing import art
 digest = hashlib.sha256()
 for index in range(3):
     rng = seeds.generator(0, "test", index)

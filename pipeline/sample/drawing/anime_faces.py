@@ -1,4 +1,4 @@
-"""Smooth anime-like faces: the figure drawn supersampled, reduced, then shaded softly at the final size."""
+"""The smooth renderer of a character: anime-like faces, drawn supersampled, reduced, then shaded softly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.sample.drawing.geometry import Placement, Shape, pixel_coordinates
 from pipeline.sample.drawing.ramps import GOLDEN, Colour, Ramp, mix, oklch
 
 SUPERSAMPLE = 2  # at least
-DRAWN = 512  # pixels a side of the drawing, at least
+LEAST_SIDE = 512  # pixels a side of the drawing, at least
 CLEAR: Colour = (128, 128, 128)  # under the background
 Plane = NDArray[np.float32]  # (size, size), 0..1
 Picture = NDArray[np.float32]  # (size, size, 3), 0..255
@@ -27,7 +27,7 @@ REAR_HAIR = ("back", "tail", "strand")
 
 
 def face(rng: np.random.Generator, size: int = 256) -> Pixels:
-    """uint8 (size, size, 3)."""
+    """A random face over a background, uint8 (size, size, 3)."""
     character = draw_character(rng)
     return draw(character, pose(rng, character), _background(rng, size), size)
 
@@ -45,9 +45,9 @@ def pose(rng: np.random.Generator, character: Character) -> Placement:
 
 
 def draw(character: Character, place: Placement, background: Picture, size: int) -> Pixels:
-    """The character over a background of the same size."""
+    """A character over a background of the same size, uint8 (size, size, 3)."""
     figure = build(character, place)
-    factor = max(SUPERSAMPLE, DRAWN // size)
+    factor = max(SUPERSAMPLE, LEAST_SIDE // size)
     side = size * factor
     image, labels = Image.new("RGB", (side, side), CLEAR), Image.new("L", (side, side))
     _paint(image, labels, figure.below, character, 1)

@@ -1,4 +1,4 @@
-"""Procedural art, the same bytes from the same generator: what the sample galleries and the sample faces show."""
+"""Every kind of procedural art: the same random generator draws the same bytes."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class Doll:
 
 
 def render(doll: Doll, cells: int) -> Pixels:
-    """uint8 (cells, cells, 4), alpha 0 or 255, at most 16 colours."""
+    """A doll as pixel art, uint8 (cells, cells, 4): alpha 0 or 255, at most 16 colours."""
     names = sorted(doll.ramps)
     grid = reduce_shapes(doll.shapes, cells, {name: index for index, name in enumerate(names, 1)})
     _light(grid, 1 if cells < 40 else 2)
@@ -100,8 +100,9 @@ def both(shape: Shape) -> list[Shape]:
 
 
 def flipped(contour: Points) -> Points:
-    other: Points = contour[::-1] * np.array([-1.0, 1.0]) + np.array([1.0, 0.0])
-    return other
+    """The mirror image of a contour in the unit square."""
+    mirror: Points = contour[::-1] * np.array([-1.0, 1.0]) + np.array([1.0, 0.0])
+    return mirror
 
 
 def closed(right: Points) -> Points:

@@ -24,6 +24,7 @@ class Pen:
         self.draw = ImageDraw.Draw(image)
 
     def fill(self, shape: Points, colour: Colour | int) -> None:
+        """A filled polygon."""
         pixels = np.floor(self.place.head(shape) * self.side).astype(np.int64) - self.corner
         self.draw.polygon(pixels.ravel().tolist(), fill=colour)
 
@@ -33,10 +34,12 @@ class Pen:
 
 
 def lash_colour(character: Character) -> Colour:
+    """The colour of lashes: the hair's line, darkened."""
     return mix(character.hair.ink, (24, 16, 28), 0.55)
 
 
 def draw_eyes(pen: Pen, character: Character) -> None:
+    """Both eyes, open, closed or winking."""
     for side in (-1, 1):
         winking = character.lids == "wink" and (side < 0) == character.left
         if character.lids == "closed" or winking:
@@ -121,6 +124,7 @@ def _lashes(pen: Pen, character: Character, side: int, upper: Points, lower: Poi
 
 
 def draw_nose_and_mouth(pen: Pen, character: Character) -> None:
+    """The nose as a short line, the mouth by the character's mood."""
     line = mix(character.skin.ink, character.skin.shade, 0.25)
     pen.stroke(bezier((0.02, 0.62), (0.06, 0.68), (-0.01, 0.7)), (0.004, 0.016, 0.004), line)
     _mouth(pen, character, line)
@@ -154,7 +158,7 @@ def _mouth(pen: Pen, character: Character, line: Colour) -> None:
 
 
 def draw_brows(pen: Pen, character: Character) -> None:
-    """Over the hair, as the genre does."""
+    """Both brows, over the hair, as the genre does."""
     outer, inner = BROWS[character.brows]
     colour = mix(character.hair.ink, character.hair.shade, 0.35)
     for side in (-1, 1):

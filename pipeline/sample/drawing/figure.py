@@ -1,4 +1,4 @@
-"""A character as a stack of shapes in frame coordinates (square of side 1), rearmost first."""
+"""A character as a stack of shapes in frame coordinates (square of side 1), which both renderers draw."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ class Figure:
 
 
 def build(character: Character, place: Placement) -> Figure:
-    """The stack; eyes, nose and mouth belong between `below` and `above`."""
+    """The shapes of a character; eyes, nose and mouth belong between `below` and `above`."""
     back = hair.behind(character)
     hanging = [shape for shape in back if shape.part.startswith("front")]
     rear = [shape for shape in back if not shape.part.startswith("front")]
-    hat = headwear.worn(character)
+    hat = headwear.on_head(character)
     below = [
         *_placed(rear, place.head),
         *_placed([_neck(), *wardrobe.outfit(character)], place.body),
@@ -53,8 +53,8 @@ def build(character: Character, place: Placement) -> Figure:
     return Figure(below, above, place.head(hair.shine(character)))
 
 
-def _placed(shapes: list[Shape], put: Callable[[Points], Points]) -> list[Shape]:
-    return [Shape(s.part, put(s.points), tuple(put(line) for line in s.ink)) for s in shapes]
+def _placed(shapes: list[Shape], place: Callable[[Points], Points]) -> list[Shape]:
+    return [Shape(s.part, place(s.points), tuple(place(line) for line in s.ink)) for s in shapes]
 
 
 def _face(character: Character) -> Shape:

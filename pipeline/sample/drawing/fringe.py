@@ -1,4 +1,4 @@
-"""Locks over the forehead, as tuples (crown, left, right, tip) in head units."""
+"""Locks of hair over the forehead, as tuples (crown, left, right, tip) in head units."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from pipeline.sample.drawing.geometry import (
 
 
 def behind(character: Character) -> list[Shape]:
-    """Everything behind neck and face, rearmost first."""
+    """Shapes of the hair behind neck and face, rearmost first."""
     return BACK[character.back](character)
 
 
@@ -61,7 +61,7 @@ def _ahoge(character: Character) -> Shape:
 
 
 def beside(character: Character) -> list[Shape]:
-    """Locks hanging in front of the ears."""
+    """Shapes of the locks in front of the ears."""
     if not character.side_length:
         return []
     end, bend = character.side_length, 0.06 * character.jitter[8]

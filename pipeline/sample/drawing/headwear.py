@@ -1,4 +1,4 @@
-"""What is worn on head and face (head units), rearmost first."""
+"""Headwear, glasses and jewels as shapes in head units, rearmost first."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from pipeline.sample.drawing.geometry import (
 
 
 def on_face(character: Character) -> list[Shape]:
-    """Glasses, pins and ear jewels."""
+    """Shapes of glasses, hairpins and earrings."""
     match character.extra:
         case "glasses":
             rims = [ellipse(s * 0.46, 0.32, 0.37, 0.31) for s in (-1, 1)]
@@ -41,8 +41,8 @@ def on_face(character: Character) -> list[Shape]:
             return []
 
 
-def worn(character: Character) -> list[Shape]:
-    """Hats, bows, ears, horns."""
+def on_head(character: Character) -> list[Shape]:
+    """Shapes of hats, bows, animal ears and horns."""
     return HEADWEAR[character.headwear](character) if character.headwear else []
 
 
@@ -53,9 +53,9 @@ def _sided(character: Character, part: str, contour: Points) -> Shape:
 
 def _ribbon(character: Character) -> list[Shape]:
     wing = blob((0.75, -1.05), (1.1, -1.62), (1.5, -1.5), (1.42, -1.0))
-    other = blob((0.75, -1.05), (0.2, -1.62), (0.1, -1.35), (0.3, -1.1))
+    second = blob((0.75, -1.05), (0.2, -1.62), (0.1, -1.35), (0.3, -1.1))
     tail = points((0.8, -1.0), (1.5, -0.75), (1.42, -0.5), (1.1, -0.6))
-    return [_sided(character, "accent", contour) for contour in (tail, wing, other)]
+    return [_sided(character, "accent", contour) for contour in (tail, wing, second)]
 
 
 def _headband(character: Character) -> list[Shape]:

@@ -1,4 +1,4 @@
-"""Things to pick up (unit square, y down)."""
+"""Pixel art of things to pick up, from shapes in the unit square (y down)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GLASS, LEAF, PAPER = ramp(0.9, 0.03, 220), ramp(0.62, 0.14, 145), ramp(0.9, 0.05
 
 
 def item(rng: np.random.Generator, cells: int = 16) -> Pixels:
-    """uint8 (cells, cells, 4): one thing on transparency."""
+    """A random thing on transparency, uint8 (cells, cells, 4)."""
     kinds: tuple[Callable[[np.random.Generator], Doll], ...] = (
         _potion, _sword, _gem, _coin, _apple, _cherries, _chest, _key, _heart, _shield, _scroll, _axe,
     )  # fmt: skip

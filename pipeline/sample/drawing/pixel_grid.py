@@ -1,4 +1,4 @@
-"""Pictures made cell by cell: shapes reduced to a map of parts by majority, neighbourhoods, stamps, few colours."""
+"""The grid on which pixel art is drawn: shapes reduced to cells by majority, neighbourhoods, few colours."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ INK, SHADE, BASE, LIGHT = range(4)  # tones
 
 @dataclass
 class PixelGrid:
-    """One picture in the making: which shape, which material and which tone each cell has."""
+    """Pixel art in the making: which shape, which material and which tone each cell has."""
 
     shape: Map  # index of the shape, later ones in front; 0 = nothing
     material: Map
@@ -42,7 +42,7 @@ class PixelGrid:
 
 
 def reduce_shapes(shapes: Sequence[Shape], cells: int, material_of: Mapping[str, int]) -> PixelGrid:
-    """Majority per cell: first of the materials, then of the shapes of the winning material."""
+    """Shapes as cells, by majority: first of the materials, then of the shapes of the winning material."""
     factor = 6 if cells <= 40 else 4
     image = Image.new("L", (cells * factor,) * 2)
     pen = ImageDraw.Draw(image)

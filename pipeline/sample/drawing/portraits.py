@@ -1,4 +1,4 @@
-"""Pixel-art busts: the figure reduced to cells, then shaded, outlined and stamped as a pixel artist does."""
+"""The pixel renderer of a character: busts, reduced to cells, then shaded, outlined and stamped."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BLUSH: Colour = (232, 96, 110)
 
 
 def portrait(rng: np.random.Generator, cells: int = 32) -> Pixels:
-    """uint8 (cells, width, 4): a bust, alpha 0 or 255, at most 20 colours; width is `cells`, less where trimmed."""
+    """A random bust, uint8 (cells, width, 4): alpha 0 or 255, at most 20 colours; width <= cells where trimmed."""
     character = draw_character(rng)
     place = pose(rng, character, cells)
     kind = rng.random()
@@ -69,7 +69,7 @@ def pose(rng: np.random.Generator, character: Character, cells: int) -> Placemen
 
 
 def draw(character: Character, place: Placement, cells: int) -> Pixels:
-    """uint8 (cells, cells, 4): the character over nothing."""
+    """A character without background, uint8 (cells, cells, 4)."""
     figure = build(character, place)
     grid = reduce_shapes([*figure.below, *figure.above], cells, MATERIAL)
     _shade_hair(grid, figure, cells)

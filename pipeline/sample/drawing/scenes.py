@@ -1,4 +1,4 @@
-"""Opaque little worlds: side views with dithered skies, and maps of tiles seen from above."""
+"""Opaque pixel art of landscapes with dithered skies, and of maps of tiles seen from above."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ TILE = 16  # cells a side
 
 
 def scene(rng: np.random.Generator, width: int = 96, height: int = 64) -> Pixels:
-    """uint8 (height, width, 4), opaque, at most 16 colours."""
+    """A random scene, uint8 (height, width, 4): opaque, at most 16 colours."""
     rgb = _landscape(rng, width, height) if rng.random() < 0.6 else _map(rng, width, height)
     return fewer_colours(np.dstack([rgb, np.full((height, width), 255, dtype=np.uint8)]), MOST_COLOURS)
 

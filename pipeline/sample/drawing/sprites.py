@@ -1,4 +1,4 @@
-"""Full-body characters and creatures (unit square, y down)."""
+"""Pixel art of whole characters and creatures, from shapes in the unit square (y down)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ EYES = (("KW", "KK"), ("K", "K"), ("WK", "WK"), ("KK",))
 
 
 def sprite(rng: np.random.Generator, cells: int = 24) -> Pixels:
-    """uint8 (cells, cells, 4): one figure on transparency."""
+    """A random figure on transparency, uint8 (cells, cells, 4)."""
     return render(doll(rng), cells)
 
 
 def doll(rng: np.random.Generator) -> Doll:
+    """A random figure as shapes."""
     kinds: tuple[Callable[[np.random.Generator], Doll], ...] = (
         _person, _person, _person, _mage, _knight, _slime, _ghost, _robot, _mushroom, _cat, _bat, _chick,
     )  # fmt: skip

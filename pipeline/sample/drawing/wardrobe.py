@@ -1,4 +1,4 @@
-"""Clothes, in body units: the head's, without its tilt."""
+"""Clothes as shapes in body units: those of the head, without its tilt."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ FLOOR = 3.2  # y below every frame
 
 
 def outfit(character: Character) -> list[Shape]:
+    """Shapes of a character's clothes, rearmost first."""
     return OUTFIT[character.outfit]()
 
 
@@ -154,6 +155,7 @@ OUTFIT: dict[str, Callable[[], list[Shape]]] = {
 
 
 def neckwear(character: Character) -> list[Shape]:
+    """Shapes of a choker or a scarf, if the character wears one."""
     match character.extra:
         case "choker":
             band = points((-0.34, 1.28), (0, 1.36), (0.34, 1.28), (0.34, 1.42), (0, 1.52), (-0.34, 1.42))

@@ -1,4 +1,4 @@
-"""What each sample gallery lists: which work stands where, who made it, what its file holds.
+"""What each sample gallery lists: its works, who made them, what their files hold.
 
 Work `index` of a source is the same whatever the length of the gallery and the user's seed. Index 0 is the newest.
 Every hundred works hold the same mix: what real galleries hold, broken files and copies included.
@@ -66,11 +66,12 @@ class ListedWork:
 
 @cache
 def work(source: str, index: int) -> ListedWork:
+    """The work at a place of a gallery's list; 0 is the newest."""
     place = index % 100
     rng = seeds.generator(0, "sample", source, index, "facts")
     special = BROKEN.get(place) or SPECIAL[source].get(place, "")
     kind = "copy" if place in COPIES else "near copy" if place in NEAR_COPIES else _kinds(source, index // 100)[place]
-    artist = index // 100 if special in ("empty slug", "same slug") else _anyone(rng, source)
+    artist = index // 100 if special in ("empty slug", "same slug") else _pick_artist(rng, source)
     artist = (artist + (place == 21)) % ARTISTS[source]
     title, tags = art.describe(rng)
     factor = int(rng.integers(2, 9)) if rng.random() < ENLARGED else 1
@@ -93,6 +94,7 @@ def work(source: str, index: int) -> ListedWork:
 
 @cache
 def artist_names(source: str) -> tuple[str, ...]:
+    """The artists of a gallery, all of different names."""
     rng = seeds.generator(0, "sample", source, "artists")
     names: list[str] = []
     while len(names) < ARTISTS[source]:
@@ -143,11 +145,11 @@ def frames(source: str, index: int) -> tuple[Pixels, ...]:
     if this.kind == "near copy":
         original = _original(this)
         return original if this.encoding in ("jpg", "webp-lossy") else tuple(_edit(frame, rng) for frame in original)
-    drawn = _draw(this, seeds.generator(0, "sample", source, index))
+    images = _draw(this, seeds.generator(0, "sample", source, index))
     if this.place in SOFT:
-        drawn = [_soften(frame) for frame in drawn]
+        images = [_soften(frame) for frame in images]
     dirty = rng.random() < DIRTY and this.encoding in ("png", "webp")
-    return tuple(_hide_colour(frame) if dirty else frame for frame in drawn)
+    return tuple(_hide_colour(frame) if dirty else frame for frame in images)
 
 
 def _original(this: ListedWork) -> tuple[Pixels, ...]:
@@ -175,7 +177,7 @@ def _kinds(source: str, block: int) -> tuple[str, ...]:
     return tuple(seeds.generator(0, "sample", source, "kinds", block).permutation(deck).tolist())
 
 
-def _anyone(rng: np.random.Generator, source: str) -> int:
+def _pick_artist(rng: np.random.Generator, source: str) -> int:
     """Some artists post much, most little."""
     return int(ARTISTS[source] * rng.random() ** 1.6)
 

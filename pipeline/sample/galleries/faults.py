@@ -1,4 +1,4 @@
-"""What a test may ask of a sample gallery beyond its ordinary answers."""
+"""How tests make a sample gallery misbehave, and what it reports of each request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Hit:
-    """One request as the gallery saw it."""
+    """One request as it arrived at a gallery."""
 
     source: str
     method: str

@@ -23,6 +23,7 @@ CATEGORIES = ("hand-pixelled", "hand-pixelled", "hand-pixelled", "pixel-painting
 
 
 def artist_slug(work: ListedWork) -> str:
+    """The artist as addresses name them."""
     return catalogue.slug(work.artist_name)
 
 
@@ -42,21 +43,22 @@ def file_name(work: ListedWork) -> str:
 
 
 def routes(size: int, faults: Faults) -> list[Route]:
+    """The addresses of a gallery of `size` works."""
     works = [catalogue.work(SOURCE, index) for index in range(size)]
     by_slug = {(artist_slug(work), piece_slug(work)): work for work in works}
     by_file = {file_name(work): work for work in works}
 
     @lru_cache(maxsize=16)
-    def chosen(medium: str, category: str, sorting: str, tags: str) -> Sequence[ListedWork]:
+    def works_of(medium: str, category: str, sorting: str, tags: str) -> Sequence[ListedWork]:
         return _list(works, medium, category, sorting, tags)
 
     async def batch(request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
-        asked = chosen(*(form.get(name, "") for name in ("medium", "category", "sorting", "tags")))
+        matches = works_of(*(form.get(name, "") for name in ("medium", "category", "sorting", "tags")))
         skip = int(form.get("skip") or 0)
-        if faults.clamp and skip >= len(asked):
-            skip = (len(asked) - 1) // BATCH * BATCH
-        return JSONResponse({"success": True, "html": _tiles(asked[skip : skip + BATCH], request)})
+        if faults.clamp and skip >= len(matches):
+            skip = (len(matches) - 1) // BATCH * BATCH
+        return JSONResponse({"success": True, "html": _tiles(matches[skip : skip + BATCH], request)})
 
     async def load(request: Request) -> Response:
         return HTMLResponse(_tiles(works[:BATCH], request))
@@ -88,25 +90,27 @@ def routes(size: int, faults: Faults) -> list[Route]:
 
 
 def category(work: ListedWork) -> str:
+    """The category in which a work is listed."""
     return CATEGORIES[work.index % len(CATEGORIES)]
 
 
 def likes(work: ListedWork) -> int:
+    """How many people like a work."""
     return work.index % 17
 
 
-def _list(works: Sequence[ListedWork], medium: str, wanted: str, sorting: str, tags: str) -> Sequence[ListedWork]:
-    """The works of a list: all are pixel art; of several tags (split at commas: GUESS) a work must have each."""
+def _list(works: Sequence[ListedWork], medium: str, only: str, sorting: str, tags: str) -> Sequence[ListedWork]:
+    """The works of a list: all are pixel art; a work must have each of several tags (split at commas: GUESS)."""
     if medium not in ("", "all", "pixel-art"):
         return []
-    named = {tag for tag in tags.split(",") if tag}
-    found = [work for work in works if wanted in ("", category(work)) and named <= set(work.tags)]
+    required = {tag for tag in tags.split(",") if tag}
+    matches = [work for work in works if only in ("", category(work)) and required <= set(work.tags)]
     match sorting:
         case "likes":
-            return sorted(found, key=lambda work: (-likes(work), work.index))
+            return sorted(matches, key=lambda work: (-likes(work), work.index))
         case "top":
-            return sorted(found, key=lambda work: catalogue.number(SOURCE, work.index, "score", digits=6))
-    return found
+            return sorted(matches, key=lambda work: catalogue.number(SOURCE, work.index, "score", digits=6))
+    return matches
 
 
 def _cdn(request: Request) -> str:

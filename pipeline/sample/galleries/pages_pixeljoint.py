@@ -28,28 +28,31 @@ SIDEBAR = """<div id="rightblock"><div class="bx"><div class="imgboxhome"><a hre
 
 
 def work_id(index: int) -> int:
+    """The number in the address of a work's page."""
     return FIRST_ID - 3 * index
 
 
 def file_name(work: ListedWork) -> str:
+    """The name of the thumbnail."""
     return f"{catalogue.slug(work.title).replace('-', '_')}_{work.index}.{work.extension}"
 
 
 def full_name(work: ListedWork) -> str:
-    """Most uploads got a number added to their name."""
+    """The name of the full image: most uploads got a number added."""
     stem, _, extension = file_name(work).rpartition(".")
     suffix = f"__r{catalogue.number(SOURCE, work.index, digits=9)}" if work.index % 3 else ""
     return f"{stem}{suffix}.{extension}"
 
 
 def routes(size: int, faults: Faults) -> list[Route]:
+    """The addresses of a gallery of `size` works."""
     works = [catalogue.work(SOURCE, index) for index in range(size)]
     by_id = {work_id(work.index): work for work in works}
     by_file = {full_name(work): work for work in works}
     by_thumbnail = {file_name(work): work for work in works}
 
     @lru_cache(maxsize=16)
-    def chosen(order: str, text: str) -> Sequence[ListedWork]:
+    def works_of(order: str, text: str) -> Sequence[ListedWork]:
         return _list(works, order, text)
 
     async def listing(request: Request) -> Response:
@@ -57,7 +60,7 @@ def routes(size: int, faults: Faults) -> list[Route]:
         number = int(query.get("pg", "1"))
         order, text = state.get("ob", "date"), state.get("search", "")
         heading = f"Search results: {escape(text)}" if order == "search" else HEADINGS.get(order, HEADINGS["date"])
-        response = _page(chosen(order, text), number, faults, heading)
+        response = _page(works_of(order, text), number, faults, heading)
         if not faults.forgets:
             response.headers["set-cookie"] = f"v={_cookie({**state, 'ob': order, 'pg': str(number)})}; path=/"
         return listing_response(request, response, works[0], faults)
@@ -81,7 +84,7 @@ def routes(size: int, faults: Faults) -> list[Route]:
 
 
 def _state(request: Request, faults: Faults) -> Mapping[str, str]:
-    """Which list is meant: what the query says where it names an order, else what cookie `v` has kept."""
+    """Which list is meant: what the query says if it names an order, else what is in cookie `v`."""
     query = _pairs(request.url.query)
     if "ob" in query:
         return query
@@ -112,9 +115,9 @@ def _list(works: Sequence[ListedWork], order: str, text: str) -> Sequence[Listed
 
 def _page(works: Sequence[ListedWork], number: int, faults: Faults, heading: str) -> Response:
     pages = max(1, -(-len(works) // PER_PAGE))
-    shown = min(number, pages) if faults.end == "repeat" else number
-    entries = "".join(map(_entry, works[(shown - 1) * PER_PAGE : shown * PER_PAGE])) or "No icons found."
-    pager = _pager(shown, pages)
+    page = min(number, pages) if faults.end == "repeat" else number
+    entries = "".join(map(_entry, works[(page - 1) * PER_PAGE : page * PER_PAGE])) or "No icons found."
+    pager = _pager(page, pages)
     return _html(f"""<div id="leftblockspan"><h1>{heading}</h1><div class="bx"><div class="grid">{pager}
 {entries}{pager}</div></div></div>
 {SIDEBAR}""")

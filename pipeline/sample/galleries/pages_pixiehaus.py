@@ -21,7 +21,7 @@ NUMERIC_EVERY = 25  # one name in so many is a number
 
 
 def stem(work: ListedWork) -> str:
-    """A UUID version 4 without dashes, or a number that falls as works get older."""
+    """The name of a work's file: a UUID version 4 without dashes, or a number that falls as works get older."""
     if work.index % NUMERIC_EVERY == 3:
         return str(629_048 - 4 * work.index)
     digits = f"{seeds.derive(0, 'name', work.index, 1):016x}{seeds.derive(0, 'name', work.index, 2):016x}"
@@ -29,21 +29,23 @@ def stem(work: ListedWork) -> str:
 
 
 def path(work: ListedWork) -> str:
+    """The path of a work's file."""
     folder = "animations" if work.kind == "animation" else "sprites"
     return f"/{folder}/{stem(work)}.{work.extension}"
 
 
 def routes(size: int, faults: Faults) -> list[Route]:
+    """The addresses of a gallery of `size` works."""
     works = [catalogue.work(SOURCE, index) for index in range(size)]
     by_path = {path(work): work for work in works}
     last = max(1, -(-size // PER_PAGE))
 
     async def gallery(request: Request) -> Response:
         number = int(request.query_params.get(faults.page_parameter, faults.first_page)) - faults.first_page + 1
-        shown = min(number, last) if faults.end == "repeat" else number
-        page = works[(shown - 1) * PER_PAGE : shown * PER_PAGE] if shown > 0 else []
+        page = min(number, last) if faults.end == "repeat" else number
+        listed = works[(page - 1) * PER_PAGE : page * PER_PAGE] if page > 0 else []
         following = number + faults.first_page if number < last else None
-        response = _json(page, following) if faults.json else HTMLResponse(_document(page, following, faults))
+        response = _json(listed, following) if faults.json else HTMLResponse(_document(listed, following, faults))
         return listing_response(request, response, works[0], faults)
 
     async def image(request: Request) -> Response:

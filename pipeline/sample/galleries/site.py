@@ -49,7 +49,7 @@ class _FaultInjector:
 
     def __init__(self, inner: ASGIApp, source: str, faults: Faults) -> None:
         self._inner, self._source, self._faults = inner, source, faults
-        self._given = [itertools.count() for _ in faults.scripted]
+        self._counts = [itertools.count() for _ in faults.scripted]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,8 +68,8 @@ class _FaultInjector:
         await answer(scope, replay, send)
 
     def _scripted(self, hit: Hit) -> Response | None:
-        for script, given in zip(self._faults.scripted, self._given, strict=True):
-            if script.covers(hit) and (script.times is None or next(given) < script.times):
+        for script, count in zip(self._faults.scripted, self._counts, strict=True):
+            if script.covers(hit) and (script.times is None or next(count) < script.times):
                 return Response(script.body, script.status, dict(script.headers))
         return None
 
@@ -160,7 +160,7 @@ def _listen(port: int) -> socket.socket:
 def serve_forever(
     sample: Sample, sources: Sequence[str], *, port: int = 0, on_ready: Callable[[dict[str, str]], None]
 ) -> None:
-    """Run the galleries until interrupted; `on_ready` is told the base address of each."""
+    """Run the galleries until interrupted; `on_ready` is called with the base address of each."""
 
     async def forever() -> None:
         async with running(sample, sources, port=port) as ports:
