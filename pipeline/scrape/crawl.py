@@ -1,4 +1,4 @@
-"""The crawl stage: a gallery's listing and the works on it, into state that survives a kill, then into a folder."""
+"""Crawl a gallery: its listing and the works on it, into a state that survives a kill, then into a folder."""
 
 from __future__ import annotations
 

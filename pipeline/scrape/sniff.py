@@ -1,4 +1,4 @@
-"""What bytes are, by the bytes alone: names, addresses and MIME types lie."""
+"""What an image file is, by its bytes alone: names, addresses and MIME types lie."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexErr
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """An image that decodes to its end."""
+    """What is known of an image that decodes to its end."""
 
     format: str  # png, gif, jpeg, bmp, webp
     width: int
@@ -42,13 +42,13 @@ class ImageFacts:
 
 
 def identify(data: bytes) -> ImageFacts:
-    """Decode every frame.
+    """The facts of an image, of which every frame is decoded.
 
     Raises:
         Rejection: not_an_image, truncated (cut or damaged), too_large (pixels or frames).
     """
     kind = _kind(data)
-    if not _ends_as_it_should(kind, data):
+    if not _has_its_end(kind, data):
         raise Rejection("truncated", f"a {kind} file without its end, {len(data)} bytes")
     try:
         with warnings.catch_warnings():
@@ -72,7 +72,7 @@ def _kind(data: bytes) -> str:
     raise Rejection("not_an_image", f"bytes begin with {data[:12]!r}")
 
 
-def _ends_as_it_should(kind: str, data: bytes) -> bool:
+def _has_its_end(kind: str, data: bytes) -> bool:
     """A file that lost only its last chunk or whole frames decodes in silence: look at its end."""
     if kind == "png":
         return b"IEND\xaeB`\x82" in data

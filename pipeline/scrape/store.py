@@ -1,4 +1,4 @@
-"""What a crawl has gathered so far, in a folder that outlives any run.
+"""The state of a crawl: what it has gathered so far, in a folder that outlives any run.
 
     journal.jsonl          one line per settled work, appended; the last line of a work counts
     pass-<list>.jsonl      the pages of the pass in progress over one listing, appended: the cursor
@@ -32,7 +32,7 @@ SYNC_EVERY = 1.0  # seconds; a lost machine loses the journal lines of at most s
 
 
 class Journal:
-    """An append-only file of JSON lines, each read back by its place."""
+    """An append-only file of JSON lines, each read back by its offset in bytes."""
 
     def __init__(self, path: Path) -> None:
         _cut_torn_line(path)
@@ -41,46 +41,52 @@ class Journal:
         self._path, self._synced = path, time.monotonic()
 
     def append(self, row: Row) -> int:
-        """The place of the new line; it survives a kill of this process."""
+        """Write a line, which survives a kill of this process; returns its offset."""
         line = json.dumps(row, sort_keys=True, ensure_ascii=False).encode() + b"\n"
         try:
             _write_all(self._file, line)
         except OSError:
             os.truncate(self._path, self._end)  # half a line would spoil the next one
             raise
-        place, self._end = self._end, self._end + len(line)
+        offset, self._end = self._end, self._end + len(line)
         if time.monotonic() - self._synced > SYNC_EVERY:
             self.sync()
-        return place
+        return offset
 
-    def read(self, place: int) -> Row:
-        line = chunk = os.pread(self._file.fileno(), LINE, place)
+    def read(self, offset: int) -> Row:
+        """The line at an offset.
+
+        Raises:
+            BadInput: the file ends before the line does.
+        """
+        line = chunk = os.pread(self._file.fileno(), LINE, offset)
         while b"\n" not in chunk:
-            chunk = os.pread(self._file.fileno(), LINE, place + len(line))
+            chunk = os.pread(self._file.fileno(), LINE, offset + len(line))
             if not chunk:
-                raise BadInput(f"{self._path}: no whole line at byte {place}; remove the folder to crawl anew")
+                raise BadInput(f"{self._path}: no whole line at byte {offset}; remove the folder to crawl anew")
             line += chunk
         row: Row = json.loads(line[: line.index(b"\n")])
         return row
 
     def rows(self) -> Iterator[tuple[int, Row]]:
-        """Every line with its place.
+        """Every line with its offset.
 
         Raises:
             BadInput: a damaged line.
         """
-        place = 0
+        offset = 0
         with self._path.open("rb") as file:
             for number, line in enumerate(file, 1):
                 try:
-                    yield place, json.loads(line)
+                    yield offset, json.loads(line)
                 except ValueError as error:
                     raise BadInput(
                         f"{self._path}:{number}: damaged line; remove the folder to crawl anew: {error}"
                     ) from error
-                place += len(line)
+                offset += len(line)
 
     def sync(self) -> None:
+        """Wait until the lines are on the disk."""
         os.fsync(self._file.fileno())
         self._synced = time.monotonic()
 
@@ -132,15 +138,15 @@ class Store:
         """Write the row of a work; it survives a kill once this returns."""
         self._offsets[row["source_id"]] = self._journal.append(row)
 
-    def adopt(self, output: Path, origin: str, unwanted: Callable[[Row], bool]) -> None:
+    def adopt(self, output: Path, origin: str, taken_down: Callable[[Row], bool]) -> None:
         """Take over a previous output of the same origin, so that a lost state folder refetches nothing.
 
-        But for what is `unwanted`: a take-down may have emptied the state, and the output still holds the works.
+        Works that were taken down are left out: a take-down may have emptied the state, but not the output.
         """
         if self._offsets or not (output / "manifest.jsonl").is_file():
             return
         for row in manifest.read(output):
-            if row.get("origin") != origin or unwanted(row):
+            if row.get("origin") != origin or taken_down(row):
                 continue
             image = output / "images" / image_name(row) if row["status"] == "kept" else None
             if image is None:
@@ -150,7 +156,7 @@ class Store:
 
 
 def count(folder: Path) -> int:
-    """Works that were settled there, without touching anything."""
+    """How many works are settled in a folder, which is only read."""
     path = folder / "journal.jsonl"
     lines = path.read_bytes().splitlines(keepends=True) if path.is_file() else []
     return len({json.loads(line)["source_id"] for line in lines if line.endswith(b"\n")})
@@ -175,7 +181,7 @@ def locked(folder: Path) -> Iterator[Store]:
 
 
 def image_name(row: Row) -> str:
-    """`<sha256>.<ext>`, the extension by the bytes."""
+    """The file name of an image: `<sha256>.<ext>`, the extension by its bytes."""
     extension = {"jpeg": "jpg"}.get(row["format"], row["format"])
     return f"{row['sha256']}.{extension}"
 

@@ -159,20 +159,20 @@ def test_two_servers_show_the_same_gallery(urls: dict[str, str]) -> None:
         pages = (get(served["pixiehaus"] + path)[2] for path in cards(served["pixiehaus"], 2))
         return hashlib.sha256(b"".join(pages)).hexdigest()
 
-    with site.serve(SAMPLE, ["pixiehaus"]) as other:
-        assert digest(other) == digest(urls)
+    with site.serve(SAMPLE, ["pixiehaus"]) as second:
+        assert digest(second) == digest(urls)
 
 
 def test_serve_forever_tells_its_addresses_once_it_answers() -> None:
     class Enough(Exception):
         pass
 
-    told: list[dict[str, str]] = []
+    calls: list[dict[str, str]] = []
 
     def ready(addresses: dict[str, str]) -> None:
-        told.append(addresses)
+        calls.append(addresses)
         raise Enough
 
     with pytest.raises(Enough):
         site.serve_forever(SAMPLE, SOURCES, on_ready=ready)
-    assert set(told[0]) == set(SOURCES)
+    assert set(calls[0]) == set(SOURCES)

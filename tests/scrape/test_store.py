@@ -97,9 +97,9 @@ def test_a_line_longer_than_a_block_is_read_whole(tmp_path: Path) -> None:
 
 def test_many_works_of_few_pictures_arrive_whole_and_once(tmp_path: Path) -> None:
     works = {f"w-{number}": bytes([number % 7]) * 5000 for number in range(60)}
-    with store.locked(tmp_path) as kept:
+    with store.locked(tmp_path) as works_kept:
         for name, data in works.items():
-            kept.keep(row(name, data), data)
+            works_kept.keep(row(name, data), data)
     assert sorted(names(tmp_path)) == sorted(works)
     assert len(list((tmp_path / "images").iterdir())) == 7
     assert all(image(tmp_path, data).read_bytes() == data for data in works.values())

@@ -139,8 +139,8 @@ def _shade_hair(
 ) -> None:
     size = len(picture)
     unit, low = place.scale * size, _down(size)
-    way = 0.1 if character.left else -0.1
-    edge = 1 - _moved(front, way * unit, -0.1 * unit)
+    sign = 0.1 if character.left else -0.1
+    edge = 1 - _moved(front, sign * unit, -0.1 * unit)
     shadow = front * (0.8 * _ramp_up(low, place.y, 2.2) + 0.6 * edge)
     shadow += rear * (0.5 * _ramp_up(low, place.y, 1.5) + 0.6 * _moved(head, 0, 0.12 * unit))
     _tint(picture, shadow, character.hair, 1.0)

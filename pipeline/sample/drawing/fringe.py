@@ -40,7 +40,7 @@ def _pointed(character: Character) -> list[Lock]:
     noise, depth = character.jitter, (0.28, 0.02, 0.16, 0.0, 0.3)
     spans = _spans(np.array([-0.98, -0.6, -0.22, 0.2, 0.6, 0.98]) + 0.05 * np.array(noise[:6]))
     tips = [((a + b) / 2 + 0.1 * noise[6 + i], depth[i] + 0.07 * noise[i]) for i, (a, b) in enumerate(spans)]
-    return [((0.1 * _way(character), -1.2), a - 0.04, b + 0.04, tip) for (a, b), tip in zip(spans, tips, strict=True)]
+    return [((0.1 * _sign(character), -1.2), a - 0.04, b + 0.04, tip) for (a, b), tip in zip(spans, tips, strict=True)]
 
 
 def _parted(character: Character) -> list[Lock]:
@@ -67,7 +67,7 @@ def _centre_lock(character: Character) -> list[Lock]:
         ((0.0, -1.2), 0.14, 0.6, (0.42 + 0.06 * noise[0], 0.02 + 0.06 * noise[1])),
         ((0.0, -1.2), 0.5, 0.98, (0.9, 0.4 + 0.1 * noise[2])),
     ])  # fmt: skip
-    return [*sides, ((0.0, -1.2), -0.26, 0.26, (0.06 * _way(character), 0.4 + 0.08 * noise[3]))]
+    return [*sides, ((0.0, -1.2), -0.26, 0.26, (0.06 * _sign(character), 0.4 + 0.08 * noise[3]))]
 
 
 def _over_one_eye(character: Character) -> list[Lock]:
@@ -81,10 +81,10 @@ def _over_one_eye(character: Character) -> list[Lock]:
 
 
 def _cropped(character: Character) -> list[Lock]:
-    way = _way(character)
+    sign = _sign(character)
     spans = _spans(np.linspace(-0.94, 0.94, 7) + 0.04 * np.array(character.jitter[:7]))
     return [
-        ((0.3 * way, -1.2), a - 0.04, b + 0.04, ((a + b) / 2 + 0.14 * way, -0.22 + 0.1 * n))
+        ((0.3 * sign, -1.2), a - 0.04, b + 0.04, ((a + b) / 2 + 0.14 * sign, -0.22 + 0.1 * n))
         for (a, b), n in _with(spans, character.jitter)
     ]
 
@@ -99,7 +99,7 @@ FRINGE: dict[str, Callable[[Character], list[Lock]]] = {
 }  # fmt: skip
 
 
-def _way(character: Character) -> float:
+def _sign(character: Character) -> float:
     return -1.0 if character.left else 1.0
 
 

@@ -55,8 +55,8 @@ def _strands(character: Character) -> tuple[Points, ...]:
 
 
 def _ahoge(character: Character) -> Shape:
-    way = -1 if character.left else 1
-    path = bezier((0.05 * way, -1.25), (0.1 * way, -1.75), (0.5 * way, -1.6 + 0.1 * character.jitter[0]))
+    sign = -1 if character.left else 1
+    path = bezier((0.05 * sign, -1.25), (0.1 * sign, -1.75), (0.5 * sign, -1.6 + 0.1 * character.jitter[0]))
     return outlined("cap", taper(path, (0.09, 0.08, 0.0)))
 
 
@@ -155,19 +155,19 @@ def _braids(character: Character) -> list[Shape]:
 
 
 def _ponytail(character: Character) -> list[Shape]:
-    way = -1 if character.left else 1
-    path = curve((0.45, -1.1), (1.0, -1.38), (1.5, -0.9), (1.52, 0.0), (1.32, 0.75), (1.5, 1.25)) * np.array([way, 1])
+    sign = -1 if character.left else 1
+    path = curve((0.45, -1.1), (1.0, -1.38), (1.5, -0.9), (1.52, 0.0), (1.32, 0.75), (1.5, 1.25)) * np.array([sign, 1])
     tail = outlined("tail", taper(path, (0.14, 0.3, 0.38, 0.36, 0.24, 0.0)))
     strand = Shape("strand", path[:2], (path[6:-4],))
-    return [tail, strand, *_short(character), outlined("tie", ellipse(0.66 * way, -1.2, 0.16, 0.16))]
+    return [tail, strand, *_short(character), outlined("tie", ellipse(0.66 * sign, -1.2, 0.16, 0.16))]
 
 
 def _side_tail(character: Character) -> list[Shape]:
-    way = -1 if character.left else 1
-    path = curve((0.95, 0.45), (1.28, 0.8), (1.22, 1.4), (1.0, 1.9), (1.1, 2.5)) * np.array([way, 1])
+    sign = -1 if character.left else 1
+    path = curve((0.95, 0.45), (1.28, 0.8), (1.22, 1.4), (1.0, 1.9), (1.1, 2.5)) * np.array([sign, 1])
     tail = outlined("front tail", taper(path, (0.14, 0.3, 0.34, 0.28, 0.0)))
     strand = Shape("front strand", path[:2], (path[5:-4],))
-    return [*_short(character), tail, strand, outlined("front tie", ellipse(1.06 * way, 0.52, 0.16, 0.15))]
+    return [*_short(character), tail, strand, outlined("front tie", ellipse(1.06 * sign, 0.52, 0.16, 0.15))]
 
 
 def _buns(character: Character) -> list[Shape]:

@@ -120,10 +120,10 @@ def number(*address: str | int, digits: int) -> str:
 @cache
 def file(source: str, index: int) -> bytes:
     """The bytes that the gallery serves as the full image."""
-    this = work(source, index)
-    pixels = [_enlarge(frame, this.factor) for frame in frames(source, index)]
-    data = encodings.encode(pixels, this.encoding)
-    return data[: len(data) * 2 // 3] if this.special == "truncated" else data
+    listed = work(source, index)
+    pixels = [_enlarge(frame, listed.factor) for frame in frames(source, index)]
+    data = encodings.encode(pixels, listed.encoding)
+    return data[: len(data) * 2 // 3] if listed.special == "truncated" else data
 
 
 def thumbnail(source: str, index: int) -> bytes:
@@ -137,29 +137,29 @@ def thumbnail(source: str, index: int) -> bytes:
 @lru_cache(maxsize=128)
 def frames(source: str, index: int) -> tuple[Pixels, ...]:
     """The work as drawn, one pixel per cell, before it is enlarged."""
-    this = work(source, index)
+    listed = work(source, index)
     rng = seeds.generator(0, "sample", source, index, "finish")
-    if this.kind == "copy":
-        original = _original(this)
-        return tuple(_pad(frame, rng) for frame in original) if this.place in (58, 86) else original
-    if this.kind == "near copy":
-        original = _original(this)
-        return original if this.encoding in ("jpg", "webp-lossy") else tuple(_edit(frame, rng) for frame in original)
-    images = _draw(this, seeds.generator(0, "sample", source, index))
-    if this.place in SOFT:
+    if listed.kind == "copy":
+        original = _original(listed)
+        return tuple(_pad(frame, rng) for frame in original) if listed.place in (58, 86) else original
+    if listed.kind == "near copy":
+        original = _original(listed)
+        return original if listed.encoding in ("jpg", "webp-lossy") else tuple(_edit(frame, rng) for frame in original)
+    images = _draw(listed, seeds.generator(0, "sample", source, index))
+    if listed.place in SOFT:
         images = [_soften(frame) for frame in images]
-    dirty = rng.random() < DIRTY and this.encoding in ("png", "webp")
+    dirty = rng.random() < DIRTY and listed.encoding in ("png", "webp")
     return tuple(_hide_colour(frame) if dirty else frame for frame in images)
 
 
-def _original(this: ListedWork) -> tuple[Pixels, ...]:
-    place = {**COPIES, **NEAR_COPIES}[this.place]
-    original = frames(this.source, this.index - this.place + place)
-    return original if this.encoding in ("gif", "webp") else original[:1]
+def _original(listed: ListedWork) -> tuple[Pixels, ...]:
+    place = {**COPIES, **NEAR_COPIES}[listed.place]
+    original = frames(listed.source, listed.index - listed.place + place)
+    return original if listed.encoding in ("gif", "webp") else original[:1]
 
 
-def _draw(this: ListedWork, rng: np.random.Generator) -> list[Pixels]:
-    match this.kind:
+def _draw(listed: ListedWork, rng: np.random.Generator) -> list[Pixels]:
+    match listed.kind:
         case "portrait":
             return [art.portrait(rng, cells=int(rng.choice((24, 26, 28, 30, 32), p=(0.08, 0.2, 0.24, 0.24, 0.24))))]
         case "sprite":

@@ -19,14 +19,14 @@ class Frozen:
     """Seconds that pass when somebody sleeps, and what was told before."""
 
     def __init__(self) -> None:
-        self.now, self.told = 0.0, []  # type: float, list[tuple[float, str]]
-        self.clock = Clock(sleep=self.sleep, monotonic=lambda: self.now, on_wait=self.tell)
+        self.now, self.waits = 0.0, []  # type: float, list[tuple[float, str]]
+        self.clock = Clock(sleep=self.sleep, monotonic=lambda: self.now, on_wait=self.note)
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def tell(self, seconds: float, why: str) -> None:
-        self.told.append((round(seconds, 3), why))
+    def note(self, seconds: float, why: str) -> None:
+        self.waits.append((round(seconds, 3), why))
 
 
 async def turns(throttle: HostThrottle, count: int, delay: float = 0.0) -> list[float]:
@@ -50,7 +50,7 @@ def test_parked_host_waits_and_says_why() -> None:
     throttle.park(30, "429")
     throttle.park(7, "503")
     asyncio.run(turns(throttle, 2))
-    assert frozen.told == [(30.0, "429")]
+    assert frozen.waits == [(30.0, "429")]
 
 
 def test_struggling_host_is_asked_ever_more_slowly_and_a_recovered_one_as_before() -> None:
@@ -79,7 +79,7 @@ def test_host_that_takes_long_is_given_as_long_to_rest() -> None:
         await turns(throttle, 1, delay=0.01)
 
     asyncio.run(slow_then_next())
-    assert frozen.told == [(5.0, "the host is slow")]
+    assert frozen.waits == [(5.0, "the host is slow")]
 
 
 def test_replica_on_loopback_is_not_paced_beyond_what_it_asks() -> None:
@@ -88,7 +88,7 @@ def test_replica_on_loopback_is_not_paced_beyond_what_it_asks() -> None:
     throttle.struggle()
     throttle.observe(9.0)
     asyncio.run(turns(throttle, 3))
-    assert frozen.told == []
+    assert frozen.waits == []
 
 
 def test_wish_to_stop_wakes_whoever_sleeps() -> None:

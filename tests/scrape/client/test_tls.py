@@ -49,14 +49,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass
 class Server:
-    """Answers in TLS only; `asked` are the request lines that came through it."""
+    """Answers in TLS only; `requests` are the request lines that came through it."""
 
     port: int = 0
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0].decode()
-        self.asked.append(line)
+        self.requests.append(line)
         path = line.split()[1]
         moved = f"HTTP/1.1 302 Found\r\nLocation: http://{HOST}:{self.port}/new\r\n" if path == "/old" else ""
         head = moved or f"HTTP/1.1 {404 if path == '/robots.txt' else 200} There\r\n"
@@ -82,7 +82,7 @@ async def ask(certificate: Path, trusted: Path | None, path: str) -> tuple[str, 
         client = Fetcher(ACCESS, user_agent="facetopix/1", transport=httpx.AsyncHTTPTransport(verify=context))
         async with client:
             page = await client.page(Request(f"http://{HOST}:{server.port}{path}"))
-    return page.text, server.asked
+    return page.text, server.requests
 
 
 def test_http_addresses_are_asked_over_tls(certificate: Path) -> None:
