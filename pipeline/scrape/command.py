@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +120,7 @@ def ask_for_terms(options: ScrapeOptions, scrape: Scrape, ask: Callable[[str], b
     agreed = ask(
         f"The terms of the sites ({pages}) may forbid what you mean to do. Have you read and do you accept them?"
     )
-    return ScrapeOptions(**{**vars(options), "yes": agreed})
+    return replace(options, yes=agreed)
 
 
 def scrape_of(options: ScrapeOptions, scrape: Scrape) -> Scrape:

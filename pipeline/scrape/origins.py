@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -72,22 +72,15 @@ def user_agent(contact: str) -> str:
 def sample(source: str, params: Sample, port: int, scrape: Scrape | None = None) -> Origin:
     """The sample gallery that listens on a loopback port, under a name and a clock that never change."""
     host = f"{source}.{SAMPLE_DOMAIN}"
-    names = {host: port, f"cdn.{host}": port}
-    access = Access(
-        frozenset(names),
-        https=False,
-        delay=0.0,
-        backoff=LOOPBACK_BACKOFF,
-        ignore_opt_outs=_ignores_opt_outs(source, scrape),
-    )
+    ports = {host: port, f"cdn.{host}": port}
     return Origin(
         name="sample",
         key=f"sample-{params.revision}",
         gallery=gallery(source, f"http://{host}", scrape),
-        access=access,
+        access=_loopback_access(source, ports, scrape),
         user_agent=user_agent("procedural sample"),
         consent="procedural sample",
-        ports=names,
+        ports=ports,
         clock=lambda: SAMPLE_TIME,
     )
 
@@ -105,24 +98,10 @@ def replica(source: str, base_url: str, params: Scrape) -> Origin:
     base, host = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/"), parts.hostname
     key = f"{re.sub(r'[^a-z0-9.-]', '-', parts.netloc.lower())}-{hashlib.sha256(base.encode()).hexdigest()[:8]}"
     site = gallery(source, base, params)
-    if is_loopback(host):
-        access = Access(
-            frozenset({host}),
-            https=False,
-            delay=0.0,
-            backoff=LOOPBACK_BACKOFF,
-            ignore_opt_outs=_ignores_opt_outs(source, params),
-        )
-        return Origin(base, key, site, access, user_agent(params.contact or "loopback replica"), "replica")
-    check_permission(source, params)
-    access = Access(
-        frozenset({host}),
-        https=True,
-        delay=site.delay,
-        backoff=LIVE_BACKOFF,
-        ignore_opt_outs=_ignores_opt_outs(source, params),
-    )
-    return Origin(base, key, site, access, user_agent(params.contact or ""), "terms accepted by the user")
+    if not is_loopback(host):
+        return _remote(base, key, site, frozenset({host}), params)
+    agent = user_agent(params.contact or "loopback replica")
+    return Origin(base, key, site, _loopback_access(source, [host], params), agent, "replica")
 
 
 def live(source: str, params: Scrape) -> Origin:
@@ -131,28 +110,33 @@ def live(source: str, params: Scrape) -> Origin:
     Raises:
         Refused: contact or accepted terms are missing.
     """
-    check_permission(source, params)
     site = gallery(source, params=params)
-    access = Access(
-        site.hosts, https=True, delay=site.delay, backoff=LIVE_BACKOFF, public=True,
-        ignore_opt_outs=_ignores_opt_outs(source, params),
-    )  # fmt: skip
-    return Origin("live", "live", site, access, user_agent(params.contact or ""), "terms accepted by the user")
+    return _remote("live", "live", site, site.hosts, params, public=True)
 
 
-def _ignores_opt_outs(source: str, params: Scrape | None) -> bool:
-    return params is not None and source in params.ignore_opt_outs
+def _loopback_access(source: str, hosts: Iterable[str], params: Scrape | None) -> Access:
+    overridden = params is not None and source in params.ignore_opt_outs
+    return Access(frozenset(hosts), https=False, delay=0.0, backoff=LOOPBACK_BACKOFF, ignore_opt_outs=overridden)
 
 
-def check_permission(source: str, params: Scrape) -> None:
+def _remote(
+    name: str, key: str, site: Gallery, hosts: frozenset[str], params: Scrape, *, public: bool = False
+) -> Origin:
     """Raises Refused unless there is a contact to name and the source's terms were accepted."""
-    terms = gallery(source).terms
     if not params.contact:
-        raise Refused(f"{source}: a live crawl says who asks: give --contact or scrape.contact (terms: {terms})")
-    if source not in params.accept_terms:
         raise Refused(
-            f"{source}: read {terms}; if they permit what you mean to do, accept them with --yes or scrape.accept_terms"
+            f"{site.name}: a live crawl says who asks: give --contact or scrape.contact (terms: {site.terms})"
         )
+    if site.name not in params.accept_terms:
+        raise Refused(
+            f"{site.name}: read {site.terms}; if they permit what you mean to do, accept them with --yes or "
+            "scrape.accept_terms"
+        )
+    overridden = site.name in params.ignore_opt_outs
+    access = Access(
+        hosts, https=True, delay=site.delay, backoff=LIVE_BACKOFF, public=public, ignore_opt_outs=overridden
+    )
+    return Origin(name, key, site, access, user_agent(params.contact), "terms accepted by the user")
 
 
 def is_loopback(host: str) -> bool:

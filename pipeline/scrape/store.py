@@ -171,10 +171,7 @@ def locked(folder: Path) -> Iterator[Store]:
     """
     (folder / "images").mkdir(parents=True, exist_ok=True)
     try:
-        with (
-            FileLock(folder / "lock", timeout=0),
-            closing(Journal(folder / "journal.jsonl")) as journal,
-        ):
+        with FileLock(folder / "lock", timeout=0), closing(Journal(folder / "journal.jsonl")) as journal:
             yield Store(folder, journal)
     except Timeout as error:
         raise BadInput(f"{folder}: another crawl is at work there") from error

@@ -21,19 +21,8 @@ from pipeline.sample.drawing.sprites import sprite
 __all__ = ["animation", "describe", "face", "item", "portrait", "scene", "sprite"]
 
 MOODS = (
-    "Sleepy",
-    "Brave",
-    "Little",
-    "Lost",
-    "Grumpy",
-    "Shiny",
-    "Wandering",
-    "Secret",
-    "Cheerful",
-    "Old",
-    "Quiet",
-    "Tiny",
-)
+    "Sleepy", "Brave", "Little", "Lost", "Grumpy", "Shiny", "Wandering", "Secret", "Cheerful", "Old", "Quiet", "Tiny",
+)  # fmt: skip
 SUBJECTS = {
     "witch": "fantasy", "knight": "fantasy", "elf": "fantasy", "slime": "creature", "ghost": "creature",
     "robot": "sci-fi", "pilot": "sci-fi", "student": "anime", "idol": "anime", "shrine maiden": "anime",

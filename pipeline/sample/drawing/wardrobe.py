@@ -127,25 +127,14 @@ def _dress() -> list[Shape]:
         Shape("neck", arms, (np.concatenate([arms, arms[:1]]), *bones)),
         *pair("clothes", strap),
         outlined("clothes", bodice),
-        plain(
-            "trim",
-            taper(
-                curve((-0.96, 2.2), (-0.5, 2.06), (0, 2.28), (0.5, 2.06), (0.96, 2.2)),
-                (0.06, 0.06),
-            ),
-        ),
+        plain("trim", taper(curve((-0.96, 2.2), (-0.5, 2.06), (0, 2.28), (0.5, 2.06), (0.96, 2.2)), (0.06, 0.06))),
     ]
 
 
 def _kimono() -> list[Shape]:
     band = points((0.3, 1.3), (0.62, 1.42), (-0.1, 2.5), (-0.5, FLOOR), (-0.9, FLOOR), (-0.1, 2.1))
     under = mirrored(band)
-    return [
-        _clothed(_torso(0.5, 1.48, 1.5), _arm()),
-        _vee(2.2),
-        outlined("collar", under),
-        outlined("trim", band),
-    ]
+    return [_clothed(_torso(0.5, 1.48, 1.5), _arm()), _vee(2.2), outlined("collar", under), outlined("trim", band)]
 
 
 OUTFIT: dict[str, Callable[[], list[Shape]]] = {

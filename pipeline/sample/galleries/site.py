@@ -135,13 +135,7 @@ def serve(
 
 def _server(gallery: ASGIApp) -> _Server:
     config = uvicorn.Config(
-        gallery,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=2,
+        gallery, http="h11", ws="none", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=2
     )
     return _Server(config)
 
