@@ -154,6 +154,12 @@ def test_sample_output_is_the_same_bytes_in_another_place(
     assert folder_digest(tmp_path / "lospec") == folder_digest(crawled / "raw" / "lospec")
 
 
+def test_state_has_the_names_that_earlier_versions_gave_it(crawled: Path) -> None:
+    """Or a crawl that began before an update would begin anew."""
+    names = {path.name for path in (crawled / "state").rglob("last-*.jsonl")}
+    assert names == {"last-c590a0061958.jsonl", "last-68ca9101fa0a.jsonl", "last-06d3cdca5f41.jsonl"}
+
+
 @dataclass(frozen=True)
 class Run:
     stats: dict[str, Any]
