@@ -140,7 +140,7 @@ def scrape(
     from pipeline.scrape import command
 
     values = _load(params)
-    wanted = command.Wanted(
+    wanted = command.ScrapeOptions(
         sources=layout.SOURCES if source is Source.all else (source.value,),
         origin=origin.value if origin else None,
         base_url=base_url,

@@ -51,7 +51,6 @@ def crawled(folder: Path, works: Sequence[tuple[Row, bytes | None]]) -> Path:
                 state.record(work)
             else:
                 state.keep(work, data)
-                state.flush()
     return folder
 
 
