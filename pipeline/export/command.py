@@ -87,7 +87,7 @@ def run(
     kinds = kinds_of(map(record_of, wanted.rows()))
     with output_dir(out) as folder:
         shelf = Shelf(folder, format, shard_size, kinds)
-        stats = manifest.write_streamed(folder, _exported(wanted, shelf), counted={}, binned={})
+        stats = manifest.write_streamed(folder, _exported(wanted, shelf))
         stats = {**stats, **_facts(wanted, format), "groups": shelf.close()}
         manifest.write_json(folder / "stats.json", stats)
         write_atomic(folder / "README.md", card.text(stats).encode())

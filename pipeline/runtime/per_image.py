@@ -118,7 +118,7 @@ def _settled(stage: Stage, row: Row, value: bytes, images: str) -> list[Row]:
     rows, pictures = [], iter(pngs)
     for suffix, said, has_picture in head:
         name = {"id": row["id"] + suffix, "parent": row["id"]} if suffix else {}
-        rows.append(manifest.judged(row, {**said, **name}, stage.carried))
+        rows.append(manifest.row_of_verdict(row, {**said, **name}, stage.carried))
         if has_picture:
             write_new(f"{images}{rows[-1]['id']}.png", next(pictures))
     return rows

@@ -104,7 +104,7 @@ def run(
         logger.info("dedup: %d images, %d of them remembered", gallery.files, memory.served)
         decided = decide.decide(gallery.works, gallery.looks, ruled, images, params, executor, memory)
         _write_decisions(out, decided.verdicts)
-        stats = manifest.write_streamed(out, _groups(_sources(srcs), gallery, decided), counted={}, binned={})
+        stats = manifest.write_streamed(out, _groups(_sources(srcs), gallery, decided))
         _remove_dropped(images, decided.verdicts)
         unknown = decide.unknown(ruled, gallery.works)
         if unknown:

@@ -137,7 +137,7 @@ def run(
         _require_disjoint(domains[0], domains[1], reader)
         placed = [_dealt(domain, params, seed, deal or assign) for domain in domains]
         rows = [_rows(domain, found, out, params) for domain, found in zip(domains, placed, strict=True)]
-        stats = manifest.write_streamed(out, ((row["id"], [row]) for row in merge(*rows, key=_id)), {}, {})
+        stats = manifest.write_streamed(out, ((row["id"], [row]) for row in merge(*rows, key=_id)))
         for domain in domains:
             check_leaks(domain, _lying(domain, out / domain.name), reader)
         stats |= _summary(domains, placed)
