@@ -21,16 +21,16 @@ import logging
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import filelock
 from pydantic import BaseModel
 
 from pipeline.runtime.fingerprint import fingerprint
+from pipeline.runtime.locks import Busy, locked
 
 logger = logging.getLogger(__name__)
 
@@ -98,23 +98,16 @@ def opened(
         yield Cache(None)
         return
     folder = state / "cache"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / f"{stage}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        logger.warning("%s: another run has the cache, this one goes without", stage)
-        yield Cache(None)
-        return
-    try:
-        memory = Cache(folder / f"{stage}.sqlite")
+    with ExitStack() as stack:
         try:
-            yield memory
-            memory.prune(keep_runs, max_bytes)
-        finally:
-            memory.close()
-    finally:
-        lock.release()
+            stack.enter_context(locked(folder / f"{stage}.lock", f"{stage}: another run has the cache"))
+        except Busy as error:
+            logger.warning("%s, this one goes without", error)
+            yield Cache(None)
+            return
+        cache = stack.enter_context(closing(Cache(folder / f"{stage}.sqlite")))
+        yield cache
+        cache.prune(keep_runs, max_bytes)
 
 
 class Cache:

@@ -20,10 +20,8 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from pipeline.errors import BadInput
-from pipeline.runtime import manifest
+from pipeline.runtime import locks, manifest
 from pipeline.runtime.files import write_atomic
 from pipeline.runtime.manifest import Row
 from pipeline.scrape import landing
@@ -196,15 +194,12 @@ def locked(folder: Path) -> Iterator[Store]:
         BadInput: another process crawls into the same folder.
     """
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    try:
-        with (
-            FileLock(folder / "lock", timeout=0),
-            closing(Journal(folder / "journal.jsonl")) as journal,
-            closing(Store(folder, journal)) as works,
-        ):
-            yield works
-    except Timeout as error:
-        raise BadInput(f"{folder}: another crawl is at work there") from error
+    with (
+        locks.locked(folder / "lock", f"{folder}: another crawl is at work there"),
+        closing(Journal(folder / "journal.jsonl")) as journal,
+        closing(Store(folder, journal)) as works,
+    ):
+        yield works
 
 
 def image_name(row: Row) -> str:

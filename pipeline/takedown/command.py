@@ -13,17 +13,16 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from filelock import FileLock, Timeout
 
 from pipeline import layout
 from pipeline.errors import BadInput
 from pipeline.runtime.files import write_atomic
 from pipeline.runtime.identity import work_of
+from pipeline.runtime.locks import locked
 from pipeline.takedown import blocklist as lists
 from pipeline.takedown.blocklist import Entry
 
@@ -70,7 +69,7 @@ def run(
     if not entries:
         raise BadInput("nothing to forget: name an artist or an id")
     search = _Search(entries, dry_run)
-    with nullcontext() if dry_run else _held(state / "forget", "another take-down"):
+    with nullcontext() if dry_run else _locked(state / "forget", "another take-down"):
         new = len(lists.missing(blocklist, entries)) if dry_run else lists.add(blocklist, entries)
         states = {folder: search.state(folder) for folder in _states(state, entries)}
     told = {path: search.output(path) for folder in outputs for path in sorted(folder.rglob("manifest.jsonl"))}
@@ -107,14 +106,8 @@ def _states(state: Path, entries: Iterable[Entry]) -> list[Path]:
     return [folder for folder in folders if None in wanted or folder.parent.name in wanted]
 
 
-@contextmanager
-def _held(folder: Path, other: str) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise BadInput(f"{folder}: {other} is at work there; run the same command again when it is done") from error
+def _locked(folder: Path, other: str) -> AbstractContextManager[None]:
+    return locked(folder / "lock", f"{folder}: {other} is at work there; run the same command again when it is done")
 
 
 class _Search:
@@ -130,7 +123,7 @@ class _Search:
     def state(self, folder: Path) -> int:
         """How many works a crawl state held."""
         try:
-            with nullcontext() if self._dry_run else _held(folder, "another crawl"):
+            with nullcontext() if self._dry_run else _locked(folder, "another crawl"):
                 return self._clean(folder)
         except BadInput as error:
             self.problems.append(str(error))

@@ -321,7 +321,7 @@ test_forget.run(Path(sys.argv[1]), artists=["Ann"])
 
 def killed_after(home: Path, steps: int) -> bool:
     """Forget Ann in another process, which is killed before its next change of a file; False when it was done."""
-    code = KILLED.format(tests=str(ROOT / "tests"))
+    code = KILLED.format(tests=str(Path(__file__).parent))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code, str(home), str(steps)], env=environment, check=False)
     assert done.returncode in (-9, 0)
