@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pipeline import console, layout
 from pipeline.console import Bars, Guarded, Settings, note, result
+from pipeline.export.card import Format
+from pipeline.layout import Source
 from pipeline.runtime.timings import recorded
 
 if TYPE_CHECKING:
@@ -24,47 +25,6 @@ if TYPE_CHECKING:
 app = typer.Typer(cls=Guarded, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 sample_app = typer.Typer(no_args_is_help=True, help="The procedural galleries of the default run.")
 app.add_typer(sample_app, name="sample")
-
-
-class Source(StrEnum):
-    pixeljoint = "pixeljoint"
-    lospec = "lospec"
-    pixiehaus = "pixiehaus"
-    all = "all"
-
-
-class Site(StrEnum):
-    pixeljoint = "pixeljoint"
-    lospec = "lospec"
-    pixiehaus = "pixiehaus"
-
-
-class Origin(StrEnum):
-    sample = "sample"
-    live = "live"
-
-
-class Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Kind(StrEnum):
-    art = "art"
-    faces = "faces"
-
-
-class Packing(StrEnum):
-    parquet = "parquet"
-    webdataset = "webdataset"
-
-
-class Way(StrEnum):
-    cell = "cell"
-    majority = "majority"
-    nearest = "nearest"
-    style = "style"
 
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file.")]
@@ -87,13 +47,13 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     show_version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,  # noqa: ARG001
-    device: Annotated[Device, typer.Option(help="Where networks run.")] = Device.auto,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks run.")] = "auto",
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Every request and decision.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.")] = False,
 ) -> None:
     """Galleries of pixel art in, a clean documented data set and faces as pixel art out, reproducibly."""
-    console.configure(debug=debug, quiet=quiet, verbose=verbose, device=device.value)
+    console.configure(debug=debug, quiet=quiet, verbose=verbose, device=device)
 
 
 @contextmanager
@@ -110,8 +70,10 @@ def _load(file: Path) -> Params:
 
 @app.command()
 def scrape(
-    source: Annotated[Source, typer.Option(help="Gallery to crawl.")],
-    origin: Annotated[Origin | None, typer.Option(help="Default: scrape.origin of the parameters.")] = None,
+    source: Annotated[Literal[Source, "all"], typer.Option(help="Gallery to crawl.")],
+    origin: Annotated[
+        Literal["sample", "live"] | None, typer.Option(help="Default: scrape.origin of the parameters.")
+    ] = None,
     base_url: Annotated[str | None, typer.Option(help="Crawl a replica that listens there instead.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many works of the listing.")] = None,
     since: Annotated[str | None, typer.Option(help="Only works posted on this day (YYYY-MM-DD) or later.")] = None,
@@ -141,8 +103,8 @@ def scrape(
 
     values = _load(params)
     wanted = command.Wanted(
-        sources=layout.SOURCES if source is Source.all else (source.value,),
-        origin=origin.value if origin else None,
+        sources=layout.SOURCES if source == "all" else (source,),
+        origin=origin,
         base_url=base_url,
         limit=limit,
         since=since,
@@ -162,7 +124,7 @@ def scrape(
         return
     if hint := command.hint(wanted, values.scrape):
         note(hint)
-    with _stage(f"scrape_{source.value}") as bars:
+    with _stage(f"scrape_{source}") as bars:
         outcome = command.run(wanted, values.scrape, values.sample, out, layout.STATE, bars)
     result(outcome.summary if as_json else outcome.counts, as_json)
     for remark in outcome.remarks:
@@ -174,7 +136,7 @@ def scrape(
 def forget(
     artist: Annotated[list[str] | None, typer.Option(help="Every work of this artist; may be repeated.")] = None,
     work: Annotated[list[str] | None, typer.Option("--id", help="The work with this row id; may be repeated.")] = None,
-    source: Annotated[Site | None, typer.Option(help="The artist on this site only.")] = None,
+    source: Annotated[Source | None, typer.Option(help="The artist on this site only.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -182,7 +144,7 @@ def forget(
     from pipeline.takedown import command as taking_down
 
     outcome = taking_down.run(
-        artists=artist or [], ids=work or [], source=source.value if source else None, state=layout.STATE,
+        artists=artist or [], ids=work or [], source=source, state=layout.STATE,
         blocklist=layout.BLOCKLIST, outputs=(layout.DATA, layout.EXPORTS), dry_run=dry_run,
     )  # fmt: skip
     if as_json:
@@ -195,13 +157,13 @@ def forget(
 @app.command()
 def scrape_page(
     page: Annotated[str, typer.Argument(help="URL or file of one page.")],
-    source: Annotated[Site, typer.Option(help="Whose parser.")],
+    source: Annotated[Source, typer.Option(help="Whose parser.")],
     params: ParamsFile = PARAMS,
 ) -> None:
     """Run one page through its parser and print what was found."""
     from pipeline.scrape import preview
 
-    result(preview.run_page(page, source.value, _load(params).scrape), as_json=True)
+    result(preview.run_page(page, source, _load(params).scrape), as_json=True)
 
 
 @sample_app.command()
@@ -221,11 +183,14 @@ def _tell_addresses(addresses: dict[str, str]) -> None:
 
 
 @app.command()
-def add(kind: Kind, paths: Annotated[list[Path], typer.Argument(help="Folders, images, zip or tar archives.")]) -> None:
+def add(
+    kind: Literal["art", "faces"],
+    paths: Annotated[list[Path], typer.Argument(help="Folders, images, zip or tar archives.")],
+) -> None:
     """Bring your own art or faces below inputs/, with their manifest.csv where they have one."""
     from pipeline.curate.importing import stage as importing
 
-    result(importing.add(kind.value, paths, layout.INPUTS))
+    result(importing.add(kind, paths, layout.INPUTS))
 
 
 @app.command()
@@ -381,7 +346,7 @@ def report(
 def convert(
     pictures: Annotated[list[str], typer.Argument(help="Images, folders or glob patterns.")],
     out: Annotated[Path, typer.Option("--out", help="Output folder.")],
-    method: Annotated[Way, typer.Option(help="How.")] = Way.cell,
+    method: Annotated[Literal["cell", "majority", "nearest", "style"], typer.Option(help="How.")] = "cell",
     weights: Annotated[str | None, typer.Option(help="Of --method cell: FILE or `shipped`.")] = None,
     cells: Annotated[str | None, typer.Option(help="N (longest side) or WxH; default: as trained, or 32.")] = None,
     colors: Annotated[int | None, typer.Option(min=1, max=256, help="At most this many colours a picture.")] = None,
@@ -398,7 +363,7 @@ def convert(
 
     with Bars() as bars:
         outcome = command.run(
-            pictures, out, method=method.value, cells=cells, colours=colors, palette=palette, scale=scale, force=force,
+            pictures, out, method=method, cells=cells, colours=colors, palette=palette, scale=scale, force=force,
             trained=layout.CYCLEGAN, weights=weights, device=Settings.device, artworks=style or [], features=features,
             iterations=iterations, note=note, progress=bars,
         )  # fmt: skip
@@ -448,7 +413,7 @@ def inspect(
 
 @app.command()
 def export(
-    packing: Annotated[Packing, typer.Option("--format", help="parquet needs the extra `export`.")],
+    format: Annotated[Format, typer.Option("--format", help="parquet needs the extra `export`.")],
     src: Annotated[Path, typer.Option("--from", help="data/split, or any folder with a manifest.")] = layout.SPLIT,
     out: Annotated[Path | None, typer.Option("--out", help="Default: a folder below exports/.")] = None,
     licence: Annotated[list[str] | None, typer.Option(help="Only works under this one; may be repeated.")] = None,
@@ -460,7 +425,7 @@ def export(
     from pipeline.export import command
 
     outcome = command.run(
-        src, out, format=packing.value, licences=licence or [], shard_size=shard_size, blocked=layout.BLOCKLIST,
+        src, out, format=format, licences=licence or [], shard_size=shard_size, blocked=layout.BLOCKLIST,
         exports=layout.EXPORTS, force=force,
     )  # fmt: skip
     result(outcome, as_json)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
-READ = {
+Format = Literal["parquet", "webdataset"]
+
+READ: dict[Format, str] = {
     "parquet": 'from datasets import load_dataset\nworks = load_dataset("path/of/this/folder"{config})\n',
     "webdataset": 'import webdataset\nworks = webdataset.WebDataset("{shard}").decode("pil")  # .png and .json\n',
 }

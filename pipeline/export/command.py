@@ -15,11 +15,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pipeline import layout
 from pipeline.errors import BadInput
 from pipeline.export import card
+from pipeline.export.card import Format
 from pipeline.export.columns import Kind, kinds_of, record_of
 from pipeline.export.shards import ParquetShard, Shard, TarShard, Work, pyarrow
 from pipeline.images.folders import EXTENSIONS
@@ -28,8 +29,6 @@ from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row
 from pipeline.takedown import blocklist
 from pipeline.takedown.blocklist import Blocklist
-
-Format = Literal["parquet", "webdataset"]
 
 UNSPLIT = "works"  # the name of shards where there are no splits
 UNKNOWN = "(unknown)"

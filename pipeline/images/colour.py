@@ -9,6 +9,9 @@ from pipeline.images.files import Pixels
 
 Lab = NDArray[np.float64]
 
+LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue in brightness (Rec. 601)
+OPAQUE = 128  # least alpha that counts as opaque, where a pixel is one or the other
+
 LMS_FROM_RGB = np.array([
     [0.4122214708, 0.5363325363, 0.0514459929],
     [0.2119034982, 0.6806995451, 0.1073969566],

@@ -16,15 +16,13 @@ from pipeline.cells import detect
 from pipeline.errors import BadInput, PipelineError
 from pipeline.images import canonical
 from pipeline.images import folders as pictures
+from pipeline.images.colour import OPAQUE
 from pipeline.images.files import Pixels
 from pipeline.images.formats import decode
 from pipeline.runtime import manifest
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.progress import Progress, silent
 
-MAX_CELL = 16
-MIN_CONFIDENCE = 0.55
-SOLID = 128  # alpha from here on is opaque
 GROUND = (72, 76, 88)  # under transparency while cells are looked for
 MANY = 100  # pictures; of fewer nobody wants to see the progress
 LISTED = 24  # pictures; more are summed up only
@@ -48,8 +46,8 @@ class Table:
 def inspect(
     paths: Sequence[Path],
     *,
-    max_cell: int = MAX_CELL,
-    min_confidence: float = MIN_CONFIDENCE,
+    max_cell: int = detect.MAX_CELL,
+    min_confidence: float = detect.MIN_CONFIDENCE,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """`images`: one entry a file, folders searched recursively; `counts`, `pictures`, `manifests`: totals.
@@ -112,7 +110,7 @@ def _entry(path: Path, max_cell: int, min_confidence: float) -> Entry:
 
 
 def _on_ground(rgba: Pixels) -> Pixels:
-    solid = rgba[..., 3:] >= SOLID
+    solid = rgba[..., 3:] >= OPAQUE
     return np.ascontiguousarray(np.where(solid, rgba[..., :3], np.array(GROUND, np.uint8)))
 
 
