@@ -222,11 +222,11 @@ def _closeness(verdict: Verdict) -> tuple[bool, float, str, str]:
     return not drop, -distance if drop else distance, verdict.in_favour_of, verdict.dropped or verdict.kept
 
 
-def _shown(images: Path, verdict: Verdict) -> sheet.Shown:
+def _shown(images: Path, verdict: Verdict) -> sheet.Entry:
     other = verdict.dropped or verdict.kept
     said = "right one dropped" if verdict.dropped else "both kept"
     caption = f"{verdict.tier}  {verdict.distance}  {said}"
-    return sheet.Shown(images / f"{verdict.in_favour_of}.png", images / f"{other}.png", caption)
+    return sheet.pair(images / f"{verdict.in_favour_of}.png", images / f"{other}.png", caption)
 
 
 def _remove_dropped(images: Path, verdicts: Iterable[Verdict]) -> None:
