@@ -19,11 +19,11 @@ SERIAL, THREADS, PROCESSES = (
     Executor(backend="threading", n_jobs=2),
     Executor(backend="loky", n_jobs=2),
 )
-KEEP = "executor.keep_freed_memory()"
+KEEP = "parallel.keep_freed_memory()"
 FAULTS = """
 import resource
 import numpy as np
-from pipeline import executor
+from pipeline.runtime import parallel
 {}
 np.ones(3 << 20, np.uint8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

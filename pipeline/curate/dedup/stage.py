@@ -30,7 +30,7 @@ from pipeline.errors import BadInput
 from pipeline.images import sheet
 from pipeline.images.folders import EXTENSIONS
 from pipeline.runtime import cache, manifest
-from pipeline.runtime.cached_map import Item, recall_map
+from pipeline.runtime.cached_map import Item, cached_map
 from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.per_image import write_new
@@ -140,7 +140,7 @@ def _gallery(srcs: Sequence[Path], images: Path, params: Dedup, memory: cache.Ca
     wanted = Frames(frames=params.frames, most=params.most_frames)
     items = (Item(str(row["id"]), path.read_bytes(), {}) for row, path in _sources(srcs))
     known = cache.CacheScope.of("pipeline.curate.dedup.examine", wanted)
-    for id, value in recall_map(partial(examine, wanted=wanted), items, known, memory, executor):
+    for id, value in cached_map(partial(examine, wanted=wanted), items, known, memory, executor):
         _enter(gallery, id, examined(value), f"{images}{os.sep}")
     return gallery
 
