@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pipeline import console, layout
-from pipeline.console import Bars, Guarded, Settings, note, result
+from pipeline.console import Bars, CommandGroup, Settings, note, result
 from pipeline.export.card import Format
 from pipeline.layout import Source
 from pipeline.runtime.timings import recorded
@@ -22,7 +22,7 @@ from pipeline.runtime.timings import recorded
 if TYPE_CHECKING:
     from pipeline.params import Params
 
-app = typer.Typer(cls=Guarded, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+app = typer.Typer(cls=CommandGroup, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 sample_app = typer.Typer(no_args_is_help=True, help="The procedural galleries of the default run.")
 app.add_typer(sample_app, name="sample")
 
@@ -38,8 +38,8 @@ def main() -> None:
     app(prog_name="facetopix")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"facetopix {version('facetopix')}")
         raise typer.Exit
 
@@ -118,7 +118,7 @@ def scrape(
         yes=yes,
         ignore_opt_outs=ignore_opt_outs,
     )
-    wanted = command.ask_for_terms(wanted, values.scrape, console.agreed)
+    wanted = command.ask_for_terms(wanted, values.scrape, console.confirm)
     if dry_run:
         result(command.plan(wanted, values.scrape, values.sample, layout.STATE), as_json=True)
         return
@@ -141,16 +141,16 @@ def forget(
     as_json: AsJson = False,
 ) -> None:
     """Take works down: out of the crawl state and onto the blocklist that later crawls and exports honour."""
-    from pipeline.takedown import command as taking_down
+    from pipeline.takedown import command as takedown
 
-    outcome = taking_down.run(
+    outcome = takedown.run(
         artists=artist or [], ids=work or [], source=source, state=layout.STATE,
         blocklist=layout.BLOCKLIST, outputs=(layout.DATA, layout.EXPORTS), dry_run=dry_run,
     )  # fmt: skip
     if as_json:
         result(outcome, as_json=True)
         return
-    for line in taking_down.lines(outcome):
+    for line in takedown.lines(outcome):
         typer.echo(line)
 
 
@@ -174,10 +174,10 @@ def serve(
     """Serve the sample galleries on loopback, for a look in a browser; Ctrl-C ends."""
     from pipeline.sample.galleries import site
 
-    site.serve_forever(_load(params).sample, layout.SOURCES, port=port, on_ready=_tell_addresses)
+    site.serve_forever(_load(params).sample, layout.SOURCES, port=port, on_ready=_print_addresses)
 
 
-def _tell_addresses(addresses: dict[str, str]) -> None:
+def _print_addresses(addresses: dict[str, str]) -> None:
     for name, address in addresses.items():
         typer.echo(f"{name}: {address}")
 
@@ -264,10 +264,10 @@ def split(out: Out = layout.SPLIT, params: ParamsFile = PARAMS) -> None:
     values = _load(params)
     with _stage("split"):
         sides = layout.RESIZE, layout.FACES
-        done = stage.run(
+        stats = stage.run(
             *sides, out, values.split, values.seed, layout.DEDUP, executor=values.executor, state=layout.STATE
         )
-        result(done)
+        result(stats)
 
 
 @app.command()
@@ -379,13 +379,13 @@ def activations(
     as_json: AsJson = False,
 ) -> None:
     """What every convolution of the trained generators makes of a face, as a figure, and where tiles arise."""
-    from pipeline.cyclegan.activations import command as looking
+    from pipeline.cyclegan.activations import command
 
-    outcome = looking.run(face, weights, out, Settings.device)
+    outcome = command.run(face, weights, out, Settings.device)
     if as_json:
         result(outcome, as_json=True)
         return
-    for line in looking.lines(outcome):
+    for line in command.lines(outcome):
         typer.echo(line)
 
 
@@ -396,18 +396,17 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Format, size, frames, alpha, colours, cell and native size of images; of a stage's folder also its books."""
-    from pipeline.inspect import command as looking
-    from pipeline.inspect import contact_sheet
+    from pipeline.inspect import command, contact_sheet
 
     with Bars() as bars:
-        found = looking.inspect(paths, progress=bars)
+        facts = command.inspect(paths, progress=bars)
     if sheet is not None:
-        for page in contact_sheet.write(found["images"], sheet):
+        for page in contact_sheet.write(facts["images"], sheet):
             note(f"wrote {page}")
     if as_json:
-        result(found, as_json=True)
+        result(facts, as_json=True)
         return
-    for line in looking.lines(found):
+    for line in command.lines(facts):
         typer.echo(line)
 
 
@@ -434,13 +433,13 @@ def export(
 @app.command()
 def clean(yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False) -> None:
     """Empty .state/: crawls, caches, unfinished trainings. Says first what it would remove."""
-    from pipeline.runtime import clean as cleaning
+    from pipeline.runtime import clean as state
 
-    found = cleaning.contents(layout.STATE)
-    for name, files, size in found:
+    contents = state.contents(layout.STATE)
+    for name, files, size in contents:
         typer.echo(f"{layout.STATE / name}: {files} files, {size / 2**20:.1f} MiB")
-    if found and (yes or typer.confirm("Remove all of this?")):
-        cleaning.empty(layout.STATE)
+    if contents and (yes or typer.confirm("Remove all of this?")):
+        state.empty(layout.STATE)
 
 
 if __name__ == "__main__":

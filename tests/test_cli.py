@@ -274,9 +274,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(words: tuple[str, ...], home:
 
 HUNGRY = """
 import typer
-from pipeline.console import Guarded
+from pipeline.console import CommandGroup
 
-app = typer.Typer(cls=Guarded)
+app = typer.Typer(cls=CommandGroup)
 
 
 @app.callback()

@@ -35,7 +35,7 @@ def write(images: Sequence[Image], out: Path, max_pages: int = MAX_PAGES) -> lis
         raise BadInput("no readable picture to put on a contact sheet")
     full = ACROSS * DOWN
     starts = range(0, len(images), full)[:max_pages]
-    place = os.path.commonpath([Path(image["path"]).parent for image in images])
+    place = os.path.commonpath([Path(image["path"]).parent for image in images]) or "."
     paths = [out if not start else out.with_name(f"{out.stem}-{start // full + 1}.png") for start in starts]
     for start, path in zip(starts, paths, strict=True):
         page = images[start : start + full]

@@ -1,4 +1,4 @@
-"""Works and artists that are not wanted: taken down, or asked not to be used. Crawls, imports and exports honour it.
+"""The list of works and artists that nobody may have: crawls, imports and exports honour it.
 
     {"id": "lospec-02a2998b2ce6ffd8", "note": "asked by mail"}
     {"artist": "Ann", "date": "2026-01-31", "source": "lospec"}    "source": null = wherever the name stands
@@ -76,21 +76,22 @@ class Line(BaseModel):
 
 @dataclass(frozen=True)
 class Blocklist:
-    """What is blocked, in the form in which it is compared."""
+    """The works and artists of a list, in the form in which they are compared."""
 
     keys: frozenset[Key] = frozenset()
 
     def covers(self, *, id: str, source: str, artists: Iterable[str | None]) -> bool:
-        """Whether this work is blocked, by its id, its parent's id, or one of its artists (None = not told)."""
+        """Whether this work is blocked, by its id, its parent's id, or one of its artists (None = unknown)."""
         if not self.keys:
             return False
         names = {plain(artist) for artist in artists if artist}
-        wanted: set[Key] = {("", name, place) for name in names for place in (None, source)}
-        return not self.keys.isdisjoint(wanted | {(work_of(id), None, None)})
+        keys: set[Key] = {("", name, place) for name in names for place in (None, source)}
+        return not self.keys.isdisjoint(keys | {(work_of(id), None, None)})
 
 
 def blocklist_of(entries: Iterable[Entry]) -> Blocklist:
-    """
+    """The blocklist of some entries.
+
     Raises:
         BadInput: something that is no entry.
     """
@@ -108,9 +109,9 @@ def load(path: Path) -> Blocklist:
 
 def missing(path: Path, entries: Iterable[Entry]) -> list[Entry]:
     """Those of `entries` that the file lacks, one of each, in the order of the file."""
-    known = {_key(entry) for entry in _read(path)}
+    listed = {_key(entry) for entry in _read(path)}
     new = (_checked(entry) for entry in entries)
-    return _sorted(entry for entry in new if _key(entry) not in known)
+    return _sorted(entry for entry in new if _key(entry) not in listed)
 
 
 def add(path: Path, entries: Iterable[Entry]) -> int:
