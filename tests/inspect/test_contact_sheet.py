@@ -149,10 +149,10 @@ def test_an_id_is_never_shortened(source: str) -> None:
 def test_captions_tell_artists_in_a_line_of_their_own(tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", sprite())
     image = inspect([tmp_path])["images"][0]
-    known = image | {"ids": ["lospec-1", "lospec-2"], "artists": ["Ann", "Bob"]}
-    pages = [*contact_sheet.write([image], tmp_path / "1.png"), *contact_sheet.write([known], tmp_path / "2.png")]
-    bare, told = (np.asarray(Image.open(page)) for page in pages)
-    assert len(told) == len(bare) + sheet.LINE
+    listed = image | {"ids": ["lospec-1", "lospec-2"], "artists": ["Ann", "Bob"]}
+    pages = [*contact_sheet.write([image], tmp_path / "1.png"), *contact_sheet.write([listed], tmp_path / "2.png")]
+    bare, captioned = (np.asarray(Image.open(page)) for page in pages)
+    assert len(captioned) == len(bare) + sheet.LINE
 
 
 @pytest.mark.parametrize("name", ["a\nb\x1b[2J.png", os.fsdecode(b"\xff.png"), "猫" * 80 + ".png", "\u202egnp.png"])
