@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline import layout
 from pipeline.runtime import lists
@@ -22,6 +22,7 @@ from pipeline.runtime.files import write_atomic
 from pipeline.runtime.identity import plain, work_of
 
 Entry = Mapping[str, str | None]
+Text = Annotated[str, Field(pattern="")]  # a pattern refuses what UTF-8 cannot hold, as an argument may
 Key = tuple[str, str | None, str | None]  # what an entry covers: (id, None, None) or ("", artist, source)
 
 SOURCES = (*layout.SOURCES, layout.IMPORTED.name)
@@ -30,15 +31,6 @@ EXPECTED = (
     + " or ".join(f'"{source}"' for source in SOURCES)
     + '}, with "note" and "date" as texts if any'
 )
-
-
-def _encodable(text: str) -> str:
-    """The same text; one that UTF-8 cannot hold, as an argument of a command line may be, is a ValueError."""
-    text.encode()
-    return text
-
-
-Text = Annotated[str, AfterValidator(_encodable)]
 
 
 class Line(BaseModel):
