@@ -19,6 +19,7 @@ from scipy.ndimage import distance_transform_edt
 from pipeline.convert import baselines
 from pipeline.errors import BadInput
 from pipeline.images import palettes, resample
+from pipeline.images.colour import OPAQUE
 from pipeline.images.files import Pixels
 from pipeline.images.folders import first_frame
 from pipeline.images.resample import Grid, cell_sums
@@ -30,7 +31,6 @@ Method = Callable[[Pixels, Grid], Pixels]  # uint8 (H, W, 3), (rows, columns) ->
 Cells = int | Grid  # cells along the longest side, aspect ratio kept; or exactly (rows, columns)
 
 SUFFIXES = (".png", ".gif", ".webp", ".jpg", ".jpeg", ".bmp")
-OPAQUE = 128  # alpha from here on is opaque
 MAX_CELLS = 1024
 MAX_SCALE = 64
 

@@ -12,10 +12,10 @@ from PIL import Image
 
 from models.styletransfer.watching import Progress as Seen
 from pipeline.cells import detect
-from pipeline.convert.pictures import OPAQUE, Method
+from pipeline.convert.pictures import Method
 from pipeline.errors import BadInput
 from pipeline.images import palettes, resample
-from pipeline.images.colour import distinct
+from pipeline.images.colour import OPAQUE, distinct
 from pipeline.images.files import Pixels
 from pipeline.images.folders import first_frame
 from pipeline.images.resample import Grid
@@ -31,7 +31,6 @@ SEED = 0
 SEEN = 128  # pixels that the longest side should have for VGG
 CELL = (2, 8)  # pixels a side of one cell, least and most
 RANDOM_CONTENT = 10.0  # untrained features hold content more loosely
-MAX_CELL, MIN_CONFIDENCE = 16, 0.55  # of an enlarged artwork's grid, as `grid` in params.yaml
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def read(path: Path) -> Art:
         raise BadInput(f"{path}: expected an artwork, found no opaque pixel")
     own, _, counts = distinct(rgba[opaque][:, :3])
     rgb = np.where(opaque[..., None], rgba[..., :3], own[counts.argmax()]).astype(np.uint8)
-    found = detect.detect(rgb, MAX_CELL, MIN_CONFIDENCE)
+    found = detect.detect(rgb, detect.MAX_CELL, detect.MIN_CONFIDENCE)
     if found.size is None:
         raise BadInput(f"{path}: expected pixel art, found no grid of cells; give it at one pixel per cell, as PNG")
     inside = detect.reduce(np.where(opaque[..., None], 255, 0).astype(np.uint8).repeat(3, axis=2), found)[..., 0] > 127

@@ -251,14 +251,14 @@ class Crawl:
         with output_dir(dst) as out:
             (out / "images").mkdir()
 
-            def rows() -> Iterator[Row]:
+            def rows() -> Iterator[tuple[str, list[Row]]]:
                 for key in sorted(by_id):
                     row = self.policy.apply(store.row(by_id[key]) or {})
                     if row["status"] == "kept":
                         _link(store.image(row), out / "images" / image_name(row))
-                    yield {field: row.get(field) for field in FIELDS}
+                    yield key, [{field: row.get(field) for field in FIELDS}]
 
-            return manifest.write_sorted(out, rows(), inputs=by_id, source=name, origin=self.origin.name)
+            return manifest.write_streamed(out, rows(), source=name, origin=self.origin.name)
 
 
 def folder_of(state: Path, origin: Origin) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import BadInput, Refused
+from pipeline.layout import SOURCES
 from pipeline.sample.params import Sample
 from pipeline.scrape.client.pace import Access
 from pipeline.scrape.client.robots import AGENT
@@ -22,7 +23,6 @@ from pipeline.scrape.sites.lospec import Lospec
 from pipeline.scrape.sites.pixeljoint import PixelJoint
 from pipeline.scrape.sites.pixiehaus import PixieHaus
 
-SOURCES = ("pixeljoint", "lospec", "pixiehaus")
 SAMPLE_DOMAIN = "sample.invalid"
 SAMPLE_TIME = datetime(2025, 1, 1, tzinfo=UTC)
 LIVE_BACKOFF, LOOPBACK_BACKOFF = 4.0, 0.02  # seconds before the first retry

@@ -20,10 +20,8 @@ from contextlib import closing, contextmanager
 from io import RawIOBase
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from pipeline.errors import BadInput
-from pipeline.runtime import manifest
+from pipeline.runtime import locks, manifest
 from pipeline.runtime.files import write_atomic
 from pipeline.runtime.manifest import Row
 
@@ -170,11 +168,11 @@ def locked(folder: Path) -> Iterator[Store]:
         BadInput: another process crawls into the same folder.
     """
     (folder / "images").mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "lock", timeout=0), closing(Journal(folder / "journal.jsonl")) as journal:
-            yield Store(folder, journal)
-    except Timeout as error:
-        raise BadInput(f"{folder}: another crawl is at work there") from error
+    with (
+        locks.locked(folder / "lock", f"{folder}: another crawl is at work there"),
+        closing(Journal(folder / "journal.jsonl")) as journal,
+    ):
+        yield Store(folder, journal)
 
 
 def image_name(row: Row) -> str:

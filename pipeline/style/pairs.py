@@ -9,7 +9,6 @@ seed.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,12 +16,12 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.errors import BadInput
 from pipeline.images import files
 from pipeline.images.files import Pixels
-from pipeline.runtime import seeds
+from pipeline.runtime import lists, seeds
 
 EXPECTED = 'expected {"face": ID, "artworks": [ID, ...]}, with "weights" (as many, above 0) and "note" if any'
 
@@ -101,31 +100,12 @@ def by_seed(split: Path, *, pairs: int, artworks: int, size: int, seed: int) -> 
 
 def _lines(file: Path) -> Iterator[tuple[str, Line]]:
     """Each line with its place; a face that comes twice would need two names."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file}: expected a file of pairs, it may be empty: {error}") from error
-    seen: dict[str, str] = {}
-    for number, raw in enumerate(text.splitlines(), 1):
-        if not raw.strip():
-            continue
-        where = f"{file}:{number}"
-        line = _parsed(raw, where)
-        if line.face in seen:
-            raise BadInput(f"{where}: face {line.face!r} is already in {seen[line.face]}: expected each face once")
-        seen[line.face] = where
-        yield where, line
-
-
-def _parsed(raw: str, where: str) -> Line:
-    try:
-        return Line.model_validate(json.loads(raw))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise BadInput(f"{where}: {place}: {first['msg']}; {EXPECTED}".replace(": : ", ": ")) from error
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{where}: not JSON ({error}); {EXPECTED}") from error
+    places: dict[str, str] = {}
+    for place, line in lists.read(file, Line, topic="pairs", expected=EXPECTED):
+        if line.face in places:
+            raise BadInput(f"{place}: face {line.face!r} is already in {places[line.face]}: expected each face once")
+        places[line.face] = place
+        yield place, line
 
 
 def _pair(line: Line, where: str, split: Path, size: int) -> Pair:

@@ -17,16 +17,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from models.styletransfer.watching import Progress
-from pipeline.errors import BadInput
 from pipeline.images import files
 from pipeline.images.files import Pixels
 from pipeline.runtime import manifest
 from pipeline.runtime.devices import pick_bf16, run_name
 from pipeline.runtime.files import output_dir, sha256, write_atomic
+from pipeline.runtime.locks import locked
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.progress import Progress as Tell
 from pipeline.runtime.progress import silent
@@ -75,7 +74,8 @@ def run(
     network_digest = features.digest(network)
     network.to(device)
     folder = state / "style" / _fingerprint(params, resize, [seed, threads], device, chosen, network_digest)
-    with _lock(folder), _threads(threads), output_dir(dst) as out:
+    message = f"{folder}: another stylize run with the same inputs is working there"
+    with locked(folder / "lock", message), _threads(threads), output_dir(dst) as out:
         rows = []
         for canvas in dict.fromkeys(params.canvases):
             cell = 1 if canvas == "free" else resize.size // resize.cells
@@ -195,16 +195,6 @@ def _fingerprint(
 
 def _sha256(pixels: Pixels) -> str:
     return hashlib.sha256(pixels.tobytes()).hexdigest()
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise BadInput(f"{folder}: another stylize run with the same inputs is working there") from error
 
 
 @contextmanager

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from pipeline.layout import SOURCES
 from pipeline.sample.galleries import catalogue, pages_lospec, pages_pixiehaus, site
 from pipeline.sample.galleries.faults import Faults, Hit
 from pipeline.sample.params import Sample
 
-SOURCES = ("pixeljoint", "lospec", "pixiehaus")
 SAMPLE = Sample(revision="test", pixeljoint=80, lospec=70, pixiehaus=35, faces=8)
 LISTINGS = {"pixeljoint": "/pixels/new_icons.asp?ob=date", "pixiehaus": "/gallery?page=1"}
 SEARCH = "/pixels/new_icons.asp?search=caf%E9&dosearch=1&ob=search&action=search"

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Unreachable
+from pipeline.layout import SOURCES
 from pipeline.sample.galleries import catalogue, pages_lospec, pages_pixeljoint, site
 from pipeline.sample.galleries.faults import Faults, ScriptedAnswer
 from pipeline.sample.params import Sample
 
-SOURCES = ("pixeljoint", "lospec", "pixiehaus")
 SAMPLE = Sample(revision="test", pixeljoint=30, lospec=40, pixiehaus=35, faces=8)
 
 

@@ -16,6 +16,7 @@ import pytest
 from filelock import FileLock
 
 from pipeline.errors import BadInput, MarkupChanged, PipelineError, Refused, Unreachable
+from pipeline.layout import SOURCES
 from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 from pipeline.sample.galleries import catalogue, pages_pixeljoint, site
@@ -23,7 +24,6 @@ from pipeline.sample.galleries.faults import Faults, Hit, ScriptedAnswer
 from pipeline.sample.params import Sample
 from pipeline.scrape import crawl
 from pipeline.scrape.crawl import CrawlTarget
-from pipeline.scrape.origins import SOURCES
 from pipeline.scrape.params import Scrape
 
 KEYS = {

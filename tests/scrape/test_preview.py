@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BadInput, MarkupChanged, Refused, Unreachable
+from pipeline.layout import SOURCES
 from pipeline.sample.galleries import site
 from pipeline.sample.galleries.faults import Faults, Hit
 from pipeline.sample.params import Sample
 from pipeline.scrape import origins, preview
 from pipeline.scrape.crawl import CrawlTarget
-from pipeline.scrape.origins import SOURCES
 from pipeline.scrape.params import Scrape
 
 GOLDEN = Path(__file__).parent.parent / "golden"

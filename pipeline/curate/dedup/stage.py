@@ -30,7 +30,7 @@ from pipeline.errors import BadInput
 from pipeline.images import sheet
 from pipeline.images.folders import EXTENSIONS
 from pipeline.runtime import cache, manifest
-from pipeline.runtime.cached_map import Item, recall_map
+from pipeline.runtime.cached_map import Item, cached_map
 from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.per_image import write_new
@@ -104,7 +104,7 @@ def run(
         logger.info("dedup: %d images, %d of them remembered", gallery.files, memory.served)
         decided = decide.decide(gallery.works, gallery.looks, ruled, images, params, executor, memory)
         _write_decisions(out, decided.verdicts)
-        stats = manifest.write_streamed(out, _groups(_sources(srcs), gallery, decided), counted={}, binned={})
+        stats = manifest.write_streamed(out, _groups(_sources(srcs), gallery, decided))
         _remove_dropped(images, decided.verdicts)
         unknown = decide.unknown(ruled, gallery.works)
         if unknown:
@@ -140,7 +140,7 @@ def _gallery(srcs: Sequence[Path], images: Path, params: Dedup, memory: cache.Ca
     wanted = Frames(frames=params.frames, most=params.most_frames)
     items = (Item(str(row["id"]), path.read_bytes(), {}) for row, path in _sources(srcs))
     known = cache.CacheScope.of("pipeline.curate.dedup.examine", wanted)
-    for id, value in recall_map(partial(examine, wanted=wanted), items, known, memory, executor):
+    for id, value in cached_map(partial(examine, wanted=wanted), items, known, memory, executor):
         _enter(gallery, id, examined(value), f"{images}{os.sep}")
     return gallery
 
@@ -222,11 +222,11 @@ def _closeness(verdict: Verdict) -> tuple[bool, float, str, str]:
     return not drop, -distance if drop else distance, verdict.in_favour_of, verdict.dropped or verdict.kept
 
 
-def _shown(images: Path, verdict: Verdict) -> sheet.Shown:
+def _shown(images: Path, verdict: Verdict) -> sheet.Entry:
     other = verdict.dropped or verdict.kept
     said = "right one dropped" if verdict.dropped else "both kept"
     caption = f"{verdict.tier}  {verdict.distance}  {said}"
-    return sheet.Shown(images / f"{verdict.in_favour_of}.png", images / f"{other}.png", caption)
+    return sheet.pair(images / f"{verdict.in_favour_of}.png", images / f"{other}.png", caption)
 
 
 def _remove_dropped(images: Path, verdicts: Iterable[Verdict]) -> None:

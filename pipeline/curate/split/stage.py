@@ -29,7 +29,7 @@ from pipeline.curate.split.assign import SPLITS, Labels, Placed, assign
 from pipeline.curate.split.params import Split
 from pipeline.errors import BadInput
 from pipeline.runtime import cache, manifest
-from pipeline.runtime.cached_map import Item, recall_map
+from pipeline.runtime.cached_map import Item, cached_map
 from pipeline.runtime.files import output_dir
 from pipeline.runtime.identity import plain, work_of
 from pipeline.runtime.manifest import Row
@@ -137,7 +137,7 @@ def run(
         _require_disjoint(domains[0], domains[1], reader)
         placed = [_dealt(domain, params, seed, deal or assign) for domain in domains]
         rows = [_rows(domain, found, out, params) for domain, found in zip(domains, placed, strict=True)]
-        stats = manifest.write_streamed(out, ((row["id"], [row]) for row in merge(*rows, key=_id)), {}, {})
+        stats = manifest.write_streamed(out, ((row["id"], [row]) for row in merge(*rows, key=_id)))
         for domain in domains:
             check_leaks(domain, _lying(domain, out / domain.name), reader)
         stats |= _summary(domains, placed)
@@ -152,7 +152,7 @@ def _id(row: Row) -> str:
 def _read(domain: Domain, reader: Reader, executor: Executor, memory: cache.Cache) -> Domain:
     name, src, known = domain.name, domain.src, cache.CacheScope.of(kinship.__name__)
     items = (reader.item(name, src, row) for row in reader.rows(name, src))
-    for row, value in recall_map(kinship.step, items, known, memory, executor):
+    for row, value in cached_map(kinship.step, items, known, memory, executor):
         domain.enter(row, reader.addresses(name, src, row, value), _artist(row, reader.aliases))
     return domain
 

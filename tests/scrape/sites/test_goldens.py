@@ -13,7 +13,7 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pipeline.errors import MarkupChanged
-from pipeline.scrape import origins
+from pipeline.layout import SOURCES
 from pipeline.scrape.sites import html
 from pipeline.scrape.sites.gallery import ArtworkDetails, Gallery, Listing, RemovalNotice, Request
 from pipeline.scrape.sites.lospec import Lospec
@@ -126,7 +126,7 @@ def edited(css: str, text: str, edit: Callable[[LexborNode], object]) -> str:
     return page.html
 
 
-@pytest.mark.parametrize("source", origins.SOURCES)
+@pytest.mark.parametrize("source", SOURCES)
 def test_every_gallery_has_goldens(source: str) -> None:
     cases = [case.name for case in CASES if case.parent.name == source]
     assert any("past_end" in case for case in cases)
