@@ -13,7 +13,8 @@ from torch.testing import assert_close
 from torchvision.models import vgg19
 
 from models.styletransfer.canvases import PaletteCanvas, PixelCanvas, Relaxation, cell_means, enlarge, noise
-from models.styletransfer.losses import (
+from models.styletransfer.optimise import Objective, Schedule, StyleImage, _shrunk, optimise
+from models.styletransfer.style_losses import (
     Gaussian,
     Gram,
     content_loss,
@@ -23,7 +24,6 @@ from models.styletransfer.losses import (
     style_loss,
     total_variation,
 )
-from models.styletransfer.optimise import Artwork, Objective, Schedule, _shrunk, optimise
 from models.styletransfer.vgg import IMAGENET_MEAN, IMAGENET_STD, LAYERS, VGG19, random_weights
 
 TINY = (6, 6, 8, 8, 10)  # conv1_1 ... conv3_1
@@ -53,13 +53,13 @@ def tiny_network() -> VGG19:
 
 def alone(style):
     """One artwork for each pair."""
-    return [[Artwork(image)] for image in style]
+    return [[StyleImage(image)] for image in style]
 
 
 def stylized(canvas, content, style, *, iterations=12, lr=0.05, objective=OBJECTIVE, artworks=None, **schedule):
     curve = []
     how = Schedule(iterations=iterations, lr=lr, **schedule)
-    final = optimise(canvas, tiny_network(), content, artworks or alone(style), objective, how, report=curve.append)
+    final = optimise(canvas, tiny_network(), content, artworks or alone(style), objective, how, on_step=curve.append)
     return final, curve
 
 
@@ -412,7 +412,7 @@ def test_an_artwork_of_weight_zero_point_nothing_hardly_counts():
     content, style = images(1, seed=1), images(2, seed=2)
     ends = []
     for weight in (1e-6, 1.0, 1e6):
-        works = [[Artwork(style[0]), Artwork(style[1], weight)]]
+        works = [[StyleImage(style[0]), StyleImage(style[1], weight)]]
         ends.append(stylized(PixelCanvas(content), content, style, artworks=works)[0])
     first, second = (stylized(PixelCanvas(content), content, style[n : n + 1])[0] for n in range(2))
     assert_close(ends[0], first, atol=2e-2, rtol=0)
@@ -422,7 +422,7 @@ def test_an_artwork_of_weight_zero_point_nothing_hardly_counts():
 
 def test_artworks_of_several_sizes_serve_together():
     content = images(1, seed=1)
-    works = [[Artwork(images(1, 12)[0]), Artwork(images(1, 20)[0])]]
+    works = [[StyleImage(images(1, 12)[0]), StyleImage(images(1, 20)[0])]]
     _, curve = stylized(PixelCanvas(content), content, None, artworks=works, iterations=30)
     assert curve[-1].style[0] < 0.5 * curve[0].style[0]
 
@@ -562,7 +562,7 @@ def test_a_canvas_is_told_how_much_is_done_from_nothing_to_all(iterations, level
 
 
 def test_seen_coarser_an_artwork_shows_no_new_colour():
-    works = [[Artwork(images(1, seed=2)[0], figure=torch.ones(16, 16))]]
+    works = [[StyleImage(images(1, seed=2)[0], figure=torch.ones(16, 16))]]
     content, [[coarse]] = _shrunk(images(1), works, 4)
     assert content.shape[2:] == coarse.image.shape[1:] == coarse.figure.shape == (4, 4)
     assert {tuple(c) for c in coarse.image.flatten(1).T.tolist()} <= {
@@ -598,7 +598,7 @@ def test_a_learned_palette_moves_and_still_holds_few_colours():
 def test_a_pair_whose_features_are_no_numbers_leaves_the_others_alone():
     features = features_of((2, 4, 3, 3))
     target = Gaussian.of(moments(features_of((2, 4, 3, 3), seed=1)))
-    alone_loss = target.keep(torch.tensor([1])).loss(features[1:])
+    alone_loss = target.select(torch.tensor([1])).loss(features[1:])
     features[0, 0, 0, 0] = torch.nan
     found = target.loss(features)
     assert found[0].isnan()
