@@ -28,12 +28,13 @@ def hot(labels: list[list[int]], colours: int = 3) -> torch.Tensor:
 
 def naive(shares: torch.Tensor, step: tuple[int, int], inside=lambda *_: True) -> torch.Tensor:
     colours, height, width = shares.shape
+    cells = shares.tolist()
     counts = torch.zeros(colours, colours, dtype=shares.dtype)
     for y, x in itertools.product(range(height), range(width)):
         below, beside = y + step[0], x + step[1]
         if below < height and 0 <= beside < width and inside(y, x) and inside(below, beside):
             for k, m in itertools.product(range(colours), repeat=2):
-                pair = shares[k, y, x] * shares[m, below, beside]
+                pair = cells[k][y][x] * cells[m][below][beside]
                 counts[k, m] += pair
                 counts[m, k] += pair
     return counts / counts.sum()

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -30,8 +31,15 @@ from pipeline.style import features, pairs, stage, transfer
 from pipeline.style.params import Style, Temperature
 
 ROOT = Path(__file__).parents[2]
+WIDTHS = (4, 4, 6, 6, 8)  # channels of conv1_1 ... conv3_1
 RESIZE = Resize(size=32, cells=8, min_cells=1, max_aspect=2.0, larger="crop", crop="saliency")
 REAL = Path(os.environ.get("FACETOPIX_SHARED", "../shared")) / "weights"
+
+
+@pytest.fixture(autouse=True)
+def narrow_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random features of few channels, since drawing 20 million weights takes longer than a run."""
+    monkeypatch.setattr(features, "random_weights", partial(random_weights, widths=WIDTHS))
 
 
 def draw_split(folder: Path) -> Path:
@@ -73,7 +81,7 @@ def changed(**values: object) -> Style:
 
 
 def tiny_file(path: Path, layers: int = 5) -> str:
-    save_file(random_weights(torch.Generator().manual_seed(3), (4, 4, 6, 6, 8)[:layers]), path)
+    save_file(random_weights(torch.Generator().manual_seed(3), WIDTHS[:layers]), path)
     return str(path)
 
 
@@ -166,7 +174,7 @@ def test_a_picture_of_another_size_is_bad_input(split):
 
 @pytest.mark.parametrize("statistics", ["gram", "wasserstein"])
 def test_a_pair_that_diverges_is_a_failed_row_without_a_picture(split, tmp_path, statistics):
-    broken = random_weights(torch.Generator(), (4, 4, 6, 6, 8))
+    broken = random_weights(torch.Generator(), WIDTHS)
     broken["0.bias"][0] = torch.nan
     save_file(broken, tmp_path / "nan.safetensors")
     out = run(split, params=changed(features=str(tmp_path / "nan.safetensors"), statistics=statistics))
@@ -188,17 +196,20 @@ def test_success_removes_the_state(split):
 
 KILLED = """
 import sys
+from functools import partial
 from pathlib import Path
+from models.styletransfer.vgg import random_weights
 from pipeline.runtime.settings import Resize
-from pipeline.style import stage
+from pipeline.style import features, stage
 from pipeline.style.params import Style
 root = Path(sys.argv[1])
+features.random_weights = partial(random_weights, widths=(4, 4, 6, 6, 8))
 stage.run(root / "split", root / "out", Style.model_validate_json(sys.argv[2]),
           Resize.model_validate_json(sys.argv[3]), 7, 1, root / "state")
 """
 
 
-LONG = changed(iterations=25, batch_size=1)
+LONG = changed(iterations=100, batch_size=1)  # about a second: long enough to be killed in time
 
 
 @pytest.fixture(scope="module")
@@ -246,7 +257,7 @@ def test_a_list_of_pairs_that_is_killed_loses_at_most_the_batch_in_flight(tmp_pa
     lines = [
         f'{{"face": "face{n}", "artworks": ["art{n % 2}", "art{1 - n % 2}"], "weights": [1, 0.4]}}' for n in range(5)
     ]
-    params = params_with(split, *lines).model_copy(update={"iterations": 25, "batch_size": 2})
+    params = params_with(split, *lines).model_copy(update={"iterations": 100, "batch_size": 2})
     killed_in(tmp_path, params)
     batches = list(tmp_path.glob("state/style/*/*.npz"))
     assert 1 <= len(batches) < 3
@@ -471,7 +482,7 @@ def test_offline_imagenet_names_the_file_to_place_and_the_parameter_to_set(hub):
 @pytest.fixture
 def stand_in(hub):
     """A small file in the place of torchvision's own, which cannot be fetched here."""
-    state = {f"features.{key}": value for key, value in random_weights(torch.Generator(), (4, 4, 6, 6, 8)).items()}
+    state = {f"features.{key}": value for key, value in random_weights(torch.Generator(), WIDTHS).items()}
     (hub / "checkpoints").mkdir(parents=True)
     torch.save({**state, "classifier.0.weight": torch.zeros(2)}, features.imagenet_file())
 
