@@ -60,7 +60,7 @@ def method(
     note: Callable[[str], None],
     progress: Progress = silent,
 ) -> Method:
-    """Pictures in the style of `artworks`, in at most `colours` of their colours or in those of `palette`.
+    """The method that paints pictures in the style of artworks, in at most `colours` of theirs or those of `palette`.
 
     The values of the transfer are those that the benchmark on real faces found good.
 
@@ -117,7 +117,7 @@ def read(path: Path) -> NativeArtwork:
     in an opaque artwork the commonest colour of the border may be.
 
     Raises:
-        BadInput: not a readable image, nothing opaque in it, or a grid that cannot be told.
+        BadInput: not a readable image, nothing opaque in it, or no grid of cells.
     """
     rgba = first_frame(path)
     opaque = rgba[..., 3] >= OPAQUE

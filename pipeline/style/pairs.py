@@ -46,7 +46,7 @@ class Pair:
     artworks: tuple[Artwork, ...]
 
 
-class PairLine(BaseModel):
+class Line(BaseModel):
     """A line of the file of pairs."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -57,7 +57,7 @@ class PairLine(BaseModel):
     note: str = ""
 
     @model_validator(mode="after")
-    def _a_weight_each(self) -> PairLine:
+    def _a_weight_each(self) -> Line:
         if self.weights is not None and len(self.weights) != len(self.artworks):
             raise ValueError(f"{len(self.weights)} weights for {len(self.artworks)} artworks")
         return self
@@ -99,36 +99,36 @@ def by_seed(split: Path, *, pairs: int, artworks: int, size: int, seed: int) -> 
     return [Pair(face.stem, _read(face, size), tuple(itertools.islice(busy, artworks))) for face in faces]
 
 
-def _lines(file: Path) -> Iterator[tuple[str, PairLine]]:
-    """The lines of a file of pairs, each with its place; a face that comes twice would need two names."""
+def _lines(file: Path) -> Iterator[tuple[str, Line]]:
+    """Each line with its place; a face that comes twice would need two names."""
     try:
         text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{file}: expected a file of pairs, it may be empty: {error}") from error
-    places: dict[str, str] = {}
+    seen: dict[str, str] = {}
     for number, raw in enumerate(text.splitlines(), 1):
         if not raw.strip():
             continue
-        place = f"{file}:{number}"
-        line = _parse(raw, place)
-        if line.face in places:
-            raise BadInput(f"{place}: face {line.face!r} is already in {places[line.face]}: expected each face once")
-        places[line.face] = place
-        yield place, line
+        where = f"{file}:{number}"
+        line = _parsed(raw, where)
+        if line.face in seen:
+            raise BadInput(f"{where}: face {line.face!r} is already in {seen[line.face]}: expected each face once")
+        seen[line.face] = where
+        yield where, line
 
 
-def _parse(raw: str, place: str) -> PairLine:
+def _parsed(raw: str, where: str) -> Line:
     try:
-        return PairLine.model_validate(json.loads(raw))
+        return Line.model_validate(json.loads(raw))
     except ValidationError as error:
         first = error.errors()[0]
-        field = ".".join(map(str, first["loc"]))
-        raise BadInput(f"{place}: {field}: {first['msg']}; {EXPECTED}".replace(": : ", ": ")) from error
+        place = ".".join(map(str, first["loc"]))
+        raise BadInput(f"{where}: {place}: {first['msg']}; {EXPECTED}".replace(": : ", ": ")) from error
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"{place}: not JSON ({error}); {EXPECTED}") from error
+        raise BadInput(f"{where}: not JSON ({error}); {EXPECTED}") from error
 
 
-def _pair(line: PairLine, place: str, split: Path, size: int) -> Pair:
+def _pair(line: Line, place: str, split: Path, size: int) -> Pair:
     weights = line.weights or [1.0] * len(line.artworks)
     artworks = [
         Artwork(name, _picture(split / "pixel" / "test", name, place, size), weight)

@@ -62,7 +62,7 @@ def run(
         resize: the section `resize`; size and cells are used.
         seed: of the whole run.
         threads: CPU threads; part of the result, since sums are reordered.
-        state: where unfinished work is kept.
+        state: folder of unfinished runs.
         device: cpu or cuda, where the networks run; part of the result.
         progress: called with the number of pairs that are done, after every iteration.
 
@@ -111,65 +111,43 @@ def transfer_of(params: Style, canvas: Canvas, network: VGG19, cell: int, seed: 
         seed: of the whole run.
         device: cpu or cuda.
     """
+    free = canvas == "free"
     return Transfer(
-        canvas=canvas,
-        cell=1 if canvas == "free" else cell,
-        choice=None if canvas == "free" else _colour_choice(params),
-        network=network,
-        objective=objective(params),
-        schedule=_schedule(params, device),
-        from_noise=params.start == "noise",
-        ground=params.ground == "style",
-        seed=seed,
-        device=device,
-    )
+        canvas=canvas, cell=1 if free else cell, choice=None if free else _colour_choice(params), network=network,
+        objective=objective(params), schedule=_schedule(params, device),
+        from_noise=params.start == "noise", ground=params.ground == "style", seed=seed, device=device,
+    )  # fmt: skip
 
 
 def objective(params: Style) -> Objective:
     """The objective that the section `style` describes."""
     return Objective(
-        content_layer=params.content_layer,
-        style_layers=params.style_layers,
-        content_weight=params.content_weight,
-        style_weight=params.style_weight,
-        wasserstein=params.statistics == "wasserstein",
-        falloff=params.falloff,
-        tv_weight=params.tv_weight,
-    )
+        content_layer=params.content_layer, content_weight=params.content_weight,
+        style_layers=params.style_layers, style_weight=params.style_weight,
+        wasserstein=params.statistics == "wasserstein", falloff=params.falloff, tv_weight=params.tv_weight,
+    )  # fmt: skip
 
 
 def _schedule(params: Style, device: str) -> Schedule:
     return Schedule(
-        iterations=params.iterations,
-        lr=params.lr,
-        lr_end=params.lr_end,
-        lbfgs=params.optimiser == "lbfgs",
-        ema=params.ema,
-        plateau=params.plateau,
-        patience=params.patience,
-        levels=params.levels,
+        iterations=params.iterations, lr=params.lr, lr_end=params.lr_end, lbfgs=params.optimiser == "lbfgs",
+        ema=params.ema, plateau=params.plateau, patience=params.patience, levels=params.levels,
         bf16=pick_bf16(params.precision, device),
-    )
+    )  # fmt: skip
 
 
 def _colour_choice(params: Style) -> ColourChoice | None:
     if params.palette is None:
         return None
-    temperature = params.temperature
+    start, end = params.temperature.start, params.temperature.end
+    if params.optimiser == "lbfgs":
+        start = end
     return ColourChoice(
-        colours=params.palette,
-        palette=str(Path(params.palette_file)) if params.palette_from == "file" else None,
-        learned=params.palette_from == "learned",
-        toning=params.toning,
-        colour_weight=params.colour_weight,
-        cooccurrence_weight=params.neighbour_weight,
-        relaxation=Relaxation(
-            hard=params.choice == "hard",
-            noise=params.gumbel,
-            start=temperature.end if params.optimiser == "lbfgs" else temperature.start,
-            end=temperature.end,
-        ),
-    )
+        colours=params.palette, palette=params.palette_file if params.palette_from == "file" else None,
+        learned=params.palette_from == "learned", toning=params.toning,
+        colour_weight=params.colour_weight, cooccurrence_weight=params.neighbour_weight,
+        relaxation=Relaxation(hard=params.choice == "hard", noise=params.gumbel, start=start, end=end),
+    )  # fmt: skip
 
 
 def _all_batches(
@@ -245,7 +223,7 @@ def _curve(stylized: StylizedBatch, kept: Sequence[bool]) -> list[str]:
 
 
 def _summary(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Mean losses of the kept rows of each canvas."""
+    """The mean losses of the kept rows of each canvas."""
     kept = [row for row in rows if row["status"] == "kept"]
     keys = ("style_start", "style_end", "content_start", "content_end")
     return {
