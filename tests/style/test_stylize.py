@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +36,13 @@ RESIZE = Resize(size=32, cells=8, min_cells=1, max_aspect=2.0, larger="crop", cr
 REAL = Path(os.environ.get("FACETOPIX_SHARED", "../shared")) / "weights"
 
 
+code_digest = cache(fingerprint.code_digest)
+
+
 @pytest.fixture(autouse=True)
-def narrow_features(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Random features of few channels, since drawing 20 million weights takes longer than a run."""
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Narrow random features and one digest of the code: 20 million weights, and who imports whom, take longer."""
+    monkeypatch.setattr(fingerprint, "code_digest", code_digest)
     monkeypatch.setattr(features, "random_weights", partial(random_weights, widths=WIDTHS))
 
 
@@ -209,7 +213,7 @@ stage.run(root / "split", root / "out", Style.model_validate_json(sys.argv[2]),
 """
 
 
-LONG = changed(iterations=100, batch_size=1)  # about a second: long enough to be killed in time
+LONG = changed(iterations=40, batch_size=1)  # long enough to be killed in time
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +261,7 @@ def test_a_list_of_pairs_that_is_killed_loses_at_most_the_batch_in_flight(tmp_pa
     lines = [
         f'{{"face": "face{n}", "artworks": ["art{n % 2}", "art{1 - n % 2}"], "weights": [1, 0.4]}}' for n in range(5)
     ]
-    params = params_with(split, *lines).model_copy(update={"iterations": 100, "batch_size": 2})
+    params = params_with(split, *lines).model_copy(update={"iterations": 40, "batch_size": 2})
     killed_in(tmp_path, params)
     batches = list(tmp_path.glob("state/style/*/*.npz"))
     assert 1 <= len(batches) < 3
