@@ -85,15 +85,15 @@ class PortraitResult:
 
 def faces(count: int) -> list[Pixels]:
     """`count` faces spread over both sets, 128 pixels a side."""
-    found = []
+    images = []
     for name in FACES:
         with tarfile.open(SHARED / "data" / f"{name}.tar") as tar:
             members = sorted((one for one in tar if one.name.endswith((".png", ".webp"))), key=lambda one: one.name)
-            wanted = count // 2 if name == FACES[0] else count - count // 2
-            for at in range(wanted):
-                image = Image.open(BytesIO(tar.extractfile(members[at * len(members) // wanted]).read())).convert("RGB")  # type: ignore[union-attr]
-                found.append(np.array(image.resize((SIDE, SIDE), Image.Resampling.BOX)))
-    return found
+            share = count // 2 if name == FACES[0] else count - count // 2
+            for at in range(share):
+                image = Image.open(BytesIO(tar.extractfile(members[at * len(members) // share]).read())).convert("RGB")  # type: ignore[union-attr]
+                images.append(np.array(image.resize((SIDE, SIDE), Image.Resampling.BOX)))
+    return images
 
 
 def portrait(name: str, cells: int) -> tuple[Pixels, NDArray[np.bool_]]:
@@ -137,7 +137,7 @@ def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[Portrai
 
 def distances(result: PortraitResult) -> dict[str, float]:
     """Sliced Wasserstein distance to the portrait: the canvas's over the rival's."""
-    found = {}
+    ratios = {}
     for size, centred, name in DISTANCES:
         onto = patches.draw_directions(3 * size**2, DIRECTIONS, seeds.generator(0, "directions", size))
         styled, *rivals = (
@@ -148,8 +148,8 @@ def distances(result: PortraitResult) -> dict[str, float]:
         for drawn, where, rival in zip(parts, TO.values(), rivals, strict=True):
             art = patches.project(_patches_inside(result.art, drawn, size, centred), onto)
             apart = [patches.sliced_wasserstein(one, art) for one in (styled, rival)]
-            found[f"{name}, {where}"] = apart[0] / apart[1]
-    return found
+            ratios[f"{name}, {where}"] = apart[0] / apart[1]
+    return ratios
 
 
 def _projected(pictures: Sequence[Pixels], size: int, centred: bool, onto: Array) -> Array:
@@ -177,13 +177,13 @@ def figures(
     """Each figure with its bound, if it has one."""
     cell = SIDE // cells
     large = [resample.enlarge(one, cell) for result in results for one in result.styled]
-    own = [index for result in results for index in result.faces]
+    indices = [index for result in results for index in result.faces]
     least = min(pixel_art.grid_alignment(one, cell) for one in large)
     colours = max(pixel_art.colours(one) for result in results for one in result.styled)
     demands = [
         Demand("grid alignment, least", least, least=1),
         Demand("colours, most", colours, most=COLOURS),
-        Demand("top-1 retrieval", patches.retrieval(large, chosen, own), least=0.95),
+        Demand("top-1 retrieval", patches.retrieval(large, chosen, indices), least=0.95),
     ]
     for name in ratios[0]:
         most = 0.8 if name.endswith(TO[ground]) else None
