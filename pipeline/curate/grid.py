@@ -44,14 +44,14 @@ def step(data: bytes, _: Facts, params: Grid) -> list[Outcome]:
         rgb = decode_rgb(data)
     except BadInput:
         return [Outcome(manifest.verdict("failed", "unreadable"))]
-    said, native = judge(rgb, params)
+    verdict, native = judge(rgb, params)
     if native is rgb and data.startswith(PNG):
-        return [Outcome(said, data)]
-    return [Outcome(said, None if native is None else encode_art_png(native))]
+        return [Outcome(verdict, data)]
+    return [Outcome(verdict, None if native is None else encode_art_png(native))]
 
 
 def judge(rgb: Pixels, params: Grid) -> tuple[manifest.Verdict, Pixels | None]:
-    """What is said of a work, and one pixel per cell of it if it is kept: of a native work `rgb` itself."""
+    """The verdict on a work, and one pixel per cell of it if it is kept: of a native work `rgb` itself."""
     cell = detect.detect(rgb, params.max_cell, params.min_confidence)
     facts: dict[str, Any] = {
         "cell": cell.size if cell.size is None else round(cell.size, 4),

@@ -24,11 +24,10 @@ from pipeline.images.files import Pixels, decode_rgb, encode_art_png
 from pipeline.images.resample import enlarge, pad
 from pipeline.runtime import manifest, per_image
 from pipeline.runtime.cached_map import Facts
-from pipeline.runtime.compiled import compiled
 from pipeline.runtime.per_image import Outcome
 from pipeline.runtime.settings import Executor, Resize
 
-Piece = tuple[str, manifest.Verdict, Pixels | None]  # suffix of the id, what is said, the picture if it is kept
+Piece = tuple[str, manifest.Verdict, Pixels | None]  # suffix of the id, verdict, the picture if it is kept
 
 MIN_CONTENT = 0.05  # share of a tile's cells that must differ from its most common colour
 CARRIED = ("frames", "frame", "transparent_share", "partial_share", "cell", "native_width", "native_height")
@@ -61,8 +60,8 @@ def step(data: bytes, facts: Facts, params: Resize) -> list[Outcome]:
         return [Outcome(manifest.verdict("failed", "unreadable"))]
     background = facts["background"] or _border_colour(rgb)
     return [
-        Outcome(said, None if picture is None else encode_art_png(picture), suffix)
-        for suffix, said, picture in judge(rgb, background, params)
+        Outcome(verdict, None if picture is None else encode_art_png(picture), suffix)
+        for suffix, verdict, picture in judge(rgb, background, params)
     ]
 
 
@@ -142,51 +141,23 @@ def _picture(native: Pixels, background: str, params: Resize) -> Pixels:
 
 def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
     """(left, top) of the window of at most cells x cells with the most content; rule in the module docstring."""
-    points = np.empty(rgb.shape[:2], np.uint8)
-    _give_points(np.ascontiguousarray(rgb).reshape(len(rgb), -1), *canonical.parse_colour(background), points)
-    return _most_points(points, min(cells, rgb.shape[0]), min(cells, rgb.shape[1]))
+    height, width = min(cells, rgb.shape[0]), min(cells, rgb.shape[1])
+    sums = np.zeros((rgb.shape[0] + 1, rgb.shape[1] + 1), np.uint32)  # of the points above and to the left
+    _content_points(rgb, background).cumsum(axis=0, dtype=np.uint32, out=sums[1:, 1:])
+    sums.cumsum(axis=1, dtype=np.uint32, out=sums)
+    tall = sums[height:] - sums[:-height]
+    scores = tall[:, width:] - tall[:, :-width]
+    tops, lefts = np.nonzero(scores == scores.max())
+    off_centre = np.abs(2 * lefts - (scores.shape[1] - 1))
+    best = np.lexsort((lefts, tops, off_centre))[0]
+    return int(lefts[best]), int(tops[best])
 
 
-@compiled
-def _give_points(lines: Pixels, red: int, green: int, blue: int, points: Pixels) -> None:
-    """Up to 3 a cell."""
-    height, width = points.shape
-    above, own = np.empty(width, np.uint32), np.empty(width, np.uint32)
-    ground = np.uint32(red | green << 8 | blue << 16)
-    for y in range(height):
-        line = lines[y]
-        for x in range(width):
-            own[x] = np.int32(line[3 * x]) | np.int32(line[3 * x + 1]) << 8 | np.int32(line[3 * x + 2]) << 16
-        for x in range(width):
-            points[y, x] = np.uint8(own[x] != ground) + np.uint8(y > 0 and own[x] != above[x])
-        for x in range(1, width):
-            points[y, x] += np.uint8(own[x] != own[x - 1])
-        above, own = own, above
-
-
-@compiled
-def _most_points(points: Pixels, height: int, width: int) -> tuple[int, int]:
-    """(left, top) of the best window of that size."""
-    tops, lefts = points.shape[0] - height + 1, points.shape[1] - width + 1
-    tall = np.zeros(points.shape[1], np.uint32)  # sums of so many rows ...
-    upto = np.zeros(points.shape[1] + 1, np.uint32)  # ... and of those before a column
-    before, after = upto[:lefts], upto[width:]
-    for y in range(height):
-        tall += points[y]
-    most, best = np.uint32(0), (lefts, 0, 0)  # distance from the horizontal centre, top, left
-    for top in range(tops):
-        if top:
-            gone, more = points[top - 1], points[top + height - 1]
-            for x in range(len(tall)):
-                tall[x] = np.uint32(tall[x] + more[x] - gone[x])
-        total = score = np.uint32(0)
-        for x in range(len(tall)):
-            total = np.uint32(total + tall[x])
-            upto[x + 1] = total
-        for left in range(lefts):
-            score = max(score, np.uint32(after[left] - before[left]))
-        for left in range(lefts if score >= most else 0):
-            place = abs(2 * left - (lefts - 1)), top, left
-            if after[left] - before[left] == score and (score > most or place < best):
-                most, best = score, place
-    return best[2], best[1]
+def _content_points(rgb: Pixels, background: str) -> Pixels:
+    """Up to 3 a cell: it is not background, differs from its left neighbour, from its upper neighbour."""
+    colours = canonical.words(rgb)
+    ground = canonical.words(np.array([[canonical.parse_colour(background)]], np.uint8))
+    points: Pixels = (colours != ground).view(np.uint8)
+    points[:, 1:] += colours[:, 1:] != colours[:, :-1]
+    points[1:] += colours[1:] != colours[:-1]
+    return points
