@@ -54,7 +54,8 @@ def majority(rgb: Pixels, columns: Positions, rows: Positions) -> Pixels:
     frequent = np.flatnonzero(counts == _best_of(np.maximum, counts, owner))
     candidates, owner = _unpacked(colours[frequent]), owner[frequent]
     means = _cell_sums(rgb, columns, rows).reshape(-1, 3) / _areas(rgb.shape[:2], columns, rows).reshape(-1, 1)
-    distances = np.square(candidates - means[owner]).sum(axis=1)
+    red, green, blue = (np.square(candidates[:, number] - means[:, number].take(owner)) for number in range(3))
+    distances = red + green + blue
     nearest = np.flatnonzero(distances == _best_of(np.minimum, distances, owner))
     first = nearest[_first_of_each(owner[nearest])]
     return candidates[first].reshape(len(rows) + 1, len(columns) + 1, 3)

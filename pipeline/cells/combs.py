@@ -85,7 +85,7 @@ class Comb:
 
     @cached_property
     def boundaries(self) -> tuple[Positions, Positions]:
-        """Columns and rows."""
+        """First columns and first rows of all cells but the first."""
         return self.grid.boundaries(self.profile)
 
     @cached_property
@@ -136,7 +136,7 @@ class Teeth:
 
 
 def luma_of(rgb: Pixels) -> Plane:
-    """ITU-R BT.601, as JPEG: chroma is stored at half resolution and bleeds."""
+    """Luma by ITU-R BT.601, as in JPEG, whose chroma is stored at half resolution and bleeds."""
     luma = Image.fromarray(rgb).convert("L")
     return np.frombuffer(luma.tobytes(), np.uint8).reshape(rgb.shape[:2])
 
@@ -178,16 +178,16 @@ def best(profile: Profile, max_cell: int) -> Comb | None:
     """The largest pitch among those that score within SAME_SCORE of the best; None where there is no gradient."""
     if not profile.total or min(len(profile.across), len(profile.down)) < 2:
         return None
-    whole, phases = _whole_scores(profile, max_cell)
-    counts, fractional = _fractional_scores(profile, max_cell)
-    pitches = np.concatenate((np.arange(2, 2 + len(whole)), profile.width / counts))
-    scores = np.concatenate((whole, fractional))
+    whole_scores, phases = _whole_scores(profile, max_cell)
+    counts, fractional_scores = _fractional_scores(profile, max_cell)
+    pitches = np.concatenate((np.arange(2, 2 + len(whole_scores)), profile.width / counts))
+    scores = np.concatenate((whole_scores, fractional_scores))
     good = np.flatnonzero(scores >= scores.max() - SAME_SCORE)
     winner = int(good[np.lexsort((scores[good], pitches[good]))[-1]])
-    if winner < len(whole):
+    if winner < len(whole_scores):
         phase = WholePitch(winner + 2, int(phases[winner, 0]), int(phases[winner, 1]))
         return Comb(float(scores[winner]), winner + 2.0, profile, phase)
-    count = int(counts[winner - len(whole)])
+    count = int(counts[winner - len(whole_scores)])
     equal = EqualCells(count, int(_tall(profile, np.array([count]))[0]))
     return Comb(float(scores[winner]), profile.width / count, profile, equal, math.log2(2 * len(counts)))
 

@@ -82,7 +82,7 @@ def detect(rgb: Pixels, max_cell: int, min_confidence: float) -> Cell:
     edges = find_edges(rgb)
     factor, bits = common_factor(edges)
     if bits >= EVIDENCE:
-        return _whole(edges, factor, bits) if factor <= max_cell else _unknown(_odds(bits))
+        return _enlarged(edges, factor, bits) if factor <= max_cell else _unknown(_odds(bits))
     gaps = edges.longest_run < LONG_RUN
     if gaps and (fraction := fractional_grid(edges, max_cell)):
         return Cell(fraction.pitch, _odds(fraction.bits), fraction.columns, fraction.rows, exact=True)
@@ -127,7 +127,7 @@ def _unknown(score: float) -> Cell:
     return Cell(None, _rounded(score), nothing, nothing, exact=False)
 
 
-def _whole(edges: Edges, factor: int, bits: float) -> Cell:
+def _enlarged(edges: Edges, factor: int, bits: float) -> Cell:
     columns = whole_grid(edges.width, factor, edges.columns)
     rows = whole_grid(edges.height, factor, edges.rows)
     return Cell(float(factor), _odds(bits), columns, rows, exact=True)

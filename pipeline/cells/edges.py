@@ -53,6 +53,7 @@ class Edges:
 
     @property
     def count(self) -> int:
+        """Number of edges, columns and rows together."""
         return len(self.columns) + len(self.rows)
 
     @cached_property
@@ -109,7 +110,7 @@ def strips(lines: Plane, beyond: int = 1) -> Iterator[tuple[int, Plane, Plane]]:
 
 
 def step_sizes(left: Plane, right: Plane) -> Plane:
-    """Absolute differences."""
+    """Absolute differences of two planes, value by value."""
     sizes = np.maximum(left, right)
     sizes -= np.minimum(left, right)
     return sizes

@@ -34,7 +34,7 @@ CARRIED = ("frames", "frame")
 
 
 def run(src: Path, dst: Path, params: Flatten, executor: Executor, state: Path | None = None) -> dict[str, Any]:
-    """RGBA works -> opaque RGB works.
+    """Flatten RGBA works to opaque RGB works.
 
     Adds `background`, `transparent_share` (of the pixels: alpha below the threshold) and `partial_share` (alpha neither
     0 nor 255); stats.json counts works by `alpha` (opaque, binary, partial) and by tenths of `transparent_share`.
@@ -53,7 +53,7 @@ def run(src: Path, dst: Path, params: Flatten, executor: Executor, state: Path |
 
 
 def step(data: bytes, facts: Facts, params: Flatten) -> list[Outcome]:
-    """One work, by its file's bytes and its id."""
+    """Flatten one work, given its file's bytes and its id."""
     try:
         words = decode_words(data)
     except BadInput:
@@ -79,9 +79,9 @@ def judge(words: Words, work_id: str, params: Flatten) -> tuple[manifest.Verdict
     return manifest.verdict("kept", background=background, **shares), onto(words, solid, background)
 
 
-def _share(part: int, whole: int) -> float:
+def _share(count: int, total: int) -> float:
     """Rounded to 4 digits, but to 0 and 1 only what is exactly that."""
-    return part / whole if part in (0, whole) else min(max(round(part / whole, 4), 0.0001), 0.9999)
+    return count / total if count in (0, total) else min(max(round(count / total, 4), 0.0001), 0.9999)
 
 
 def _kind(row: Row) -> str | None:
@@ -99,7 +99,7 @@ def _tenth(row: Row) -> str | None:
 
 
 def onto(words: Words, solid: Mask, background: str) -> Pixels:
-    """(H, W) -> uint8 (H, W, 3): the artist's colour where solid, the background elsewhere."""
+    """The artist's colour where a work is solid, the background elsewhere: (H, W) -> uint8 (H, W, 3)."""
     red, green, blue = canonical.parse_colour(background)
     ground = np.uint32(red | green << 8 | blue << 16)
     filled = words - ground
@@ -124,14 +124,14 @@ def choose_background(words: Words, solid: Mask, params: Flatten, work_id: str) 
 
 
 def outline_of(words: Words, solid: Mask) -> Words:
-    """Solid pixels with one above, below, left or right that is not, in a row; outside the canvas none is."""
+    """Solid pixels beside one that is not, above, below, left or right, as (N,); outside the canvas none is."""
     outline = solid.copy()
     outline[1:-1, 1:-1] &= ~(solid[:-2, 1:-1] & solid[2:, 1:-1] & solid[1:-1, :-2] & solid[1:-1, 2:])
     return words.ravel()[np.flatnonzero(outline)]  # many times as fast as by mask
 
 
 def surroundings(words: Words) -> str:
-    """Most common colour of the border."""
+    """The most common colour of the border, as '#rrggbb'."""
     return canonical.format_colour(canonical.common_words(canonical.border(words), 1)[0])
 
 

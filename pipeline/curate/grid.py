@@ -19,7 +19,7 @@ CARRIED = ("frames", "frame", "background", "transparent_share", "partial_share"
 
 
 def run(src: Path, dst: Path, params: Grid, executor: Executor, state: Path | None = None) -> dict[str, Any]:
-    """Opaque works of any enlargement -> one pixel per cell.
+    """Reduce opaque works of any enlargement to one pixel per cell.
 
     Adds `cell` (1 = native, fractional where the enlargement was, null = unknown), `confidence` (0..1), `phase`
     ([x, y] of the first whole cell), `native_width`, `native_height`; stats.json counts the works by `cell`, to one
@@ -39,7 +39,7 @@ def run(src: Path, dst: Path, params: Grid, executor: Executor, state: Path | No
 
 
 def step(data: bytes, _: Facts, params: Grid) -> list[Outcome]:
-    """One work, by its file's bytes."""
+    """Reduce one work, given its file's bytes."""
     try:
         rgb = decode_rgb(data)
     except BadInput:

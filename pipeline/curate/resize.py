@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
 from pipeline.images import canonical
@@ -34,7 +35,7 @@ CARRIED = ("frames", "frame", "transparent_share", "partial_share", "cell", "nat
 
 
 def run(src: Path, dst: Path, params: Resize, executor: Executor, state: Path | None = None) -> dict[str, Any]:
-    """One pixel per cell in, `size` x `size` RGB out.
+    """Bring works of one pixel per cell to `size` x `size` RGB.
 
     Adds `background` where no stage before noted one, and `pad` or `crop` ([left, top, width, height] in cells of the
     work). Reasons: unreadable, too_small, too_large, extreme_aspect, blank_tile. `state`: where the cache is; None =
@@ -53,7 +54,7 @@ def run(src: Path, dst: Path, params: Resize, executor: Executor, state: Path | 
 
 
 def step(data: bytes, facts: Facts, params: Resize) -> list[Outcome]:
-    """One work, by its file's bytes and its background."""
+    """Resize one work, given its file's bytes and its background."""
     try:
         rgb = decode_rgb(data)
     except BadInput:
@@ -66,10 +67,10 @@ def step(data: bytes, facts: Facts, params: Resize) -> list[Outcome]:
 
 
 def judge(rgb: Pixels, background: str, params: Resize) -> Iterator[Piece]:
-    """A native work as one piece, or as its tiles."""
+    """Cut a native work into one piece, or into its tiles."""
     if params.larger == "tile" and max(rgb.shape[:2]) > params.cells:
         yield from _tiles(rgb, background, params)
-    elif reason := _unfit(rgb, params):
+    elif reason := _reason_to_drop(rgb, params):
         yield "", manifest.verdict("dropped", reason, background=background), None
     else:
         left, top = place(rgb, background, params)
@@ -78,7 +79,7 @@ def judge(rgb: Pixels, background: str, params: Resize) -> Iterator[Piece]:
         yield "", manifest.verdict("kept", background=background, **cut), _picture(window, background, params)
 
 
-def _unfit(rgb: Pixels, params: Resize) -> str | None:
+def _reason_to_drop(rgb: Pixels, params: Resize) -> str | None:
     longer, shorter = max(rgb.shape[:2]), min(rgb.shape[:2])
     if longer < params.min_cells:
         return "too_small"
@@ -88,7 +89,7 @@ def _unfit(rgb: Pixels, params: Resize) -> str | None:
 
 
 def place(rgb: Pixels, background: str, params: Resize) -> tuple[int, int]:
-    """(left, top) of what is kept of a work."""
+    """Choose the window that is kept of a work: its (left, top)."""
     height, width = rgb.shape[:2]
     if max(height, width) <= params.cells:
         return 0, 0
@@ -140,17 +141,35 @@ def _picture(native: Pixels, background: str, params: Resize) -> Pixels:
 
 
 def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
-    """(left, top) of the window of at most cells x cells with the most content; rule in the module docstring."""
+    """Find the window of at most cells x cells with the most content, by the module's rule: its (left, top)."""
     height, width = min(cells, rgb.shape[0]), min(cells, rgb.shape[1])
-    sums = np.zeros((rgb.shape[0] + 1, rgb.shape[1] + 1), np.uint32)  # of the points above and to the left
-    _content_points(rgb, background).cumsum(axis=0, dtype=np.uint32, out=sums[1:, 1:])
-    sums.cumsum(axis=1, dtype=np.uint32, out=sums)
-    tall = sums[height:] - sums[:-height]
-    scores = tall[:, width:] - tall[:, :-width]
-    tops, lefts = np.nonzero(scores == scores.max())
-    off_centre = np.abs(2 * lefts - (scores.shape[1] - 1))
-    best = np.lexsort((lefts, tops, off_centre))[0]
-    return int(lefts[best]), int(tops[best])
+    tall = _window_sums(_content_points(rgb, background).astype(_narrowest(3 * height)), height)
+    scores = _window_sums(tall.T.astype(_narrowest(3 * height * width)), width)
+    best = scores == scores.max()
+    lefts = np.flatnonzero(best.any(axis=1))
+    off_centre = np.abs(2 * lefts - (len(scores) - 1))
+    top, left = min((int(best[left].argmax()), left) for left in lefts[off_centre == off_centre.min()].tolist())
+    return left, top
+
+
+def _narrowest(most: int) -> type[np.unsignedinteger[Any]]:
+    """The narrowest numbers that can be so large: half the width is half the time."""
+    return np.uint8 if most < 1 << 8 else np.uint16 if most < 1 << 16 else np.uint32
+
+
+def _window_sums(rows: NDArray[Any], length: int) -> NDArray[Any]:
+    """Sums of `length` neighbouring rows, by the first of them: two halves, and the last row where there is one over.
+
+    A few additions of whole arrays; running sums go through them a number at a time.
+    """
+    if length == 1:
+        return rows
+    half = _window_sums(rows, length // 2)
+    count = len(rows) - length + 1
+    sums: NDArray[Any] = half[:count] + half[length // 2 :][:count]
+    if length % 2:
+        sums += rows[length - 1 :]
+    return sums
 
 
 def _content_points(rgb: Pixels, background: str) -> Pixels:

@@ -44,12 +44,12 @@ def nearest(rgb: Pixels, grid: Grid) -> Pixels:
 
 
 def enlarge(native: Pixels, factor: int) -> Pixels:
-    """Every pixel becomes factor x factor equal pixels."""
+    """Turn every pixel into factor x factor equal pixels."""
     return native.repeat(factor, axis=1).repeat(factor, axis=0)  # whole rows last: four times as fast as first
 
 
 def pad(native: Pixels, cells: int, background: str) -> Pixels:
-    """Centred on a cells x cells ground; an odd cell of margin goes to the right and bottom."""
+    """Centre a work on a ground of cells x cells; an odd cell of margin goes to the right and bottom."""
     height, width = native.shape[:2]
     left, top = (cells - width) // 2, (cells - height) // 2
     ground = np.empty((cells, cells, 3), np.uint8)
