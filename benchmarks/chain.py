@@ -47,21 +47,21 @@ class Clock:
     def __init__(self) -> None:
         self.spent: dict[str, float] = defaultdict(float)
 
-    def __call__(self, step: str, work: Callable[..., Any], *given: Any) -> Any:
+    def __call__(self, step: str, work: Callable[..., Any], *arguments: Any) -> Any:
         began = time.process_time()
-        result = work(*given)
+        result = work(*arguments)
         self.spent[step] += time.process_time() - began
         return result
 
 
 def chain(data: bytes, params: Params, call: Callable[..., Any]) -> Pixels | None:
     """The final picture of a work that is kept; the stages' own functions, decoded once, encoded once."""
-    whole = call("decode", files.decode_words, data)
-    said, rgb = call("flatten", flatten.judge, whole, "work", params.flatten)
+    words = call("decode", files.decode_words, data)
+    verdict, rgb = call("flatten", flatten.judge, words, "work", params.flatten)
     if rgb is None:
         return None
-    background = said["background"]
-    said, native = call("grid", grid.judge, rgb, params.grid)
+    background = verdict["background"]
+    _, native = call("grid", grid.judge, rgb, params.grid)
     if native is None:
         return None
     pieces = call("resize", lambda: list(resize.judge(native, background, params.resize)))
@@ -72,7 +72,7 @@ def chain(data: bytes, params: Params, call: Callable[..., Any]) -> Pixels | Non
 
 
 def kind_of(data: bytes, params: Params) -> str:
-    """Of a work that is kept."""
+    """Whether the edges alone decide on the cells of a work that is kept (exact), or luma too (comb)."""
     _, rgb = flatten.judge(files.decode_words(data), "work", params.flatten)
     with mock.patch.object(combs, "luma_of", side_effect=LookupError):
         try:
@@ -82,40 +82,43 @@ def kind_of(data: bytes, params: Params) -> str:
     return "exact"
 
 
-def plain(_: str, work: Callable[..., Any], *given: Any) -> Any:
-    return work(*given)
+def plain(_: str, work: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls without a clock."""
+    return work(*arguments)
 
 
 def pillow(data: bytes, picture: Pixels) -> None:
-    """What the chain is measured by."""
+    """Decode to RGBA and encode the final picture: what the chain is measured by."""
     with Image.open(BytesIO(data)) as image:
         image.convert("RGBA")
     Image.fromarray(picture).save(BytesIO(), format="PNG")
 
 
 def chains(name: str, pictures: Sequence[bytes], params: Params) -> Iterator[Chain]:
-    """A set of works by kind."""
+    """Figures of a set of works, by kind."""
     keep_freed_memory()  # as the executor does; Pillow gains by it too
-    made = [(data, chain(data, params, plain)) for data in pictures if _readable(data)]
-    found = [(kind_of(data, params), data, picture) for data, picture in made if picture is not None]
-    for kind in ("exact", "comb"):
-        mine = [(data, picture) for one, data, picture in found if one == kind]
-        if mine:
-            yield _compared(name, kind, mine, params)
+    results = [(data, chain(data, params, plain)) for data in pictures if _readable(data)]
+    by_kind: dict[str, list[tuple[bytes, Pixels]]] = {"exact": [], "comb": []}
+    for data, picture in results:
+        if picture is not None:
+            by_kind[kind_of(data, params)].append((data, picture))
+    for kind, pairs in by_kind.items():
+        if pairs:
+            yield _compare(name, kind, pairs, params)
 
 
-def _compared(name: str, kind: str, mine: Sequence[tuple[bytes, Pixels]], params: Params) -> Chain:
+def _compare(name: str, kind: str, pairs: Sequence[tuple[bytes, Pixels]], params: Params) -> Chain:
     """Chain and Pillow take turns; of each the best round counts. The steps are timed in a round of their own."""
-    whole, theirs = [], []
+    chain_seconds, pillow_seconds = [], []
     for _ in range(ROUNDS):
-        whole.append(_cpu(lambda: [chain(data, params, plain) is None for data, _ in mine]))
-        theirs.append(_cpu(lambda: [pillow(data, picture) for data, picture in mine]))
+        chain_seconds.append(_cpu(lambda: [chain(data, params, plain) is None for data, _ in pairs]))
+        pillow_seconds.append(_cpu(lambda: [pillow(data, picture) for data, picture in pairs]))
     clock = Clock()
-    for data, _ in mine:
+    for data, _ in pairs:
         chain(data, params, clock)
-    each = 1e6 / len(mine)
+    each = 1e6 / len(pairs)
     steps = {step: clock.spent[step] * each for step in STEPS}
-    return Chain(name, kind, len(mine), steps, min(whole) * each, min(theirs) * each)
+    return Chain(name, kind, len(pairs), steps, min(chain_seconds) * each, min(pillow_seconds) * each)
 
 
 def _readable(data: bytes) -> bool:
@@ -133,7 +136,7 @@ def _cpu(work: Callable[[], object]) -> float:
 
 
 def sets(count: int) -> Iterator[tuple[str, list[bytes]]]:
-    """Real works where they are, and drawn ones; some also enlarged, exactly and not."""
+    """Names and files: real works where there are any, and drawn ones; some also enlarged, exactly and not."""
     drawn = [files.encode_png(works.drawn(number)) for number in range(count)]
     for name, pictures in [*((name, works.real(name, count)) for name in works.SETS), ("drawn", drawn)]:
         if pictures:

@@ -40,7 +40,7 @@ FACES = 8  # split wants both domains
 SMALLER = 10  # the smaller run has so many times fewer works
 NEW = 100  # one new work in so many
 PARTS = ("chain", "scale")
-EXACT, OTHERWISE = 1.5, 2.5  # most that the steps may cost, in Pillow's decoding and encoding
+EXACT, OTHERWISE = 3.0, 6.0  # most that the steps may cost, in Pillow's decoding and encoding
 LINEAR, FLAT = 1.3, 1.2  # most that time per image and peak memory may grow between the runs
 AGAIN = 0.02  # most of the works that the second run may compute
 

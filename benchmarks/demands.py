@@ -29,5 +29,5 @@ class Demand:
 def table(demands: Iterable[Demand]) -> str:
     """Markdown, a figure a row."""
     lines = ["| figure | value | demanded | |", "|---|---|---|---|"]
-    lines += [f"| {one.what} | {one.value:.3g} | {one.bound} | {'' if one.met else 'MISSED'} |" for one in demands]
+    lines += [f"| {row.what} | {row.value:.3g} | {row.bound} | {'' if row.met else 'MISSED'} |" for row in demands]
     return "\n".join(lines) + "\n"

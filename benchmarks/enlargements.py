@@ -17,6 +17,7 @@ from PIL import Image
 from pipeline.curate.flatten import judge
 from pipeline.curate.params import Flatten
 from pipeline.images.files import WORD, Pixels, decode_rgba
+from pipeline.images.resample import enlarge
 from pipeline.runtime import seeds
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
@@ -149,7 +150,7 @@ def untouched(rgb: Pixels, _: Random) -> Case:
 
 
 def repeated(rgb: Pixels, _: Random, factor: int) -> Case:
-    return Case(rgb.repeat(factor, 0).repeat(factor, 1), factor, rgb)
+    return Case(enlarge(rgb, factor), factor, rgb)
 
 
 def cropped(rgb: Pixels, random: Random, factor: int) -> Case:
@@ -157,7 +158,7 @@ def cropped(rgb: Pixels, random: Random, factor: int) -> Case:
     top, bottom = _window(rgb.shape[0] * factor, random)
     left, right = _window(rgb.shape[1] * factor, random)
     native = rgb[top // factor : -(-bottom // factor), left // factor : -(-right // factor)]
-    window = rgb.repeat(factor, 0).repeat(factor, 1)[top:bottom, left:right]
+    window = enlarge(rgb, factor)[top:bottom, left:right]
     return Case(np.ascontiguousarray(window), factor, native)
 
 
@@ -182,7 +183,7 @@ def filtered(rgb: Pixels, _: Random, factor: int, share: float, resample: Image.
     """Enlarged `factor` times, then brought to `share` of that by a smoothing filter."""
     height, width = rgb.shape[:2]
     size = round(width * factor * share), round(height * factor * share)
-    again = Image.fromarray(rgb.repeat(factor, 0).repeat(factor, 1)).resize(size, resample)
+    again = Image.fromarray(enlarge(rgb, factor)).resize(size, resample)
     return Case(np.array(again), size[0] / width, rgb)
 
 

@@ -29,6 +29,7 @@ from enlargements import ART, CONDITIONS, SMOOTH, Case, Condition, Sample, Work
 
 from pipeline.cells import detect
 from pipeline.images.files import Pixels, decode_rgba, encode_png
+from pipeline.images.resample import enlarge
 from pipeline.runtime import seeds
 
 ANSWERS = ("exact", "within 1", "unknown", "left native", "wrong")
@@ -106,9 +107,9 @@ def tally(condition: Condition, works: Iterable[Work], seed: int) -> Tally:
     return result
 
 
-def same_colours(one: Pixels, other: Pixels) -> float:
+def same_colours(left: Pixels, right: Pixels) -> float:
     """Share of pixels that are at most SAME_COLOUR apart in every channel."""
-    return float((np.abs(one.astype(np.int16) - other).max(axis=2) <= SAME_COLOUR).mean())
+    return float((np.abs(left.astype(np.int16) - right).max(axis=2) <= SAME_COLOUR).mean())
 
 
 def shrunk(tar: str, count: int, seed: int) -> tuple[int, int]:
@@ -124,7 +125,7 @@ def speeds(works: Sequence[Work]) -> Iterator[dict[str, Any]]:
     for name, factor in (("native", 1), ("x2", 2), ("x4", 4)):
         longest = 0
         for most in SIZES:
-            enlarged = (work.rgb.repeat(factor, 0).repeat(factor, 1) for work in works)
+            enlarged = (enlarge(work.rgb, factor) for work in works)
             chosen = [rgb for rgb in enlarged if longest < max(rgb.shape[:2]) <= most]
             longest = most
             if chosen:
@@ -133,9 +134,9 @@ def speeds(works: Sequence[Work]) -> Iterator[dict[str, Any]]:
 
 def _speed(images: Sequence[Pixels]) -> dict[str, float]:
     pairs = [(best_of(detect_and_reduce, rgb), best_of(decode_and_encode, encode_png(rgb))) for rgb in images]
-    own, file = np.array(pairs).T
-    ninetieth = float(np.quantile(own, 0.9))
-    return {"own": float(np.median(own)), "own_90": ninetieth, "file": float(np.median(file))}
+    cells, file = np.array(pairs).T
+    ninetieth = float(np.quantile(cells, 0.9))
+    return {"own": float(np.median(cells)), "own_90": ninetieth, "file": float(np.median(file))}
 
 
 def detect_and_reduce(rgb: Pixels) -> None:
@@ -202,50 +203,51 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}".rstrip("0").rstrip(".")
 
 
-def sample_lines(samples: Sequence[Sample], given: Namespace) -> Iterator[str]:
-    yield f"Works of the half `{given.half}` of each tar, in an order hashed with seed {given.seed}:\n"
-    for one in samples:
-        out = ", ".join(f"{count} {reason}" for reason, count in one.left_out.items() if count)
-        yield f"- {one.tar}: {len(one.works)} of {one.files} files" + (f"; left out: {out}" if out else "")
+def sample_lines(samples: Sequence[Sample], options: Namespace) -> Iterator[str]:
+    yield f"Works of the half `{options.half}` of each tar, in an order hashed with seed {options.seed}:\n"
+    for sample in samples:
+        out = ", ".join(f"{count} {reason}" for reason, count in sample.left_out.items() if count)
+        yield f"- {sample.tar}: {len(sample.works)} of {sample.files} files" + (f"; left out: {out}" if out else "")
     yield ""
 
 
 def answer_rows(tallies: Sequence[Tally]) -> Iterator[list[object]]:
-    for one in tallies:
-        total = max(one.answers.total(), 1)
-        shares = [percent(one.answers[answer] / total) for answer in ANSWERS]
-        scant = f"{one.scant['exact']} of {one.scant.total()}" if one.scant else ""
-        colours = percent(statistics.mean(one.colours)) if one.colours else ""
-        demanded = "" if one.demanded is None else f">= {percent(one.demanded)}"
-        took = f"{statistics.median(one.milliseconds):.2f}" if one.milliseconds else ""
-        yield [one.condition, one.answers.total(), *shares, demanded, "" if one.met else "MISSED", colours, scant, took]
+    for tally in tallies:
+        total = max(tally.answers.total(), 1)
+        shares = [percent(tally.answers[answer] / total) for answer in ANSWERS]
+        scant = f"{tally.scant['exact']} of {tally.scant.total()}" if tally.scant else ""
+        colours = percent(statistics.mean(tally.colours)) if tally.colours else ""
+        demanded = "" if tally.demanded is None else f">= {percent(tally.demanded)}"
+        took = f"{statistics.median(tally.milliseconds):.2f}" if tally.milliseconds else ""
+        missed = "" if tally.met else "MISSED"
+        yield [tally.condition, tally.answers.total(), *shares, demanded, missed, colours, scant, took]
 
 
 def peer_rows(shown: Sequence[dict[str, Any]]) -> Iterator[list[object]]:
-    names = list(dict.fromkeys(one["detector"] for one in shown))
-    for condition in dict.fromkeys(one["condition"] for one in shown):
-        mine = {one["detector"]: one for one in shown if one["condition"] == condition}
-        yield [condition, *(f"{percent(mine[name]['right'])} ({mine[name]['ms']:.1f} ms)" for name in names)]
+    names = list(dict.fromkeys(row["detector"] for row in shown))
+    for condition in dict.fromkeys(row["condition"] for row in shown):
+        by_name = {row["detector"]: row for row in shown if row["condition"] == condition}
+        yield [condition, *(f"{percent(by_name[name]['right'])} ({by_name[name]['ms']:.1f} ms)" for name in names)]
 
 
 def hardware() -> str:
     return f"{os.cpu_count()} CPUs ({platform.machine()}), {platform.system()}, Python {platform.python_version()}"
 
 
-def show(report: dict[str, Any], samples: Sequence[Sample], tallies: Sequence[Tally], given: Namespace) -> None:
-    parts = [report["setting"], "", *sample_lines(samples, given)]
+def show(report: dict[str, Any], samples: Sequence[Sample], tallies: Sequence[Tally], options: Namespace) -> None:
+    parts = [report["setting"], "", *sample_lines(samples, options)]
     head = ["condition", "works", *ANSWERS, "demanded", "", "colours", "scant, exact", "ms"]
     parts.append(table(head, answer_rows(tallies)))
-    smooth = [[tar, found["pictures"], found["shrunk"]] for tar, found in report["smooth"].items()]
+    smooth = [[tar, counts["pictures"], counts["shrunk"]] for tar, counts in report["smooth"].items()]
     parts.append(table(["smooth pictures", "looked at", "shrunk"], smooth))
     ratios = [
-        [one["what"], one["to"], one["works"], *(f"{one[key]:.3f}" for key in ("own", "own_90", "file"))]
-        for one in report["speed"]
+        [row["what"], row["to"], row["works"], *(f"{row[key]:.3f}" for key in ("own", "own_90", "file"))]
+        for row in report["speed"]
     ]
     head = ["works", "pixels, to", "number", "detect + reduce, ms", "90 % within", "decode + encode, ms"]
     parts.append(table(head, ratios))
     if report["peers"]:
-        names = list(dict.fromkeys(one["detector"] for one in report["peers"]))
+        names = list(dict.fromkeys(row["detector"] for row in report["peers"]))
         parts.append(table(["right size, % (CPU)", *names], peer_rows(report["peers"])))
     print("\n".join(parts))  # noqa: T201
 
@@ -257,24 +259,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--half", choices=enlargements.HALVES, default="report", help="thresholds come from `choose`")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write all figures there")
-    given = parser.parse_args(arguments)
-    samples = [enlargements.sample(tar, given.works, given.half, given.seed) for tar in ART]
-    works = [work for one in samples for work in one.works]
-    tallies = [tally(condition, works, given.seed) for condition in CONDITIONS]
-    smooth = {tar: shrunk(tar, given.works, given.seed) for tar in SMOOTH}
-    few = [work for one in samples for work in one.works[: given.peers]]
+    options = parser.parse_args(arguments)
+    samples = [enlargements.sample(tar, options.works, options.half, options.seed) for tar in ART]
+    works = [work for sample in samples for work in sample.works]
+    tallies = [tally(condition, works, options.seed) for condition in CONDITIONS]
+    smooth = {tar: shrunk(tar, options.works, options.seed) for tar in SMOOTH}
+    few = [work for sample in samples for work in sample.works[: options.peers]]
     report = {
         "setting": f"{hardware()}, {datetime.now(UTC):%Y-%m-%d}",
-        "sample": [{"tar": one.tar, "works": len(one.works), "left_out": one.left_out} for one in samples],
-        "conditions": [one.figures() for one in tallies],
-        "smooth": {tar: {"pictures": seen, "shrunk": number} for tar, (seen, number) in smooth.items()},
+        "sample": [{"tar": sample.tar, "works": len(sample.works), "left_out": sample.left_out} for sample in samples],
+        "conditions": [tally.figures() for tally in tallies],
+        "smooth": {tar: {"pictures": pictures, "shrunk": number} for tar, (pictures, number) in smooth.items()},
         "speed": list(speeds(works)),
-        "peers": list(beside(few, given.seed)) if few else [],
+        "peers": list(beside(few, options.seed)) if few else [],
     }
-    show(report, samples, tallies, given)
-    if given.json:
-        given.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(one.met for one in tallies) and not any(number for _, number in smooth.values()) else 1
+    show(report, samples, tallies, options)
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return 0 if all(tally.met for tally in tallies) and not any(number for _, number in smooth.values()) else 1
 
 
 if __name__ == "__main__":

@@ -25,13 +25,13 @@ MODULES = {"unfake": "unfake.pixel", "proper-pixel-art": "proper_pixel_art", "pi
 
 
 def installed() -> dict[str, Detector]:
-    """Those that can be imported here, by the name of their package."""
-    found = {}
+    """Detectors that can be imported here, by the name of their package."""
+    detectors = {}
     for package, module in MODULES.items():
         with contextlib.suppress(ImportError):
-            found[package] = partial(CALLS[package], importlib.import_module(module))
+            detectors[package] = partial(CALLS[package], importlib.import_module(module))
     logging.getLogger("unfake").setLevel(logging.ERROR)
-    return found
+    return detectors
 
 
 def _unfake(module: ModuleType, rgb: Pixels) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""What the benchmark of curation looks at: real works where they are, and any number of drawn ones."""
+"""Works for the benchmark of curation: real ones where there are any, and any number of drawn ones."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from pipeline.images.files import Pixels, encode_png
+from pipeline.images.resample import enlarge
 from pipeline.runtime import manifest
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
@@ -49,7 +50,7 @@ def drawn(number: int) -> Pixels:
     coarse[rng.random(coarse.shape) < 0.15] = rng.integers(1, 6)
     art = palette[np.concatenate([coarse, coarse[:, ::-1][:, width % 2 :]], axis=1)]
     factor = ENLARGED[number % len(ENLARGED)]
-    return art.repeat(factor, 0).repeat(factor, 1)
+    return enlarge(art, factor)
 
 
 def folder(path: Path, numbers: range, before: Path | None = None) -> Path:
@@ -61,12 +62,12 @@ def folder(path: Path, numbers: range, before: Path | None = None) -> Path:
     (path / "images").mkdir(parents=True)
 
     def groups() -> Iterator[tuple[str, list[manifest.Row]]]:
-        there = 0
+        existing = 0
         for row in manifest.stream_kept(before) if before else ():
             (path / "images" / f"{row['sha256']}.png").hardlink_to(before / "images" / f"{row['sha256']}.png")
-            there += 1
+            existing += 1
             yield row["id"], [row]
-        for number in numbers[there:]:
+        for number in numbers[existing:]:
             data = encode_png(drawn(number))
             row = {"id": f"drawn-{number:08}", "source": "drawn", "artist": f"a{number % 97}", "licence": "CC0-1.0"}
             row["sha256"] = hashlib.sha256(data).hexdigest()

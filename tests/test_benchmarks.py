@@ -229,7 +229,7 @@ def test_an_answer_about_the_grid_is_judged_by_size_and_by_kind(grid: ModuleType
     def answer(condition: str, size: float | None, width: int, height: int) -> str:
         case = next(one for one in grid.CONDITIONS if one.name == condition)
         columns, rows = np.arange(1, width), np.arange(1, height)
-        cell = grid.cells.Cell(size, 1.0, columns, rows, exact=True)
+        cell = grid.detect.Cell(size, 1.0, columns, rows, exact=True)
         return grid.judge(case, case.make(np.zeros((30, 20, 3), np.uint8), np.random.default_rng(0)), cell)
 
     assert answer("x4", 4, 20, 30) == "exact"

@@ -6,22 +6,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from pipeline.cells.combs import Luma
-from pipeline.cells.edges import Positions
+from pipeline.cells.edges import STRIP, Numbers, Plane, Positions, strips
 from pipeline.images.files import Pixels
-from pipeline.runtime.compiled import compiled, part
 
-Numbers = NDArray[np.float64]
 Packed = NDArray[np.uint32]  # colours as 0xRRGGBB
 
 MAX_RESIDUAL = 0.1  # of the variance that the cells may leave unexplained (true grids <= 0.07, natives mostly > 0.2)
 NOISE = 4.0  # variance that noise adds whatever the contrast: a standard deviation of 2, as JPEG 75 has in dark art
 MAX_MISFIT = 0.1  # share of pixels that may differ visibly from their cell ...
 VISIBLE = 32  # ... in luma, of 255
-NOTHING = 0xFFFFFFFF  # no colour
-FEW = 100  # pixels of a cell, up to which each is compared with each
+NO_COLOUR = 0xFFFFFFFF  # above all colours
 SNAP = 24  # of 255: colours of one inexact work nearer than this are the same colour
+SAMPLED = 16  # rows
 
 
 def misfit_of_centres(rgb: Pixels, columns: Positions, rows: Positions) -> float:
@@ -31,256 +29,123 @@ def misfit_of_centres(rgb: Pixels, columns: Positions, rows: Positions) -> float
     return float((_spread(centres, rgb.shape[:2], columns, rows) != rgb).any(axis=2).mean())
 
 
-def are_plain(rgb: Pixels, luma: Luma, columns: Positions, rows: Positions) -> bool:
+def are_plain(rgb: Pixels, luma: Plane, columns: Positions, rows: Positions) -> bool:
     """Every cell is one colour, but for compression noise: little variance is left, few pixels differ visibly."""
-    bounds = _bounds(columns, rgb.shape[1]), _bounds(rows, rgb.shape[0])
-    explained, squares, red, green, blue = _variance(rgb, *bounds)
-    mean = (red**2 + green**2 + blue**2) / luma.size
+    areas = _areas(luma.shape, columns, rows)
+    sums = _cell_sums(rgb, columns, rows).astype(np.float64)
+    explained = (np.square(sums).sum(axis=2) / areas).sum()
+    squares = sum(_squares(strip) for _, strip, _ in strips(rgb.reshape(len(rgb), -1)))
+    mean = np.square(sums.sum(axis=(0, 1))).sum() / luma.size
     if squares - explained > MAX_RESIDUAL * (squares - mean) + NOISE * rgb.size:
         return False
-    return _visible(luma, *bounds) / luma.size <= MAX_MISFIT
+    means = (_cell_sums(luma[..., None], columns, rows)[..., 0] / areas).astype(np.float32)
+    visible = np.abs(_spread(means, luma.shape, columns, rows) - luma) > VISIBLE
+    return float(visible.mean()) <= MAX_MISFIT
 
 
-@compiled
-def _variance(rgb: Pixels, columns: Positions, rows: Positions) -> tuple[float, float, float, float, float]:
-    """What the means of the cells explain of the sum of all squares; that sum; the sum of each channel."""
-    height, width = rgb.shape[:2]
-    lines = rgb.reshape(height, width * 3)
-    explained, squares, totals = 0.0, 0, np.zeros(3)
-    sums, cells = np.empty(width * 3, np.uint32), np.empty((len(columns) - 1, 3))
-    for row in range(len(rows) - 1):
-        band = lines[rows[row] : rows[row + 1]]
-        _sum_band(band, columns, sums, cells)
-        for column in range(len(cells)):
-            area = len(band) * (columns[column + 1] - columns[column])
-            for channel in range(3):
-                explained += cells[column, channel] ** 2 / area
-                totals[channel] += cells[column, channel]
-        for line in band:
-            for place in range(len(line)):
-                squares += int(line[place]) * int(line[place])
-    return explained, float(squares), totals[0], totals[1], totals[2]
-
-
-@part
-def _sum_band(band: Pixels, columns: Positions, sums: Packed, cells: Numbers) -> None:
-    """(H, C x W), a row of cells -> `cells` (N, C): their sums. `sums` (C x W,) is for those of the columns."""
-    channels = cells.shape[1]
-    sums[:] = 0
-    for line in band:
-        for place in range(len(line)):
-            sums[place] += line[place]
-    for column in range(len(cells)):
-        for channel in range(channels):
-            total = np.uint32(0)
-            for x in range(columns[column], columns[column + 1]):
-                total += sums[channels * x + channel]
-            cells[column, channel] = total
-
-
-@compiled
-def _visible(luma: Luma, columns: Positions, rows: Positions) -> int:
-    """How many pixels differ visibly from the mean of their cell."""
-    count = 0
-    sums, cells = np.empty(luma.shape[1], np.uint32), np.empty((len(columns) - 1, 1))
-    means = np.empty(luma.shape[1], np.float32)
-    for row in range(len(rows) - 1):
-        band = luma[rows[row] : rows[row + 1]]
-        _sum_band(band, columns, sums, cells)
-        for column in range(len(cells)):
-            left, right = columns[column], columns[column + 1]
-            means[left:right] = np.float32(cells[column, 0] / (len(band) * (right - left)))
-        for line in band:
-            for x in range(len(line)):
-                count += abs(means[x] - np.float32(line[x])) > VISIBLE
-    return count
+def _squares(values: Plane) -> float:
+    flat = values.ravel().astype(np.float64)
+    return float(np.einsum("i,i", flat, flat))  # unlike `@` on one core, without waking the others
 
 
 def majority(rgb: Pixels, columns: Positions, rows: Positions) -> Pixels:
     """Most frequent colour of every cell; among equals the one nearest to the cell's mean, then the darkest."""
-    chosen = np.empty((len(rows) + 1, len(columns) + 1, 3), np.uint8)
-    bounds = _bounds(columns, rgb.shape[1]), _bounds(rows, rgb.shape[0])
-    _elect(np.ascontiguousarray(rgb), *bounds, chosen)
-    return chosen
+    colours, counts, owner = _colours_of_cells(rgb, columns, rows)
+    frequent = np.flatnonzero(counts == _best_of(np.maximum, counts, owner))
+    candidates, owner = _unpacked(colours[frequent]), owner[frequent]
+    means = _cell_sums(rgb, columns, rows).reshape(-1, 3) / _areas(rgb.shape[:2], columns, rows).reshape(-1, 1)
+    red, green, blue = (np.square(candidates[:, number] - means[:, number].take(owner)) for number in range(3))
+    distances = red + green + blue
+    nearest = np.flatnonzero(distances == _best_of(np.minimum, distances, owner))
+    first = nearest[_first_of_each(owner[nearest])]
+    return candidates[first].reshape(len(rows) + 1, len(columns) + 1, 3)
 
 
-@compiled
-def _elect(rgb: Pixels, columns: Positions, rows: Positions, chosen: Pixels) -> None:
+def _colours_of_cells(rgb: Pixels, columns: Positions, rows: Positions) -> tuple[Packed, Positions, Positions]:
+    """Colours that occur in a cell, how often, and the cell's number; cell by cell, the darkest first."""
+    pixels = _by_cell(rgb, columns, rows)
+    pixels.sort(axis=1)  # short rows in cache: many times as fast as all pixels at once
+    new = np.ones(pixels.shape, np.bool_)
+    np.not_equal(pixels[:, 1:], pixels[:, :-1], out=new[:, 1:])
+    starts = np.flatnonzero(new)
+    colours = pixels.ravel()[starts]
+    counts = np.diff(starts, append=pixels.size)
+    real = np.flatnonzero(colours != NO_COLOUR)
+    return colours[real], counts[real], starts[real] // pixels.shape[1]
+
+
+def _by_cell(rgb: Pixels, columns: Positions, rows: Positions) -> Packed:
+    """Colours of every cell, (cells, pixels of the largest); smaller cells are filled up with NO_COLOUR."""
     height, width = rgb.shape[:2]
-    lines = rgb.reshape(height, width * 3)
-    largest = np.diff(rows).max() * np.diff(columns).max()
-    colours, votes, distances = np.empty(largest, np.uint32), np.empty(largest, np.uint32), np.empty(largest)
-    table = np.empty(_table_size(largest), np.intp)
-    for row in range(len(rows) - 1):
-        for column in range(len(columns) - 1):
-            area = red = green = blue = 0
-            uniform = True
-            for y in range(rows[row], rows[row + 1]):
-                line = lines[y, 3 * columns[column] : 3 * columns[column + 1]]
-                for x in range(0, len(line), 3):
-                    r, g, b = np.int64(line[x]), np.int64(line[x + 1]), np.int64(line[x + 2])
-                    red, green, blue = red + int(r), green + int(g), blue + int(b)
-                    colours[area] = r << 16 | g << 8 | b
-                    uniform &= colours[area] == colours[0]
-                    area += 1
-            winner = int(colours[0])
-            if not uniform:
-                count = _count_pairs(colours, votes, area) if area <= FEW else _count(colours, votes, area, table)
-                mean = red / area, green / area, blue / area
-                winner = _nearest(colours[:count], votes[:count], distances[:count], mean)
-            for channel in range(3):
-                chosen[row, column, channel] = winner >> (16 - 8 * channel) & 255
+    padded = np.full((height + 1, width + 1), NO_COLOUR, np.uint32)
+    padded[:height, :width] = _packed(rgb)
+    down, across = _places(height, rows), _places(width, columns)
+    blocks = padded.take(down.ravel(), axis=0).take(across.ravel(), axis=1).reshape(*down.shape, *across.shape)
+    return blocks.swapaxes(1, 2).reshape(len(down) * len(across), -1)
 
 
-@part
-def _count_pairs(colours: Packed, votes: Packed, area: int) -> int:
-    """Votes for each of `area` pixels' colour: without a branch, for a few the fastest by far; returns `area`."""
-    mine, all_votes = colours[:area], votes[:area]
-    all_votes[:] = 0
-    for colour in mine:
-        for place in range(area):
-            all_votes[place] += np.uint32(colour == mine[place])
-    return area
+def _places(length: int, starts: Positions) -> Positions:
+    """Columns (rows) of every cell, (cells, columns of the largest); `length` where a cell has no more."""
+    bounds = _bounds(starts, length)
+    sizes = np.diff(bounds)
+    steps = np.arange(sizes.max())
+    places: Positions = np.where(steps < sizes[:, None], bounds[:-1, None] + steps, length)
+    return places
 
 
-@part
-def _count(colours: Packed, votes: Packed, area: int, table: Positions) -> int:
-    """The same for each colour, which takes the place of the pixels'; returns how many there are."""
-    table[:] = -1
-    count = 0
-    for place in range(area):
-        colour = colours[place]
-        slot = _slot(int(colour), len(table))
-        while table[slot] >= 0 and colours[table[slot]] != colour:
-            slot = (slot + 1) & (len(table) - 1)
-        if table[slot] < 0:
-            table[slot], colours[count], votes[count] = count, colour, 0
-            count += 1
-        votes[table[slot]] += 1
-    return count
+def _best_of(rule: np.ufunc, values: NDArray[Any], owner: Positions) -> NDArray[Any]:
+    """For each value: the best of its owner's, which stand together."""
+    starts = _first_of_each(owner)
+    best: NDArray[Any] = np.repeat(rule.reduceat(values, starts), np.diff(starts, append=len(values)))
+    return best
 
 
-@part
-def _nearest(colours: Packed, votes: Packed, distances: Numbers, mean: tuple[float, float, float]) -> int:
-    """Of the colours with most votes the nearest to the mean, then the darkest; without a branch.
-
-    `distances` is room for as many; numbers of one sign are in the order of their bits.
-    """
-    most = np.uint32(0)
-    for place in range(len(votes)):
-        most = max(most, votes[place])
-    for place in range(len(votes)):
-        colour = np.int32(colours[place])
-        red, green, blue = (colour >> 16) - mean[0], (colour >> 8 & 255) - mean[1], (colour & 255) - mean[2]
-        distances[place] = red * red + green * green + blue * blue if votes[place] == most else np.inf
-    bits = distances.view(np.int64)
-    least, winner = bits[0], np.uint32(NOTHING)
-    for place in range(len(votes)):
-        least = min(least, bits[place])
-    for place in range(len(votes)):
-        winner = min(winner, colours[place] if bits[place] == least else np.uint32(NOTHING))
-    return int(winner)
+def _first_of_each(owner: Positions) -> Positions:
+    return np.concatenate(([0], np.flatnonzero(owner[1:] != owner[:-1]) + 1))
 
 
 def merge_near(rgb: Pixels) -> Pixels:
     """Each colour becomes the most frequent one within SNAP of it in every channel, of equals the darkest."""
-    size = rgb.size // 3
-    colours, counts, number = np.empty(size, np.uint32), np.zeros(size, np.intp), np.empty(size, np.intp)
-    count = _number(rgb.reshape(-1, 3), colours, counts, number)
-    rank = (size - counts[:count]) << 24 | colours[:count]
-    merged = np.empty_like(rgb)
-    _snap(colours, np.argsort(rank), number, merged.reshape(-1, 3))
-    return merged
-
-
-@compiled
-def _number(rgb: Pixels, colours: Packed, counts: Positions, number: Positions) -> int:
-    """Colours in the order of their first pixel, how often each is there, and the number of each pixel's; how many."""
-    size = _table_size(len(rgb))
-    table = np.full(size, -1, np.intp)
-    count = 0
-    for place in range(len(rgb)):
-        colour = _packed(rgb[place, 0], rgb[place, 1], rgb[place, 2])
-        slot = _slot(int(colour), size)
-        while table[slot] >= 0 and colours[table[slot]] != colour:
-            slot = (slot + 1) & (size - 1)
-        if table[slot] < 0:
-            table[slot], colours[count] = count, colour
-            count += 1
-        number[place] = table[slot]
-        counts[number[place]] += 1
-    return count
-
-
-@compiled
-def _snap(colours: Packed, order: Positions, number: Positions, merged: Pixels) -> None:
-    """In this order a colour becomes the first of those before it that stayed and are near; without one, it stays."""
-    stay = np.empty((len(order), 3), np.int16)
-    target = np.empty(len(order), np.intp)
-    count = 0
-    for one in order:
-        colour = np.int64(colours[one])
-        red, green, blue = np.int16(colour >> 16), np.int16(colour >> 8 & 255), np.int16(colour & 255)
-        near = 0
-        while near < count and not (
-            abs(stay[near, 0] - red) < SNAP and abs(stay[near, 1] - green) < SNAP and abs(stay[near, 2] - blue) < SNAP
-        ):
-            near += 1
-        if near == count:
-            stay[count, 0], stay[count, 1], stay[count, 2] = red, green, blue
-            count += 1
-        target[one] = near
-    for place in range(len(number)):
-        for channel in range(3):
-            merged[place, channel] = stay[target[number[place]], channel]
+    colours, inverse, counts = np.unique(_packed(rgb).ravel(), return_inverse=True, return_counts=True)
+    target = np.arange(len(colours))
+    free = np.argsort(-counts, kind="stable")
+    channels = _unpacked(colours[free]).T.astype(np.int16)
+    while len(free):
+        near = (np.abs(channels - channels[:, :1]) < SNAP).all(axis=0)
+        target[free[near]] = free[0]
+        free, channels = free[~near], channels[:, ~near]
+    return _unpacked(colours[target[inverse]]).reshape(rgb.shape)
 
 
 def has_at_most(rgb: Pixels, most: int) -> bool:
-    """Whether a contiguous uint8 (H, W, 3) image has so many colours, or fewer."""
-    return _distinct(rgb.reshape(len(rgb), -1), most) <= most
+    """Whether a uint8 (H, W, 3) image has so many colours, or fewer."""
+    sample = rgb[:: max(1, len(rgb) // SAMPLED)]
+    if rgb.size > STRIP and Image.fromarray(sample).getcolors(most) is None:
+        return False  # a few rows tell most large images that have many
+    return Image.fromarray(rgb).getcolors(most) is not None
 
 
-@compiled
-def _distinct(lines: Pixels, most: int) -> int:
-    """Number of colours; where a row brings it above `most`, no further row is looked at."""
-    size, width = _table_size(most + 1), lines.shape[1] // 3
-    table, words = np.full(size, NOTHING, np.uint32), np.empty(width, np.uint32)
-    count, last = 0, np.uint32(NOTHING)
-    for y in range(len(lines)):
-        for x in range(width):
-            words[x] = _packed(lines[y, 3 * x], lines[y, 3 * x + 1], lines[y, 3 * x + 2])
-        for x in range(width):
-            if words[x] != last:
-                last = words[x]
-                slot = _slot(int(last), size)
-                while table[slot] != NOTHING and table[slot] != last:
-                    slot = (slot + 1) & (size - 1)
-                if table[slot] == NOTHING:
-                    table[slot] = last
-                    count += 1
-                    if count > most:
-                        return count
-    return count
+def _cell_sums(planes: Pixels, columns: Positions, rows: Positions) -> NDArray[np.uint32]:
+    """uint8 (H, W, C) -> (rows + 1, columns + 1, C): sums over each cell."""
+    return _sums_along(_sums_along(planes, rows, 0), columns, 1)
 
 
-@part
-def _packed(red: int, green: int, blue: int) -> np.uint32:
-    return np.uint32(np.int32(red) << 16 | np.int32(green) << 8 | np.int32(blue))
+def _sums_along(values: NDArray[Any], starts: Positions, axis: int) -> NDArray[np.uint32]:
+    """Sums along one axis: the first places of all cells, plus the second ones, ...: `reduceat` is slower by far."""
+    nothing = np.zeros_like(values[:1] if axis == 0 else values[:, :1])
+    padded = np.concatenate((values, nothing), axis=axis)
+    parts = (padded.take(place, axis=axis) for place in _places(values.shape[axis], starts).T)
+    total: NDArray[np.uint32] = next(parts).astype(np.uint32)
+    for part in parts:
+        total += part
+    return total
 
 
-@part
-def _table_size(most: int) -> int:
-    """Slots for so many colours: a power of two, at least a third of them free."""
-    size = 4
-    while 2 * size < 3 * most:
-        size *= 2
-    return size
-
-
-@part
-def _slot(colour: int, size: int) -> int:
-    """Where in a table of so many slots a colour is looked for first; multiplicative hashing, Knuth, TAOCP 6.4."""
-    return (colour * 2654435769 >> 20) & (size - 1)
+def _areas(shape: tuple[int, ...], columns: Positions, rows: Positions) -> Numbers:
+    """Pixels of each cell, (rows + 1, columns + 1)."""
+    height, width = np.diff(_bounds(rows, shape[0])), np.diff(_bounds(columns, shape[1]))
+    areas: Numbers = np.multiply.outer(height, width).astype(np.float64)
+    return areas
 
 
 def _centres(length: int, starts: Positions) -> Positions:
@@ -302,3 +167,17 @@ def _bounds(starts: Positions, length: int) -> Positions:
 def _spread(cells: NDArray[Any], shape: tuple[int, ...], columns: Positions, rows: Positions) -> NDArray[Any]:
     """One value a cell -> one a pixel; whole rows last, which are copied as such."""
     return cells.take(_index(shape[1], columns), axis=1).take(_index(shape[0], rows), axis=0)
+
+
+def _packed(rgb: Pixels) -> Packed:
+    """(..., 3) -> (...)."""
+    packed = rgb[..., 0].astype(np.uint32)
+    for channel in (1, 2):
+        packed <<= 8
+        packed |= rgb[..., channel]
+    return packed
+
+
+def _unpacked(packed: Packed) -> Pixels:
+    """(N,) -> (N, 3)."""
+    return packed.astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]

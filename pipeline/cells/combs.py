@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from pipeline.cells.edges import TIE, Positions
+from pipeline.cells.edges import TIE, Mask, Numbers, Plane, Positions, step_sizes, strips
 from pipeline.images.files import Pixels
-from pipeline.runtime.compiled import compiled, part
 
-Luma = NDArray[np.uint8]  # (H, W)
-Numbers = NDArray[np.float64]
+Integers = NDArray[np.signedinteger[Any]]
 
 SAME_SCORE = 0.01  # of the best comb score: the largest pitch within it wins, since divisors of a pitch score alike
 FLOOR = 8  # of 255: smaller steps of luma are compression noise, not edges
+WIDE = 1 << 13  # pixels: sums of so many squares of second differences fit in 32 bits
+BLOCK = 512  # pixels of a side: tables of so many are kept
+TEETH = 1 << 16  # entries of a table; more become two
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class Whole:
+class WholePitch:
     """Cells of a whole pitch; the phases are where the first boundaries lie, 0 = one cell off the corner."""
 
     pitch: int
@@ -60,14 +63,14 @@ class Whole:
 
 
 @dataclass(frozen=True)
-class Equal:
+class EqualCells:
     """So many equal cells along each side of an uncropped image."""
 
     wide: int
     tall: int
 
     def boundaries(self, profile: Profile) -> tuple[Positions, Positions]:
-        return _equal(profile.across, self.wide), _equal(profile.down, self.tall)
+        return _equal_boundaries(profile.across, self.wide), _equal_boundaries(profile.down, self.tall)
 
 
 @dataclass(frozen=True)
@@ -77,12 +80,12 @@ class Comb:
     score: float
     pitch: float
     profile: Profile
-    grid: Whole | Equal
+    grid: WholePitch | EqualCells
     searched: float = 0.0
 
     @cached_property
     def boundaries(self) -> tuple[Positions, Positions]:
-        """Columns and rows."""
+        """First columns and first rows of all cells but the first."""
         return self.grid.boundaries(self.profile)
 
     @cached_property
@@ -96,8 +99,8 @@ class Comb:
         places = sum(int(mask.sum()) for mask in far)
         if not places:
             return None
-        found = sum(float(side[mask].sum()) for mask, side in zip(far, self._sides, strict=True))
-        return found / self.profile.total * sum(map(len, far)) / places
+        gradient = sum(float(side[mask].sum()) for mask, side in zip(far, self._sides, strict=True))
+        return gradient / self.profile.total * sum(map(len, far)) / places
 
     @property
     def _sides(self) -> tuple[Numbers, Numbers]:
@@ -118,87 +121,74 @@ class Comb:
         return float(sum(np.square(e.sum()) / np.square(e).sum() for e in steps if e.any())) - 2
 
 
-def luma_of(rgb: Pixels) -> Luma:
-    """ITU-R BT.601, as JPEG: chroma is stored at half resolution and bleeds. Rounded as Pillow does."""
-    luma = np.empty(rgb.shape[:2], np.uint8)
-    _weigh(rgb.ravel(), luma.ravel())
-    return luma
+@dataclass(frozen=True)
+class Teeth:
+    """Boundaries of `first`, `first` + 1, ... equal cells on one side, strung together from `starts` to `ends`.
+
+    `below` and `above` are indices into a profile; they differ where a boundary ends on half a pixel.
+    """
+
+    first: int
+    below: Positions
+    above: Positions
+    starts: Positions
+    ends: Positions
 
 
-@compiled
-def _weigh(rgb: Pixels, luma: Luma) -> None:
-    """(3 N,) -> (N,)."""
-    for place in range(len(luma)):
-        red, green, blue = np.int32(rgb[3 * place]), np.int32(rgb[3 * place + 1]), np.int32(rgb[3 * place + 2])
-        luma[place] = np.int32(19595 * red + 38470 * green + 7471 * blue + (1 << 15)) >> 16
+def luma_of(rgb: Pixels) -> Plane:
+    """Luma by ITU-R BT.601, as in JPEG, whose chroma is stored at half resolution and bleeds."""
+    luma = Image.fromarray(rgb).convert("L")
+    return np.frombuffer(luma.tobytes(), np.uint8).reshape(rgb.shape[:2])
 
 
-def profile_of(luma: Luma, floor: int = FLOOR) -> Profile:
+def profile_of(luma: Plane, floor: int = FLOOR) -> Profile:
     """Steps of luma along x and along y, less `floor`."""
     height, width = luma.shape
-    across, down = np.zeros(width - 1, np.uint32), np.zeros(height - 1, np.uint32)
-    _sum_steps(luma, np.uint8(floor), across, down)
-    return Profile(across.astype(np.float64), down.astype(np.float64))
+    across, down = np.zeros(width - 1), np.empty(height - 1)
+    for top, strip, extended in strips(luma):
+        across += _above_floor(strip[:, 1:], strip[:, :-1], floor).sum(axis=0, dtype=np.uint16)
+        steps = _above_floor(extended[1:], extended[:-1], floor)
+        down[top : top + len(steps)] = steps.sum(axis=1, dtype=np.uint32)
+    return Profile(across, down)
 
 
-@compiled
-def _sum_steps(luma: Luma, floor: np.uint8, across: NDArray[np.uint32], down: NDArray[np.uint32]) -> None:
-    height, width = luma.shape
-    for y in range(height):
-        left, right = luma[y, : width - 1], luma[y, 1:]
-        for x in range(width - 1):
-            across[x] += max(np.uint8(max(left[x], right[x]) - min(left[x], right[x])), floor) - floor
-        if y + 1 < height:
-            above, below = luma[y], luma[y + 1]
-            total = np.uint32(0)
-            for x in range(width):
-                total += np.uint32(max(np.uint8(max(above[x], below[x]) - min(above[x], below[x])), floor) - floor)
-            down[y] = total
+def _above_floor(left: Plane, right: Plane, floor: int) -> Plane:
+    sizes = step_sizes(left, right)
+    np.maximum(sizes, floor, out=sizes)
+    sizes -= np.uint8(floor)
+    return sizes
 
 
-def crispness(luma: Luma) -> float:
+def crispness(luma: Plane) -> float:
     """Energy of the second difference over that of the first: 2 for lone steps, near 0 for smooth upscales."""
-    first, second = _energies(luma)
+    first = second = 0
+    for _, strip, extended in strips(luma, beyond=2):
+        exact: Integers = extended.astype(np.int32 if luma.shape[1] <= WIDE else np.int64)
+        across, down = exact[: len(strip), 1:] - exact[: len(strip), :-1], exact[1:] - exact[:-1]
+        first += _energy(across) + _energy(down[: len(strip)])
+        second += _energy(across[:, 1:] - across[:, :-1]) + _energy(down[1:] - down[:-1])
     return second / first if first else math.inf
 
 
-@compiled
-def _energies(luma: Luma) -> tuple[int, int]:
-    """Sums of squares of first and second differences, on both axes."""
-    height, width = luma.shape
-    first = second = 0
-    for y in range(height):
-        line = luma[y]
-        for x in range(width - 1):
-            step = np.int32(line[x + 1]) - np.int32(line[x])
-            first += int(step * step)
-        for x in range(width - 2):
-            bend = np.int32(line[x + 2]) - 2 * np.int32(line[x + 1]) + np.int32(line[x])
-            second += int(bend * bend)
-        for x in range(width if y + 1 < height else 0):
-            step = np.int32(luma[y + 1, x]) - np.int32(line[x])
-            first += int(step * step)
-        for x in range(width if y + 2 < height else 0):
-            bend = np.int32(luma[y + 2, x]) - 2 * np.int32(luma[y + 1, x]) + np.int32(line[x])
-            second += int(bend * bend)
-    return first, second
+def _energy(values: Integers) -> int:
+    return int(np.einsum("ij,ij->i", values, values).sum())
 
 
 def best(profile: Profile, max_cell: int) -> Comb | None:
     """The largest pitch among those that score within SAME_SCORE of the best; None where there is no gradient."""
     if not profile.total or min(len(profile.across), len(profile.down)) < 2:
         return None
-    whole, phases = _whole_scores(profile, max_cell)
-    counts, fractional = _fractional_scores(profile, max_cell)
-    pitches = np.concatenate((np.arange(2, 2 + len(whole)), profile.width / counts))
-    scores = np.concatenate((whole, fractional))
+    whole_scores, phases = _whole_scores(profile, max_cell)
+    counts, fractional_scores = _fractional_scores(profile, max_cell)
+    pitches = np.concatenate((np.arange(2, 2 + len(whole_scores)), profile.width / counts))
+    scores = np.concatenate((whole_scores, fractional_scores))
     good = np.flatnonzero(scores >= scores.max() - SAME_SCORE)
     winner = int(good[np.lexsort((scores[good], pitches[good]))[-1]])
-    if winner < len(whole):
-        phase = Whole(winner + 2, int(phases[winner, 0]), int(phases[winner, 1]))
+    if winner < len(whole_scores):
+        phase = WholePitch(winner + 2, int(phases[winner, 0]), int(phases[winner, 1]))
         return Comb(float(scores[winner]), winner + 2.0, profile, phase)
-    count = int(counts[winner - len(whole)])
-    equal = Equal(count, int(_tall(profile, np.array([count]))[0]))
+    count = int(counts[winner - len(whole_scores)])
+    equal = EqualCells(count, int(_tall(profile, np.array([count]))[0]))
     return Comb(float(scores[winner]), profile.width / count, profile, equal, math.log2(2 * len(counts)))
 
 
@@ -219,24 +209,24 @@ def _whole_scores(profile: Profile, max_cell: int) -> tuple[Numbers, Positions]:
 
 
 def _best_phases(side: Numbers, most: int) -> tuple[Numbers, Positions, Numbers]:
-    """For each pitch the most gradient that a phase has on its boundaries, that phase, and how many they are."""
-    sums, phases = np.zeros(most - 1), np.zeros(most - 1, np.intp)
-    _try_phases(side, sums, phases)
+    """For each pitch the most gradient that a phase has on its boundaries, the first such, and how many they are."""
     pitches = np.arange(2, most + 1)
+    sums = np.zeros(len(pitches) * most)
+    for start in range(0, len(side), BLOCK):
+        block = side[start : start + BLOCK]
+        sums += np.bincount(_slots(start, len(block), most), np.tile(block, len(pitches)), len(sums))
+    by_pitch = sums.reshape(len(pitches), most)
+    phases = by_pitch.argmax(axis=1)
     counts = (len(side) - np.where(phases, phases, pitches)) // pitches + 1
-    return sums, phases, counts.astype(np.float64)
+    return by_pitch.max(axis=1), phases, counts.astype(np.float64)
 
 
-@compiled
-def _try_phases(side: Numbers, sums: Numbers, phases: Positions) -> None:
-    """For pitches 2, 3, ...; both results are 0 so far. Of equal phases the first."""
-    for pitch in range(2, len(sums) + 2):
-        for phase in range(pitch):
-            found = 0.0
-            for place in range((phase or pitch) - 1, len(side), pitch):
-                found += side[place]
-            if found > sums[pitch - 2]:
-                sums[pitch - 2], phases[pitch - 2] = found, phase
+@lru_cache(maxsize=64)
+def _slots(start: int, length: int, most: int) -> Positions:
+    """For pitches 2 to `most` in turn: the slot, pitch and phase, of each of `length` boundaries."""
+    pitches = np.arange(2, most + 1)[:, None]
+    slots = np.arange(start + 1, start + length + 1) % pitches + (pitches - 2) * most
+    return slots.ravel()
 
 
 def _fractional_scores(profile: Profile, max_cell: int) -> tuple[Positions, Numbers]:
@@ -256,29 +246,37 @@ def _tall(profile: Profile, counts: Positions) -> Positions:
 
 
 def _on_teeth(side: Numbers, counts: Positions) -> Numbers:
-    """Gradient on the boundaries of so many equal cells, of each of `counts`."""
-    sums = np.empty(len(counts))
-    _try_teeth(side, counts, sums)
+    """Gradient on the boundaries of so many equal cells, of each of the ascending `counts`."""
+    if len(counts) > 1 and counts.sum() > TEETH:
+        half = len(counts) // 2
+        return np.concatenate((_on_teeth(side, counts[:half]), _on_teeth(side, counts[half:])))
+    if not len(counts):
+        return np.empty(0)
+    make = _teeth if len(side) < BLOCK else _teeth.__wrapped__
+    teeth = make(len(side) + 1, int(counts[0]), int(counts[-1]))
+    running = np.concatenate(([0.0], np.maximum(side.take(teeth.below), side.take(teeth.above)).cumsum()))
+    chosen = counts - teeth.first
+    sums: Numbers = running[teeth.ends[chosen]] - running[teeth.starts[chosen]]
     return sums
 
 
-@compiled
-def _try_teeth(side: Numbers, counts: Positions, sums: Numbers) -> None:
-    for number in range(len(counts)):
-        pitch, found = (len(side) + 1) / counts[number], 0.0
-        for tooth in range(1, counts[number]):
-            below, above = _places(tooth * pitch)
-            found += max(side[below], side[above])
-        sums[number] = found
+@lru_cache(maxsize=64)
+def _teeth(length: int, first: int, last: int) -> Teeth:
+    """Boundaries of `first` to `last` equal cells on a side of `length` pixels."""
+    counts = np.arange(first, last + 1)
+    ends = np.cumsum(counts - 1)
+    starts = ends - (counts - 1)
+    number = np.arange(ends[-1]) - np.repeat(starts, counts - 1) + 1
+    below, above = _neighbours(number * np.repeat(length / counts, counts - 1))
+    return Teeth(first, below, above, starts, ends)
 
 
-@part
-def _places(exact: float) -> tuple[int, int]:
-    """Indices into a profile of the boundaries that one at `exact` may be; two where it ends on half a pixel."""
-    return math.ceil(exact - 0.5 - TIE) - 1, math.floor(exact + 0.5 + TIE) - 1
+def _neighbours(exact: NDArray[np.floating[Any]]) -> tuple[Positions, Positions]:
+    """Indices into a profile of the boundaries that those at `exact` may be; two where one ends on half a pixel."""
+    return np.ceil(exact - 0.5 - TIE).astype(np.intp) - 1, np.floor(exact + 0.5 + TIE).astype(np.intp) - 1
 
 
-def _far_from(starts: Positions, length: int) -> NDArray[np.bool_]:
+def _far_from(starts: Positions, length: int) -> Mask:
     """For each of `length` boundaries: neither one of `starts` nor next to one."""
     near = np.zeros(length + 2, bool)
     for offset in (-1, 0, 1):
@@ -286,9 +284,8 @@ def _far_from(starts: Positions, length: int) -> NDArray[np.bool_]:
     return ~near[1:-1]
 
 
-def _equal(side: Numbers, count: int) -> Positions:
+def _equal_boundaries(side: Numbers, count: int) -> Positions:
     """Boundaries of `count` equal cells; one that ends on half a pixel lies on the stronger side of it."""
-    exact = np.arange(1, count) * ((len(side) + 1) / count)
-    below, above = np.ceil(exact - 0.5 - TIE).astype(np.intp) - 1, np.floor(exact + 0.5 + TIE).astype(np.intp) - 1
+    below, above = _neighbours(np.arange(1, count) * ((len(side) + 1) / count))
     chosen: Positions = np.where(side[above] > side[below], above, below) + 1
     return chosen

@@ -1,8 +1,8 @@
 """Native cell size of an image, and its reduction to one pixel per cell.
 
-Edges first (`cell_edges`): where nothing was blurred, arithmetic finds whole and fractional factors, and shows most
-native art to be native. What is left (compression, noise, filters, stray pixels) has a comb score (`cell_combs`),
-believed only when the reduced image also reconstructs the input (`cell_colours`).
+Edges first (`edges`): where nothing was blurred, arithmetic finds whole and fractional factors, and shows most
+native art to be native. What is left (compression, noise, filters, stray pixels) has a comb score (`combs`),
+believed only when the reduced image also reconstructs the input (`colours`).
 """
 
 from __future__ import annotations
@@ -13,9 +13,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.cells import colours, combs
-from pipeline.cells import edges as cell_edges
-from pipeline.cells.combs import Comb, Luma
-from pipeline.cells.edges import Edges, Positions
+from pipeline.cells.combs import Comb
+from pipeline.cells.edges import (
+    EVIDENCE,
+    Edges,
+    Plane,
+    Positions,
+    common_factor,
+    faintness,
+    find_edges,
+    fractional_grid,
+    whole_grid,
+)
 from pipeline.images.files import Pixels
 
 MIN_EDGES = 8.0  # effective number of edges on a comb, beyond the two that fix pitch and phase; also their bits
@@ -70,20 +79,21 @@ def detect(rgb: Pixels, max_cell: int, min_confidence: float) -> Cell:
     "unknown", never a guess.
     """
     rgb = np.ascontiguousarray(rgb)
-    edges = cell_edges.find(rgb)
-    factor, bits = cell_edges.common_factor(edges)
-    if bits >= cell_edges.EVIDENCE:
-        return _whole(edges, factor, bits) if factor <= max_cell else _unknown(_odds(bits))
+    edges = find_edges(rgb)
+    factor, bits = common_factor(edges)
+    if bits >= EVIDENCE:
+        return _enlarged(edges, factor, bits) if factor <= max_cell else _unknown(_odds(bits))
     gaps = edges.longest_run < LONG_RUN
-    if gaps and (fit := cell_edges.fractional_grid(edges, max_cell)):
-        return Cell(fit.pitch, _odds(fit.bits), fit.columns, fit.rows, exact=True)
-    few = edges.faintness < FAINT_OF_FEW and colours.has_at_most(rgb, FEW_COLOURS)
+    if gaps and (fraction := fractional_grid(edges, max_cell)):
+        return Cell(fraction.pitch, _odds(fraction.bits), fraction.columns, fraction.rows, exact=True)
+    faint = faintness(rgb, edges)
+    few = faint < FAINT_OF_FEW and colours.has_at_most(rgb, FEW_COLOURS)
     if few and not gaps:
         return _native(rgb, 0.0)
     luma = combs.luma_of(rgb)
     if not few and min(luma.shape) >= SMALL and combs.crispness(luma) < CRISP:
         return _unknown(0.0)
-    if edges.faintness < FAINT_OF_MANY and not gaps:
+    if faint < FAINT_OF_MANY and not gaps:
         return _native(rgb, 0.0)
     return _by_comb(rgb, luma, max_cell, min_confidence, few=few)
 
@@ -117,9 +127,9 @@ def _unknown(score: float) -> Cell:
     return Cell(None, _rounded(score), nothing, nothing, exact=False)
 
 
-def _whole(edges: Edges, factor: int, bits: float) -> Cell:
-    columns = cell_edges.whole_grid(edges.width, factor, edges.columns)
-    rows = cell_edges.whole_grid(edges.height, factor, edges.rows)
+def _enlarged(edges: Edges, factor: int, bits: float) -> Cell:
+    columns = whole_grid(edges.width, factor, edges.columns)
+    rows = whole_grid(edges.height, factor, edges.rows)
     return Cell(float(factor), _odds(bits), columns, rows, exact=True)
 
 
@@ -136,7 +146,7 @@ def _rounded(value: float) -> float:
     return round(min(max(float(value), 0.0), 1.0), 4)
 
 
-def _by_comb(rgb: Pixels, luma: Luma, max_cell: int, min_confidence: float, *, few: bool) -> Cell:
+def _by_comb(rgb: Pixels, luma: Plane, max_cell: int, min_confidence: float, *, few: bool) -> Cell:
     comb = combs.best(combs.profile_of(luma), max_cell)
     if comb is None or comb.score < min(DOUBT, min_confidence) or min(comb.edges, comb.bits) < MIN_EDGES:
         return _native(rgb, comb.score if comb else 0.0)
@@ -145,7 +155,7 @@ def _by_comb(rgb: Pixels, luma: Luma, max_cell: int, min_confidence: float, *, f
     return _native(rgb, comb.score) if few else _unknown(comb.score)
 
 
-def _explains(rgb: Pixels, luma: Luma, comb: Comb, *, few: bool) -> bool:
+def _explains(rgb: Pixels, luma: Plane, comb: Comb, *, few: bool) -> bool:
     if comb.score < CLEAR if comb.inside is None else comb.inside > MAX_INSIDE:
         return False
     if few:

@@ -7,6 +7,7 @@ Fractional nearest neighbour: side / n for every number n of cells that puts all
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -14,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.images.files import Pixels
-from pipeline.runtime.compiled import compiled
 
 Positions = NDArray[np.intp]  # first column (row) of every cell but the first, ascending
 Numbers = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+Plane = NDArray[np.uint8]  # (H, W)
 
 EVIDENCE = 6.0  # bits: log2 of the odds against an accident, above those that the search itself uses up
 LEAST_PITCH = 1.25  # smaller fractional enlargements are not looked for
@@ -25,13 +27,14 @@ TIE = 1e-3  # pixels: boundaries this near to half a pixel may be rounded either
 OCCUPIED = 0.5  # share of boundaries, between the outermost edges, that are edges: else it is half the pitch of another
 STRAY = 50  # a column is an edge in earnest when more than one of so many pixels changes wholly (rows likewise)
 FAINT = 3  # of 255: compression, noise and filters leave many smaller steps, artists few
-COUNTED = 127  # rows, of which a byte can count two things each
+STRIP = 1 << 16  # bytes: what is made of so many stays in the processor's cache
+FIRST_EDGES = 8  # edges that rule out most pitches
 CENTRE, CORNER = 0.5, 0.0  # where in a pixel an enlarger samples: Pillow in the middle, OpenCV at the corner
 
 
 @dataclass(frozen=True)
 class Edges:
-    """Where an image changes.
+    """Columns and rows at which an image changes.
 
     Attributes:
         width, height: of the image, in pixels.
@@ -39,7 +42,6 @@ class Edges:
         down: the same of rows.
         columns: columns that differ from the one before at all.
         rows: the same of rows.
-        small: how many bytes differ from their left by FAINT at most, or not at all, and how many from the upper one.
     """
 
     width: int
@@ -48,22 +50,16 @@ class Edges:
     down: NDArray[np.uint32]
     columns: Positions
     rows: Positions
-    small: int = 0
 
     @property
     def count(self) -> int:
+        """Number of edges, columns and rows together."""
         return len(self.columns) + len(self.rows)
 
     @cached_property
     def steps(self) -> int:
         """How many bytes of the image differ from their left, and how many from their upper neighbour."""
         return int(self.across.sum()) + int(self.down.sum())
-
-    @property
-    def faintness(self) -> float:
-        """Share of FAINT steps among all steps between neighbouring bytes of a channel; 0 where nothing changes."""
-        places = 3 * ((self.width - 1) * self.height + self.width * (self.height - 1))
-        return (self.small - places + self.steps) / self.steps if self.steps else 0.0
 
     @property
     def longest_run(self) -> int:
@@ -73,8 +69,8 @@ class Edges:
 
 
 @dataclass(frozen=True)
-class Fit:
-    """A fractional grid; `bits`: how much less likely its edges are to lie on it by accident."""
+class FractionalGrid:
+    """Equal cells of a fractional pitch; `bits`: how much less likely the edges are to lie on them by accident."""
 
     pitch: float
     bits: float
@@ -83,53 +79,54 @@ class Fit:
 
 
 @dataclass(frozen=True)
-class Side:
-    """The same along one side; `span`: boundaries from the first edge to the last."""
+class FractionalSide:
+    """One side of such a grid; `span`: boundaries from the first edge to the last."""
 
-    grid: Positions
+    boundaries: Positions
     bits: float
     span: int
 
 
-def find(rgb: Pixels) -> Edges:
+def find_edges(rgb: Pixels) -> Edges:
     """Edges of a contiguous uint8 (H, W, 3) image."""
     height, width = rgb.shape[:2]
-    across, down = np.zeros(width - 1, np.uint32), np.zeros(height - 1, np.uint32)
-    small = _count_steps(rgb.reshape(height, width * 3), across, down)
-    return Edges(width, height, across, down, across.nonzero()[0] + 1, down.nonzero()[0] + 1, small)
+    across, down = np.zeros(3 * (width - 1), np.uint32), np.empty(height - 1, np.uint32)
+    for top, strip, extended in strips(rgb.reshape(height, width * 3)):
+        across += np.add.reduce((strip[:, 3:] != strip[:, :-3]).view(np.uint8), axis=0, dtype=np.uint8)
+        bits = np.bitwise_count(np.packbits(extended[1:] != extended[:-1], axis=1))  # twice as fast as sums of bytes
+        np.add.reduce(bits, axis=1, dtype=np.uint32, out=down[top : top + len(bits)])
+    across = across.reshape(width - 1, 3).sum(axis=1, dtype=np.uint32)
+    return Edges(width, height, across, down, across.nonzero()[0] + 1, down.nonzero()[0] + 1)
 
 
-@compiled
-def _count_steps(lines: Pixels, across: NDArray[np.uint32], down: NDArray[np.uint32]) -> int:
-    """Fill in what `Edges` has of those names, 0 so far; returns its `small`.
+def strips(lines: Plane, beyond: int = 1) -> Iterator[tuple[int, Plane, Plane]]:
+    """Number of the first row, at most 255 rows, and the same rows with `beyond` more below, where there are so many.
 
-    Counts by column of bytes are bytes themselves for as many rows as that allows: so the processor takes many at once.
+    Counts of so many rows fit in a byte.
     """
-    height, width = lines.shape
-    changed, within = np.zeros(width - 3, np.uint8), np.zeros(width, np.uint8)
-    small = 0
-    for top in range(0, height, COUNTED):
-        for y in range(top, min(top + COUNTED, height)):
-            left, right = lines[y, : width - 3], lines[y, 3:]
-            for x in range(width - 3):
-                step = np.uint8(max(left[x], right[x]) - min(left[x], right[x]))
-                changed[x] += step != 0
-                within[x] += step <= FAINT
-            if y + 1 < height:
-                above, below = lines[y], lines[y + 1]
-                count = np.uint32(0)
-                for x in range(width):
-                    step = np.uint8(max(above[x], below[x]) - min(above[x], below[x]))
-                    count += np.uint32(step != 0)
-                    within[x] += step <= FAINT
-                down[y] = count
-        for x in range(width - 3):
-            across[x // 3] += changed[x]
-            changed[x] = 0
-        for x in range(width):
-            small += within[x]
-            within[x] = 0
-    return small
+    tall = max(1, min(255, STRIP // lines.shape[1]))
+    for top in range(0, len(lines), tall):
+        yield top, lines[top : top + tall], lines[top : top + tall + beyond]
+
+
+def step_sizes(left: Plane, right: Plane) -> Plane:
+    """Absolute differences of two planes, value by value."""
+    sizes = np.maximum(left, right)
+    sizes -= np.minimum(left, right)
+    return sizes
+
+
+def faintness(rgb: Pixels, edges: Edges) -> float:
+    """Share of FAINT steps among all steps between neighbouring bytes of a channel; 0 where nothing changes."""
+    if not edges.steps:
+        return 0.0
+    height, width = rgb.shape[:2]
+    pairs = small = 0
+    for _, strip, extended in strips(rgb.reshape(height, width * 3)):
+        for sizes in (step_sizes(strip[:, 3:], strip[:, :-3]), step_sizes(extended[1:], extended[:-1])):
+            pairs += sizes.size
+            small += int(np.count_nonzero(sizes <= FAINT))
+    return (small - pairs + edges.steps) / edges.steps
 
 
 def common_factor(edges: Edges) -> tuple[int, float]:
@@ -167,7 +164,7 @@ def whole_grid(length: int, factor: int, starts: Positions) -> Positions:
     return np.arange(phase or factor, length, factor)
 
 
-def fractional_grid(edges: Edges, max_cell: int) -> Fit | None:
+def fractional_grid(edges: Edges, max_cell: int) -> FractionalGrid | None:
     """The uncropped fractional enlargement with the fewest cells that explains every edge, if there is evidence."""
     fewest = max(len(edges.columns) + 1, math.ceil(edges.width / max_cell), 2)
     counts = np.arange(fewest, int(edges.width / LEAST_PITCH) + 1)
@@ -178,21 +175,30 @@ def fractional_grid(edges: Edges, max_cell: int) -> Fit | None:
     conceivable = _log_binomial(edges.width - 1, len(edges.columns)) + _log_binomial(edges.height - 1, len(edges.rows))
     if conceivable * share - searched < EVIDENCE:
         return None
-    pitches = edges.width / counts
-    fitting = [(sampled, _on_grid(edges.columns, pitches, sampled)) for sampled in (CENTRE, CORNER)]
-    for count, sampled in sorted((count, sampled) for sampled, fits in fitting for count in counts[fits].tolist()):
-        fit = _fit(edges, count, sampled)
-        if fit and fit.bits * share - searched >= EVIDENCE:
-            return replace(fit, bits=fit.bits * share - searched)
+    fitting = [(sampled, _fitting_counts(edges, counts, sampled)) for sampled in (CENTRE, CORNER)]
+    for count, sampled in sorted((count, sampled) for sampled, fits in fitting for count in fits.tolist()):
+        grid = _fit_grid(edges, count, sampled)
+        if grid and grid.bits * share - searched >= EVIDENCE:
+            return replace(grid, bits=grid.bits * share - searched)
     return None
 
 
-def _fit(edges: Edges, count: int, sampled: float) -> Fit | None:
+def _fitting_counts(edges: Edges, counts: Positions, sampled: float) -> Positions:
+    """Those numbers of columns of cells on whose boundaries, within rounding, every edge between columns lies."""
+    farthest = 1 + 2 * TIE * (sampled == CENTRE)
+    for starts in (edges.columns[:FIRST_EDGES], edges.columns[FIRST_EDGES:]):
+        beyond = np.mod(starts + (sampled + TIE), (edges.width / counts)[:, None])
+        counts = counts[(beyond <= farthest).all(axis=1)]
+    return counts
+
+
+def _fit_grid(edges: Edges, count: int, sampled: float) -> FractionalGrid | None:
     across = _fit_side(edges.columns, edges.width, count, sampled)
     tall = _likely_counts(edges.height, edges.width, count) if across else ()
     for down in (_fit_side(edges.rows, edges.height, number, sampled) for number in tall):
         if across and down and edges.count >= OCCUPIED * (across.span + down.span):
-            return Fit(edges.width / count, across.bits + down.bits, across.grid, down.grid)
+            bits = across.bits + down.bits
+            return FractionalGrid(edges.width / count, bits, across.boundaries, down.boundaries)
     return None
 
 
@@ -204,46 +210,22 @@ def _likely_counts(height: int, width: int, count: int) -> list[int]:
     return sorted(range(max(least, 1), most + 1), key=lambda tall: (abs(tall - nearest), tall))
 
 
-@compiled
-def _on_grid(starts: Positions, pitches: Numbers, sampled: float) -> NDArray[np.bool_]:
-    """For each pitch: whether every edge is within rounding of one of its multiples."""
-    fits = np.ones(len(pitches), np.bool_)
-    most = 1 + 2 * TIE * (sampled == CENTRE)
-    for number in range(len(pitches)):
-        for start in starts:
-            if (start + (sampled + TIE)) % pitches[number] > most:
-                fits[number] = False
-                break
-    return fits
-
-
-def _fit_side(starts: Positions, length: int, count: int, sampled: float) -> Side | None:
+def _fit_side(starts: Positions, length: int, count: int, sampled: float) -> FractionalSide | None:
     """Boundaries of `count` equal cells that include all of `starts`; None when there are none such."""
-    grid, is_edge = np.empty(count - 1, np.intp), np.zeros(length + 1, np.bool_)
+    is_edge = np.zeros(length + 1, np.bool_)
     is_edge[starts] = True
-    used, span, ties, tied_edges = _lay(is_edge, length / count, sampled, grid)
-    if used < len(starts):
+    exact = np.arange(1, count) * (length / count)
+    below = np.ceil(exact - sampled - TIE).astype(np.intp)
+    above = np.floor(exact + sampled + TIE).astype(np.intp) if sampled else below
+    boundaries = np.where(is_edge[above], above, below)
+    used = is_edge[boundaries].nonzero()[0]
+    if len(used) < len(starts):
         return None
-    ways = _log_binomial(len(grid) - ties, used - tied_edges) + _log_binomial(ties, tied_edges) + tied_edges
-    return Side(grid, _log_binomial(length - 1, len(starts)) - ways, span)
-
-
-@compiled
-def _lay(is_edge: NDArray[np.bool_], pitch: float, sampled: float, grid: Positions) -> tuple[int, int, int, int]:
-    """Fill in the boundaries. Returns how many are edges, `Side.span`, how many are ties, and how many edges are."""
-    used = ties = tied_edges = first = last = 0
-    for number in range(1, len(grid) + 1):
-        exact = number * pitch
-        below = math.ceil(exact - sampled - TIE)
-        above = math.floor(exact + sampled + TIE) if sampled else below
-        place = above if is_edge[above] else below
-        grid[number - 1] = place
-        ties += below != above
-        if is_edge[place]:
-            first, last = first or number, number
-            used += 1
-            tied_edges += below != above
-    return used, last - first + 1 if used else 0, ties, tied_edges
+    tied = below != above
+    ties, tied_edges = int(np.count_nonzero(tied)), int(np.count_nonzero(tied[used]))
+    ways = _log_binomial(count - 1 - ties, len(used) - tied_edges) + _log_binomial(ties, tied_edges) + tied_edges
+    span = int(used[-1] - used[0]) + 1 if len(used) else 0
+    return FractionalSide(boundaries, _log_binomial(length - 1, len(starts)) - ways, span)
 
 
 def _log_binomial(n: int, k: int) -> float:

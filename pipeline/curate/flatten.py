@@ -19,10 +19,10 @@ import numpy as np
 from pipeline.curate.params import Flatten
 from pipeline.errors import BadInput
 from pipeline.images import canonical
-from pipeline.images.files import VISIBLE, Pixels, Words, decode_words, encode_art_png
+from pipeline.images.canonical import Mask
+from pipeline.images.files import VISIBLE, Pixels, Words, decode_words, encode_art_png, without_alpha
 from pipeline.runtime import manifest, per_image, seeds
 from pipeline.runtime.cached_map import Facts
-from pipeline.runtime.compiled import compiled
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.per_image import Outcome
 from pipeline.runtime.settings import Executor
@@ -34,7 +34,7 @@ CARRIED = ("frames", "frame")
 
 
 def run(src: Path, dst: Path, params: Flatten, executor: Executor, state: Path | None = None) -> dict[str, Any]:
-    """RGBA works -> opaque RGB works.
+    """Flatten RGBA works to opaque RGB works.
 
     Adds `background`, `transparent_share` (of the pixels: alpha below the threshold) and `partial_share` (alpha neither
     0 nor 255); stats.json counts works by `alpha` (opaque, binary, partial) and by tenths of `transparent_share`.
@@ -53,46 +53,35 @@ def run(src: Path, dst: Path, params: Flatten, executor: Executor, state: Path |
 
 
 def step(data: bytes, facts: Facts, params: Flatten) -> list[Outcome]:
-    """One work, by its file's bytes and its id."""
+    """Flatten one work, given its file's bytes and its id."""
     try:
-        whole = decode_words(data)
+        words = decode_words(data)
     except BadInput:
         return [Outcome(manifest.verdict("failed", "unreadable"))]
-    said, rgb = judge(whole, facts["id"], params)
-    return [Outcome(said, None if rgb is None else encode_art_png(rgb))]
+    verdict, rgb = judge(words, facts["id"], params)
+    return [Outcome(verdict, None if rgb is None else encode_art_png(rgb))]
 
 
-def judge(whole: Words, work: str, params: Flatten) -> tuple[manifest.Verdict, Pixels | None]:
-    """What is said of a work, (H, W), and its opaque picture if it is kept. Of what is not solid only alpha counts."""
-    least = np.uint32(params.alpha_threshold * VISIBLE)
-    solid, visible, full = _survey(whole.ravel(), least)
-    if full == whole.size:
-        nothing: dict[str, Any] = {"transparent_share": 0.0, "partial_share": 0.0}
-        return manifest.verdict("kept", background=surroundings(whole), **nothing), onto(whole, least, "#000000")
-    shares: dict[str, Any] = {
-        "transparent_share": _share(whole.size - solid, whole.size),
-        "partial_share": _share(visible - full, whole.size),
+def judge(words: Words, work_id: str, params: Flatten) -> tuple[manifest.Verdict, Pixels | None]:
+    """The verdict on a work, (H, W), and its opaque picture if it is kept. Of what is not solid only alpha counts."""
+    if words.min() >= OPAQUE:
+        shares: dict[str, Any] = {"transparent_share": 0.0, "partial_share": 0.0}
+        return manifest.verdict("kept", background=surroundings(words), **shares), _rgb(words)
+    solid = words >= np.uint32(params.alpha_threshold * VISIBLE)
+    visible, opaque = (int(np.count_nonzero(words >= np.uint32(least))) for least in (VISIBLE, OPAQUE))
+    shares = {
+        "transparent_share": _share(words.size - int(np.count_nonzero(solid)), words.size),
+        "partial_share": _share(visible - opaque, words.size),
     }
-    if shares["transparent_share"] > params.max_transparent or not solid:
+    if shares["transparent_share"] > params.max_transparent or shares["transparent_share"] == 1:
         return manifest.verdict("dropped", "mostly_transparent", **shares), None
-    background = surroundings(whole) if solid == whole.size else choose_background(whole, least, params, work)
-    return manifest.verdict("kept", background=background, **shares), onto(whole, least, background)
+    background = choose_background(words, solid, params, work_id)
+    return manifest.verdict("kept", background=background, **shares), onto(words, solid, background)
 
 
-@compiled
-def _survey(whole: Words, least: np.uint32) -> tuple[int, int, int]:
-    """How many pixels are solid, that is `least` and more, how many visible at all, how many opaque."""
-    solid = visible = full = 0
-    for place in range(len(whole)):
-        solid += whole[place] >= least
-        visible += whole[place] >= np.uint32(VISIBLE)
-        full += whole[place] >= np.uint32(OPAQUE)
-    return solid, visible, full
-
-
-def _share(part: int, whole: int) -> float:
+def _share(count: int, total: int) -> float:
     """Rounded to 4 digits, but to 0 and 1 only what is exactly that."""
-    return part / whole if part in (0, whole) else min(max(round(part / whole, 4), 0.0001), 0.9999)
+    return count / total if count in (0, total) else min(max(round(count / total, 4), 0.0001), 0.9999)
 
 
 def _kind(row: Row) -> str | None:
@@ -109,58 +98,42 @@ def _tenth(row: Row) -> str | None:
     return f"{(upper - 1) / 10}-{upper / 10}" if upper else "0"
 
 
-def onto(whole: Words, least: np.uint32, background: str) -> Pixels:
-    """(H, W) -> uint8 (H, W, 3): the artist's colour where solid, the background elsewhere."""
+def onto(words: Words, solid: Mask, background: str) -> Pixels:
+    """The artist's colour where a work is solid, the background elsewhere: (H, W) -> uint8 (H, W, 3)."""
     red, green, blue = canonical.parse_colour(background)
-    rgb = np.empty((*whole.shape, 3), np.uint8)
-    _fill(whole.ravel(), least, np.uint32(red | green << 8 | blue << 16), rgb.ravel())
-    return rgb
+    ground = np.uint32(red | green << 8 | blue << 16)
+    filled = words - ground
+    filled *= solid  # no branches: a dithered mask would cost np.where five times as much
+    filled += ground
+    return _rgb(filled)
 
 
-@compiled
-def _fill(whole: Words, least: np.uint32, ground: np.uint32, rgb: Pixels) -> None:
-    for place in range(len(whole)):
-        word = whole[place] if whole[place] >= least else ground
-        rgb[3 * place], rgb[3 * place + 1], rgb[3 * place + 2] = word & 255, word >> 8 & 255, word >> 16 & 255
+def _rgb(words: Words) -> Pixels:
+    return without_alpha(words.view(np.uint8).reshape(*words.shape, 4))
 
 
-def choose_background(whole: Words, least: np.uint32, params: Flatten, work: str) -> str:
-    """The colour behind a work that is not all solid, as '#rrggbb'; rule in the module docstring."""
+def choose_background(words: Words, solid: Mask, params: Flatten, work_id: str) -> str:
+    """The colour that surrounds a work, as '#rrggbb'; rule in the module docstring."""
+    if solid.all():
+        return surroundings(words)
     if params.policy == "solid":
         return params.backgrounds[0]
-    ordered = sorted(params.backgrounds, key=lambda colour: seeds.derive(0, "background", work, colour))
-    outline = canonical.common_words(outline_of(whole, least), OUTLINE_COLOURS).tolist()
+    ordered = sorted(params.backgrounds, key=lambda colour: seeds.derive(0, "background", work_id, colour))
+    outline = canonical.common_words(outline_of(words, solid), OUTLINE_COLOURS).tolist()
     return next((colour for colour in ordered if _stands_out(colour, outline)), ordered[0])
 
 
-def outline_of(whole: Words, least: np.uint32) -> Words:
-    """Solid pixels with one above, below, left or right that is not, in a row; outside the canvas none is."""
-    found = np.empty(whole.size, np.uint32)
-    return found[: _trace(whole, least, found)]
+def outline_of(words: Words, solid: Mask) -> Words:
+    """Solid pixels beside one that is not, above, below, left or right, as (N,); outside the canvas none is."""
+    outline = solid.copy()
+    outline[1:-1, 1:-1] &= ~(solid[:-2, 1:-1] & solid[2:, 1:-1] & solid[1:-1, :-2] & solid[1:-1, 2:])
+    return words.ravel()[np.flatnonzero(outline)]  # many times as fast as by mask
 
 
-@compiled
-def _trace(whole: Words, least: np.uint32, found: Words) -> int:
-    """Enter the pixels of the outline; returns how many they are."""
-    height, width = whole.shape
-    count = 0
-    for y in range(height):
-        for x in range(width):
-            if whole[y, x] >= least and (
-                min(x, y) == 0
-                or y + 1 == height
-                or x + 1 == width
-                or min(whole[y - 1, x], whole[y + 1, x], whole[y, x - 1], whole[y, x + 1]) < least
-            ):
-                found[count] = whole[y, x]
-                count += 1
-    return count
-
-
-def surroundings(whole: Words) -> str:
-    """Most common colour of the border."""
-    return canonical.format_colour(canonical.common_words(canonical.border(whole), 1)[0])
+def surroundings(words: Words) -> str:
+    """The most common colour of the border, as '#rrggbb'."""
+    return canonical.format_colour(canonical.common_words(canonical.border(words), 1)[0])
 
 
 def _stands_out(colour: str, outline: Sequence[Sequence[int]]) -> bool:
-    return all(math.dist(canonical.parse_colour(colour), other) > CONTRAST for other in outline)
+    return all(math.dist(canonical.parse_colour(colour), drawn) > CONTRAST for drawn in outline)

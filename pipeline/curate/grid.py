@@ -19,7 +19,7 @@ CARRIED = ("frames", "frame", "background", "transparent_share", "partial_share"
 
 
 def run(src: Path, dst: Path, params: Grid, executor: Executor, state: Path | None = None) -> dict[str, Any]:
-    """Opaque works of any enlargement -> one pixel per cell.
+    """Reduce opaque works of any enlargement to one pixel per cell.
 
     Adds `cell` (1 = native, fractional where the enlargement was, null = unknown), `confidence` (0..1), `phase`
     ([x, y] of the first whole cell), `native_width`, `native_height`; stats.json counts the works by `cell`, to one
@@ -39,19 +39,19 @@ def run(src: Path, dst: Path, params: Grid, executor: Executor, state: Path | No
 
 
 def step(data: bytes, _: Facts, params: Grid) -> list[Outcome]:
-    """One work, by its file's bytes."""
+    """Reduce one work, given its file's bytes."""
     try:
         rgb = decode_rgb(data)
     except BadInput:
         return [Outcome(manifest.verdict("failed", "unreadable"))]
-    said, native = judge(rgb, params)
+    verdict, native = judge(rgb, params)
     if native is rgb and data.startswith(PNG):
-        return [Outcome(said, data)]
-    return [Outcome(said, None if native is None else encode_art_png(native))]
+        return [Outcome(verdict, data)]
+    return [Outcome(verdict, None if native is None else encode_art_png(native))]
 
 
 def judge(rgb: Pixels, params: Grid) -> tuple[manifest.Verdict, Pixels | None]:
-    """What is said of a work, and one pixel per cell of it if it is kept: of a native work `rgb` itself."""
+    """The verdict on a work, and one pixel per cell of it if it is kept: of a native work `rgb` itself."""
     cell = detect.detect(rgb, params.max_cell, params.min_confidence)
     facts: dict[str, Any] = {
         "cell": cell.size if cell.size is None else round(cell.size, 4),

@@ -12,7 +12,7 @@ Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 
 
 class Flatten(Section):
-    """Alpha onto a stated background."""
+    """What stands behind a transparent work once it is opaque."""
 
     policy: Literal["solid", "contrast"]  # always the first of `backgrounds`, or by the work's id and outline
     backgrounds: Annotated[list[Colour], Field(min_length=1)]
@@ -21,7 +21,7 @@ class Flatten(Section):
 
 
 class Grid(Section):
-    """Native cell size."""
+    """How the native cell size of a work is looked for."""
 
     max_cell: Annotated[int, Field(ge=2, le=64)]  # largest upscale factor looked for
     min_confidence: Share  # comb score below which an upscale is not believed

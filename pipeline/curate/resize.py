@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
 from pipeline.images import canonical
@@ -24,18 +25,17 @@ from pipeline.images.files import Pixels, decode_rgb, encode_art_png
 from pipeline.images.resample import enlarge, pad
 from pipeline.runtime import manifest, per_image
 from pipeline.runtime.cached_map import Facts
-from pipeline.runtime.compiled import compiled
 from pipeline.runtime.per_image import Outcome
 from pipeline.runtime.settings import Executor, Resize
 
-Piece = tuple[str, manifest.Verdict, Pixels | None]  # suffix of the id, what is said, the picture if it is kept
+Piece = tuple[str, manifest.Verdict, Pixels | None]  # suffix of the id, verdict, the picture if it is kept
 
 MIN_CONTENT = 0.05  # share of a tile's cells that must differ from its most common colour
 CARRIED = ("frames", "frame", "transparent_share", "partial_share", "cell", "native_width", "native_height")
 
 
 def run(src: Path, dst: Path, params: Resize, executor: Executor, state: Path | None = None) -> dict[str, Any]:
-    """One pixel per cell in, `size` x `size` RGB out.
+    """Bring works of one pixel per cell to `size` x `size` RGB.
 
     Adds `background` where no stage before noted one, and `pad` or `crop` ([left, top, width, height] in cells of the
     work). Reasons: unreadable, too_small, too_large, extreme_aspect, blank_tile. `state`: where the cache is; None =
@@ -54,23 +54,23 @@ def run(src: Path, dst: Path, params: Resize, executor: Executor, state: Path | 
 
 
 def step(data: bytes, facts: Facts, params: Resize) -> list[Outcome]:
-    """One work, by its file's bytes and its background."""
+    """Resize one work, given its file's bytes and its background."""
     try:
         rgb = decode_rgb(data)
     except BadInput:
         return [Outcome(manifest.verdict("failed", "unreadable"))]
     background = facts["background"] or _border_colour(rgb)
     return [
-        Outcome(said, None if picture is None else encode_art_png(picture), suffix)
-        for suffix, said, picture in judge(rgb, background, params)
+        Outcome(verdict, None if picture is None else encode_art_png(picture), suffix)
+        for suffix, verdict, picture in judge(rgb, background, params)
     ]
 
 
 def judge(rgb: Pixels, background: str, params: Resize) -> Iterator[Piece]:
-    """A native work as one piece, or as its tiles."""
+    """Cut a native work into one piece, or into its tiles."""
     if params.larger == "tile" and max(rgb.shape[:2]) > params.cells:
         yield from _tiles(rgb, background, params)
-    elif reason := _unfit(rgb, params):
+    elif reason := _reason_to_drop(rgb, params):
         yield "", manifest.verdict("dropped", reason, background=background), None
     else:
         left, top = place(rgb, background, params)
@@ -79,7 +79,7 @@ def judge(rgb: Pixels, background: str, params: Resize) -> Iterator[Piece]:
         yield "", manifest.verdict("kept", background=background, **cut), _picture(window, background, params)
 
 
-def _unfit(rgb: Pixels, params: Resize) -> str | None:
+def _reason_to_drop(rgb: Pixels, params: Resize) -> str | None:
     longer, shorter = max(rgb.shape[:2]), min(rgb.shape[:2])
     if longer < params.min_cells:
         return "too_small"
@@ -89,7 +89,7 @@ def _unfit(rgb: Pixels, params: Resize) -> str | None:
 
 
 def place(rgb: Pixels, background: str, params: Resize) -> tuple[int, int]:
-    """(left, top) of what is kept of a work."""
+    """Choose the window that is kept of a work: its (left, top)."""
     height, width = rgb.shape[:2]
     if max(height, width) <= params.cells:
         return 0, 0
@@ -141,52 +141,42 @@ def _picture(native: Pixels, background: str, params: Resize) -> Pixels:
 
 
 def best_window(rgb: Pixels, background: str, cells: int) -> tuple[int, int]:
-    """(left, top) of the window of at most cells x cells with the most content; rule in the module docstring."""
-    points = np.empty(rgb.shape[:2], np.uint8)
-    _give_points(np.ascontiguousarray(rgb).reshape(len(rgb), -1), *canonical.parse_colour(background), points)
-    return _most_points(points, min(cells, rgb.shape[0]), min(cells, rgb.shape[1]))
+    """Find the window of at most cells x cells with the most content, by the module's rule: its (left, top)."""
+    height, width = min(cells, rgb.shape[0]), min(cells, rgb.shape[1])
+    tall = _window_sums(_content_points(rgb, background).astype(_narrowest(3 * height)), height)
+    scores = _window_sums(tall.T.astype(_narrowest(3 * height * width)), width)
+    best = scores == scores.max()
+    lefts = np.flatnonzero(best.any(axis=1))
+    off_centre = np.abs(2 * lefts - (len(scores) - 1))
+    top, left = min((int(best[left].argmax()), left) for left in lefts[off_centre == off_centre.min()].tolist())
+    return left, top
 
 
-@compiled
-def _give_points(lines: Pixels, red: int, green: int, blue: int, points: Pixels) -> None:
-    """Up to 3 a cell."""
-    height, width = points.shape
-    above, own = np.empty(width, np.uint32), np.empty(width, np.uint32)
-    ground = np.uint32(red | green << 8 | blue << 16)
-    for y in range(height):
-        line = lines[y]
-        for x in range(width):
-            own[x] = np.int32(line[3 * x]) | np.int32(line[3 * x + 1]) << 8 | np.int32(line[3 * x + 2]) << 16
-        for x in range(width):
-            points[y, x] = np.uint8(own[x] != ground) + np.uint8(y > 0 and own[x] != above[x])
-        for x in range(1, width):
-            points[y, x] += np.uint8(own[x] != own[x - 1])
-        above, own = own, above
+def _narrowest(most: int) -> type[np.unsignedinteger[Any]]:
+    """The narrowest numbers that can be so large: half the width is half the time."""
+    return np.uint8 if most < 1 << 8 else np.uint16 if most < 1 << 16 else np.uint32
 
 
-@compiled
-def _most_points(points: Pixels, height: int, width: int) -> tuple[int, int]:
-    """(left, top) of the best window of that size."""
-    tops, lefts = points.shape[0] - height + 1, points.shape[1] - width + 1
-    tall = np.zeros(points.shape[1], np.uint32)  # sums of so many rows ...
-    upto = np.zeros(points.shape[1] + 1, np.uint32)  # ... and of those before a column
-    before, after = upto[:lefts], upto[width:]
-    for y in range(height):
-        tall += points[y]
-    most, best = np.uint32(0), (lefts, 0, 0)  # distance from the horizontal centre, top, left
-    for top in range(tops):
-        if top:
-            gone, more = points[top - 1], points[top + height - 1]
-            for x in range(len(tall)):
-                tall[x] = np.uint32(tall[x] + more[x] - gone[x])
-        total = score = np.uint32(0)
-        for x in range(len(tall)):
-            total = np.uint32(total + tall[x])
-            upto[x + 1] = total
-        for left in range(lefts):
-            score = max(score, np.uint32(after[left] - before[left]))
-        for left in range(lefts if score >= most else 0):
-            place = abs(2 * left - (lefts - 1)), top, left
-            if after[left] - before[left] == score and (score > most or place < best):
-                most, best = score, place
-    return best[2], best[1]
+def _window_sums(rows: NDArray[Any], length: int) -> NDArray[Any]:
+    """Sums of `length` neighbouring rows, by the first of them: two halves, and the last row where there is one over.
+
+    A few additions of whole arrays; running sums go through them a number at a time.
+    """
+    if length == 1:
+        return rows
+    half = _window_sums(rows, length // 2)
+    count = len(rows) - length + 1
+    sums: NDArray[Any] = half[:count] + half[length // 2 :][:count]
+    if length % 2:
+        sums += rows[length - 1 :]
+    return sums
+
+
+def _content_points(rgb: Pixels, background: str) -> Pixels:
+    """Up to 3 a cell: it is not background, differs from its left neighbour, from its upper neighbour."""
+    colours = canonical.words(rgb)
+    ground = canonical.words(np.array([[canonical.parse_colour(background)]], np.uint8))
+    points: Pixels = (colours != ground).view(np.uint8)
+    points[:, 1:] += colours[:, 1:] != colours[:, :-1]
+    points[1:] += colours[1:] != colours[:-1]
+    return points

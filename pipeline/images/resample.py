@@ -47,12 +47,12 @@ def nearest(rgb: Pixels, grid: Grid) -> Pixels:
 
 
 def enlarge(native: NDArray[T], factor: int) -> NDArray[T]:
-    """A picture or plane (H, W, ...) in which every pixel becomes factor x factor equal pixels."""
+    """Turn every pixel of a picture or plane (H, W, ...) into factor x factor equal pixels."""
     return native.repeat(factor, axis=1).repeat(factor, axis=0)  # whole rows last: four times as fast as first
 
 
 def pad(native: Pixels, cells: int, background: str) -> Pixels:
-    """A picture centred on a ground of cells x cells; an odd cell of margin goes to the right and bottom."""
+    """Centre a work on a ground of cells x cells; an odd cell of margin goes to the right and bottom."""
     height, width = native.shape[:2]
     left, top = (cells - width) // 2, (cells - height) // 2
     ground = np.empty((cells, cells, 3), np.uint8)

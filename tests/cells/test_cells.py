@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from sprites import HERO, art, colours_of, noise_art, scaled
 
-from pipeline.cells import combs, edges
+from pipeline.cells import combs
 from pipeline.cells import detect as cells
+from pipeline.cells.edges import common_factor, find_edges
 
 natives = st.builds(
     lambda *shape: noise_art(*shape)[..., :3].copy(),
@@ -118,8 +119,8 @@ def test_every_image_has_an_answer_whose_parts_agree(rgb) -> None:
 @given(natives, st.integers(2, 8))
 def test_mirror_and_transposition_do_not_change_the_cell(native, factor) -> None:
     enlarged = scaled(native, factor)[1:, 1:]
-    seen = (enlarged, enlarged[::-1], enlarged[:, ::-1], enlarged.transpose(1, 0, 2))
-    assert {detect(view).size for view in seen} == {factor}
+    views = (enlarged, enlarged[::-1], enlarged[:, ::-1], enlarged.transpose(1, 0, 2))
+    assert {detect(view).size for view in views} == {factor}
 
 
 @pytest.mark.parametrize("side", [15, 16, 17, 31, 32, 33, 64])
@@ -159,7 +160,7 @@ def test_symmetry_is_no_evidence() -> None:
     rgb = np.full((19, 19, 3), (143, 163, 184), np.uint8)
     rgb[8:11] = rgb[:, 8:11] = (255, 253, 250)
     rgb[5:14, 5:14] = (143, 163, 184)
-    assert edges.common_factor(edges.find(rgb))[0] == 3
+    assert common_factor(find_edges(rgb))[0] == 3
     assert detect(rgb).size == 1
     np.testing.assert_array_equal(cells.reduce(rgb, detect(rgb)), rgb)
 
@@ -167,8 +168,7 @@ def test_symmetry_is_no_evidence() -> None:
 def test_a_mirrored_half_is_no_evidence() -> None:
     left, right = (scaled(noise_art(seed, 5, 3)[..., :3], 3) for seed in (7, 8))
     mirrored, plain = (
-        edges.common_factor(edges.find(np.ascontiguousarray(np.hstack([left, half]))))
-        for half in (left[:, ::-1], right)
+        common_factor(find_edges(np.ascontiguousarray(np.hstack([left, half])))) for half in (left[:, ::-1], right)
     )
     assert mirrored[0] == plain[0] == 3
     assert mirrored[1] <= plain[1] - 3 * np.log2(3)
@@ -267,11 +267,11 @@ def test_huge_images_take_bounded_time() -> None:
 )
 def test_real_art_is_recognised_under_every_condition(shared_images, spoil, size: float, least: float) -> None:
     images = [rgb for name in ("pixel_faces", "pixel_chars", "pixel_tiles") for rgb in shared_images(name, 25)]
-    told = [rgb for rgb in images if edges.find(rgb).count >= 12]
-    assert len(told) >= 0.9 * len(images)
-    found = [detect(spoil(rgb)).size for rgb in told]
-    right = sum(one is not None and abs(one - size) < 0.05 * size for one in found)
-    assert right >= least * len(told)
+    detailed = [rgb for rgb in images if find_edges(rgb).count >= 12]
+    assert len(detailed) >= 0.9 * len(images)
+    answers = [detect(spoil(rgb)).size for rgb in detailed]
+    right = sum(answer is not None and abs(answer - size) < 0.05 * size for answer in answers)
+    assert right >= least * len(detailed)
 
 
 @pytest.mark.shared

@@ -144,9 +144,9 @@ def curated(folder: Path) -> list[Path]:
 def test_the_books_balance_from_raw_to_split(tmp_path) -> None:
     folders = curated(tmp_path)
     for before, after in itertools.pairwise(folders):
-        given = {row["id"] for row in manifest.read_kept(before)}
+        inputs = {row["id"] for row in manifest.read_kept(before)}
         rows = [row for row in manifest.read(after) if row.get("domain") != "faces"]
-        assert {row["id"] for row in rows} == given
+        assert {row["id"] for row in rows} == inputs
         assert all(row["reason"] for row in rows if row["status"] != "kept")
     assert {row["reason"] for folder in folders for row in manifest.read(folder)} == {
         None, "blank", "truncated", "duplicate", "extreme_aspect"
@@ -172,7 +172,7 @@ def test_no_stage_invents_a_colour(tmp_path) -> None:
 def test_a_second_run_writes_the_same_bytes(tmp_path, stage) -> None:
     curated(tmp_path / "one")
     curated(tmp_path / "two")
-    one, two = tmp_path / "one" / stage, tmp_path / "two" / stage
-    names = sorted(path.relative_to(one) for path in one.rglob("*") if path.is_file())
-    assert names == sorted(path.relative_to(two) for path in two.rglob("*") if path.is_file())
-    assert all((one / name).read_bytes() == (two / name).read_bytes() for name in names)
+    first, second = tmp_path / "one" / stage, tmp_path / "two" / stage
+    names = sorted(path.relative_to(first) for path in first.rglob("*") if path.is_file())
+    assert names == sorted(path.relative_to(second) for path in second.rglob("*") if path.is_file())
+    assert all((first / name).read_bytes() == (second / name).read_bytes() for name in names)

@@ -139,10 +139,10 @@ def test_verdict_and_picture_are_those_of_the_plain_rule(alphas) -> None:
     rgba = noise_art(7, 20, 30)
     rgba[..., 3] = np.random.default_rng(1).choice(alphas, (30, 20))
     alpha = rgba[..., 3]
-    said, rgb = flatten.judge(rgba.view(WORD)[..., 0], "work", PARAMS)
-    assert said["transparent_share"] == round((alpha < 128).mean(), 4)
-    assert said["partial_share"] == round(((alpha > 0) & (alpha < 255)).mean(), 4)
+    verdict, rgb = flatten.judge(rgba.view(WORD)[..., 0], "work", PARAMS)
+    assert verdict["transparent_share"] == round((alpha < 128).mean(), 4)
+    assert verdict["partial_share"] == round(((alpha > 0) & (alpha < 255)).mean(), 4)
     assert (rgb is None) == (alphas == (0,))
     if rgb is not None:
-        ground = np.array(tuple(bytes.fromhex(said["background"][1:])), np.uint8)
+        ground = np.array(tuple(bytes.fromhex(verdict["background"][1:])), np.uint8)
         np.testing.assert_array_equal(rgb, np.where(alpha[..., None] >= 128, rgba[..., :3], ground))

@@ -154,8 +154,8 @@ def test_the_top_rule_starts_where_the_content_does(tmp_path, first, top) -> Non
     large[first : first + 5, 30:36] = noise_art(3, 6, 5)[..., :3]
     large[28:, :20] = noise_art(4, 20, 12)[..., :3]
     _, rows = resized(tmp_path, {"a": large}, crop="top")
-    left, found, *size = rows["a"]["crop"]
-    assert (found, size) == (top, [16, 16])
+    left, first_row, *size = rows["a"]["crop"]
+    assert (first_row, size) == (top, [16, 16])
     assert first == 34 or left <= 30 <= 36 <= left + 16
 
 
