@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.cyclegan.losses import Weights
+from models.cyclegan.cycle_losses import Weights
 from models.cyclegan.replay import Replay
 
 

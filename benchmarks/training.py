@@ -30,8 +30,8 @@ import torch
 from demands import Demand, table
 from torch import Tensor
 
-from models.cyclegan.acceleration import compiled
-from models.cyclegan.losses import System, Weights
+from models.cyclegan.compilation import compile_system
+from models.cyclegan.cycle_losses import System, Weights
 from models.cyclegan.networks import CellShape
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
 from models.tensors import Pixels, to_pixels
@@ -95,7 +95,7 @@ class Contestant:
         trainer = new_trainer(self.system(cell), self.bf16, steps=1000, weights=OF_CELL)
         trainer.replay_b.images = [native[0].clone() for _ in range(REPLAY)]
         art = to_pixels(native)
-        return lambda: trainer._train_step(a, native, trainer._companies(art))
+        return lambda: trainer._train_step(a, native, trainer._references(art))
 
     def system(self, cell: int) -> System:
         if self.kind == "cell":
@@ -104,7 +104,7 @@ class Contestant:
             system = {"resnet": resnet_system, "resize": resize_system}[self.kind](self.width, self.blocks, cell)
         for net in system.nets().values():
             net.to(self.device)
-        return compiled(system) if self.compiled else system
+        return compile_system(system) if self.compiled else system
 
 
 def new_trainer(system: System, bf16: bool, steps: int, seed: int = 0, weights: Weights = WEIGHTS) -> Trainer:

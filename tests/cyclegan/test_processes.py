@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from small import PARAMS, ROOT, draw_split, train, with_train
 
-from models.cyclegan.workers import Workers
+from models.cyclegan.distributed import Workers
 from pipeline.cyclegan.training import Training
 from pipeline.errors import BadParams
 

@@ -257,7 +257,7 @@ def test_exact_arithmetic_is_asked_for() -> None:
 
 EXACT = """
 import torch
-from pipeline.modelling.devices import exact
+from pipeline.runtime.devices import exact
 exact()
 print(torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.allow_tf32)
 print(torch.utils.deterministic.fill_uninitialized_memory)

@@ -17,9 +17,17 @@ import pytest
 import torch
 from torch import nn
 
-from models.cyclegan.acceleration import compiled
-from models.cyclegan.augment import Draw
-from models.cyclegan.losses import Weights, _lost_accents, discriminator_loss, loss_through_a, loss_through_b, lsgan
+from models.cyclegan.augment import Augmentation
+from models.cyclegan.compilation import compile_system
+from models.cyclegan.cycle_losses import (
+    Weights,
+    discriminator_loss,
+    loss_through_a,
+    loss_through_b,
+    lost_accents,
+    lsgan,
+)
+from models.cyclegan.distributed import Descent, Diverged
 from models.cyclegan.networks import (
     CellGenerator,
     CellInverse,
@@ -35,7 +43,6 @@ from models.cyclegan.networks import (
 )
 from models.cyclegan.replay import Replay
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
-from models.cyclegan.workers import Descent, Diverged
 from models.tensors import to_signed
 
 WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, chroma=3.0, palette=1.0, accents=4.0, patterns=2.0)
@@ -166,7 +173,7 @@ def test_the_palette_head_draws_few_colours_and_passes_gradients_to_free_colours
     assert isinstance(net, CellGenerator)
     faces = torch.rand(2, 3, 32, 32) * 2 - 1
     painted = net.paint(faces)
-    (painted.picture.square().mean() + painted.unsettled).backward()
+    (painted.picture.square().mean() + painted.commitment).backward()
     assert net.departure.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
     assert net.head.logits.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
     with torch.no_grad():
@@ -186,7 +193,7 @@ def test_a_slot_of_an_own_palette_is_the_mean_of_the_colours_that_belong_to_it()
         free = torch.tensor([[-1.0, -0.5], [0.2, 0.6]]).expand(1, 3, 2, 2)
         painted = head(torch.tensor([[1.0, 1.0], [-1.0, -1.0]])[None, None], free)
     assert torch.allclose(painted.picture[0, 0], torch.tensor([[-0.75, -0.75], [0.4, 0.4]]), atol=1e-5)
-    assert float(painted.unsettled) == pytest.approx(0.225, abs=1e-5)
+    assert float(painted.commitment) == pytest.approx(0.225, abs=1e-5)
 
 
 def test_slots_start_as_the_colours_around_their_anchors() -> None:
@@ -233,11 +240,11 @@ def test_a_discriminator_sees_pictures_shifted_by_whole_cells_only() -> None:
     generator = torch.Generator().manual_seed(0)
     native = torch.rand(64, 3, 16, 16, generator=generator)
     enlarged = native.repeat_interleave(4, 2).repeat_interleave(4, 3)
-    seen = Draw.of(64, generator)(enlarged, cell=4)
+    seen = Augmentation.draw(64, generator)(enlarged, cell=4)
     assert seen.shape == enlarged.shape
     blocks = seen.unflatten(3, (16, 4)).unflatten(2, (16, 4))
     assert torch.allclose(blocks, blocks[:, :, :, :1, :, :1].expand_as(blocks), atol=1e-5)
-    still = Draw(torch.full((5, 64), 0.5))(enlarged, cell=4)
+    still = Augmentation(torch.full((5, 64), 0.5))(enlarged, cell=4)
     assert torch.allclose(still, enlarged, atol=1e-5)
     assert (
         sum(not torch.allclose(a.mean((1, 2)), b.mean((1, 2)), atol=1e-3) for a, b in zip(seen, enlarged, strict=True))
@@ -298,17 +305,17 @@ def test_a_lost_mouth_costs_by_the_square_of_its_depth_and_a_darker_one_nothing(
         return picture
 
     original = drawn(-0.5)
-    assert float(_lost_accents(original, original)) == 0
-    assert float(_lost_accents(drawn(-0.9), original)) == 0
-    assert float(_lost_accents(drawn(-0.5, elsewhere=-1.0), original)) == 0
-    assert float(_lost_accents(face, original)) == pytest.approx(depth**2 / 81)
-    assert float(_lost_accents(drawn(0.0), original)) == pytest.approx(depth * depth / 2 / 81)
+    assert float(lost_accents(original, original)) == 0
+    assert float(lost_accents(drawn(-0.9), original)) == 0
+    assert float(lost_accents(drawn(-0.5, elsewhere=-1.0), original)) == 0
+    assert float(lost_accents(face, original)) == pytest.approx(depth**2 / 81)
+    assert float(lost_accents(drawn(0.0), original)) == pytest.approx(depth * depth / 2 / 81)
     faint = drawn(0.4)
-    assert float(_lost_accents(face, faint)) == pytest.approx((0.1 * depth) ** 2 / 81, rel=1e-4)
+    assert float(lost_accents(face, faint)) == pytest.approx((0.1 * depth) ** 2 / 81, rel=1e-4)
 
 
 def test_the_edge_of_a_picture_is_no_accent() -> None:
-    assert float(_lost_accents(torch.ones(1, 3, 8, 8), torch.full((1, 3, 8, 8), -0.25))) == 0
+    assert float(lost_accents(torch.ones(1, 3, 8, 8), torch.full((1, 3, 8, 8), -0.25))) == 0
 
 
 @pytest.mark.parametrize("palette", [None, 4])
@@ -318,7 +325,7 @@ def test_the_gradient_of_a_batch_is_the_mean_of_its_parts(palette: int | None) -
     system = cell_system(CellShape(FACTOR, 4, 1, palette))
     system.disc_a.eval(), system.disc_b.eval()
     a, b = torch.rand(2, 3, SIZE, SIZE) * 2 - 1, torch.rand(2, 3, SIZE // FACTOR, SIZE // FACTOR) * 2 - 1
-    draw = Draw.of(2, torch.Generator().manual_seed(0))
+    draw = Augmentation.draw(2, torch.Generator().manual_seed(0))
 
     def gradient(parts: list[slice]) -> torch.Tensor:
         system.a2b.zero_grad(), system.b2a.zero_grad()
@@ -598,7 +605,7 @@ def test_a_compiled_system_trains_to_the_same_weights_under_the_same_names(kind:
         return graph.forward
 
     plain, traced = (new_trainer(kind, augment=True, identity_until=0.5) for _ in range(2))
-    traced = Trainer(compiled(traced.system, backend), traced.recipe, traced.seed)
+    traced = Trainer(compile_system(traced.system, backend), traced.recipe, traced.seed)
     losses = [[step.losses for step in trainer.fit(*pictures(kind))] for trainer in (plain, traced)]
     assert losses[0] == losses[1]
     for name, net in plain.system.nets().items():

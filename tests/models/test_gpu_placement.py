@@ -15,8 +15,8 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from models.cyclegan import patterns
-from models.cyclegan.losses import Weights, discriminator_loss, loss_through_a, loss_through_b
+from models.cyclegan import patch_distance
+from models.cyclegan.cycle_losses import Weights, discriminator_loss, loss_through_a, loss_through_b
 from models.cyclegan.networks import CellShape
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
 from models.tensors import _matrix, to_oklab
@@ -62,7 +62,7 @@ def _as_with_a_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
     monkeypatch.setattr(torch.cuda.amp.common, "amp_definitely_not_available", lambda: False)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda *_, **__: True)
-    monkeypatch.setattr(patterns, "_patches_of_art", drawn)
+    monkeypatch.setattr(patch_distance, "_patches_of_art", drawn)
     yield
     _matrix.cache_clear()
 
@@ -77,13 +77,13 @@ def test_all_of_a_step_is_where_the_networks_are_and_norms_stay_fp32(kind: str) 
         art = np.zeros((4, SIDE[kind], SIDE[kind], 3), np.uint8)
         a, b = (torch.rand(2, 3, side, side, device="cuda") for side in (64, SIDE[kind]))
         one.replay_b.images = [b[0].clone()]
-        looks = one._looks()
+        looks = one._views()
         with one._autocast():
-            through_b = loss_through_b(system, a, b, weights, next(looks), one._companies(art))
+            through_b = loss_through_b(system, a, b, weights, next(looks), one._references(art))
             through_a = loss_through_a(system, a, b, weights, next(looks))
             disc_a = discriminator_loss(system.disc_a, next(looks)(a), next(looks)(through_a.fake.float()))
             disc_b = discriminator_loss(system.disc_b, next(looks)(b), next(looks)(through_b.fake.float()))
-        one._follow()
+        one._update_average()
         told = {**through_b.parts, **through_a.parts, "disc_a": disc_a, "disc_b": disc_b}
         assert {name: part.device.type for name, part in told.items()} == dict.fromkeys(told, "cuda")
         assert {part.dtype for part in told.values()} == {torch.float32}
