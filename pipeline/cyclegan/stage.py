@@ -167,7 +167,7 @@ def _receive(messages: Any, running: Mapping[str, SpawnProcess], progress: Progr
 
 
 def _train_in_child(job: Job, messages: Any) -> None:
-    logging.basicConfig(handlers=[QueueHandler(messages)])
+    logging.basicConfig(handlers=[QueueHandler(messages)], format="%(message)s")
     parent = multiprocessing.parent_process()
     assert parent is not None
     try:

@@ -71,9 +71,9 @@ def test_it_is_that_of_sorted_projections_written_out() -> None:
 def test_a_picture_that_follows_it_comes_to_the_flat_clusters_of_the_art() -> None:
     picture = torch.nn.Parameter((torch.rand(3, 16, 16, generator=seeded()) * 2 - 1) * 0.5)
     before = equal_neighbours(picture)
-    optimiser, draws = torch.optim.Adam([picture], lr=0.03), seeded(1)
-    for step in range(400):
-        optimiser.param_groups[0]["lr"] = 0.03 * (1 - step / 400)
+    optimiser, draws, steps = torch.optim.Adam([picture], lr=0.03), seeded(1), 200
+    for step in range(steps):
+        optimiser.param_groups[0]["lr"] = 0.03 * (1 - step / steps)
         optimiser.zero_grad()
         patch_distance(picture, ReferencePatches(NONE, art(blocks(0)[None]), draws)).backward()
         optimiser.step()
