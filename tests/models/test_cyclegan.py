@@ -344,8 +344,8 @@ def test_the_gradient_of_a_batch_is_the_mean_of_its_parts(palette: int | None) -
                 ).backward()
         return torch.cat([p.grad.flatten() for net in (system.a2b, system.b2a) for p in net.parameters()])
 
-    whole, mean = gradient([slice(0, 2)]), gradient([slice(0, 1), slice(1, 2)])
-    assert float((whole - mean).norm() / whole.norm()) < 1e-5
+    at_once, mean = gradient([slice(0, 2)]), gradient([slice(0, 1), slice(1, 2)])
+    assert float((at_once - mean).norm() / at_once.norm()) < 1e-5
 
 
 def test_the_discriminator_loss_is_half_of_both_sides() -> None:
@@ -509,13 +509,13 @@ def test_a_step_leaves_no_gradient_behind() -> None:
 def test_a_step_of_the_generators_leaves_the_discriminators_bit_identical_and_vice_versa(kind: str) -> None:
     trainer = new_trainer(kind)
     nets = trainer.system.nets()
-    seen: dict[str, list[dict[str, torch.Tensor]]] = {}
+    parameters_around: dict[str, list[dict[str, torch.Tensor]]] = {}
 
-    def watch(name: str, descent: Descent) -> Descent:
+    def observe(name: str, descent: Descent) -> Descent:
         def descend(total: torch.Tensor) -> torch.Tensor:
             before = parameters()
             norm = descent(total)
-            seen[name] = [before, parameters()]
+            parameters_around[name] = [before, parameters()]
             return norm
 
         return descend  # type: ignore[return-value]
@@ -523,16 +523,16 @@ def test_a_step_of_the_generators_leaves_the_discriminators_bit_identical_and_vi
     def parameters() -> dict[str, torch.Tensor]:
         return {f"{net}.{k}": p.detach().clone() for net in nets for k, p in nets[net].named_parameters()}
 
-    trainer.descend_g, trainer.descend_d = watch("g", trainer.descend_g), watch("d", trainer.descend_d)
+    trainer.descend_g, trainer.descend_d = observe("g", trainer.descend_g), observe("d", trainer.descend_d)
     next(trainer.fit(*pictures(kind)))
     for name, others in (("g", "disc"), ("d", "a2b b2a")):
-        before, after = seen[name]
+        before, after = parameters_around[name]
         moved = {key for key in before if not torch.equal(before[key], after[key])}
         assert moved
         assert not [key for key in moved if key.split(".")[0].split("_")[0] in others.split()], name
 
 
-def lonely() -> tuple[nn.Parameter, Descent]:
+def one_weight() -> tuple[nn.Parameter, Descent]:
     weight = nn.Parameter(torch.ones(2))
     return weight, Descent(torch.optim.SGD([weight], lr=0.5))
 
@@ -543,7 +543,7 @@ def descend_from(descend: Descent, loss: torch.Tensor) -> torch.Tensor:
 
 
 def test_gradients_that_are_not_finite_move_nothing_and_are_counted() -> None:
-    weight, descend = lonely()
+    weight, descend = one_weight()
     descend_from(
         descend, (weight - weight.detach()).square().sum().sqrt()
     )  # sqrt has no slope at 0: a finite loss, NaN gradients
@@ -556,7 +556,7 @@ def test_gradients_that_are_not_finite_move_nothing_and_are_counted() -> None:
 
 
 def test_gradients_that_are_never_finite_end_the_training() -> None:
-    weight, descend = lonely()
+    weight, descend = one_weight()
     with pytest.raises(Diverged, match="not finite 10 times in a row"):
         for _ in range(11):
             descend_from(descend, (weight - weight.detach()).square().sum().sqrt())
@@ -564,7 +564,7 @@ def test_gradients_that_are_never_finite_end_the_training() -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_the_training_before_a_weight_moves() -> None:
-    weight, descend = lonely()
+    weight, descend = one_weight()
     with pytest.raises(Diverged, match="the loss is inf"):
         descend_from(descend, (weight / 0).sum())
     assert torch.equal(weight.detach(), torch.ones(2))
@@ -591,15 +591,15 @@ for kind in ("resnet", "cell"):
 
 def test_a_training_does_not_depend_on_the_order_of_hashes() -> None:
     """Whole trainings in processes of their own: the order of sets and the addresses of objects differ."""
-    told = [
+    outputs = [
         subprocess.run(
             [sys.executable, "-c", HASHED], cwd=ROOT, check=True, capture_output=True, text=True,
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
         ).stdout
         for seed in ("0", "1")
     ]  # fmt: skip
-    assert told[0] == told[1]
-    assert told[0].count("\n") == 2
+    assert outputs[0] == outputs[1]
+    assert outputs[0].count("\n") == 2
 
 
 @pytest.mark.usefixtures("deterministic")
@@ -610,7 +610,7 @@ def test_a_compiled_system_trains_to_the_same_weights_under_the_same_names(kind:
     symbolic: list[bool] = []  # of each graph
 
     def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor | torch.SymInt]) -> Callable[..., object]:
-        symbolic.append(any(isinstance(one, torch.SymInt) for one in inputs))
+        symbolic.append(any(isinstance(value, torch.SymInt) for value in inputs))
         return graph.forward
 
     plain, traced = (new_trainer(kind, images_per_epoch=2, augment=True, identity_until=0.5) for _ in range(2))
@@ -618,9 +618,9 @@ def test_a_compiled_system_trains_to_the_same_weights_under_the_same_names(kind:
     losses = [[step.losses for step in trainer.fit(*pictures(kind))] for trainer in (plain, traced)]
     assert losses[0] == losses[1]
     for name, net in plain.system.nets().items():
-        found = traced.system.nets()[name].state_dict()
-        assert list(found) == list(net.state_dict())
-        assert all(torch.equal(found[key], value) for key, value in net.state_dict().items())
+        weights = traced.system.nets()[name].state_dict()
+        assert list(weights) == list(net.state_dict())
+        assert all(torch.equal(weights[key], value) for key, value in net.state_dict().items())
     assert len(symbolic) >= 4
     assert not any(symbolic), "a graph would depend on the batch that came first"
 

@@ -42,30 +42,30 @@ def equal_neighbours(picture: Tensor) -> float:
 
 def test_a_flat_picture_is_as_far_from_flat_art_as_their_colours_are() -> None:
     """Patterns agree; raw patches differ by the same in each of 9 cells, in lightness alone."""
-    found = float(patch_distance(flat(0.5)[0], ReferencePatches(NONE, art(flat(0.0)), seeded())))
+    distance = float(patch_distance(flat(0.5)[0], ReferencePatches(NONE, art(flat(0.0)), seeded())))
     lighter, darker = (float(to_oklab(flat(value))[0, 0, 0, 0]) for value in (0.5, 0.0))
     onto = torch.randn(100_000, 27, generator=seeded(1))
     expected = 0.3 * (lighter - darker) * float((onto / onto.norm(dim=1, keepdim=True))[:, :9].sum(dim=1).abs().mean())
-    assert found == pytest.approx(expected, rel=0.3)
+    assert distance == pytest.approx(expected, rel=0.3)
 
 
 def test_it_is_that_of_sorted_projections_written_out() -> None:
     """The same draws, taken by hand."""
     picture, real = blocks(0), blocks(1)[None]
-    found = float(patch_distance(picture, ReferencePatches(NONE, art(real), seeded(3))))
+    distance = float(patch_distance(picture, ReferencePatches(NONE, art(real), seeded(3))))
     draws, total = seeded(3), 0.0
     for size, centred, weight in ((3, True, 2.0), (5, True, 1.0), (3, False, 0.3)):
         sides, ends = [], [16 - size + 1] * 2
-        for one in (to_oklab(picture[None])[0], to_oklab(to_signed(art(real)))[0]):
+        for picture_or_art in (to_oklab(picture[None])[0], to_oklab(to_signed(art(real)))[0]):
             _, ys, xs = (torch.randint(most, (512, 1, 1), generator=draws).flatten().tolist() for most in (1, *ends))
-            cut = np.stack([one[:, y : y + size, x : x + size].numpy() for y, x in zip(ys, xs, strict=True)])
+            cut = np.stack([picture_or_art[:, y : y + size, x : x + size].numpy() for y, x in zip(ys, xs, strict=True)])
             cut = cut - cut.mean(axis=(2, 3), keepdims=True) if centred else cut
             sides.append(cut.reshape(512, -1))
         onto = torch.randn(32, 3 * size * size, generator=draws).numpy()
         for direction in onto / np.linalg.norm(onto, axis=1, keepdims=True):
-            made, wanted = (sorted((side @ direction).tolist()) for side in sides)
-            total += weight * float(np.mean(np.abs(np.subtract(made, wanted)))) / 32
-    assert found == pytest.approx(total, rel=1e-4)
+            drawn, real_values = (sorted((side @ direction).tolist()) for side in sides)
+            total += weight * float(np.mean(np.abs(np.subtract(drawn, real_values)))) / 32
+    assert distance == pytest.approx(total, rel=1e-4)
 
 
 def test_a_picture_that_follows_it_comes_to_the_flat_clusters_of_the_art() -> None:
@@ -97,14 +97,14 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_pictures() -> None:
         critic.eval()
     weights = Weights(cycle=1.0, identity=0.0, colour=0.0, chroma=0.0, palette=1.0, accents=0.0, patterns=5.0)
     faces, works = torch.rand(2, 3, 32, 32) * 2 - 1, torch.rand(2, 3, 16, 16) * 2 - 1
-    companies = [partial(ReferencePatches, works[:1], art(works)), partial(ReferencePatches, NONE, art(works[1:]))]
+    references = [partial(ReferencePatches, works[:1], art(works)), partial(ReferencePatches, NONE, art(works[1:]))]
 
-    def parts(which: slice) -> tuple[float, float]:
-        drawn = [make(seeded(place)) for place, make in list(enumerate(companies))[which]]
+    def parts(places: slice) -> tuple[float, float]:
+        drawn = [make(seeded(place)) for place, make in list(enumerate(references))[places]]
         with torch.no_grad():
-            loss = loss_through_b(system, faces[which], works[which], weights, references=drawn)
+            loss = loss_through_b(system, faces[places], works[places], weights, references=drawn)
         return float(loss.total), float(loss.parts["patterns"])
 
-    whole, first, second = parts(slice(0, 2)), parts(slice(0, 1)), parts(slice(1, 2))
-    assert whole == pytest.approx(tuple((one + other) / 2 for one, other in zip(first, second, strict=True)), rel=1e-4)
+    both, first, second = parts(slice(0, 2)), parts(slice(0, 1)), parts(slice(1, 2))
+    assert both == pytest.approx(tuple((left + right) / 2 for left, right in zip(first, second, strict=True)), rel=1e-4)
     assert min(first[1], second[1]) > 0
