@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.cyclegan.losses import Weights
+from models.cyclegan.cycle_losses import Weights
 from models.cyclegan.replay import Replay
 
 
@@ -78,12 +78,12 @@ class Plain:
                 mine.data.copy_(theirs.data)
 
     def step(self, a: Tensor, b: Tensor) -> dict[str, float]:
-        self._look_only(True)
+        self._freeze_critics(True)
         self.opt_g.zero_grad()
         total, fake_a, fake_b = self.generators(a, b)
         total.backward()  # type: ignore[no-untyped-call]
         self.opt_g.step()
-        self._look_only(False)
+        self._freeze_critics(False)
         self.opt_d.zero_grad()
         disc_a = self.critic(self.disc_a, a, self.replay_a(fake_a))
         disc_b = self.critic(self.disc_b, b, self.replay_b(fake_b))
@@ -106,11 +106,12 @@ class Plain:
         return total, fake_a, fake_b
 
     def critic(self, disc: nn.Module, real: Tensor, fake: Tensor) -> float:
-        yes, no = disc(real), disc(fake.detach())
-        total = functional.mse_loss(yes, torch.ones_like(yes)) + functional.mse_loss(no, torch.zeros_like(no))
+        of_real, of_fake = disc(real), disc(fake.detach())
+        total = functional.mse_loss(of_real, torch.ones_like(of_real))
+        total = total + functional.mse_loss(of_fake, torch.zeros_like(of_fake))
         (0.5 * total).backward()  # type: ignore[no-untyped-call]
         return float(0.5 * total.detach())
 
-    def _look_only(self, yes: bool) -> None:
+    def _freeze_critics(self, frozen: bool) -> None:
         for net in (self.disc_a, self.disc_b):
-            net.requires_grad_(not yes)
+            net.requires_grad_(not frozen)

@@ -36,7 +36,7 @@ OUTPUTS = ("cyclegan", "plots")
 
 @dataclass(frozen=True)
 class Figures:
-    """Of one generator."""
+    """The outcome of the kills of one generator."""
 
     generator: str
     epochs: int
@@ -105,23 +105,23 @@ class Killer:
 
     def _wait(self, victim: BaseProcess, saves: int) -> None:
         """Until it has saved so often, and a random while: on a slow machine a run must come further, too."""
-        seen = self._last_save()
+        last = self._last_save()
         while saves and victim.is_alive():
-            if self._last_save() != seen:
-                seen, saves = self._last_save(), saves - 1
+            if self._last_save() != last:
+                last, saves = self._last_save(), saves - 1
             time.sleep(0.001)
         victim.join(self.moments.uniform(0, 0.05))
 
     def _last_save(self) -> int:
-        return max((one.st_mtime_ns for one in self._checkpoints()), default=0)
+        return max((file.st_mtime_ns for file in self._checkpoints()), default=0)
 
     def _checkpoints(self) -> list[os.stat_result]:
         """The last and the one before it; between two renames only this one is there, and the trainer does not wait."""
-        found = []
+        files = []
         for path in self.root.glob(".state/train/*/*.pt"):
             with suppress(FileNotFoundError):
-                found.append(path.stat())
-        return found
+                files.append(path.stat())
+        return files
 
     def _size(self) -> int:
         """Bytes of the last checkpoint; 0 where there is none, or where the system cannot limit another process."""
@@ -143,10 +143,10 @@ def measure(generator: str, kills: int, epochs: int, seed: int, folder: Path) ->
     Raises:
         SystemExit: a training that was started again failed, or ended too early to be killed so often.
     """
-    whole = load(ROOT / "tests" / "params.yaml")
-    section = whole.train.model_copy(update={"generators": [generator]})
-    executor = whole.executor.model_copy(update={"n_jobs": 1})
-    params = whole.model_copy(update={"train": section, "epochs": epochs, "executor": executor})
+    values = load(ROOT / "tests" / "params.yaml")
+    section = values.train.model_copy(update={"generators": [generator]})
+    executor = values.executor.model_copy(update={"n_jobs": 1})
+    params = values.model_copy(update={"train": section, "epochs": epochs, "executor": executor})
     split = draw_split(folder / "split", params.resize.size, params.resize.cells)
     killer = Killer(split, folder / "killed", params, random.Random(seed))
     while killer.kills < kills:
@@ -167,16 +167,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
-    found = []
+    rows = []
     for generator in options.generators:
         with tempfile.TemporaryDirectory() as folder:
-            found.append(measure(generator, options.kills, options.epochs, options.seed, Path(folder)))
-        row = found[-1]
+            rows.append(measure(generator, options.kills, options.epochs, options.seed, Path(folder)))
+        row = rows[-1]
         verdict = "bit-identical" if row.identical else "DIFFERS"
         print(f"{generator}: {row.kills} kills, {row.torn} left half a checkpoint: {verdict}")  # noqa: T201
     if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in found], indent=2) + "\n")
-    sys.exit(0 if all(row.identical for row in found) else 1)
+        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    sys.exit(0 if all(row.identical for row in rows) else 1)
 
 
 if __name__ == "__main__":

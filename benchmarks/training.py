@@ -30,8 +30,8 @@ import torch
 from demands import Demand, table
 from torch import Tensor
 
-from models.cyclegan.acceleration import compiled
-from models.cyclegan.losses import System, Weights
+from models.cyclegan.compilation import compile_system
+from models.cyclegan.cycle_losses import System, Weights
 from models.cyclegan.networks import CellShape
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
 from models.tensors import Pixels, to_pixels
@@ -54,7 +54,7 @@ Step = Callable[[], object]
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one step of one contestant."""
+    """The cost of one step of one contestant."""
 
     contestant: str
     cpu: float  # seconds
@@ -64,7 +64,7 @@ class Cost:
 
 @dataclass(frozen=True)
 class Contestant:
-    """`plain`, or one of our generators."""
+    """One way to train: `plain`, or one of our generators."""
 
     kind: str
     width: int
@@ -79,7 +79,7 @@ class Contestant:
         return f"{self.kind} {self.width}/{self.blocks} {'bf16' if self.bf16 else 'fp32'}{mode}"
 
     def step(self, size: int, cell: int) -> Step:
-        """Of freshly initialised networks, on one pair of noise."""
+        """A step of freshly initialised networks, on one pair of noise."""
         torch.manual_seed(0)
         a, b = (torch.rand(2, 1, 3, size, size) * 2 - 1).to(self.device)
         if self.kind == "plain":
@@ -91,11 +91,11 @@ class Contestant:
         return lambda: trainer._train_step(a, b)
 
     def cell_step(self, a: Tensor, native: Tensor, cell: int) -> Step:
-        """With the distance of patches, to artworks and from a full history."""
+        """A step of `cell` with the distance of patches, to artworks and from a full history."""
         trainer = new_trainer(self.system(cell), self.bf16, steps=1000, weights=OF_CELL)
         trainer.replay_b.images = [native[0].clone() for _ in range(REPLAY)]
         art = to_pixels(native)
-        return lambda: trainer._train_step(a, native, trainer._companies(art))
+        return lambda: trainer._train_step(a, native, trainer._references(art))
 
     def system(self, cell: int) -> System:
         if self.kind == "cell":
@@ -104,7 +104,7 @@ class Contestant:
             system = {"resnet": resnet_system, "resize": resize_system}[self.kind](self.width, self.blocks, cell)
         for net in system.nets().values():
             net.to(self.device)
-        return compiled(system) if self.compiled else system
+        return compile_system(system) if self.compiled else system
 
 
 def new_trainer(system: System, bf16: bool, steps: int, seed: int = 0, weights: Weights = WEIGHTS) -> Trainer:
@@ -117,9 +117,9 @@ def new_trainer(system: System, bf16: bool, steps: int, seed: int = 0, weights: 
 
 def resident(kind: str) -> float:
     """MiB of this process, now (`VmRSS`) or at most so far (`VmHWM`)."""
-    found = re.search(rf"{kind}:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    assert found is not None
-    return int(found[1]) / 1024
+    match = re.search(rf"{kind}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    assert match is not None
+    return int(match[1]) / 1024
 
 
 def serve(contestant: Contestant, size: int, cell: int, threads: int, pipe: Connection) -> None:
@@ -138,25 +138,25 @@ def serve(contestant: Contestant, size: int, cell: int, threads: int, pipe: Conn
 
 
 def costs(contestants: list[Contestant], size: int, cell: int, threads: int, rounds: int) -> list[Cost]:
-    """All of them by turns, `rounds` measured steps each."""
+    """Measure all contestants by turns, `rounds` steps each."""
     context = multiprocessing.get_context("spawn")
     pipes = []
     for contestant in contestants:
-        here, there = context.Pipe()
-        context.Process(target=serve, args=(contestant, size, cell, threads, there), daemon=True).start()
-        pipes.append(here)
-    told: list[list[tuple[float, float, float]]] = [[] for _ in contestants]
+        ours, theirs = context.Pipe()
+        context.Process(target=serve, args=(contestant, size, cell, threads, theirs), daemon=True).start()
+        pipes.append(ours)
+    answers: list[list[tuple[float, float, float]]] = [[] for _ in contestants]
     for _ in range(WARM_UP + rounds):
-        for pipe, answers in zip(pipes, told, strict=True):
+        for pipe, steps in zip(pipes, answers, strict=True):
             pipe.send(True)
-            answers.append(pipe.recv())
+            steps.append(pipe.recv())
     for pipe in pipes:
         pipe.send(False)
-    best = [np.min(answers[WARM_UP:], axis=0) for answers in told]
-    peaks = [max(memory for *_, memory in answers) for answers in told]
+    best = [np.min(steps[WARM_UP:], axis=0) for steps in answers]
+    peaks = [max(memory for *_, memory in steps) for steps in answers]
     return [
-        Cost(one.name, float(cpu), float(wall), peak)
-        for one, (cpu, wall, _), peak in zip(contestants, best, peaks, strict=True)
+        Cost(contestant.name, float(cpu), float(wall), peak)
+        for contestant, (cpu, wall, _), peak in zip(contestants, best, peaks, strict=True)
     ]
 
 
@@ -245,16 +245,16 @@ def curves_part(size: int, cell: int, width: int, blocks: int, steps: int, bf16:
 
 def our_curve(faces: Pixels, works: Pixels, width: int, blocks: int, steps: int, bf16: bool) -> Curve:
     trainer = start(width, blocks, steps, bf16, seed=0)
-    told = [stats.losses for stats in trainer.fit(faces, works)]
-    return {name: [losses[name] for losses in told] for name in ("generators", "disc_a", "disc_b")}
+    steps = [stats.losses for stats in trainer.fit(faces, works)]
+    return {name: [losses[name] for losses in steps] for name in ("generators", "disc_a", "disc_b")}
 
 
 def plain_curve(faces: Pixels, works: Pixels, width: int, blocks: int, steps: int, seed: int) -> Curve:
     trainer = start(width, blocks, steps, False, seed)
     plain = plain_cyclegan.Plain(width, blocks, WEIGHTS, LR, REPLAY, seed)
     plain.load(trainer.system.nets())
-    told = [plain.step(trainer._batch(faces, 0, at, "a"), trainer._batch(works, 0, at, "b")) for at in range(steps)]
-    return {name: [losses[name] for losses in told] for name in told[0]}
+    losses = [plain.step(trainer._batch(faces, 0, at, "a"), trainer._batch(works, 0, at, "b")) for at in range(steps)]
+    return {name: [step[name] for step in losses] for name in losses[0]}
 
 
 def start(width: int, blocks: int, steps: int, bf16: bool, seed: int) -> Trainer:

@@ -74,16 +74,16 @@ EPOCHS = 20
 
 def split_of(variant: Variant, folder: Path) -> Path:
     """The split that a variant trains on; its test part is the same for all."""
-    made = folder / "split"
+    split = folder / "split"
     if not variant.reported_art and variant.transparent is None:
         return DATA / "split"
-    if not made.exists():
-        shutil.copytree(DATA / "split" / "faces", made / "faces")
+    if not split.exists():
+        shutil.copytree(DATA / "split" / "faces", split / "faces")
         if variant.reported_art:
-            reported_chain.run(DATA / "dedup", DATA / "split", made / "pixel")
+            reported_chain.run(DATA / "dedup", DATA / "split", split / "pixel")
         else:
-            half(made / "pixel" / "train", more=variant.transparent == "more")
-    return made
+            half(split / "pixel" / "train", more=variant.transparent == "more")
+    return split
 
 
 def half(dst: Path, *, more: bool) -> None:

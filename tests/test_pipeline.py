@@ -125,4 +125,4 @@ def test_metrics_plots_graph_and_experiments_can_be_shown(built: Path) -> None:
 def test_an_experiment_with_other_epochs_reruns_the_training_and_what_follows_only(built: Path) -> None:
     assert ran(dvc(built, "exp", "run", "-S", "epochs=1")) == AFTER_TRAIN
     training = json.loads((built / "metrics/train.json").read_text(encoding="utf-8"))
-    assert {record["epoch"] for record in training.values()} == {1}
+    assert {figures["epochs"] for figures in training.values()} == {1}

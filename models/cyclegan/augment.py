@@ -18,18 +18,19 @@ SHIFT = 8  # at most 1 / SHIFT of the side
 
 
 @dataclass(frozen=True)
-class Draw:
-    """What happens to each of N pictures; uniform numbers (5, N) in [0, 1)."""
+class Augmentation:
+    """A shift and changed colours for each of N pictures, made of uniform numbers (5, N) in [0, 1)."""
 
     uniform: Tensor
 
     @staticmethod
-    def of(count: int, generator: torch.Generator) -> Draw:
-        return Draw(torch.rand(5, count, generator=generator))
+    def draw(count: int, generator: torch.Generator) -> Augmentation:
+        """A random one for `count` pictures."""
+        return Augmentation(torch.rand(5, count, generator=generator))
 
-    def part(self, which: slice) -> Draw:
-        """Of some of the pictures."""
-        return Draw(self.uniform[:, which])
+    def part(self, places: slice) -> Augmentation:
+        """The same for some of the pictures."""
+        return Augmentation(self.uniform[:, places])
 
     def __call__(self, pictures: Tensor, cell: int) -> Tensor:
         """(N, 3, H, W) -> same, differentiable; shifted by multiples of `cell` pixels."""
@@ -39,14 +40,12 @@ class Draw:
         x = (x - grey) * (1 + SATURATION * centred[1]) + grey
         mean = x.mean(dim=(1, 2, 3), keepdim=True)
         x = (x - mean) * (1 + CONTRAST * centred[2]) + mean
-        rows, columns = (
-            self._places(axis, side, cell).to(x.device) for axis, side in ((3, x.shape[2]), (4, x.shape[3]))
-        )
-        moved = [one[:, rows[i]][:, :, columns[i]] for i, one in enumerate(x)]
-        return torch.stack(moved)
+        rows = self._sources(3, x.shape[2], cell).to(x.device)
+        columns = self._sources(4, x.shape[3], cell).to(x.device)
+        return torch.stack([picture[:, rows[i]][:, :, columns[i]] for i, picture in enumerate(x)])
 
-    def _places(self, axis: int, side: int, cell: int) -> Tensor:
-        """(N, side): the row, or column, that comes to each place."""
+    def _sources(self, axis: int, side: int, cell: int) -> Tensor:
+        """(N, side): the row, or column, that moves to each place; `axis` is its row of uniform numbers."""
         most = max(1, side // SHIFT // cell)
         steps = torch.floor(self.uniform[axis] * (2 * most + 1)).long() - most
         return (torch.arange(side) + cell * steps[:, None]).clamp(0, side - 1)

@@ -1,4 +1,4 @@
-"""Convolutions whose borders mirror the picture, and such ones of an enlarged picture: quick under bf16 autocast.
+"""Convolutions with mirrored borders, also of an enlarged picture, that are quick under bf16 autocast.
 
 PyTorch's own reflection padding and nearest enlargement are cast to fp32 there, and walk a picture pixel by pixel.
 """
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 
-class _Mirrored(torch.autograd.Function):
+class _MirrorPadding(torch.autograd.Function):
     """(N, C, H, W) -> (N, C, H + 2p, W + 2p): rows and columns beyond the border mirror those within.
 
     The border itself is repeated (`edge` 1; NumPy calls it symmetric) or not (0; reflect). Whole rows are copied.
@@ -42,28 +42,34 @@ class _Mirrored(torch.autograd.Function):
 
 
 def _mirrors(p: int, edge: int) -> list[tuple[int, int]]:
-    """Places in a padded row: one beyond the border, and the one within that it copies."""
+    """Pairs of places in a padded row: one beyond the border, and the one within that it copies."""
     first = [(place, 2 * p - edge - place) for place in range(p)]
     return [*first, *((-1 - outer, -1 - inner) for outer, inner in first)]
 
 
-def mirrored(x: Tensor, p: int, edge: bool = False) -> Tensor:
-    """`_Mirrored`, for p of at least 1 and below the sides of `x`."""
-    padded: Tensor = _Mirrored.apply(x, p, int(edge))
+def mirror_pad(x: Tensor, p: int, edge: bool = False) -> Tensor:
+    """Pad (N, C, H, W) by p mirrored rows and columns on every side; 1 <= p < H, W.
+
+    The border itself is repeated (`edge`; NumPy calls it symmetric) or not (reflect).
+    """
+    padded: Tensor = _MirrorPadding.apply(x, p, int(edge))
     return padded
 
 
 class MirrorConv2d(nn.Conv2d):
-    """`nn.Conv2d(before, after, kernel, padding=kernel // 2, padding_mode="reflect")`, the same to the bit in fp32."""
+    """A convolution whose borders mirror the picture, which keeps its size.
+
+    In fp32 the same to the bit as `nn.Conv2d(before, after, kernel, padding=kernel // 2, padding_mode="reflect")`.
+    """
 
     def __init__(self, before: int, after: int, kernel: int) -> None:
         super().__init__(before, after, kernel)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(mirrored(x, self.kernel_size[0] // 2))
+        return super().forward(mirror_pad(x, self.kernel_size[0] // 2))
 
 
-class TwiceConv2d(nn.Conv2d):
+class UpsampleConv2d(nn.Conv2d):
     """Nearest enlargement to twice the sides, then a reflection-padded 3x3 convolution: (N, C, H, W) -> (N, D, 2H, 2W).
 
     Computed without the enlarged picture: four pixels of it are one and the same, so the weights that meet them can be
@@ -76,12 +82,11 @@ class TwiceConv2d(nn.Conv2d):
         super().__init__(before, after, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return functional.conv_transpose2d(
-            mirrored(x, 1, edge=True), _folded(self.weight), self.bias, stride=2, padding=3
-        )
+        padded = mirror_pad(x, 1, edge=True)
+        return functional.conv_transpose2d(padded, _fold(self.weight), self.bias, stride=2, padding=3)
 
 
-def _folded(weight: Tensor) -> Tensor:
+def _fold(weight: Tensor) -> Tensor:
     """(D, C, 3, 3) -> (C, D, 4, 4), as `conv_transpose2d` wants it: sums of neighbouring weights."""
     wide = functional.pad(weight, (1, 1, 1, 1))
     tall = wide[..., 1:, :] + wide[..., :-1, :]

@@ -1,4 +1,4 @@
-"""Generators and discriminators, by explicit numbers.
+"""The networks of the CycleGANs: generators and discriminators, by explicit numbers.
 
     paper -> here:  X -> a (faces)   Y -> b (pixel art)   G -> a2b   F -> b2a   D_X -> disc_a   D_Y -> disc_b
 
@@ -23,16 +23,16 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils import parametrizations, parametrize
 
-from models.cyclegan.layers import MirrorConv2d, TwiceConv2d
+from models.cyclegan.layers import MirrorConv2d, UpsampleConv2d
 
 SHARPNESS = 4.0  # of a cell's choice of a colour
 NEARNESS = 2.0  # logits lost per unit of distance between a cell's free colour and one of a shared palette
 ANCHORING = 0.7  # at the start: the same, per squared unit, of the colour around which a slot begins
-WHIM = 0.06  # at the start: deviation of what features say; with less, pictures stay flat and far from art
+FEATURE_STD = 0.06  # at the start: of the weights of features; with less, pictures stay flat and far from art
 
 
 def init_weights(module: nn.Module) -> None:
-    """normal(0, 0.02) weights and zero biases, as sec. 7.1's reference code; apply with `net.apply(init_weights)`."""
+    """Initialise a convolution as the paper's code does: normal(0, 0.02), zero biases; `net.apply(init_weights)`."""
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
@@ -44,7 +44,10 @@ def _normed(convolution: nn.Module, channels: int) -> nn.Sequential:
 
 
 class ResidualBlock(nn.Module):
-    """(N, C, H, W) -> same: x + conv(relu(conv(x))), reflection padded, instance-normed (paper, appendix 7.2)."""
+    """The paper's residual block (appendix 7.2): x + conv(relu(conv(x))), reflection padded, instance-normed.
+
+    (N, C, H, W) -> same.
+    """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -60,29 +63,29 @@ class ResidualBlock(nn.Module):
 
 
 def resnet_generator(channels: int = 3, width: int = 64, blocks: int = 9) -> nn.Sequential:
-    """The report's generator, one child a row of its table: (N, channels, S, S) -> same, in [-1, 1]; S divisible by 4.
+    """The report's generator, one child a row of its table.
 
-    11,378,179 parameters at the defaults.
+    (N, channels, S, S) -> same, in [-1, 1]; S divisible by 4. 11,378,179 parameters at the defaults.
     """
     return _resnet(_transposed, channels, width, blocks)
 
 
 def resize_generator(channels: int = 3, width: int = 64, blocks: int = 9) -> nn.Sequential:
-    """`resnet_generator` with nearest enlargement + convolution instead of its transposed convolutions.
+    """The report's generator with nearest enlargement and convolution instead of its transposed convolutions.
 
     The same 11,378,179 parameters: a smaller upscaling half was seen to stay at the identity.
     """
-    return _resnet(TwiceConv2d, channels, width, blocks)
+    return _resnet(UpsampleConv2d, channels, width, blocks)
 
 
-def _resnet(twice: Callable[[int, int], nn.Module], channels: int, width: int, blocks: int) -> nn.Sequential:
+def _resnet(upsampling: Callable[[int, int], nn.Module], channels: int, width: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(
         _normed(MirrorConv2d(channels, width, 7), width),
         _normed(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), 2 * width),
         _normed(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), 4 * width),
         nn.Sequential(*(ResidualBlock(4 * width) for _ in range(blocks))),
-        _normed(twice(4 * width, 2 * width), 2 * width),
-        _normed(twice(2 * width, width), width),
+        _normed(upsampling(4 * width, 2 * width), 2 * width),
+        _normed(upsampling(2 * width, width), width),
         nn.Sequential(MirrorConv2d(width, channels, 7), nn.Tanh()),
     )
 
@@ -92,9 +95,10 @@ def _transposed(before: int, after: int) -> nn.ConvTranspose2d:
 
 
 def report_discriminator(channels: int = 3, width: int = 64) -> nn.Sequential:
-    """The report's PatchGAN, one child a row: (N, channels, S, S) -> (N, 1, S/16, S/16) logits.
+    """The report's PatchGAN, one child a row of its table.
 
-    One logit sees 94 x 94 pixels. No norm in the first row, as in the paper. 2,764,737 parameters at the defaults.
+    (N, channels, S, S) -> (N, 1, S/16, S/16) logits. One logit sees 94 x 94 pixels. No norm in the first row, as in the
+    paper. 2,764,737 parameters at the defaults.
     """
     widths = [channels, width, 2 * width, 4 * width, 8 * width]
     rows = [
@@ -110,7 +114,7 @@ def _leaky(convolution: nn.Module, normed: int | None) -> nn.Sequential:
 
 
 class _SpectralNorm(parametrizations._SpectralNorm):
-    """PyTorch's, in fp32 also where autocast would take its products in bf16: on a GPU."""
+    """PyTorch's spectral norm, in fp32 also where autocast would take its products in bf16: on a GPU."""
 
     def forward(self, weight: Tensor) -> Tensor:
         with torch.autocast(weight.device.type, enabled=False):
@@ -118,16 +122,17 @@ class _SpectralNorm(parametrizations._SpectralNorm):
 
 
 def _spectral(convolution: nn.Conv2d) -> nn.Conv2d:
-    """Spectrally normed (Miyato et al. 2018, arXiv:1802.05957)."""
+    """The convolution under a spectral norm (Miyato et al. 2018, arXiv:1802.05957)."""
     parametrize.register_parametrization(convolution, "weight", _SpectralNorm(convolution.weight))
     return convolution
 
 
 def patch_discriminator(channels: int, width: int, strides: Sequence[int]) -> nn.Sequential:
-    """4x4 convolutions of the given strides, then a 4x4 head of stride 1: (N, C, H, W) -> (N, 1, H', W') logits.
+    """A PatchGAN of 4x4 convolutions of the given strides, then a 4x4 head of stride 1.
 
-    One logit sees 25 x 25 pixels for strides (1, 2, 2), 34 x 34 for (2, 2, 1). Spectral norm instead of the paper's
-    instance norm, which would hide how flat a patch is: the very thing that tells pixel art from a photograph.
+    (N, C, H, W) -> (N, 1, H', W') logits. One logit sees 25 x 25 pixels for strides (1, 2, 2), 34 x 34 for (2, 2, 1).
+    Spectral norm instead of the paper's instance norm, which would hide how flat a patch is: the very thing that tells
+    pixel art from a photograph.
     """
     rows: list[nn.Module] = []
     before = channels
@@ -139,9 +144,10 @@ def patch_discriminator(channels: int, width: int, strides: Sequence[int]) -> nn
 
 
 def close_discriminator(channels: int, width: int) -> nn.Sequential:
-    """(N, C, H, W) -> (N, 1, H - 6, W - 6) logits, each of 7 x 7 pixels: 3x3 convolutions, no padding, spectral norm.
+    """A PatchGAN of 3x3 convolutions without padding, under spectral norms: each logit sees 7 x 7 pixels.
 
-    It sees strokes and clusters but no face, so that few artworks are enough for it, and none can be learned by heart.
+    (N, C, H, W) -> (N, 1, H - 6, W - 6) logits. It sees strokes and clusters but no face, so that few artworks are
+    enough for it, and none can be learned by heart.
     """
     widths = [channels, width, 2 * width, 2 * width]
     rows = [_leaky(_spectral(nn.Conv2d(before, after, 3)), None) for before, after in itertools.pairwise(widths)]
@@ -149,7 +155,7 @@ def close_discriminator(channels: int, width: int) -> nn.Sequential:
 
 
 class Panel(nn.Module):
-    """Several discriminators, each with one voice however many logits it has: (N, C, H, W) -> the logits of each."""
+    """Several discriminators of equal weight, however many logits each has: (N, C, H, W) -> the logits of each."""
 
     def __init__(self, *critics: nn.Module) -> None:
         super().__init__()
@@ -159,15 +165,15 @@ class Panel(nn.Module):
         return tuple(critic(x) for critic in self.critics)
 
 
-class Painted(NamedTuple):
-    """What a generator of pixel art drew."""
+class Painting(NamedTuple):
+    """A picture that a generator of pixel art drew, with the commitment loss of its palette."""
 
     picture: Tensor  # (N, 3, n, n) in [-1, 1]
-    unsettled: Tensor  # scalar: mean |free colours - palette colours|, 0 for generators without a palette
+    commitment: Tensor  # scalar: mean |free colours - palette colours|, 0 for generators without a palette
 
 
 class CellShape(NamedTuple):
-    """The numbers of `CellGenerator`.
+    """The numbers that make a `CellGenerator`.
 
     `colours` is what the palette head chooses from: "own", a palette that every picture makes of its own colours; or
     "shared", one palette for all, a part of the weights.
@@ -182,11 +188,11 @@ class CellShape(NamedTuple):
 
 
 class CellGenerator(nn.Module):
-    """Faces to native pixel art: (N, 3, S, S) -> (N, 3, S/factor, S/factor) in [-1, 1], at most K colours a picture.
+    """The generator of native pixel art from faces, with at most K colours a picture.
 
-    A shallow path keeps the place of every cell, a deep one at half the grid sees the whole face. Together they say
-    how each cell departs from the mean of its pixels, and which of K colours it takes (`PaletteHead`): discriminator,
-    cycle and identity see only what a user will see.
+    (N, 3, S, S) -> (N, 3, S/factor, S/factor) in [-1, 1]. A shallow path keeps the place of every cell, a deep one at
+    half the grid sees the whole face. Together they say how each cell departs from the mean of its pixels, and which of
+    K colours it takes (`PaletteHead`): discriminator, cycle and identity see only what a user will see.
 
     `palette` may be lowered at inference: the picture is then reduced further.
     """
@@ -213,11 +219,11 @@ class CellGenerator(nn.Module):
         self.head = _palette_head(shallow, shape)
 
     def start_plain(self) -> None:
-        """Untrained, its free colours are the mean of every cell: content is there from the start."""
+        """Let free colours begin as the mean of every cell: content is present from the start."""
         nn.init.zeros_(self.departure.weight)
 
-    def paint(self, x: Tensor) -> Painted:
-        """The picture, and how far its colours are from the free ones."""
+    def paint(self, x: Tensor) -> Painting:
+        """Draw faces, (N, 3, S, S) in [-1, 1], with the network's own palette."""
         features = self.stem(x)
         features = self.join(torch.cat([features, self.deep(features)], dim=1))
         with torch.autocast(x.device.type, enabled=False):  # colours need all their bits
@@ -225,7 +231,7 @@ class CellGenerator(nn.Module):
             departure = 2 * torch.tanh(self.departure(features))
             free = (self.cell_mean(x.float()) + departure).clamp(-1.0, 1.0)  # (N, 3, n, n)
             if self.head is None:
-                return Painted(free, free.new_zeros(()))
+                return Painting(free, free.new_zeros(()))
             return self.head(features, free)  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -235,7 +241,7 @@ class CellGenerator(nn.Module):
 
 
 class PaletteHead(nn.Module):
-    """Which colour of its picture's palette each cell takes: at most K colours, by construction.
+    """The choice of a colour for each cell from a palette made of its picture: at most K colours, by construction.
 
     p = softmax(sharpness * logits) says how much a cell belongs to each of K slots; a slot's colour is the mean of the
     free colours that belong to it; a cell shows the colour of its largest p. The gradient of that choice is the one of
@@ -258,23 +264,23 @@ class PaletteHead(nn.Module):
         start a slot takes cells of any colours and shows their grey mean, and small accents are learned late.
         """
         with torch.no_grad():
-            nn.init.normal_(self.logits.weight, 0.0, WHIM)
+            nn.init.normal_(self.logits.weight, 0.0, FEATURE_STD)
             self.logits.weight[:, -3:, 0, 0] = 2 * ANCHORING * anchors
             assert self.logits.bias is not None
             self.logits.bias.copy_(-ANCHORING * anchors.square().sum(dim=1))
 
-    def forward(self, features: Tensor, free: Tensor) -> Painted:
-        """(N, C, n, n) and free colours (N, 3, n, n) -> the picture, and how far it is from them."""
+    def forward(self, features: Tensor, free: Tensor) -> Painting:
+        """Features (N, C, n, n) and free colours (N, 3, n, n) -> the picture, and how far it is from them."""
         logits = self.logits(torch.cat([features, free], dim=1))
         p = torch.softmax(SHARPNESS * logits, dim=1)  # (N, K, n, n)
         mass = p.sum(dim=(2, 3))[..., None].clamp_min(1e-6)
         palette = torch.einsum("nkyx,ncyx->nkc", p, free) / mass  # (N, K, 3)
-        unsettled = (torch.einsum("nkyx,nkc->ncyx", p, palette) - free).abs().mean()
-        return Painted(torch.einsum("nkyx,nkc->ncyx", _hardened(p), palette), unsettled)
+        commitment = (torch.einsum("nkyx,nkc->ncyx", p, palette) - free).abs().mean()
+        return Painting(torch.einsum("nkyx,nkc->ncyx", _harden(p), palette), commitment)
 
 
 class SharedPaletteHead(nn.Module):
-    """Which colour of one palette, the same for all pictures, each cell takes; the palette is learned or given.
+    """The choice of a colour for each cell from one palette for all pictures, which is learned or given.
 
     A cell prefers the colour that is nearest to its free one, as far as the features do not speak against it.
 
@@ -296,14 +302,14 @@ class SharedPaletteHead(nn.Module):
             self.palette.copy_(palette)
         self.palette.requires_grad_(learned)
 
-    def forward(self, features: Tensor, free: Tensor) -> Painted:
-        """(N, C, n, n) and free colours (N, 3, n, n) -> the picture, and how far it is from them."""
+    def forward(self, features: Tensor, free: Tensor) -> Painting:
+        """Features (N, C, n, n) and free colours (N, 3, n, n) -> the picture, and how far it is from them."""
         cells = free.flatten(2).mT  # (N, n * n, 3)
         distance = (cells[:, :, None] - self.palette).square().sum(dim=3).add(1e-6).sqrt()  # (N, n * n, K)
         nearness = -NEARNESS * distance.mT.reshape(len(free), self.slots, *free.shape[2:])
         p = torch.softmax(SHARPNESS * (self.logits(features) + nearness), dim=1)  # (N, K, n, n)
-        unsettled = (torch.einsum("nkyx,kc->ncyx", p, self.palette) - free).abs().mean()
-        return Painted(torch.einsum("nkyx,kc->ncyx", _hardened(p), self.palette), unsettled)
+        commitment = (torch.einsum("nkyx,kc->ncyx", p, self.palette) - free).abs().mean()
+        return Painting(torch.einsum("nkyx,kc->ncyx", _harden(p), self.palette), commitment)
 
 
 def _palette_head(channels: int, shape: CellShape) -> PaletteHead | SharedPaletteHead | None:
@@ -314,8 +320,8 @@ def _palette_head(channels: int, shape: CellShape) -> PaletteHead | SharedPalett
     return SharedPaletteHead(channels, shape.palette)
 
 
-def _hardened(p: Tensor) -> Tensor:
-    """(N, K, n, n): 1 at the largest of dim 1, else 0, with the gradient of `p`."""
+def _harden(p: Tensor) -> Tensor:
+    """1 at the largest of dim 1 of (N, K, n, n), else 0, with the gradient of `p`."""
     hard = functional.one_hot(p.argmax(dim=1), p.shape[1]).movedim(-1, 1).to(p.dtype)
     return p + (hard - p).detach() if torch.is_grad_enabled() else hard
 
@@ -340,7 +346,7 @@ def _deep_path(shallow: int, deep: int, blocks: int) -> nn.Sequential:
 
 @torch.no_grad()
 def quantise(free: Tensor, colours: int, rounds: int = 4) -> Tensor:
-    """(N, 3, n, n) -> same, each picture reduced to at most `colours` colours: the means of its own clusters.
+    """Reduce each picture of (N, 3, n, n) to at most `colours` colours: the means of its own clusters.
 
     k-means in RGB, started from the cells that are farthest from each other (Gonzalez 1985), so that small accents such
     as eyes get an entry, and a picture of K colours keeps them: no randomness, and no gradient.
@@ -369,9 +375,10 @@ def _farthest(cells: Tensor, colours: int) -> Tensor:
 
 
 class CellInverse(nn.Module):
-    """Native pixel art to faces: (N, 3, n, n) -> (N, 3, n * factor, n * factor) in [-1, 1].
+    """The generator of faces from native pixel art.
 
-    Reads one pixel a cell. Enlarges by nearest neighbour + convolution, which cannot overlap unevenly.
+    (N, 3, n, n) -> (N, 3, n * factor, n * factor) in [-1, 1]. Reads one pixel a cell. Enlarges by nearest neighbour +
+    convolution, which cannot overlap unevenly.
     """
 
     def __init__(self, factor: int = 4, width: int = 64, blocks: int = 6) -> None:
@@ -383,7 +390,7 @@ class CellInverse(nn.Module):
         self.deep = _deep_path(shallow, deep, blocks)
         self.join = _normed(MirrorConv2d(shallow + deep, shallow, 3), shallow)
         self.enlarge = nn.Sequential(
-            *(_normed(TwiceConv2d(before, after), after) for before, after in itertools.pairwise(widths))
+            *(_normed(UpsampleConv2d(before, after), after) for before, after in itertools.pairwise(widths))
         )
         self.head = nn.Sequential(MirrorConv2d(widths[-1], 3, 5), nn.Tanh())
 

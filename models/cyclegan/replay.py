@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 class Replay:
-    """Keeps `capacity` images; a full buffer answers each query with an old image with probability 1/2.
+    """A buffer of `capacity` images; a full one answers each query with an old image with probability 1/2.
 
     Args:
-        capacity: images kept; 0 returns every query as it is.
+        capacity: of the buffer, in images; 0 returns every query as it is.
         seed: of the buffer's own generator.
     """
 
@@ -22,7 +22,7 @@ class Replay:
         self.generator = torch.Generator().manual_seed(seed)
 
     def __call__(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> same shape: each image, or an older one that it replaces in the buffer."""
+        """Return each image of (N, C, H, W), or an older one that it replaces in the buffer."""
         return torch.stack([self._exchange(image) for image in images.detach()])
 
     def _exchange(self, image: Tensor) -> Tensor:
@@ -36,8 +36,10 @@ class Replay:
         return old
 
     def state_dict(self) -> dict[str, Any]:
+        """The buffer and its generator, as plain data."""
         return {"images": list(self.images), "generator": self.generator.get_state()}
 
     def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
+        """Go on where `state_dict` was taken, with the images on `device`."""
         self.images = [image.to(device) for image in state["images"]]
         self.generator.set_state(state["generator"])

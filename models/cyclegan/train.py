@@ -1,4 +1,4 @@
-"""The training loop: values in, values out. It writes nothing, prints nothing and knows no path.
+"""The training loop of a CycleGAN: values in, values out. It writes nothing, prints nothing and knows no path.
 
 Everything that a step draws is addressed by (seed, epoch, place) or lives in `Trainer.state_dict`, so that a training
 which is stopped and loaded again goes on bit for bit as if it had never stopped (with deterministic algorithms).
@@ -16,23 +16,24 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.cyclegan.augment import Draw
-from models.cyclegan.losses import (
-    Look,
+from models.cyclegan.augment import Augmentation
+from models.cyclegan.cycle_losses import (
     System,
+    View,
     Weights,
-    bare,
     discriminator_loss,
-    frozen,
+    freeze,
     loss_through_a,
     loss_through_b,
     parameters_of,
+    plain_view,
 )
+from models.cyclegan.distributed import ALONE, Descent, Workers
 from models.cyclegan.networks import (
     CellGenerator,
     CellInverse,
     CellShape,
-    Painted,
+    Painting,
     Panel,
     close_discriminator,
     init_weights,
@@ -41,15 +42,14 @@ from models.cyclegan.networks import (
     resize_generator,
     resnet_generator,
 )
-from models.cyclegan.patterns import Company
+from models.cyclegan.patch_distance import ReferencePatches
 from models.cyclegan.replay import Replay
-from models.cyclegan.workers import ALONE, Descent, Workers
 from models.tensors import Pixels, to_signed
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Numbers of one training."""
+    """The numbers of one training."""
 
     epochs: int
     images_per_epoch: int  # faces, and as many artworks
@@ -66,7 +66,7 @@ class Recipe:
 
 @dataclass(frozen=True, kw_only=True)
 class StepStats:
-    """What one step did: losses by name, and how far the training is."""
+    """The losses of one step by name, and how far the training is."""
 
     step: int  # steps done, 1-based
     epoch: int  # 0-based epoch that the step belongs to
@@ -80,7 +80,7 @@ def resnet_system(width: int, blocks: int, cell: int) -> System:
 
 
 def resize_system(width: int, blocks: int, cell: int) -> System:
-    """The report's system without its transposed convolutions."""
+    """The report's four networks without their transposed convolutions."""
     return _picture_system(partial(resize_generator, width=width, blocks=blocks), width, cell)
 
 
@@ -99,12 +99,12 @@ def _picture_system(generator: Callable[[], nn.Module], width: int, cell: int) -
     )
 
 
-def _without_palette(picture: Tensor) -> Painted:
-    return Painted(picture, picture.new_zeros((), dtype=torch.float32))
+def _without_palette(picture: Tensor) -> Painting:
+    return Painting(picture, picture.new_zeros((), dtype=torch.float32))
 
 
 def cell_system(shape: CellShape) -> System:
-    """`CellGenerator`, its inverse, and discriminators with small receptive fields; domain b is native.
+    """The four networks at cell resolution: discriminators have small receptive fields; domain b is native.
 
     The inverse has half the channels and blocks: it only has to say which face an artwork could have been.
     """
@@ -171,7 +171,7 @@ class Trainer:
         while self.step < self.total_steps:
             epoch, place = divmod(self.step, self.steps_per_epoch)
             a, b = self._batch(faces, epoch, place, "a"), self._batch(art, epoch, place, "b")
-            losses = self._train_step(a, b, self._companies(art))
+            losses = self._train_step(a, b, self._references(art))
             self.step += 1
             yield StepStats(
                 step=self.step, epoch=epoch, epoch_done=self.step % self.steps_per_epoch == 0, losses=losses
@@ -179,76 +179,76 @@ class Trainer:
 
     def _batch(self, images: Pixels, epoch: int, place: int, domain: str) -> Tensor:
         """Our share of an epoch's `place`-th batch: images in a fresh order, each mirrored with probability 1/2."""
-        size, wanted = self.recipe.batch_size, self.steps_per_epoch * self.recipe.batch_size
+        size, count = self.recipe.batch_size, self.steps_per_epoch * self.recipe.batch_size
         generator = torch.Generator().manual_seed(self.seed * 1_000_003 + 2 * epoch + (domain == "b"))
-        rounds = [torch.randperm(len(images), generator=generator) for _ in range(-(-wanted // len(images)))]
-        mirrored = torch.rand(wanted, generator=generator) < 0.5
-        ours = self.workers.share(size)
-        here = slice(place * size + ours.start, place * size + ours.stop)
-        batch = to_signed(images[torch.cat(rounds)[here].numpy()])
-        return torch.where(mirrored[here, None, None, None], batch.flip(3), batch).to(self.device)
+        rounds = [torch.randperm(len(images), generator=generator) for _ in range(-(-count // len(images)))]
+        mirrored = torch.rand(count, generator=generator) < 0.5
+        share = self.workers.share(size)
+        places = slice(place * size + share.start, place * size + share.stop)
+        batch = to_signed(images[torch.cat(rounds)[places].numpy()])
+        return torch.where(mirrored[places, None, None, None], batch.flip(3), batch).to(self.device)
 
-    def _companies(self, art: Pixels) -> list[Company]:
-        """For each face of our share: what its patches are compared with."""
+    def _references(self, art: Pixels) -> list[ReferencePatches]:
+        """For each face of our share: what the patches of its drawing are compared with."""
         if not self.recipe.weights.patterns:
             return []
         history = self.replay_b.images
-        others = torch.stack(history) if history else torch.empty(0, device=self.device)
-        ours = self.workers.share(self.recipe.batch_size)
-        places = range(ours.start, ours.stop)
+        earlier = torch.stack(history) if history else torch.empty(0, device=self.device)
+        share = self.workers.share(self.recipe.batch_size)
+        places = range(share.start, share.stop)
         addresses = [(self.step * self.recipe.batch_size + place) * 1_000_003 + self.seed for place in places]
-        draws = [torch.Generator().manual_seed(-(2**62) + address) for address in addresses]  # no other seed is there
-        return [Company(others, art, generator) for generator in draws]
+        draws = [torch.Generator().manual_seed(-(2**62) + address) for address in addresses]  # no seed of a batch
+        return [ReferencePatches(earlier, art, generator) for generator in draws]
 
-    def _train_step(self, a: Tensor, b: Tensor, companies: Sequence[Company] = ()) -> dict[str, float]:
+    def _train_step(self, a: Tensor, b: Tensor, references: Sequence[ReferencePatches] = ()) -> dict[str, float]:
         """One step of both sides. Each graph is freed before the next one grows, and each side's gradients after it."""
         system = self.system
         critics = [system.disc_a, system.disc_b]
         self._set_rate()
-        frozen(critics, True)
-        weights, looks = self._weights(), self._looks()
+        freeze(critics, True)
+        weights, views = self._weights(), self._views()
         with self._autocast():
-            through_b = loss_through_b(system, a, b, weights, next(looks), companies)
+            through_b = loss_through_b(system, a, b, weights, next(views), references)
         _backward(through_b.total)
         with self._autocast():
-            through_a = loss_through_a(system, a, b, weights, next(looks))
+            through_a = loss_through_a(system, a, b, weights, next(views))
         _backward(through_a.total)
-        frozen(critics, False)
+        freeze(critics, False)
         generators = through_b.total + through_a.total
         norm_g = self.descend_g(generators)
         old_a, old_b = self._replayed(self.replay_a, through_a.fake), self._replayed(self.replay_b, through_b.fake)
         with self._autocast():
-            disc_a = discriminator_loss(system.disc_a, next(looks)(a), next(looks)(old_a))
-            disc_b = discriminator_loss(system.disc_b, next(looks)(b), next(looks)(old_b))
+            disc_a = discriminator_loss(system.disc_a, next(views)(a), next(views)(old_a))
+            disc_b = discriminator_loss(system.disc_b, next(views)(b), next(views)(old_b))
         _backward(disc_a + disc_b)
         norm_d = self.descend_d(disc_a + disc_b)
-        self._follow()
+        self._update_average()
         parts = {**through_b.parts, **through_a.parts, "generators": generators, "disc_a": disc_a, "disc_b": disc_b}
         losses = {name: value.detach().float().clone() for name, value in parts.items()}
         self.workers.average_(list(losses.values()))
-        norms = {"gradient_generators": norm_g, "gradient_discriminators": norm_d}
-        told = {**losses, **norms}
-        return dict(zip(told, torch.stack(list(told.values())).tolist(), strict=True))  # the device is waited for once
+        values = {**losses, "gradient_generators": norm_g, "gradient_discriminators": norm_d}
+        return dict(
+            zip(values, torch.stack(list(values.values())).tolist(), strict=True)
+        )  # the device is waited for once
 
     def _replayed(self, replay: Replay, fakes: Tensor) -> Tensor:
-        """What a discriminator sees of this step: every process keeps the whole history, and shows its share of it."""
-        everyone = self.workers.gather(fakes)
-        return replay(everyone)[self.workers.share(len(everyone))].float()
+        """Fakes of this step or earlier: every process keeps the whole history, and shows its share of it."""
+        gathered = self.workers.gather(fakes)
+        return replay(gathered)[self.workers.share(len(gathered))].float()
 
     def _weights(self) -> Weights:
         early = self.step < self.recipe.identity_until * self.total_steps
         return self.recipe.weights if early else replace(self.recipe.weights, identity=0.0)
 
-    def _looks(self) -> Iterator[Look]:
+    def _views(self) -> Iterator[View]:
         """What the discriminators see in this step: of a fake b, a fake a, a real a, an old a, a real b, an old b."""
         system = self.system
         if not self.recipe.augment:
-            yield from itertools.repeat(bare)
+            yield from itertools.repeat(plain_view)
         generator = torch.Generator().manual_seed(-1 - self.seed * 1_000_003 - self.step)  # no seed of a batch
+        size = self.recipe.batch_size
         for cell in (system.cell_b, system.cell, system.cell, system.cell, system.cell_b, system.cell_b):
-            yield partial(
-                Draw.of(self.recipe.batch_size, generator).part(self.workers.share(self.recipe.batch_size)), cell=cell
-            )
+            yield partial(Augmentation.draw(size, generator).part(self.workers.share(size)), cell=cell)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16)
@@ -261,13 +261,13 @@ class Trainer:
                 group["lr"] = self.recipe.lr * min(1.0, share)
 
     @torch.no_grad()
-    def _follow(self) -> None:
+    def _update_average(self) -> None:
         means: list[Tensor] = list(self.average.parameters())
         lasts: list[Tensor] = list(self.system.a2b.parameters())
         torch._foreach_lerp_(means, lasts, 1 - min(self.recipe.ema, self.step / (self.step + 10)))
 
     def state_dict(self) -> dict[str, Any]:
-        """All that a training needs to go on: plain tensors, numbers and dicts."""
+        """All that a training needs to go on, as plain tensors, numbers and dicts."""
         return {
             "step": self.step,
             "nets": {name: net.state_dict() for name, net in self.system.nets().items()},

@@ -1,4 +1,4 @@
-"""The only crossing between uint8 pixels and float tensors."""
+"""Pixels to tensors and back: the only crossing between uint8 pictures and float tensors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DARKEST = 1e-3  # linear light under which a cone's answer stays the same: its s
 
 
 def to_signed(pixels: Pixels) -> Tensor:
-    """uint8 RGB (H, W, 3) or (N, H, W, 3) as float32 (3, H, W) or (N, 3, H, W) in [-1, 1].
+    """The tensor of a picture: uint8 RGB (H, W, 3) or (N, H, W, 3) as float32 (3, H, W) or (N, 3, H, W) in [-1, 1].
 
     Raises:
         ValueError: another dtype or shape.
@@ -42,9 +42,9 @@ def colours_to_signed(colours: Pixels) -> Tensor:
 
 
 def to_pixels(image: Tensor) -> Pixels:
-    """Float RGB (3, H, W) or (N, 3, H, W) as uint8 (H, W, 3) or (N, H, W, 3): rounded half to even, then clamped.
+    """The picture of a tensor: float RGB (3, H, W) or (N, 3, H, W) as uint8 (H, W, 3) or (N, H, W, 3).
 
-    Inverts `to_signed` exactly for all 256 values.
+    Rounded half to even, then clamped. Inverts `to_signed` exactly for all 256 values.
 
     Raises:
         ValueError: another shape, or a value that is not finite.
@@ -58,7 +58,7 @@ def to_pixels(image: Tensor) -> Pixels:
 
 
 def to_oklab(image: Tensor) -> Tensor:
-    """sRGB (N, 3, H, W) in [-1, 1] -> OKLab (Ottosson 2020) of the same shape, L in [0, 1]; differentiable.
+    """OKLab colours (Ottosson 2020) of sRGB (N, 3, H, W) in [-1, 1]: the same shape, L in [0, 1]; differentiable.
 
     Colours darker than L = 0.1 count as that dark.
     """
@@ -70,5 +70,5 @@ def to_oklab(image: Tensor) -> Tensor:
 
 @lru_cache
 def _matrix(rows: tuple[tuple[float, ...], ...], dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Kept on every device: a copy makes a GPU wait."""
+    """A matrix on a device, cached: a copy makes a GPU wait."""
     return torch.tensor(rows, dtype=torch.float32).to(device, dtype)

@@ -1,4 +1,4 @@
-"""What goes wrong in a CycleGAN, told from numbers of one epoch: when it starts, when it ends, and what may help.
+"""Alarms of a training: what goes wrong in a CycleGAN, from which epoch to which, and what may help.
 
 Alarms are data: the same training raises the same ones, also after a resume.
 """
@@ -37,11 +37,11 @@ ADVICE = {
 Reading = dict[str, float]
 
 
-def look(drawn: Sequence[Pixels], faces: Sequence[Pixels], cell: int) -> Reading:
-    """Numbers of one epoch's sample pictures, beside those of their inputs; all uint8 (S, S, 3).
+def measure(drawn: Sequence[Pixels], faces: Sequence[Pixels], cell: int) -> Reading:
+    """Measure one epoch's sample pictures beside their inputs; all uint8 (S, S, 3).
 
-    `spread_ratio` needs two pictures, `comb_db` (mean over the pictures that are not flat) cells of two pixels: where
-    they cannot be told they are absent. `comb_excess_db` is what `comb_db` is above the inputs' own.
+    `spread_ratio` needs two pictures, `comb_db` (mean over the pictures that are not flat) cells of two pixels; where
+    they cannot be computed they are absent. `comb_excess_db` is how far `comb_db` is above that of the inputs.
     """
     reading: Reading = {}
     if len(drawn) > 1:
@@ -54,11 +54,11 @@ def look(drawn: Sequence[Pixels], faces: Sequence[Pixels], cell: int) -> Reading
     return reading
 
 
-def ringing(reading: Mapping[str, float], *, on_grid: bool) -> list[str]:
-    """The kinds of MEANING that hold in one epoch, in its order.
+def detect(reading: Mapping[str, float], *, on_grid: bool) -> list[str]:
+    """The kinds of alarm that hold in one epoch, in the order of MEANING.
 
     Args:
-        reading: of `look`, with the epoch's mean losses `disc_a`, `disc_b` and the steps `skipped` in it.
+        reading: of `measure`, with the epoch's mean losses `disc_a`, `disc_b` and the steps `skipped` in it.
         on_grid: whether the generator draws one colour a cell by construction.
     """
     comb, excess = (reading.get(name, -np.inf) for name in ("comb_db", "comb_excess_db"))
@@ -73,7 +73,7 @@ def ringing(reading: Mapping[str, float], *, on_grid: bool) -> list[str]:
 
 
 class Alarms:
-    """The alarms of one training: `history` has a record each, `{kind, from, to}` in epochs, `to` None while it rings.
+    """The alarms of one training: `history` has a record each, `{kind, from, to}` in epochs, `to` None while it lasts.
 
     Plain data, so that a checkpoint can hold it.
     """
@@ -81,18 +81,18 @@ class Alarms:
     def __init__(self, history: list[dict[str, Any]] | None = None) -> None:
         self.history: list[dict[str, Any]] = history if history is not None else []
 
-    def after(self, epoch: int, kinds: Sequence[str]) -> list[str]:
-        """Take in one epoch (1-based); returns the lines to tell: starts, ends, and advice once where one lasts."""
-        standing = {record["kind"]: record for record in self.history if record["to"] is None}
+    def update(self, epoch: int, kinds: Sequence[str]) -> list[str]:
+        """Add one epoch (1-based); returns lines for the person: starts, ends, and advice once where one lasts."""
+        lasting = {record["kind"]: record for record in self.history if record["to"] is None}
         lines = []
-        for kind, record in standing.items():
+        for kind, record in lasting.items():
             if kind not in kinds:
                 record["to"] = epoch - 1
                 lines.append(f"epoch {epoch}: {kind} has ended")
         for kind in kinds:
-            if kind not in standing:
+            if kind not in lasting:
                 self.history.append({"kind": kind, "from": epoch, "to": None})
                 lines.append(f"epoch {epoch}: {kind}: {MEANING[kind]}")
-            elif epoch - standing[kind]["from"] + 1 == ADVISE_AFTER:
+            elif epoch - lasting[kind]["from"] + 1 == ADVISE_AFTER:
                 lines.append(f"epoch {epoch}: {kind} for {ADVISE_AFTER} epochs now; {ADVICE[kind]}")
         return lines

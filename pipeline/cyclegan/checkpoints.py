@@ -1,4 +1,4 @@
-"""State of a training that was not finished: outside DVC's outputs, keyed by all that decides its result.
+"""Checkpoints of unfinished trainings: outside DVC's outputs, keyed by all that decides the result.
 
     .state/train/<fingerprint>.lock            held by the process that trains
     .state/train/<fingerprint>/checkpoint.pt   the last state; plain data, `torch.load(..., weights_only=True)` reads it
@@ -6,8 +6,8 @@
     .state/train/<fingerprint>/samples/        pictures after every epoch
     .state/train/<fingerprint>/live/           DVCLive's curves while it runs
 
-A finished training removes its folder. One that was given up stays until KEPT others were begun after it, or until
-`facetopix clean` empties the state.
+A finished training removes its folder. One that was given up stays until MOST_UNFINISHED others were begun after it, or
+until `facetopix clean` empties the state.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from pipeline.runtime.locks import Busy, locked
 logger = logging.getLogger(__name__)
 
 PATIENCE = 30.0
-KEPT = 4  # unfinished trainings of other fingerprints
+MOST_UNFINISHED = 4  # trainings of other fingerprints
 
 
 class Checkpoint:
-    """One folder of `.state/train/`."""
+    """The saved state of one training: a folder of `.state/train/`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,19 +43,22 @@ class Checkpoint:
 
     @property
     def file(self) -> Path:
+        """The last checkpoint."""
         return self.folder / "checkpoint.pt"
 
     @property
     def previous(self) -> Path:
+        """The checkpoint before the last."""
         return self.folder / "previous.pt"
 
     @property
     def lock(self) -> Path:
+        """The file that the process which trains holds."""
         return self.folder.with_suffix(".lock")
 
     @contextmanager
     def locked(self, patience: float = PATIENCE) -> Iterator[None]:
-        """Nobody else may train the same thing at the same time.
+        """Keep other processes from the same training meanwhile.
 
         Args:
             patience: seconds to wait for a process that is about to end, such as one whose parent was killed.
@@ -69,7 +72,7 @@ class Checkpoint:
             yield
 
     def save(self, state: dict[str, Any]) -> None:
-        """Durable before it replaces the previous one: a kill at any moment leaves a whole checkpoint."""
+        """Write a checkpoint, durably before it replaces the last: a kill at any moment leaves an intact one."""
         partial = self.file.with_suffix(".partial")
         with partial.open("wb") as file:
             torch.save(state, file)
@@ -81,49 +84,48 @@ class Checkpoint:
         _sync(self.folder)
 
     def load(self) -> dict[str, Any] | None:
-        """The state to go on from: the last that is whole; None where there is none.
+        """The state to go on from: the last intact one; None where there is none.
 
         Raises:
-            BadInput: a file holds more than plain data (a pickled object could run code), or none is whole.
+            BadInput: a file holds more than plain data (a pickled object could run code), or none is intact.
         """
-        return read(found) if (found := self.newest()) is not None else None
+        return read(data) if (data := self.newest()) is not None else None
 
     def newest(self) -> bytes | None:
-        """The bytes of the last checkpoint that is whole; None where there is none.
+        """The bytes of the last checkpoint that is intact; None where there is no checkpoint.
 
         Raises:
-            BadInput: there are some, and none is whole.
+            BadInput: there are some, and none is intact.
         """
-        there = [path for path in (self.file, self.previous) if path.is_file()]
-        for path in there:
+        existing = [path for path in (self.file, self.previous) if path.is_file()]
+        for path in existing:
             data = path.read_bytes()
-            if _is_whole(data):
+            if _is_intact(data):
                 return data
             logger.warning(f"{path}: damaged; going back to the checkpoint before it")
-        if there:
-            raise BadInput(
-                f"{', '.join(map(str, there))}: damaged, not a whole checkpoint; remove {self.folder} to start afresh"
-            )
+        if existing:
+            names = ", ".join(map(str, existing))
+            raise BadInput(f"{names}: damaged, not a whole checkpoint; remove {self.folder} to start afresh")
         return None
 
-    def make_room(self, kept: int = KEPT) -> None:
-        """Remove the oldest unfinished trainings of other fingerprints, but `kept` and those that are running."""
+    def make_room(self, most: int = MOST_UNFINISHED) -> None:
+        """Remove the oldest unfinished trainings of other fingerprints, but the `most` newest and those that run."""
         others = [folder for folder in self.folder.parent.iterdir() if folder.is_dir() and folder != self.folder]
         others.sort(key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True)
-        for folder in others[kept:]:
+        for folder in others[most:]:
             other = Checkpoint(folder)
             with suppress(Busy), locked(other.lock, "still running"):
                 logger.info(f"{folder}: removed, a training that was given up")
                 other.discard()
 
     def discard(self) -> None:
-        """The training is over and its results are in their place, or nobody wants them."""
+        """Remove the folder: the training is over and its results are in their place, or it was given up."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.lock.unlink(missing_ok=True)
 
 
 def read(data: bytes) -> dict[str, Any]:
-    """The state in the bytes of a checkpoint, on the CPU.
+    """Read the bytes of a checkpoint as a state on the CPU.
 
     Raises:
         BadInput: it holds more than plain data.
@@ -138,8 +140,8 @@ def read(data: bytes) -> dict[str, Any]:
     return state
 
 
-def _is_whole(data: bytes) -> bool:
-    """Whether every checksum in the file holds: torch looks at none, a flipped bit would become a weight."""
+def _is_intact(data: bytes) -> bool:
+    """Whether every checksum in the file holds: torch checks none, a flipped bit would become a weight."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return archive.testzip() is None

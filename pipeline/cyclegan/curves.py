@@ -1,4 +1,4 @@
-"""Learning curves through DVCLive, while the training runs; the same bytes with and without a resume."""
+"""Learning curves, written by DVCLive while the training runs; the same bytes with and without a resume."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ Record = Mapping[str, float]  # `step`, `epoch`, and metrics by name
 
 
 class Curves:
-    """Writes a point of every metric a record: `plots/metrics/train/<metric>.tsv`, and the last one's summary."""
+    """A writer of curves: a point of each metric for every record, and a summary of the last."""
 
     def __init__(self, live: Live) -> None:
         self.live = live
 
     def add(self, record: Record) -> None:
+        """Append a point to `plots/metrics/train/<metric>.tsv` of every metric of the record."""
         self.live.step = int(record["step"])
         for name in sorted(record.keys() - {"step", "epoch"}):
             self.live.log_metric(f"train/{name}", record[name])
@@ -26,8 +27,8 @@ class Curves:
 
 
 @contextmanager
-def drawn(folder: Path, log: Sequence[Record]) -> Iterator[Curves]:
-    """Curves in `folder`, begun with what the log already holds: what a killed run wrote beyond it is forgotten."""
+def begin(folder: Path, log: Sequence[Record]) -> Iterator[Curves]:
+    """Begin the curves in a folder with the records of the log: what a killed run wrote beyond them is removed."""
     shutil.rmtree(folder, ignore_errors=True)
     with Live(str(folder), save_dvc_exp=False, dvcyaml=None, report=None) as live:
         curves = Curves(live)
@@ -36,6 +37,6 @@ def drawn(folder: Path, log: Sequence[Record]) -> Iterator[Curves]:
         yield curves
 
 
-def place(folder: Path) -> str:
-    """Where the curves are, for `tail -f` and `dvc plots show`."""
+def location(folder: Path) -> str:
+    """The folder of the curves' files, for `tail -f` and `dvc plots show`."""
     return str(folder / "plots" / "metrics" / "train")

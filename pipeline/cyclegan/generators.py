@@ -10,7 +10,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from models.cyclegan.losses import System
+from models.cyclegan.cycle_losses import System
 from models.cyclegan.networks import CellGenerator, CellShape, resize_generator, resnet_generator
 from models.cyclegan.train import cell_system, resize_system, resnet_system
 from pipeline.errors import BadInput, BadParams
@@ -20,7 +20,7 @@ HEADER = "facetopix"
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """The numbers of a generator; travels in the header of its weights."""
+    """The numbers that a generator is built from; they travel in the header of its weights."""
 
     generator: str  # resnet | resize | cell
     width: int
@@ -32,16 +32,18 @@ class Shape:
     critics: int  # channels of the discriminators' first convolutions
 
     @property
-    def of_cells(self) -> CellShape:
+    def cell_shape(self) -> CellShape:
+        """The numbers of a `cell` generator as its network takes them."""
         return CellShape(self.factor, self.width, self.blocks, self.palette, self.colours, self.critics)
 
     @property
     def factor(self) -> int:
+        """Pixels a side of a cell."""
         return self.size // self.cells
 
 
 def new_system(shape: Shape) -> System:
-    """Fresh networks, initialised from torch's global generator (the caller seeds it).
+    """The four networks of a generator's training, initialised from torch's global generator (the caller seeds it).
 
     Raises:
         BadParams: numbers that this generator cannot have.
@@ -51,7 +53,7 @@ def new_system(shape: Shape) -> System:
         return resnet_system(shape.width, shape.blocks, shape.factor)
     if shape.generator == "resize":
         return resize_system(shape.width, shape.blocks, shape.factor)
-    return cell_system(shape.of_cells)
+    return cell_system(shape.cell_shape)
 
 
 def _check(shape: Shape) -> None:
@@ -68,22 +70,22 @@ def _check(shape: Shape) -> None:
         raise BadParams(f"resize.cells: expected an even number of at least 10 {where}, got {shape.cells}")
 
 
-def _empty(shape: Shape) -> nn.Module:
+def _untrained(shape: Shape) -> nn.Module:
     if shape.generator == "resnet":
         return resnet_generator(width=shape.width, blocks=shape.blocks)
     if shape.generator == "resize":
         return resize_generator(width=shape.width, blocks=shape.blocks)
-    return CellGenerator(shape.of_cells)
+    return CellGenerator(shape.cell_shape)
 
 
 def save(path: Path, net: nn.Module, shape: Shape) -> None:
-    """Write the weights with their shape in the header: one entry, since safetensors writes several in any order."""
+    """Write the weights of a generator with its shape in the header: one entry, as several come in any order."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
     save_file(weights, path, metadata={HEADER: json.dumps(asdict(shape), sort_keys=True)})
 
 
 def load(path: Path, device: str = "cpu") -> tuple[nn.Module, Shape]:
-    """A trained generator in evaluation mode, and its shape.
+    """Read a trained generator, in evaluation mode, and its shape.
 
     Raises:
         BadInput: no such file, or not weights of one of our generators.
@@ -92,7 +94,7 @@ def load(path: Path, device: str = "cpu") -> tuple[nn.Module, Shape]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
         shape = Shape(**json.loads(header[HEADER]))
-        net = _empty(shape)
+        net = _untrained(shape)
         net.load_state_dict(load_file(path))
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no trained generator there; run `facetopix train` first") from error

@@ -1,4 +1,4 @@
-"""What a training says of itself: points of the curves, readings of every epoch, alarms. All plain data."""
+"""The record of a training: points of the curves, readings of every epoch, alarms. All plain data."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.cyclegan.train import StepStats
-from pipeline.cyclegan.alarms import Alarms, Reading, ringing
+from pipeline.cyclegan.alarms import Alarms, Reading, detect
 
 Record = dict[str, float]  # `step`, `epoch` (1-based) and means of what is measured
 
-SHOWN = ("spread_ratio", "comb_db")  # of the readings, among the curves
+CURVES = ("spread_ratio", "comb_db")  # of the readings, among the curves
 CRITICS = ("disc_a", "disc_b")
 DECIMALS = 5
 
 
-class News(NamedTuple):
-    """What one step brought: a new point of the curves, and lines to tell."""
+class Entry(NamedTuple):
+    """The outcome of one step: a new point of the curves, and lines for the person."""
 
     record: Record | None
     lines: list[str]
 
 
 class Journal:
-    """Takes in step after step.
+    """The record of one training, which grows step by step.
 
     Args:
         window: steps a point of the curves.
@@ -42,26 +42,26 @@ class Journal:
         self.sums = dict.fromkeys((*CRITICS, "steps"), 0.0)  # of the epoch
         self.skipped = 0  # steps, until the last epoch's end
 
-    def add(self, stats: StepStats, skipped: int, look: Callable[[], Reading]) -> News:
-        """One step.
+    def add(self, stats: StepStats, skipped: int, measure: Callable[[], Reading]) -> Entry:
+        """Add one step.
 
         Args:
             stats: of the step.
             skipped: steps left out since the training began.
-            look: called at the end of an epoch, for `alarms.look` of its sample pictures.
+            measure: called at the end of an epoch, for the reading of its sample pictures (`alarms.measure`).
         """
         self._count(stats.losses)
         if not stats.epoch_done and stats.step % self.window:
-            return News(None, [])
+            return Entry(None, [])
         record = {"step": stats.step, "epoch": stats.epoch + 1, **_means(self.pending)}
         self.pending = []
         lines = []
         if stats.epoch_done:
-            reading = self._read(look(), skipped)
-            record |= {name: reading[name] for name in SHOWN if name in reading}
-            lines = self.alarms.after(stats.epoch + 1, ringing(reading, on_grid=self.on_grid))
+            reading = self._end_epoch(measure(), skipped)
+            record |= {name: reading[name] for name in CURVES if name in reading}
+            lines = self.alarms.update(stats.epoch + 1, detect(reading, on_grid=self.on_grid))
         self.log.append(record)
-        return News(record, lines)
+        return Entry(record, lines)
 
     def _count(self, losses: Mapping[str, float]) -> None:
         self.pending.append(dict(losses))
@@ -69,9 +69,9 @@ class Journal:
             self.sums[name] += losses[name]
         self.sums["steps"] += 1
 
-    def _read(self, seen: Reading, skipped: int) -> Reading:
+    def _end_epoch(self, samples: Reading, skipped: int) -> Reading:
         means = {name: self.sums[name] / self.sums["steps"] for name in CRITICS}
-        reading = {name: round(value, DECIMALS) for name, value in {**seen, **means}.items()}
+        reading = {name: round(value, DECIMALS) for name, value in {**samples, **means}.items()}
         reading["skipped"] = skipped - self.skipped
         self.skipped = skipped
         self.sums = dict.fromkeys(self.sums, 0.0)
@@ -79,17 +79,19 @@ class Journal:
         return reading
 
     def state_dict(self) -> dict[str, Any]:
+        """The whole journal as plain data."""
         return {
             "log": self.log, "readings": self.readings, "alarms": self.alarms.history, "pending": self.pending,
             "sums": self.sums, "skipped": self.skipped,
         }  # fmt: skip
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken."""
         self.log, self.readings, self.alarms = state["log"], state["readings"], Alarms(state["alarms"])
         self.pending, self.sums, self.skipped = state["pending"], state["sums"], state["skipped"]
 
 
 def _means(steps: list[Record]) -> Record:
-    """Over the finite values: the gradients of a step that was left out have none."""
+    """Means over the finite values: the gradients of a step that was left out have none."""
     finite = {name: [step[name] for step in steps if math.isfinite(step[name])] for name in steps[0]}
     return {name: float(np.mean(values)) for name, values in finite.items() if values}

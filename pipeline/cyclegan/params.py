@@ -12,7 +12,7 @@ Generator = Literal["resnet", "resize", "cell"]
 
 
 class Resnet(Section):
-    """Losses of the report's system, and of `resize`."""
+    """Losses of the report's generator, and of `resize`."""
 
     lr: Annotated[float, Field(gt=0, le=1)]  # Adam
     cycle: Weight
@@ -20,7 +20,7 @@ class Resnet(Section):
 
 
 class Cell(Section):
-    """Losses of the system at cell resolution."""
+    """Losses of the generator at cell resolution."""
 
     lr: Annotated[float, Field(gt=0, le=1)]
     cycle: Weight
@@ -37,7 +37,7 @@ class Cell(Section):
 
 
 class Train(Section):
-    """CycleGAN (Zhu et al. 2017, arXiv:1703.10593)."""
+    """Training of CycleGANs (Zhu et al. 2017, arXiv:1703.10593)."""
 
     generators: Annotated[list[Generator], Field(min_length=1)]
     width: Annotated[int, Field(ge=4, le=256)]  # channels after the first convolution (the report: 64)
@@ -57,7 +57,7 @@ class Train(Section):
 
 
 class Translate(Section):
-    """Test faces through the trained generators."""
+    """Translation of test faces by the trained generators."""
 
     limit: Annotated[int, Field(ge=1)] | None  # faces; null = all of the test split
     batch_size: Annotated[int, Field(ge=1, le=1024)]

@@ -1,4 +1,4 @@
-"""The processes that torchrun has started for one training; one alone where it has not."""
+"""The processes that torchrun has started for one training; a single one without torchrun."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import TypeVar
 import torch
 from torch import distributed
 
-from models.cyclegan.workers import ALONE, Workers
+from models.cyclegan.distributed import ALONE, Workers
 from pipeline.errors import BadParams
 
 Value = TypeVar("Value")
 
 
 @contextmanager
-def joined(device: str) -> Iterator[Workers]:
-    """Meet the other processes: gloo on CPUs, NCCL besides on GPUs, one of them a process.
+def join_processes(device: str) -> Iterator[Workers]:
+    """Connect to the other processes: gloo on CPUs, NCCL besides on GPUs, a GPU for each process.
 
     After an error they are not waited for: torchrun ends them all.
 
@@ -30,17 +30,17 @@ def joined(device: str) -> Iterator[Workers]:
         yield ALONE
         return
     if device == "cuda":
-        place, there = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
-        if place >= there:
-            raise BadParams(f"torchrun --nproc-per-node: expected at most {there}, the number of GPUs here")
-        torch.cuda.set_device(place)
+        number, count = int(os.environ["LOCAL_RANK"]), torch.cuda.device_count()
+        if number >= count:
+            raise BadParams(f"torchrun --nproc-per-node: expected at most {count}, the number of GPUs here")
+        torch.cuda.set_device(number)
     distributed.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo")
     yield Workers(rank=distributed.get_rank(), size=size)
     distributed.destroy_process_group()
 
 
-def from_first(value: Value | None, workers: Workers) -> Value | None:
-    """What the first process holds, in every process."""
+def broadcast_from_first(value: Value | None, workers: Workers) -> Value | None:
+    """Send the first process's value to every process; the others' values are ignored."""
     if workers.size == 1:
         return value
     shared = [value]

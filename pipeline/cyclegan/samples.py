@@ -1,4 +1,4 @@
-"""Pictures into a training and out of it."""
+"""Pictures that a training reads, and those that a generator draws."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from models.tensors import to_pixels, to_signed
 from pipeline.cyclegan.generators import Shape
 from pipeline.errors import BadInput
 from pipeline.images.files import Pixels, read_rgb
+from pipeline.images.resample import enlarge
 
 
-def load(folder: Path, size: int) -> Pixels:
-    """All pictures of a folder, uint8 (N, size, size, 3), sorted by name.
+def read_pictures(folder: Path, size: int) -> Pixels:
+    """Read all pictures of a folder as uint8 (N, size, size, 3), sorted by name.
 
     Raises:
-        BadInput: none, or one of another size.
+        BadInput: no picture, or one of another size.
     """
     paths = sorted(folder.glob("*.png"))
     if not paths:
@@ -32,14 +33,13 @@ def load(folder: Path, size: int) -> Pixels:
 
 @torch.no_grad()
 def draw(net: nn.Module, faces: Pixels, shape: Shape, batch_size: int) -> Pixels:
-    """Faces (N, S, S, 3) as a generator draws them, enlarged by nearest neighbour to (N, S, S, 3)."""
+    """Draw faces (N, S, S, 3) with a generator, enlarged by nearest neighbour to the same shape."""
     device = next(net.parameters()).device
     batches = [faces[start : start + batch_size] for start in range(0, len(faces), batch_size)]
     drawn = np.concatenate([to_pixels(net(to_signed(batch).to(device))) for batch in batches])
-    factor = shape.size // drawn.shape[1]
-    return drawn.repeat(factor, axis=1).repeat(factor, axis=2)
+    return np.stack([enlarge(picture, shape.size // len(picture)) for picture in drawn])
 
 
-def row(pictures: Pixels) -> Pixels:
-    """(N, H, W, 3) -> (H, N * W, 3): side by side."""
+def side_by_side(pictures: Pixels) -> Pixels:
+    """Join pictures into a row: (N, H, W, 3) -> (H, N * W, 3)."""
     return np.concatenate(list(pictures), axis=1)

@@ -1,110 +1,52 @@
-"""One training: its pictures, its trainer, its checkpoint, its journal, its results on disk."""
+"""One training from the pictures of a split to weights, samples, curves and facts on disk; it goes on after a kill."""
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from models.cyclegan.acceleration import cannot_compile, compiled
-from models.cyclegan.losses import Weights
+from models.cyclegan.compilation import cannot_compile, compile_system
+from models.cyclegan.distributed import ALONE, Diverged, Workers
 from models.cyclegan.networks import PaletteHead, SharedPaletteHead
-from models.cyclegan.train import Recipe, StepStats, Trainer
-from models.cyclegan.workers import ALONE, Diverged, Workers
-from models.tensors import to_signed
+from models.cyclegan.train import StepStats, Trainer
+from models.tensors import colours_to_signed
 from pipeline.cyclegan import alarms, curves, generators
-from pipeline.cyclegan.activations import layers as activations
-from pipeline.cyclegan.activations.figure import figure
+from pipeline.cyclegan.activations.heatmaps import draw_figure
+from pipeline.cyclegan.activations.recorder import record_layers, summarise
 from pipeline.cyclegan.checkpoints import Checkpoint, read
 from pipeline.cyclegan.curves import Curves
-from pipeline.cyclegan.generators import Shape
+from pipeline.cyclegan.job import Job
 from pipeline.cyclegan.journal import Journal
-from pipeline.cyclegan.pace import Pace
-from pipeline.cyclegan.params import Train
-from pipeline.cyclegan.processes import from_first
-from pipeline.cyclegan.samples import draw, load, row
+from pipeline.cyclegan.processes import broadcast_from_first
+from pipeline.cyclegan.samples import draw, read_pictures, side_by_side
 from pipeline.errors import BadInput, BadParams
 from pipeline.images import palettes
 from pipeline.images.files import Pixels, encode_png, write_png
 from pipeline.images.resample import box
 from pipeline.runtime import devices
 from pipeline.runtime.devices import run_name
-from pipeline.runtime.files import folder_digest, write_atomic
+from pipeline.runtime.files import write_atomic
 from pipeline.runtime.manifest import write_json
+from pipeline.runtime.progress import Progress
 from pipeline.runtime.seeds import derive
-from pipeline.runtime.settings import Resize
 
 SAVE_EVERY = 20.0  # seconds of training that a kill may cost at most; results do not depend on it
 WINDOWS = 12  # points of the learning curves per epoch
-COMMITMENT = 2.0  # weight of |free colours - palette colours|; keeps the two together, tunes nothing
 CHANNELS, SIDE = 8, 64  # of the figure of activations
 
-Tell = Callable[[int, int, str], None]  # steps done, steps in all, a few words
-Say = Callable[[str], None]  # a line for the person
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """All that decides the result of one training, and where it goes. Can be sent to another process."""
-
-    generator: str
-    split: Path
-    out: Path
-    curves: Path
-    state: Path
-    params: Train
-    resize: Resize
-    epochs: int
-    seed: int
-    device: str  # cpu | cuda
-
-    @property
-    def shape(self) -> Shape:
-        colours, palette = self.params.cell.colours, self.params.cell.palette
-        return Shape(
-            generator=self.generator, width=self.params.width, blocks=self.params.blocks, size=self.resize.size,
-            cells=self.resize.cells, colours="own" if colours == "own" else "shared",
-            palette=palette if colours in ("own", "art") else len(palettes.load(colours)),
-            critics=self.params.cell.critics,
-        )  # fmt: skip
-
-    @property
-    def recipe(self) -> Recipe:
-        cell = self.params.cell if self.generator == "cell" else None
-        own = cell or self.params.resnet
-        return Recipe(
-            epochs=self.epochs, images_per_epoch=self.params.images_per_epoch, batch_size=self.params.batch_size,
-            lr=own.lr, decay_from=self.params.decay_from, replay=self.params.replay, ema=self.params.ema,
-            weights=Weights(
-                cycle=own.cycle, identity=own.identity, colour=cell.colour if cell else 0.0,
-                chroma=cell.chroma if cell else 0.0, palette=COMMITMENT, accents=cell.accents if cell else 0.0,
-                patterns=cell.patterns if cell else 0.0,
-            ),
-            identity_until=cell.identity_until if cell else 1.0, augment=cell.augment if cell else False,
-            bf16=devices.pick_bf16(self.params.precision, self.device),
-        )  # fmt: skip
-
-    def facts(self, processes: int = 1) -> dict[str, Any]:
-        """What the result depends on, besides code, versions and the kind of machine."""
-        return {
-            "shape": asdict(self.shape), "recipe": asdict(self.recipe), "seed": self.seed,
-            "threads": self.params.threads, "processes": processes, "device": self.device,
-            "compile": self.params.compile, "samples": self.params.samples, "limit": self.params.limit,
-            "colours": self.params.cell.colours,
-            "faces": folder_digest(self.split / "faces"), "art": folder_digest(self.split / "pixel"),
-        }  # fmt: skip
+logger = logging.getLogger(__name__)
 
 
 class Orphaned(Exception):
-    """The process that wanted this training is gone."""
+    """The process that started this training is gone."""
 
 
 class Training:
@@ -115,6 +57,9 @@ class Training:
         BadInput: no pictures.
     """
 
+    trainer: Trainer  # from `run` on, as is the journal
+    journal: Journal
+
     def __init__(self, job: Job, workers: Workers = ALONE) -> None:
         if job.params.batch_size % workers.size:
             raise BadParams(
@@ -122,117 +67,96 @@ class Training:
                 f"got {job.params.batch_size}"
             )
         self.job, self.shape, self.workers = job, job.shape, workers
-        self.faces = load(job.split / "faces" / "train", job.resize.size)[: job.params.limit]
-        self.art = load(job.split / "pixel" / "train", job.resize.size)[: job.params.limit]
+        self.first = workers.rank == 0
+        self.faces = read_pictures(job.split / "faces" / "train", job.resize.size)[: job.params.limit]
+        self.art = read_pictures(job.split / "pixel" / "train", job.resize.size)[: job.params.limit]
         self.on_grid = job.generator == "cell"
         if self.on_grid:
             self.art = np.ascontiguousarray(self.art[:, :: self.shape.factor, :: self.shape.factor])
         val = job.split / "faces" / "val"
-        shown = load(val, job.resize.size) if any(val.glob("*.png")) else self.faces
-        self.shown = shown[: job.params.samples]
+        samples = read_pictures(val, job.resize.size) if any(val.glob("*.png")) else self.faces
+        self.samples = samples[: job.params.samples]
         self.seed = derive(job.seed, "train", job.generator) % 2**31
         self.facts = job.facts(workers.size)
         self.checkpoint = Checkpoint(job.state / "train" / run_name(self.facts, __name__))
 
-    @property
-    def first(self) -> bool:
-        return self.workers.rank == 0
-
-    def run(self, tell: Tell, say: Say, wanted: Callable[[], bool] = lambda: True) -> dict[str, Any]:
-        """Train from the last saved state to the end; returns the last point of the curves.
+    def run(self, progress: Progress, is_needed: Callable[[], bool] = lambda: True) -> dict[str, Any]:
+        """Train from the last saved state to the end and write the results; returns the figures for the metrics.
 
         Args:
-            tell: called after every step.
-            say: called with what a person should know now: alarms.
-            wanted: asked after every step whether anybody still waits for the result.
+            progress: called after every step.
+            is_needed: asked after every step whether anybody still waits for the result.
 
         Raises:
             Orphaned: nobody does; the state is saved.
             BadInput: a diverged loss, a checkpoint that cannot be used, or another process at the same training.
+            BadParams: networks that cannot be compiled.
         """
         torch.set_num_threads(self.job.params.threads)
         devices.exact()
         with self.checkpoint.locked() if self.first else nullcontext():
-            trainer, journal = self._start()
-            with self._curves(journal, say) as live:
-                self._train(trainer, journal, live, tell, say, wanted)
+            self._start()
+            with self._live_curves() as live, self._explained_errors():
+                self._train(progress, is_needed, live)
             if self.first:
-                self._write(trainer, journal)
-        ringing = sum(record["to"] is None for record in journal.alarms.history)
-        done = {"steps": trainer.step, "parameters": _count(trainer.system.a2b), "alarms": ringing}
-        return journal.log[-1] | done
+                self._write()
+        return {"epochs": len(self.journal.readings)}
 
-    def _start(self) -> tuple[Trainer, Journal]:
-        """The trainer and its journal, as new or as they were saved, the same in every process."""
+    def _start(self) -> None:
+        """Make the trainer and its journal, as new or as they were saved, the same in every process."""
         torch.manual_seed(self.seed)
         system = generators.new_system(self.shape)
-        self._choose_palette(system.a2b)
+        self._start_palette(system.a2b)
         for net in system.nets().values():
             net.to(self.job.device)
         if self.job.params.compile:
-            system = compiled(system)
-        trainer = Trainer(system, self.job.recipe, self.seed, self.workers)
-        journal = Journal(max(1, trainer.steps_per_epoch // WINDOWS), self.on_grid)
-        saved = from_first(self.checkpoint.newest() if self.first else None, self.workers)
+            system = compile_system(system)
+        self.trainer = Trainer(system, self.job.recipe, self.seed, self.workers)
+        self.journal = Journal(max(1, self.trainer.steps_per_epoch // WINDOWS), self.on_grid)
+        saved = broadcast_from_first(self.checkpoint.newest() if self.first else None, self.workers)
         if saved is not None:
             state = read(saved)
-            trainer.load_state_dict(state["trainer"])
-            journal.load_state_dict(state["journal"])
+            self.trainer.load_state_dict(state["trainer"])
+            self.journal.load_state_dict(state["journal"])
             _set_random_state(state["random"], self.job.device)
         if self.first:
             self.checkpoint.make_room()
-            write_atomic(self.checkpoint.samples / "inputs.png", encode_png(row(self.shown)))
-        return trainer, journal
+            write_atomic(self.checkpoint.samples / "inputs.png", encode_png(side_by_side(self.samples)))
 
-    def _choose_palette(self, net: torch.nn.Module) -> None:
-        """The colours that a palette head starts from: both domains', the art's alone, or a given palette's."""
+    def _start_palette(self, net: nn.Module) -> None:
+        """Set the colours that a palette head starts from: both domains', the art's alone, or a given palette's."""
         head, colours = getattr(net, "head", None), self.job.params.cell.colours
         if isinstance(head, PaletteHead):
             natives = [self.art, *(box(face, self.art.shape[1:3])[None] for face in self.faces)]
             head.start(self._anchors(np.concatenate(natives), head.slots))
         elif isinstance(head, SharedPaletteHead):
             learned = colours == "art"
-            found = self._anchors(self.art, head.slots) if learned else _signed(palettes.load(colours))
-            head.start(found, learned=learned)
+            palette = self._anchors(self.art, head.slots) if learned else colours_to_signed(palettes.load(colours))
+            head.start(palette, learned=learned)
 
     def _anchors(self, pictures: Pixels, count: int) -> Tensor:
         """(count, 3): the colours that stand for some pictures; where they have fewer, some twice."""
-        found = palettes.adaptive_palette(pictures, count, self.seed)
-        return _signed(np.resize(found, (count, 3)))
+        palette = palettes.adaptive_palette(pictures, count, self.seed)
+        return colours_to_signed(np.resize(palette, (count, 3)))
 
     @contextmanager
-    def _curves(self, journal: Journal, say: Say) -> Iterator[Curves | None]:
-        if not self.first:
-            yield None
-            return
-        with curves.drawn(self.checkpoint.live, journal.log) as live:
-            say(f"curves while it trains: {curves.place(self.checkpoint.live)}")
+    def _live_curves(self) -> Iterator[Curves | None]:
+        writer: AbstractContextManager[Curves | None] = nullcontext()
+        if self.first:
+            writer = curves.begin(self.checkpoint.live, self.journal.log)
+            self._warn(f"curves while it trains: {curves.location(self.checkpoint.live)}")
+        with writer as live:
             yield live
 
-    def _save(self, trainer: Trainer, journal: Journal) -> None:
-        if self.first:
-            random = _random_state(self.job.device)
-            state = {"trainer": trainer.state_dict(), "journal": journal.state_dict(), "random": random}
-            self.checkpoint.save(state)
-
-    def _train(
-        self, trainer: Trainer, journal: Journal, live: Curves | None, tell: Tell, say: Say, wanted: Callable[[], bool]
-    ) -> None:
-        saved_at, pace = time.monotonic(), Pace(self.job.params.batch_size)
+    @contextmanager
+    def _explained_errors(self) -> Iterator[None]:
+        """Tell which parameter helps."""
+        name = self.job.generator
         try:
-            for stats in trainer.fit(self.faces, self.art):
-                self._record(stats, trainer, journal, live, say)
-                words = f"{pace.step(trainer.total_steps - stats.step)} {_words(stats)}"
-                tell(stats.step, trainer.total_steps, words)
-                if stats.epoch_done or time.monotonic() - saved_at > SAVE_EVERY:
-                    self._save(trainer, journal)
-                    saved_at = time.monotonic()
-                if not wanted():
-                    self._save(trainer, journal)
-                    raise Orphaned
+            yield
         except Diverged as error:
             raise BadInput(
-                f"{self.shape.generator}: {error} at step {trainer.step + 1}; lower train.{self.shape.generator}.lr "
+                f"{name}: {error} at step {self.trainer.step + 1}; lower train.{name}.lr "
                 f"(the state before it is in {self.checkpoint.folder})"
             ) from error
         except RuntimeError as error:
@@ -241,64 +165,81 @@ class Training:
             line = str(error).strip().split("\n", 1)[0]
             raise BadParams(f"train.compile: expected false, torch cannot compile the networks here: {line}") from error
 
-    def _record(self, stats: StepStats, trainer: Trainer, journal: Journal, live: Curves | None, say: Say) -> None:
-        skipped = trainer.descend_g.skipped + trainer.descend_d.skipped
-        news = journal.add(stats, skipped, lambda: self._look(trainer, stats.epoch + 1))
-        if self.first:
-            if live is not None and news.record is not None:
-                live.add(news.record)
-            for line in news.lines:
-                say(line)
+    def _train(self, progress: Progress, is_needed: Callable[[], bool], live: Curves | None) -> None:
+        saved_at = time.monotonic()
+        for stats in self.trainer.fit(self.faces, self.art):
+            self._record(stats, live)
+            progress(f"train {self.job.generator}", stats.step, self.trainer.total_steps, _describe(stats))
+            if stats.epoch_done or time.monotonic() - saved_at > SAVE_EVERY:
+                self._save()
+                saved_at = time.monotonic()
+            if not is_needed():
+                self._save()
+                raise Orphaned
 
-    def _look(self, trainer: Trainer, epoch: int) -> alarms.Reading:
-        """Draw the fixed faces; the other processes have nothing to look at."""
+    def _record(self, stats: StepStats, live: Curves | None) -> None:
+        skipped = self.trainer.descend_g.skipped + self.trainer.descend_d.skipped
+        entry = self.journal.add(stats, skipped, lambda: self._draw_samples(stats.epoch + 1))
+        if live is not None and entry.record is not None:
+            live.add(entry.record)
+        for line in entry.lines if self.first else []:
+            self._warn(line)
+
+    def _draw_samples(self, epoch: int) -> alarms.Reading:
+        """Draw the fixed faces and measure what became of them; the other processes have nothing to measure."""
         if not self.first:
             return {}
-        drawn = draw(trainer.average, self.shown, self.shape, batch_size=self.job.params.samples)
-        write_atomic(self.checkpoint.samples / f"epoch-{epoch:03d}.png", encode_png(row(drawn)))
-        return alarms.look(list(drawn), list(self.shown), self.shape.factor)
+        drawn = draw(self.trainer.average, self.samples, self.shape, batch_size=self.job.params.samples)
+        write_atomic(self.checkpoint.samples / f"epoch-{epoch:03d}.png", encode_png(side_by_side(drawn)))
+        return alarms.measure(list(drawn), list(self.samples), self.shape.factor)
 
-    def _write(self, trainer: Trainer, journal: Journal) -> None:
-        out = self.job.out
+    def _save(self) -> None:
+        if self.first:
+            random = _random_state(self.job.device)
+            trainer, journal = self.trainer.state_dict(), self.journal.state_dict()
+            self.checkpoint.save({"trainer": trainer, "journal": journal, "random": random})
+
+    def _warn(self, line: str) -> None:
+        logger.warning(f"train {self.job.generator}: {line}")
+
+    def _write(self) -> None:
+        out, average = self.job.out, self.trainer.average
         (out / "samples").mkdir(parents=True)
         for picture in sorted(self.checkpoint.samples.glob("*.png")):
             (out / "samples" / picture.name).write_bytes(picture.read_bytes())
         shutil.copytree(self.checkpoint.live, self.job.curves)
-        generators.save(out / "a2b.safetensors", trainer.average, self.shape)
-        generators.save(out / "b2a.safetensors", trainer.system.b2a, self.shape)
-        layers = activations.layers(trainer.average, self.shown[0])
-        write_png(out / "activations.png", figure(layers, channels=CHANNELS, side=SIDE))
-        write_json(out / "activations.json", {"layers": activations.summary(layers)})
-        write_json(out / "training.json", self._told(trainer, journal))
+        generators.save(out / "a2b.safetensors", average, self.shape)
+        generators.save(out / "b2a.safetensors", self.trainer.system.b2a, self.shape)
+        layers = record_layers(average, self.samples[0])
+        write_png(out / "activations.png", draw_figure(layers, channels=CHANNELS, side=SIDE))
+        write_json(out / "activations.json", {"layers": summarise(layers)})
+        write_json(out / "training.json", self._summary())
 
-    def _told(self, trainer: Trainer, journal: Journal) -> dict[str, Any]:
-        counts = {name: _count(net) for name, net in trainer.system.nets().items()}
-        images = [len(self.faces), len(self.art)]
-        seen = {"alarms": journal.alarms.history, "epochs": journal.readings, "skipped_steps": journal.skipped}
-        return {**self.facts, "parameters": counts, "images": images, **seen}
+    def _summary(self) -> dict[str, Any]:
+        nets, journal = self.trainer.system.nets(), self.journal
+        return {
+            **self.facts,
+            "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()},
+            "images": [len(self.faces), len(self.art)],
+            "alarms": journal.alarms.history,
+            "epochs": journal.readings,
+            "skipped_steps": journal.skipped,
+            "last": journal.log[-1],
+        }
 
 
-def _random_state(device: str) -> dict[str, torch.Tensor]:
-    """Torch's own generators: nothing of ours draws from them after the start, a layer of torch's might."""
+def _random_state(device: str) -> dict[str, Tensor]:
+    """The states of torch's own generators: none of our code draws from them after the start, a torch layer might."""
     state = {"cpu": torch.get_rng_state()}
     return state | ({"cuda": torch.cuda.get_rng_state()} if device == "cuda" else {})
 
 
-def _signed(colours: Pixels) -> Tensor:
-    """uint8 (K, 3) -> (K, 3) in [-1, 1]."""
-    return to_signed(colours[None])[:, 0].T
-
-
-def _set_random_state(state: dict[str, torch.Tensor], device: str) -> None:
+def _set_random_state(state: dict[str, Tensor], device: str) -> None:
     torch.set_rng_state(state["cpu"])
     if device == "cuda":
         torch.cuda.set_rng_state(state["cuda"])
 
 
-def _words(stats: StepStats) -> str:
+def _describe(stats: StepStats) -> str:
     names = ("generators", "disc_a", "disc_b")
     return f"epoch {stats.epoch + 1} " + " ".join(f"{name} {stats.losses[name]:.2f}" for name in names)
-
-
-def _count(net: torch.nn.Module) -> int:
-    return sum(parameter.numel() for parameter in net.parameters())

@@ -20,7 +20,7 @@ from pipeline.runtime.progress import Progress, silent
 def run(
     split: Path, trained: Path, dst: Path, *, params: Translate, device: str = "auto", progress: Progress = silent
 ) -> dict[str, Any]:
-    """Write `<dst>/<generator>/<face id>.png`, manifest and stats.
+    """Write `<dst>/<generator>/<face id>.png` for every test face, with manifest and stats.
 
     Raises:
         BadInput: no faces, or no trained generator.

@@ -12,10 +12,11 @@ import pytest
 import torch
 from small import PARAMS, ROOT, draw_split, with_train
 
-from pipeline.cyclegan import checkpoints, training
+from pipeline.cyclegan import training
 from pipeline.cyclegan.checkpoints import Checkpoint
-from pipeline.cyclegan.training import Job
+from pipeline.cyclegan.job import Job
 from pipeline.errors import BadInput
+from pipeline.runtime import fingerprint
 from pipeline.runtime.devices import run_name
 
 
@@ -39,7 +40,7 @@ def test_a_training_that_is_killed_twenty_times_ends_with_the_very_same_bytes(tm
     assert figures["torn"] >= 5, "no kill hit a save"
 
 
-def saved(folder: Path, *steps: int) -> Checkpoint:
+def save_steps(folder: Path, *steps: int) -> Checkpoint:
     checkpoint = Checkpoint(folder)
     with checkpoint.locked():
         for step in steps:
@@ -58,7 +59,7 @@ def damage(path: Path, how: str) -> None:
 def test_a_damaged_checkpoint_gives_way_to_the_one_before_it_with_a_word(
     tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    checkpoint = saved(tmp_path / "run", 1, 2)
+    checkpoint = save_steps(tmp_path / "run", 1, 2)
     damage(checkpoint.file, how)
     state = checkpoint.load()
     assert state is not None
@@ -67,7 +68,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it_with_a_word(
 
 
 def test_when_no_checkpoint_is_whole_nothing_is_lost_and_the_error_says_what_to_do(tmp_path: Path) -> None:
-    checkpoint = saved(tmp_path / "run", 1, 2)
+    checkpoint = save_steps(tmp_path / "run", 1, 2)
     damage(checkpoint.file, "torn")
     damage(checkpoint.previous, "flipped")
     with pytest.raises(BadInput, match=r"damaged, not a whole checkpoint; remove .*run to start afresh"):
@@ -76,7 +77,7 @@ def test_when_no_checkpoint_is_whole_nothing_is_lost_and_the_error_says_what_to_
 
 
 def test_a_kill_between_the_two_renames_leaves_the_previous_one(tmp_path: Path) -> None:
-    checkpoint = saved(tmp_path / "run", 1, 2)
+    checkpoint = save_steps(tmp_path / "run", 1, 2)
     checkpoint.file.unlink()
     state = checkpoint.load()
     assert state is not None
@@ -95,7 +96,7 @@ class Hostile:
 
 def test_a_hostile_checkpoint_is_refused_and_runs_nothing(tmp_path: Path) -> None:
     trace = tmp_path / "was here"
-    checkpoint = saved(tmp_path / "run", 1)
+    checkpoint = save_steps(tmp_path / "run", 1)
     torch.save({"step": 2, "weights": Hostile(trace)}, checkpoint.file)
     with pytest.raises(BadInput, match="refused: not a checkpoint of plain data"):
         checkpoint.load()
@@ -107,7 +108,7 @@ def test_a_hostile_checkpoint_is_refused_and_runs_nothing(tmp_path: Path) -> Non
 SECOND = """
 import sys
 from pathlib import Path
-from pipeline.modelling.checkpoints import Checkpoint
+from pipeline.cyclegan.checkpoints import Checkpoint
 with Checkpoint(Path(sys.argv[1])).locked(patience=0):
     pass
 """
@@ -123,12 +124,12 @@ def test_two_processes_do_not_train_the_same_thing(tmp_path: Path) -> None:
 
 def test_trainings_that_were_given_up_do_not_pile_up_and_running_ones_stay(tmp_path: Path) -> None:
     for number in range(7):
-        folder = saved(tmp_path / f"run{number}", 1).folder
+        folder = save_steps(tmp_path / f"run{number}", 1).folder
         os.utime(folder, (number, number))
-    ours = saved(tmp_path / "ours", 1)
+    ours = save_steps(tmp_path / "ours", 1)
     with Checkpoint(tmp_path / "run1").locked():
         os.utime(tmp_path / "run1", (1, 1))
-        ours.make_room(kept=3)
+        ours.make_room(most=3)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == ["ours", "run1", "run4", "run5", "run6"]
 
 
@@ -151,18 +152,18 @@ def test_the_fingerprint_follows_all_that_decides_the_result(split: Path, tmp_pa
             for key, value in (("threads", 2), ("precision", "bf16"), ("batch_size", 2), ("replay", 5), ("ema", 0.5))
         ),
     ]  # fmt: skip
-    prints = [run_name(told, training.__name__) for told in facts]
+    prints = [run_name(values, training.__name__) for values in facts]
     prints.append(run_name(facts[0], "pipeline.cyclegan.translate"))  # other code
     assert len(set(prints)) == len(prints)
     assert run_name(job(split).facts(), training.__name__) == prints[0]
 
 
 def test_the_code_of_a_training_is_every_module_it_computes_with() -> None:
-    known = {path.relative_to(ROOT).as_posix() for path in checkpoints.code.closure(training.__name__)}
+    modules = {path.relative_to(ROOT).as_posix() for path in fingerprint.closure(training.__name__)}
     computing = {
-        "models/cyclegan/train.py", "models/cyclegan/networks.py", "models/cyclegan/losses.py",
-        "models/cyclegan/replay.py", "models/cyclegan/workers.py", "models/tensors/__init__.py",
+        "models/cyclegan/train.py", "models/cyclegan/networks.py", "models/cyclegan/cycle_losses.py",
+        "models/cyclegan/replay.py", "models/cyclegan/distributed.py", "models/tensors/__init__.py",
         "pipeline/cyclegan/generators.py", "pipeline/cyclegan/samples.py", "pipeline/runtime/seeds.py",
         "pipeline/runtime/files.py",
     }  # fmt: skip
-    assert computing <= known
+    assert computing <= modules

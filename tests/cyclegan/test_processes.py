@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file
 from small import PARAMS, ROOT, draw_split, train, with_train
 
-from models.cyclegan.workers import Workers
+from models.cyclegan.distributed import Workers
 from pipeline.cyclegan.training import Training
 from pipeline.errors import BadParams
 
@@ -81,8 +81,8 @@ def test_two_processes_come_to_the_weights_of_one(shared: Path, alone: Path) -> 
         ours = load_file(shared / f"artifacts/cyclegan/cell/{net}.safetensors")
         theirs = load_file(alone / f"cyclegan/cell/{net}.safetensors")
         assert ours.keys() == theirs.keys()
-        one, other = (torch.cat([values[key].flatten() for key in sorted(theirs)]) for values in (ours, theirs))
-        assert float((one - other).norm() / other.norm()) < 0.01, net
+        mine, plain = (torch.cat([values[key].flatten() for key in sorted(theirs)]) for values in (ours, theirs))
+        assert float((mine - plain).norm() / plain.norm()) < 0.01, net
 
 
 def test_only_the_first_process_writes(shared: Path) -> None:

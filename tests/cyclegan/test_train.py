@@ -129,6 +129,7 @@ def test_without_a_compiler_a_training_that_is_to_be_compiled_says_so(split: Pat
     nowhere = {
         "CXX": str(tmp_path / "c++"),
         "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"),
+        "TORCHINDUCTOR_COMPILE_THREADS": "1",  # no pool of processes
         "PYTHONPATH": str(ROOT),
     }
     done = subprocess.run(
@@ -257,7 +258,7 @@ def test_exact_arithmetic_is_asked_for() -> None:
 
 EXACT = """
 import torch
-from pipeline.modelling.devices import exact
+from pipeline.runtime.devices import exact
 exact()
 print(torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.allow_tf32)
 print(torch.utils.deterministic.fill_uninitialized_memory)

@@ -1,4 +1,4 @@
-"""Alarms, journal, pace, curves and activations: what is told of a training."""
+"""Alarms, journal, curves and activations: what a person learns of a training."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from torch import nn
 from models.cyclegan.networks import CellShape, resnet_generator
 from models.cyclegan.train import StepStats, cell_system
 from pipeline.cyclegan import alarms, curves, generators
-from pipeline.cyclegan.activations import command, layers
-from pipeline.cyclegan.activations.figure import figure, fitted, spaced
+from pipeline.cyclegan.activations import command
+from pipeline.cyclegan.activations.heatmaps import draw_figure, fit, spread
+from pipeline.cyclegan.activations.recorder import record_layers
 from pipeline.cyclegan.alarms import Alarms
 from pipeline.cyclegan.generators import Shape
 from pipeline.cyclegan.journal import Journal
-from pipeline.cyclegan.pace import Pace
 from pipeline.errors import BadInput
 from pipeline.images.files import read_rgb, write_png
 
@@ -51,22 +51,22 @@ def tiled(picture: np.ndarray) -> np.ndarray:
     ],
 )
 def test_each_alarm_has_its_bound(changed: dict[str, float], on_grid: bool, kinds: list[str]) -> None:
-    assert alarms.ringing({**CALM, **changed}, on_grid=on_grid) == kinds
+    assert alarms.detect({**CALM, **changed}, on_grid=on_grid) == kinds
 
 
 def test_an_alarm_is_told_when_it_starts_when_it_lasts_and_when_it_ends() -> None:
-    watch = Alarms()
-    told = [watch.after(epoch, kinds) for epoch, kinds in enumerate([[], *[["comb"]] * 4, [], ["comb"]], 1)]
-    assert [len(lines) for lines in told] == [0, 1, 0, 1, 0, 1, 1]
-    assert told[1] == ["epoch 2: comb: the pictures have periodic tiles"]
-    assert "comb for 3 epochs now; stop and train a generator without transposed convolutions" in told[3][0]
-    assert told[5] == ["epoch 6: comb has ended"]
-    assert watch.history == [{"kind": "comb", "from": 2, "to": 5}, {"kind": "comb", "from": 7, "to": None}]
+    observed = Alarms()
+    lines = [observed.update(epoch, kinds) for epoch, kinds in enumerate([[], *[["comb"]] * 4, [], ["comb"]], 1)]
+    assert [len(texts) for texts in lines] == [0, 1, 0, 1, 0, 1, 1]
+    assert lines[1] == ["epoch 2: comb: the pictures have periodic tiles"]
+    assert "comb for 3 epochs now; stop and train a generator without transposed convolutions" in lines[3][0]
+    assert lines[5] == ["epoch 6: comb has ended"]
+    assert observed.history == [{"kind": "comb", "from": 2, "to": 5}, {"kind": "comb", "from": 7, "to": None}]
 
 
 def test_pictures_that_are_one_are_a_collapse_and_stripes_are_a_comb() -> None:
     def kinds(drawn: list[np.ndarray]) -> list[str]:
-        return alarms.ringing({**CALM, **alarms.look(drawn, SMOOTH, 4)}, on_grid=False)
+        return alarms.detect({**CALM, **alarms.measure(drawn, SMOOTH, 4)}, on_grid=False)
 
     assert kinds(SMOOTH) == []
     assert kinds([SMOOTH[0]] * 3) == ["collapse"]
@@ -74,10 +74,10 @@ def test_pictures_that_are_one_are_a_collapse_and_stripes_are_a_comb() -> None:
 
 
 def test_what_cannot_be_told_is_left_out() -> None:
-    assert "spread_ratio" not in alarms.look(SMOOTH[:1], SMOOTH[:1], 4)
-    assert "comb_db" not in alarms.look(SMOOTH, SMOOTH, 1)
+    assert "spread_ratio" not in alarms.measure(SMOOTH[:1], SMOOTH[:1], 4)
+    assert "comb_db" not in alarms.measure(SMOOTH, SMOOTH, 1)
     flat = [np.full((64, 64, 3), 9, np.uint8)] * 3
-    assert "comb_db" not in alarms.look(flat, SMOOTH, 4)
+    assert "comb_db" not in alarms.measure(flat, SMOOTH, 4)
 
 
 def steps(journal: Journal, numbers: range, norm: float = 1.0) -> list[str]:
@@ -85,23 +85,23 @@ def steps(journal: Journal, numbers: range, norm: float = 1.0) -> list[str]:
     for step in numbers:
         losses = {"generators": float(step), "disc_a": 0.01, "disc_b": 0.2, "gradient": norm}
         stats = StepStats(step=step, epoch=(step - 1) // 4, epoch_done=step % 4 == 0, losses=losses)
-        lines += journal.add(stats, skipped=0, look=lambda: {"spread_ratio": 0.8}).lines
+        lines += journal.add(stats, skipped=0, measure=lambda: {"spread_ratio": 0.8}).lines
     return lines
 
 
 def test_a_journal_that_was_saved_at_any_step_goes_on_as_if_it_had_not_been() -> None:
-    whole = Journal(3, on_grid=True)
-    lines = steps(whole, range(1, 9))
-    assert [record["step"] for record in whole.log] == [3, 4, 6, 8]
-    assert whole.log[0]["generators"] == 2.0
-    assert len(whole.readings) == 2
+    undisturbed = Journal(3, on_grid=True)
+    lines = steps(undisturbed, range(1, 9))
+    assert [record["step"] for record in undisturbed.log] == [3, 4, 6, 8]
+    assert undisturbed.log[0]["generators"] == 2.0
+    assert len(undisturbed.readings) == 2
     assert lines[0].startswith("epoch 1: saturated_a")
     for cut in range(1, 8):
         first, second = Journal(3, on_grid=True), Journal(3, on_grid=True)
         steps(first, range(1, cut + 1))
         second.load_state_dict(json.loads(json.dumps(first.state_dict())))
         steps(second, range(cut + 1, 9))
-        assert second.state_dict() == whole.state_dict(), cut
+        assert second.state_dict() == undisturbed.state_dict(), cut
 
 
 def test_gradients_that_were_not_finite_have_no_mean() -> None:
@@ -113,25 +113,18 @@ def test_gradients_that_were_not_finite_have_no_mean() -> None:
 def test_curves_can_be_read_while_they_are_written_and_forget_what_a_kill_left(tmp_path: Path) -> None:
     log = [{"step": 3, "epoch": 1, "loss": 0.5}]
     file = tmp_path / "live" / "plots/metrics/train/loss.tsv"
-    with curves.drawn(tmp_path / "live", [*log, {"step": 6, "epoch": 1, "loss": 9.0}]):
+    with curves.begin(tmp_path / "live", [*log, {"step": 6, "epoch": 1, "loss": 9.0}]):
         pass
-    with curves.drawn(tmp_path / "live", log) as live:
+    with curves.begin(tmp_path / "live", log) as live:
         assert file.read_text() == "step\tloss\n3\t0.5\n"
         live.add({"step": 6, "epoch": 1, "loss": 0.25})
         assert file.read_text() == "step\tloss\n3\t0.5\n6\t0.25\n"
 
 
-def test_the_pace_is_that_of_the_last_steps() -> None:
-    clock = iter(np.arange(0, 100, 0.5).tolist())
-    pace = Pace(4, clock=lambda: next(clock))
-    assert [pace.step(left) for left in (7300, 1)][-1] == "8 images/s, 0:00:00 left"
-    assert pace.step(7300) == "8 images/s, 1:00:50 left"
-
-
 def test_every_convolution_is_seen_in_the_order_of_the_table() -> None:
     torch.manual_seed(0)
-    found = layers.layers(resnet_generator(width=4, blocks=1).eval(), SMOOTH[0])
-    assert [(layer.kind, layer.stride, layer.maps.shape) for layer in found] == [
+    layers = record_layers(resnet_generator(width=4, blocks=1).eval(), SMOOTH[0])
+    assert [(layer.kind, layer.stride, layer.maps.shape) for layer in layers] == [
         ("conv", 1, (4, 64, 64)), ("conv", 2, (8, 32, 32)), ("conv", 2, (16, 16, 16)), ("conv", 1, (16, 16, 16)),
         ("conv", 1, (16, 16, 16)), ("transposed", 2, (8, 32, 32)), ("transposed", 2, (4, 64, 64)),
         ("conv", 1, (3, 64, 64)),
@@ -140,24 +133,24 @@ def test_every_convolution_is_seen_in_the_order_of_the_table() -> None:
 
 def test_the_tiles_of_the_reports_generator_arise_in_its_upscaling_half() -> None:
     torch.manual_seed(0)
-    combs = [layer.comb_db for layer in layers.layers(resnet_generator(width=8, blocks=2).eval(), SMOOTH[0])]
-    known = [comb for comb in combs if comb is not None]
-    assert known[-2] > known[-3] > max(known[:3])
-    assert known[-2] > max(known[:3]) + 10
+    combs = [layer.comb_db for layer in record_layers(resnet_generator(width=8, blocks=2).eval(), SMOOTH[0])]
+    readable = [comb for comb in combs if comb is not None]
+    assert readable[-2] > readable[-3] > max(readable[:3])
+    assert readable[-2] > max(readable[:3]) + 10
 
 
 def test_a_map_in_the_figure_is_never_shrunk() -> None:
     large = np.arange(100.0)[None].repeat(100, 0)
-    assert np.array_equal(np.unique(fitted(large, 64)), np.unique(fitted(large[:, 18:82], 64)))
-    assert fitted(np.eye(16) * 255, 64).shape == (64, 64)
-    assert spaced(100, 4) == [0, 25, 50, 75]
-    assert spaced(3, 8) == [0, 1, 2]
+    assert np.array_equal(np.unique(fit(large, 64)), np.unique(fit(large[:, 18:82], 64)))
+    assert fit(np.eye(16) * 255, 64).shape == (64, 64)
+    assert spread(100, 4) == [0, 25, 50, 75]
+    assert spread(3, 8) == [0, 1, 2]
 
 
 def test_the_figure_has_a_row_a_layer_and_the_same_pixels_each_time() -> None:
     torch.manual_seed(0)
     net: nn.Module = cell_system(CellShape(2, 4, 1, 4)).a2b.eval()
-    pictures = [figure(layers.layers(net, SMOOTH[1]), channels=4, side=32) for _ in range(2)]
+    pictures = [draw_figure(record_layers(net, SMOOTH[1]), channels=4, side=32) for _ in range(2)]
     assert np.array_equal(*pictures)
     assert len(pictures[0]) == 2 + 34 * sum(isinstance(module, nn.Conv2d) for module in net.modules())
 
@@ -175,8 +168,8 @@ def weights(tmp_path: Path) -> Path:
 
 def test_activations_of_a_folder_of_generators_of_one_and_of_a_file(weights: Path, tmp_path: Path) -> None:
     write_png(tmp_path / "face.png", SMOOTH[0])
-    for place, names in ((weights, ["cell", "resnet"]), (weights / "cell", ["cell"])):
-        outcome = command.run(tmp_path / "face.png", place, tmp_path / "out", "cpu")
+    for folder, names in ((weights, ["cell", "resnet"]), (weights / "cell", ["cell"])):
+        outcome = command.run(tmp_path / "face.png", folder, tmp_path / "out", "cpu")
         assert sorted(outcome["generators"]) == names
     outcome = command.run(tmp_path / "face.png", weights / "cell/a2b.safetensors", tmp_path / "out", "cpu")
     assert read_rgb(Path(outcome["generators"]["cell"]["figure"])).shape[0] > 300

@@ -17,9 +17,18 @@ import pytest
 import torch
 from torch import nn
 
-from models.cyclegan.acceleration import compiled
-from models.cyclegan.augment import Draw
-from models.cyclegan.losses import Weights, _lost_accents, discriminator_loss, loss_through_a, loss_through_b, lsgan
+from models.cyclegan import patch_distance
+from models.cyclegan.augment import Augmentation
+from models.cyclegan.compilation import compile_system
+from models.cyclegan.cycle_losses import (
+    Weights,
+    discriminator_loss,
+    loss_through_a,
+    loss_through_b,
+    lost_accents,
+    lsgan,
+)
+from models.cyclegan.distributed import Descent, Diverged
 from models.cyclegan.networks import (
     CellGenerator,
     CellInverse,
@@ -35,12 +44,12 @@ from models.cyclegan.networks import (
 )
 from models.cyclegan.replay import Replay
 from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
-from models.cyclegan.workers import Descent, Diverged
 from models.tensors import to_signed
 
 WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, chroma=3.0, palette=1.0, accents=4.0, patterns=2.0)
 NO_COLOURS = replace(WEIGHTS, colour=0.0, chroma=0.0, accents=0.0)
 SIZE, FACTOR = 32, 2
+PATCHES = 32
 ROOT = Path(__file__).parents[2]
 
 
@@ -67,6 +76,12 @@ def pictures(kind: str, count: int = 5) -> tuple[np.ndarray, np.ndarray]:
     faces = rng.integers(0, 256, (count, SIZE, SIZE, 3), dtype=np.uint8)
     side = SIZE // FACTOR if kind == "cell" else SIZE
     return faces, rng.integers(0, 256, (count, side, side, 3), dtype=np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def few_patches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patches of the art cost most of a small step, and no test here depends on how many there are."""
+    monkeypatch.setattr(patch_distance, "PATCHES", PATCHES)
 
 
 def count(net: nn.Module) -> int:
@@ -166,7 +181,7 @@ def test_the_palette_head_draws_few_colours_and_passes_gradients_to_free_colours
     assert isinstance(net, CellGenerator)
     faces = torch.rand(2, 3, 32, 32) * 2 - 1
     painted = net.paint(faces)
-    (painted.picture.square().mean() + painted.unsettled).backward()
+    (painted.picture.square().mean() + painted.commitment).backward()
     assert net.departure.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
     assert net.head.logits.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
     with torch.no_grad():
@@ -186,7 +201,7 @@ def test_a_slot_of_an_own_palette_is_the_mean_of_the_colours_that_belong_to_it()
         free = torch.tensor([[-1.0, -0.5], [0.2, 0.6]]).expand(1, 3, 2, 2)
         painted = head(torch.tensor([[1.0, 1.0], [-1.0, -1.0]])[None, None], free)
     assert torch.allclose(painted.picture[0, 0], torch.tensor([[-0.75, -0.75], [0.4, 0.4]]), atol=1e-5)
-    assert float(painted.unsettled) == pytest.approx(0.225, abs=1e-5)
+    assert float(painted.commitment) == pytest.approx(0.225, abs=1e-5)
 
 
 def test_slots_start_as_the_colours_around_their_anchors() -> None:
@@ -233,11 +248,11 @@ def test_a_discriminator_sees_pictures_shifted_by_whole_cells_only() -> None:
     generator = torch.Generator().manual_seed(0)
     native = torch.rand(64, 3, 16, 16, generator=generator)
     enlarged = native.repeat_interleave(4, 2).repeat_interleave(4, 3)
-    seen = Draw.of(64, generator)(enlarged, cell=4)
+    seen = Augmentation.draw(64, generator)(enlarged, cell=4)
     assert seen.shape == enlarged.shape
     blocks = seen.unflatten(3, (16, 4)).unflatten(2, (16, 4))
     assert torch.allclose(blocks, blocks[:, :, :, :1, :, :1].expand_as(blocks), atol=1e-5)
-    still = Draw(torch.full((5, 64), 0.5))(enlarged, cell=4)
+    still = Augmentation(torch.full((5, 64), 0.5))(enlarged, cell=4)
     assert torch.allclose(still, enlarged, atol=1e-5)
     assert (
         sum(not torch.allclose(a.mean((1, 2)), b.mean((1, 2)), atol=1e-3) for a, b in zip(seen, enlarged, strict=True))
@@ -298,17 +313,17 @@ def test_a_lost_mouth_costs_by_the_square_of_its_depth_and_a_darker_one_nothing(
         return picture
 
     original = drawn(-0.5)
-    assert float(_lost_accents(original, original)) == 0
-    assert float(_lost_accents(drawn(-0.9), original)) == 0
-    assert float(_lost_accents(drawn(-0.5, elsewhere=-1.0), original)) == 0
-    assert float(_lost_accents(face, original)) == pytest.approx(depth**2 / 81)
-    assert float(_lost_accents(drawn(0.0), original)) == pytest.approx(depth * depth / 2 / 81)
+    assert float(lost_accents(original, original)) == 0
+    assert float(lost_accents(drawn(-0.9), original)) == 0
+    assert float(lost_accents(drawn(-0.5, elsewhere=-1.0), original)) == 0
+    assert float(lost_accents(face, original)) == pytest.approx(depth**2 / 81)
+    assert float(lost_accents(drawn(0.0), original)) == pytest.approx(depth * depth / 2 / 81)
     faint = drawn(0.4)
-    assert float(_lost_accents(face, faint)) == pytest.approx((0.1 * depth) ** 2 / 81, rel=1e-4)
+    assert float(lost_accents(face, faint)) == pytest.approx((0.1 * depth) ** 2 / 81, rel=1e-4)
 
 
 def test_the_edge_of_a_picture_is_no_accent() -> None:
-    assert float(_lost_accents(torch.ones(1, 3, 8, 8), torch.full((1, 3, 8, 8), -0.25))) == 0
+    assert float(lost_accents(torch.ones(1, 3, 8, 8), torch.full((1, 3, 8, 8), -0.25))) == 0
 
 
 @pytest.mark.parametrize("palette", [None, 4])
@@ -318,7 +333,7 @@ def test_the_gradient_of_a_batch_is_the_mean_of_its_parts(palette: int | None) -
     system = cell_system(CellShape(FACTOR, 4, 1, palette))
     system.disc_a.eval(), system.disc_b.eval()
     a, b = torch.rand(2, 3, SIZE, SIZE) * 2 - 1, torch.rand(2, 3, SIZE // FACTOR, SIZE // FACTOR) * 2 - 1
-    draw = Draw.of(2, torch.Generator().manual_seed(0))
+    draw = Augmentation.draw(2, torch.Generator().manual_seed(0))
 
     def gradient(parts: list[slice]) -> torch.Tensor:
         system.a2b.zero_grad(), system.b2a.zero_grad()
@@ -329,8 +344,8 @@ def test_the_gradient_of_a_batch_is_the_mean_of_its_parts(palette: int | None) -
                 ).backward()
         return torch.cat([p.grad.flatten() for net in (system.a2b, system.b2a) for p in net.parameters()])
 
-    whole, mean = gradient([slice(0, 2)]), gradient([slice(0, 1), slice(1, 2)])
-    assert float((whole - mean).norm() / whole.norm()) < 1e-5
+    at_once, mean = gradient([slice(0, 2)]), gradient([slice(0, 1), slice(1, 2)])
+    assert float((at_once - mean).norm() / at_once.norm()) < 1e-5
 
 
 def test_the_discriminator_loss_is_half_of_both_sides() -> None:
@@ -421,10 +436,10 @@ def test_the_rate_is_constant_and_then_falls_linearly_to_zero() -> None:
 
 
 def test_training_overfits_one_pair() -> None:
-    ramp = np.linspace(0, 255, SIZE, dtype=np.uint8)
+    ramp = np.linspace(0, 255, 20, dtype=np.uint8)  # ten cells: the critics see no fewer
     faces = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None], np.uint8(90)), axis=-1)[None]
     art = np.ascontiguousarray(faces[:, ::FACTOR, ::FACTOR])
-    trainer = new_trainer("cell", epochs=150, images_per_epoch=1, batch_size=1, lr=2e-3, decay_from=1.0)
+    trainer = new_trainer("cell", epochs=100, images_per_epoch=1, batch_size=1, lr=2e-3, decay_from=1.0)
     cycle = [stats.losses["cycle_a"] for stats in trainer.fit(faces, art)]
     assert np.mean(cycle[-5:]) < 0.6 * np.mean(cycle[:5])
 
@@ -494,13 +509,13 @@ def test_a_step_leaves_no_gradient_behind() -> None:
 def test_a_step_of_the_generators_leaves_the_discriminators_bit_identical_and_vice_versa(kind: str) -> None:
     trainer = new_trainer(kind)
     nets = trainer.system.nets()
-    seen: dict[str, list[dict[str, torch.Tensor]]] = {}
+    parameters_around: dict[str, list[dict[str, torch.Tensor]]] = {}
 
-    def watch(name: str, descent: Descent) -> Descent:
+    def observe(name: str, descent: Descent) -> Descent:
         def descend(total: torch.Tensor) -> torch.Tensor:
             before = parameters()
             norm = descent(total)
-            seen[name] = [before, parameters()]
+            parameters_around[name] = [before, parameters()]
             return norm
 
         return descend  # type: ignore[return-value]
@@ -508,16 +523,16 @@ def test_a_step_of_the_generators_leaves_the_discriminators_bit_identical_and_vi
     def parameters() -> dict[str, torch.Tensor]:
         return {f"{net}.{k}": p.detach().clone() for net in nets for k, p in nets[net].named_parameters()}
 
-    trainer.descend_g, trainer.descend_d = watch("g", trainer.descend_g), watch("d", trainer.descend_d)
+    trainer.descend_g, trainer.descend_d = observe("g", trainer.descend_g), observe("d", trainer.descend_d)
     next(trainer.fit(*pictures(kind)))
     for name, others in (("g", "disc"), ("d", "a2b b2a")):
-        before, after = seen[name]
+        before, after = parameters_around[name]
         moved = {key for key in before if not torch.equal(before[key], after[key])}
         assert moved
         assert not [key for key in moved if key.split(".")[0].split("_")[0] in others.split()], name
 
 
-def lonely() -> tuple[nn.Parameter, Descent]:
+def one_weight() -> tuple[nn.Parameter, Descent]:
     weight = nn.Parameter(torch.ones(2))
     return weight, Descent(torch.optim.SGD([weight], lr=0.5))
 
@@ -528,7 +543,7 @@ def descend_from(descend: Descent, loss: torch.Tensor) -> torch.Tensor:
 
 
 def test_gradients_that_are_not_finite_move_nothing_and_are_counted() -> None:
-    weight, descend = lonely()
+    weight, descend = one_weight()
     descend_from(
         descend, (weight - weight.detach()).square().sum().sqrt()
     )  # sqrt has no slope at 0: a finite loss, NaN gradients
@@ -541,7 +556,7 @@ def test_gradients_that_are_not_finite_move_nothing_and_are_counted() -> None:
 
 
 def test_gradients_that_are_never_finite_end_the_training() -> None:
-    weight, descend = lonely()
+    weight, descend = one_weight()
     with pytest.raises(Diverged, match="not finite 10 times in a row"):
         for _ in range(11):
             descend_from(descend, (weight - weight.detach()).square().sum().sqrt())
@@ -549,7 +564,7 @@ def test_gradients_that_are_never_finite_end_the_training() -> None:
 
 
 def test_a_loss_that_is_not_finite_ends_the_training_before_a_weight_moves() -> None:
-    weight, descend = lonely()
+    weight, descend = one_weight()
     with pytest.raises(Diverged, match="the loss is inf"):
         descend_from(descend, (weight / 0).sum())
     assert torch.equal(weight.detach(), torch.ones(2))
@@ -559,8 +574,9 @@ HASHED = """
 import hashlib, sys
 import torch
 sys.path.insert(0, "tests/models")
-from test_cyclegan import new_trainer, pictures
+from test_cyclegan import PATCHES, new_trainer, patch_distance, pictures
 torch.set_num_threads(1)
+patch_distance.PATCHES = PATCHES
 for kind in ("resnet", "cell"):
     trainer = new_trainer(kind)
     for stats in trainer.fit(*pictures(kind)):
@@ -575,15 +591,15 @@ for kind in ("resnet", "cell"):
 
 def test_a_training_does_not_depend_on_the_order_of_hashes() -> None:
     """Whole trainings in processes of their own: the order of sets and the addresses of objects differ."""
-    told = [
+    outputs = [
         subprocess.run(
             [sys.executable, "-c", HASHED], cwd=ROOT, check=True, capture_output=True, text=True,
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT)},
         ).stdout
         for seed in ("0", "1")
     ]  # fmt: skip
-    assert told[0] == told[1]
-    assert told[0].count("\n") == 2
+    assert outputs[0] == outputs[1]
+    assert outputs[0].count("\n") == 2
 
 
 @pytest.mark.usefixtures("deterministic")
@@ -594,17 +610,17 @@ def test_a_compiled_system_trains_to_the_same_weights_under_the_same_names(kind:
     symbolic: list[bool] = []  # of each graph
 
     def backend(graph: torch.fx.GraphModule, inputs: list[torch.Tensor | torch.SymInt]) -> Callable[..., object]:
-        symbolic.append(any(isinstance(one, torch.SymInt) for one in inputs))
+        symbolic.append(any(isinstance(value, torch.SymInt) for value in inputs))
         return graph.forward
 
-    plain, traced = (new_trainer(kind, augment=True, identity_until=0.5) for _ in range(2))
-    traced = Trainer(compiled(traced.system, backend), traced.recipe, traced.seed)
+    plain, traced = (new_trainer(kind, images_per_epoch=2, augment=True, identity_until=0.5) for _ in range(2))
+    traced = Trainer(compile_system(traced.system, backend), traced.recipe, traced.seed)
     losses = [[step.losses for step in trainer.fit(*pictures(kind))] for trainer in (plain, traced)]
     assert losses[0] == losses[1]
     for name, net in plain.system.nets().items():
-        found = traced.system.nets()[name].state_dict()
-        assert list(found) == list(net.state_dict())
-        assert all(torch.equal(found[key], value) for key, value in net.state_dict().items())
+        weights = traced.system.nets()[name].state_dict()
+        assert list(weights) == list(net.state_dict())
+        assert all(torch.equal(weights[key], value) for key, value in net.state_dict().items())
     assert len(symbolic) >= 4
     assert not any(symbolic), "a graph would depend on the batch that came first"
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.cyclegan.layers import MirrorConv2d, TwiceConv2d, mirrored
+from models.cyclegan.layers import MirrorConv2d, UpsampleConv2d, mirror_pad
 from models.cyclegan.networks import resize_generator, resnet_generator
 
 
@@ -18,7 +18,7 @@ def picture(*shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
 @pytest.mark.parametrize("p", [1, 2, 3])
 def test_mirrored_borders_and_their_gradients_are_those_of_pytorch(p: int) -> None:
     x, weights = picture(2, 3, 4, 9), torch.rand(2, 3, 4 + 2 * p, 9 + 2 * p, dtype=torch.float64)
-    ours, plain = mirrored(x, p), functional.pad(x, (p,) * 4, mode="reflect")
+    ours, plain = mirror_pad(x, p), functional.pad(x, (p,) * 4, mode="reflect")
     assert torch.equal(ours, plain)
     grads = [torch.autograd.grad((padded * weights).sum(), x)[0] for padded in (ours, plain)]
     assert torch.allclose(*grads, atol=1e-12)
@@ -26,11 +26,11 @@ def test_mirrored_borders_and_their_gradients_are_those_of_pytorch(p: int) -> No
 
 def test_a_border_that_is_repeated_is_the_symmetric_mirror() -> None:
     x = torch.arange(3.0).reshape(1, 1, 1, 3).expand(1, 1, 3, 3)
-    assert mirrored(x, 2, edge=True)[0, 0, 0].tolist() == [1, 0, 0, 1, 2, 2, 1]
+    assert mirror_pad(x, 2, edge=True)[0, 0, 0].tolist() == [1, 0, 0, 1, 2, 2, 1]
 
 
 def test_the_gradient_of_a_repeated_border_is_numerically_right() -> None:
-    assert torch.autograd.gradcheck(lambda x: mirrored(x, 2, True), picture(1, 2, 3, 4))
+    assert torch.autograd.gradcheck(lambda x: mirror_pad(x, 2, True), picture(1, 2, 3, 4))
 
 
 def test_the_mirrored_convolution_is_pytorchs_to_the_bit() -> None:
@@ -43,7 +43,7 @@ def test_the_mirrored_convolution_is_pytorchs_to_the_bit() -> None:
 
 def test_the_folded_enlargement_is_nearest_and_a_reflected_convolution() -> None:
     torch.manual_seed(0)
-    ours = TwiceConv2d(3, 4).double()
+    ours = UpsampleConv2d(3, 4).double()
     plain = nn.Sequential(
         nn.Upsample(scale_factor=2, mode="nearest"), nn.Conv2d(3, 4, 3, padding=1, padding_mode="reflect")
     ).double()
@@ -64,7 +64,7 @@ def test_an_even_picture_stays_even_however_often_it_is_enlarged() -> None:
             return float(layer(torch.ones(1, 4, 8, 8))[0, :, 2:-2, 2:-2].std(dim=(1, 2)).max())
 
     torch.manual_seed(0)
-    assert tiles(TwiceConv2d(4, 4)) < 1e-6
+    assert tiles(UpsampleConv2d(4, 4)) < 1e-6
     assert tiles(nn.ConvTranspose2d(4, 4, 3, 2, 1, 1)) > 0.01
 
 

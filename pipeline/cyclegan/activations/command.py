@@ -1,4 +1,4 @@
-"""`facetopix activations`: every convolution of trained generators on a face of the user's choice."""
+"""`facetopix activations`: the maps of every convolution of trained generators on a face of the user's choice."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 from torch import nn
 
 from pipeline.cyclegan import generators
-from pipeline.cyclegan.activations import layers as activations
-from pipeline.cyclegan.activations.figure import figure
+from pipeline.cyclegan.activations.heatmaps import draw_figure
+from pipeline.cyclegan.activations.recorder import record_layers, summarise
 from pipeline.errors import BadInput
 from pipeline.images.files import Pixels, encode_png, read_rgb
 from pipeline.runtime import devices
@@ -20,7 +20,7 @@ LARGEST = 512  # pixels a side of a face
 
 
 def run(face: Path, weights: Path, out: Path, device: str) -> dict[str, Any]:
-    """Write `<out>/<face>-<generator>.png`, rows are layers and columns are channels, for each generator found.
+    """Write `<out>/<face>-<generator>.png` for each generator: rows are layers, columns are channels.
 
     Args:
         face: an opaque picture whose sides the generators can take.
@@ -29,7 +29,7 @@ def run(face: Path, weights: Path, out: Path, device: str) -> dict[str, Any]:
         device: auto | cpu | cuda.
 
     Returns:
-        `face`, and under `generators` by name: the `figure`'s path and `layers` (see `activations.summary`).
+        `face`, and under `generators` by name: the `figure`'s path and `layers` (see `recorder.summarise`).
 
     Raises:
         BadInput: no such face, or one with transparency or of a size that a generator cannot take; no weights.
@@ -37,23 +37,23 @@ def run(face: Path, weights: Path, out: Path, device: str) -> dict[str, Any]:
     if not face.is_file():
         raise BadInput(f"{face}: no such picture; expected a face as PNG, opaque")
     picture = read_rgb(face)
-    found = {}
+    figures = {}
     for path in _weights(weights):
         net, shape = generators.load(path, devices.pick_device(device))
         _check(face, picture, shape)
         name = f"{face.stem}-{shape.generator}.png"
-        found[shape.generator] = _shown(net, picture, out / name)
-    return {"face": str(face), "generators": found}
+        figures[shape.generator] = _draw(net, picture, out / name)
+    return {"face": str(face), "generators": figures}
 
 
 def _weights(weights: Path) -> list[Path]:
     if not weights.is_dir():
         return [weights]
-    own = weights / "a2b.safetensors"
-    found = [own] if own.is_file() else sorted(weights.glob("*/a2b.safetensors"))
-    if not found:
+    single = weights / "a2b.safetensors"
+    files = [single] if single.is_file() else sorted(weights.glob("*/a2b.safetensors"))
+    if not files:
         raise BadInput(f"{weights}: no a2b.safetensors there or one folder below; run `facetopix train` first")
-    return found
+    return files
 
 
 def _check(face: Path, picture: Pixels, shape: generators.Shape) -> None:
@@ -66,20 +66,20 @@ def _check(face: Path, picture: Pixels, shape: generators.Shape) -> None:
         )
 
 
-def _shown(net: nn.Module, picture: Pixels, path: Path) -> dict[str, Any]:
-    layers = activations.layers(net, picture)
+def _draw(net: nn.Module, picture: Pixels, path: Path) -> dict[str, Any]:
+    layers = record_layers(net, picture)
     side = max(max(layer.maps.shape[1:]) for layer in layers)
-    write_atomic(path, encode_png(figure(layers, channels=CHANNELS, side=int(side))))
-    return {"figure": str(path), "layers": activations.summary(layers)}
+    write_atomic(path, encode_png(draw_figure(layers, channels=CHANNELS, side=int(side))))
+    return {"figure": str(path), "layers": summarise(layers)}
 
 
 def lines(outcome: dict[str, Any]) -> list[str]:
-    """A line a layer, for reading: where the comb energy rises, the tiles arise."""
-    told = []
-    for generator, found in outcome["generators"].items():
-        told.append(f"{generator}: {found['figure']}")
-        told += [_line(layer) for layer in found["layers"]]
-    return told
+    """The outcome of `run` as a line for every layer: where the comb energy rises, the tiles arise."""
+    text = []
+    for name, generator in outcome["generators"].items():
+        text.append(f"{name}: {generator['figure']}")
+        text += [_line(layer) for layer in generator["layers"]]
+    return text
 
 
 def _line(layer: dict[str, Any]) -> str:

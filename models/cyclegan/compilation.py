@@ -1,4 +1,4 @@
-"""The same networks, compiled; results may differ in rounding.
+"""The same networks, compiled by `torch.compile`; results may differ in rounding.
 
 CUDA graphs (`mode="reduce-overhead"`) are not for this step: it runs two backward passes between forward ones, and what
 a graph has written is lost at the next pass after a backward one, the first half's gradients included.
@@ -16,14 +16,14 @@ from typing import Any
 
 import torch
 
-from models.cyclegan.losses import System
+from models.cyclegan.cycle_losses import System
 from models.cyclegan.networks import CellGenerator
 
 RECOMPILE_LIMIT = 64  # four networks share code: each for one or two sizes of batch, frozen or not
 
 
-def compiled(system: System, backend: str | Callable[..., Any] = "inductor") -> System:
-    """The system with `torch.compile` before all four networks; use the result. State dicts keep their names.
+def compile_system(system: System, backend: str | Callable[..., Any] = "inductor") -> System:
+    """Put `torch.compile` before all four networks of a system; use the result. State dicts keep their names.
 
     Shapes are static: what a graph is does not depend on which batch came first, so a training that was stopped goes on
     with the same bits.
@@ -41,5 +41,5 @@ def compiled(system: System, backend: str | Callable[..., Any] = "inductor") -> 
 
 
 def cannot_compile(error: RuntimeError) -> bool:
-    """Whether it comes from the compiler: none is there, or what it cannot translate."""
+    """Whether an error comes from the compiler: none is installed, or it cannot translate a network."""
     return isinstance(error, torch._dynamo.exc.TorchDynamoException)

@@ -1,12 +1,12 @@
-"""Losses of Zhu et al. 2017, arXiv:1703.10593.
+"""The losses of CycleGAN (Zhu et al. 2017, arXiv:1703.10593), and those that pixel art needs besides.
 
 paper -> here:  G -> a2b   F -> b2a   D_X -> disc_a   D_Y -> disc_b   lambda -> weights.cycle
 
 Departures from the paper: the identity loss (sec. 5.2, there for paintings only) is on, since it keeps the palette, for
 `cell` in the early steps only; `cell` adds an L1 between low-frequency colours of input and output (as Wu et al. 2022
 and Han et al. 2018 do), one between their hues, the commitment of its free colours to the palette (van den Oord et al.
-2017), the distance of its small patches from the art's (`patterns`), and a hinge that keeps dark accents: a mouth of
-two cells costs the other losses next to nothing, and art without faces has none.
+2017), the distance of its small patches from the art's (`patch_distance`), and a hinge that keeps dark accents: a mouth
+of two cells costs the other losses next to nothing, and art without faces has none.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.cyclegan.layers import mirrored
-from models.cyclegan.networks import Painted
-from models.cyclegan.patterns import Company, pattern_distance
+from models.cyclegan.layers import mirror_pad
+from models.cyclegan.networks import Painting
+from models.cyclegan.patch_distance import ReferencePatches, patch_distance
 
 
 @dataclass(frozen=True, kw_only=True)
 class Weights:
-    """Factors of the generators' loss."""
+    """The factors by which parts of the generators' loss count."""
 
     cycle: float  # lambda, eq. 3; the paper: 10
     identity: float  # sec. 5.2; the paper: 0.5 * lambda
@@ -38,7 +38,7 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True)
 class System:
-    """Four networks and how the two domains correspond.
+    """Four networks that train together, and how their two domains correspond.
 
     a: faces (N, 3, S, S). b: pixel art, (N, 3, S, S) for `resnet`, the native (N, 3, n, n) for `cell`. All in [-1, 1].
     """
@@ -47,22 +47,23 @@ class System:
     b2a: nn.Module
     disc_a: nn.Module
     disc_b: nn.Module
-    paint: Callable[[Tensor], Painted]  # a2b with its palette's fidelity
+    paint: Callable[[Tensor], Painting]  # a2b with its palette's commitment
     to_b: Callable[[Tensor], Tensor]  # a face at the size of domain b (box mean)
     to_a: Callable[[Tensor], Tensor]  # an artwork at the size of domain a (nearest)
     cell: int  # pixels a side of a cell in domain a
     cell_b: int  # the same in domain b; 1 where it is native
 
     def nets(self) -> dict[str, nn.Module]:
+        """The four networks by name."""
         return {"a2b": self.a2b, "b2a": self.b2a, "disc_a": self.disc_a, "disc_b": self.disc_b}
 
 
-Look = Callable[[Tensor], Tensor]
+View = Callable[[Tensor], Tensor]  # from a picture to what a discriminator sees of it
 Logits = Tensor | Sequence[Tensor]  # of one discriminator, or of each of several
 
 
-def bare(pictures: Tensor) -> Tensor:
-    """The pictures themselves."""
+def plain_view(pictures: Tensor) -> Tensor:
+    """The view that shows a discriminator the pictures as they are."""
     return pictures
 
 
@@ -77,15 +78,20 @@ class Loss:
 
 def lsgan(logits: Logits, real: bool) -> Tensor:
     """Least-squares GAN loss (Mao et al. 2017; paper sec. 4): mean (D - target)^2, over several critics their mean."""
-    return torch.stack([(voice.float() - float(real)).square().mean() for voice in _voices(logits)]).mean()
+    return torch.stack([(part.float() - float(real)).square().mean() for part in _by_critic(logits)]).mean()
 
 
-def _voices(logits: Logits) -> Sequence[Tensor]:
+def _by_critic(logits: Logits) -> Sequence[Tensor]:
     return [logits] if isinstance(logits, Tensor) else logits
 
 
 def loss_through_b(
-    system: System, a: Tensor, b: Tensor, weights: Weights, look: Look = bare, companies: Sequence[Company] = ()
+    system: System,
+    a: Tensor,
+    b: Tensor,
+    weights: Weights,
+    view: View = plain_view,
+    references: Sequence[ReferencePatches] = (),
 ) -> Loss:
     """The half of eq. 3 that starts with `a2b`, and the departures above, for faces `a` and artworks `b`.
 
@@ -94,20 +100,20 @@ def loss_through_b(
     weighs nothing is not computed.
 
     Args:
-        look: what the discriminator sees of a picture.
-        companies: what the patches of each drawn picture are compared with; none = they are not.
+        view: what the discriminator sees of a picture.
+        references: what the patches of each drawn picture are compared with; none = they are not.
     """
-    drawn, unsettled = system.paint(torch.cat([a, system.to_a(b)]) if weights.identity else a)
+    drawn, commitment = system.paint(torch.cat([a, system.to_a(b)]) if weights.identity else a)
     fake = drawn[: len(a)]
     parts = {
-        "adversarial_a2b": lsgan(system.disc_b(look(fake)), real=True),
+        "adversarial_a2b": lsgan(system.disc_b(view(fake)), real=True),
         "cycle_a": functional.l1_loss(system.b2a(fake).float(), a),
         "identity_b": _identity(drawn[len(a) :], b, weights),
         "colour": functional.l1_loss(_low_frequency(fake.float()), _low_frequency(system.to_b(a))),
         "chroma": functional.l1_loss(_colour_differences(fake.float()), _colour_differences(system.to_b(a))),
-        "palette": unsettled,
+        "palette": commitment,
         "accents": _accents(fake, system, a, weights),
-        "patterns": _patterns(fake, companies),
+        "patterns": _patterns(fake, references),
     }
     total = (
         parts["adversarial_a2b"]
@@ -122,12 +128,12 @@ def loss_through_b(
     return Loss(total=total, parts=parts, fake=fake.detach())
 
 
-def loss_through_a(system: System, a: Tensor, b: Tensor, weights: Weights, look: Look = bare) -> Loss:
-    """The half of eq. 3 that starts with `b2a`; else as `loss_through_b`."""
+def loss_through_a(system: System, a: Tensor, b: Tensor, weights: Weights, view: View = plain_view) -> Loss:
+    """The half of eq. 3 that starts with `b2a`, for faces `a` and artworks `b`; else as `loss_through_b`."""
     painted = system.b2a(torch.cat([b, system.to_b(a)]) if weights.identity else b)
     fake = painted[: len(b)]
     parts = {
-        "adversarial_b2a": lsgan(system.disc_a(look(fake)), real=True),
+        "adversarial_b2a": lsgan(system.disc_a(view(fake)), real=True),
         "cycle_b": functional.l1_loss(system.a2b(fake).float(), b),
         "identity_a": _identity(painted[len(b) :], a, weights),
     }
@@ -140,13 +146,13 @@ def _identity(same: Tensor, original: Tensor, weights: Weights) -> Tensor:
 
 
 def _accents(fake: Tensor, system: System, a: Tensor, weights: Weights) -> Tensor:
-    return _lost_accents(fake.float(), system.to_b(a)) if weights.accents else a.new_zeros(())
+    return lost_accents(fake.float(), system.to_b(a)) if weights.accents else a.new_zeros(())
 
 
-def _patterns(fake: Tensor, companies: Sequence[Company]) -> Tensor:
-    if not companies:
+def _patterns(fake: Tensor, references: Sequence[ReferencePatches]) -> Tensor:
+    if not references:
         return fake.new_zeros((), dtype=torch.float32)
-    distances = [pattern_distance(picture, company) for picture, company in zip(fake, companies, strict=True)]
+    distances = [patch_distance(picture, patches) for picture, patches in zip(fake, references, strict=True)]
     return torch.stack(distances).mean()
 
 
@@ -160,34 +166,36 @@ def _colour_differences(image: Tensor) -> Tensor:
     return torch.stack([red - green, (red + green) / 2 - blue], dim=1)
 
 
-def _lost_accents(drawn: Tensor, original: Tensor) -> Tensor:
-    """Scalar: mean of d * max(0, d - d'), where d >= 0 is the depth (`_depth`) of the original and d' of the drawing.
+def lost_accents(drawn: Tensor, original: Tensor) -> Tensor:
+    """How much of the dark accents of its original, (N, 3, n, n) in [-1, 1], a drawing of the same shape has lost.
 
-    (N, 3, n, n) in [-1, 1] both. So a deep accent counts far more than the unevenness of a cheek, and what is drawn
-    darker than it was costs nothing: outlines may come.
+    Scalar: mean of d * max(0, d - d'), where d >= 0 is the depth of the original and d' of the drawing. So a deep
+    accent counts far more than the unevenness of a cheek, and what is drawn darker than it was costs nothing: outlines
+    may come.
     """
-    wanted = _depth(original).clamp_min(0)
-    return (wanted * functional.relu(wanted - _depth(drawn))).mean()
+    depth = _depth(original).clamp_min(0)
+    return (depth * functional.relu(depth - _depth(drawn))).mean()
 
 
 def _depth(image: Tensor) -> Tensor:
     """(N, 3, n, n) -> (N, 1, n, n): how much darker a cell is than its 3x3 mean."""
     grey = image.mean(dim=1, keepdim=True)
-    return functional.avg_pool2d(mirrored(grey, 1, edge=True), 3, stride=1) - grey
+    return functional.avg_pool2d(mirror_pad(grey, 1, edge=True), 3, stride=1) - grey
 
 
 def discriminator_loss(disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-    """Half the LSGAN loss of both sides: the halving slows the discriminator (paper sec. 4, appendix 7.1)."""
-    voices = _voices(disc(torch.cat([real, fake])))
-    of_real, of_fake = [voice[: len(real)] for voice in voices], [voice[len(real) :] for voice in voices]
+    """Half the LSGAN loss of real and fake pictures: the halving slows the discriminator (paper sec. 4, app. 7.1)."""
+    logits = _by_critic(disc(torch.cat([real, fake])))
+    of_real, of_fake = [part[: len(real)] for part in logits], [part[len(real) :] for part in logits]
     return 0.5 * (lsgan(of_real, real=True) + lsgan(of_fake, real=False))
 
 
 def parameters_of(*nets: nn.Module) -> list[nn.Parameter]:
+    """All parameters of some networks, in order."""
     return [parameter for net in nets for parameter in net.parameters()]
 
 
-def frozen(nets: list[nn.Module], yes: bool) -> None:
-    """Switch off (or on) the gradients of nets that a step only looks through."""
+def freeze(nets: list[nn.Module], frozen: bool) -> None:
+    """Switch off (or on) the gradients of networks that a step only looks through."""
     for parameter in parameters_of(*nets):
-        parameter.requires_grad_(not yes)
+        parameter.requires_grad_(not frozen)

@@ -1,4 +1,4 @@
-"""What every convolution of a generator does to one face, and where periodic tiles arise."""
+"""Recording the output of every convolution of a generator, and where in it periodic tiles arise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.cyclegan.layers import MirrorConv2d, TwiceConv2d
+from models.cyclegan.layers import MirrorConv2d, UpsampleConv2d
 from models.tensors import to_signed
 from pipeline.images.files import Pixels
 from pipeline.metrics.tiles import plane_comb_db
@@ -22,14 +22,14 @@ DECIMALS = 2
 CONVOLUTIONS = {
     nn.Conv2d: "conv",
     MirrorConv2d: "conv",
-    TwiceConv2d: "enlarging",
+    UpsampleConv2d: "enlarging",
     nn.ConvTranspose2d: "transposed",
 }
 
 
 @dataclass(frozen=True)
 class Layer:
-    """The output of one convolution."""
+    """The output of one convolution for one face."""
 
     name: str  # of the module
     kind: str  # conv | enlarging | transposed
@@ -42,21 +42,21 @@ class Layer:
         """Mean comb energy of the channels that are not flat; None where a map is too small or all are flat."""
         if min(self.maps.shape[1:]) < SMALLEST or self.maps.shape[1] % PERIOD or self.maps.shape[2] % PERIOD:
             return None
-        planes = [levels(plane) for plane in self.maps if np.ptp(plane) > 0]
+        planes = [stretch(plane) for plane in self.maps if np.ptp(plane) > 0]
         return float(np.mean([plane_comb_db(plane, PERIOD) for plane in planes])) if planes else None
 
 
 @torch.no_grad()
-def layers(net: nn.Module, face: Pixels) -> list[Layer]:
-    """Every convolution of a generator, in the order in which they ran.
+def record_layers(net: nn.Module, face: Pixels) -> list[Layer]:
+    """Run a generator on a face and record every convolution, in the order in which they ran.
 
     Args:
         net: in evaluation mode.
         face: uint8 (H, W, 3) of a size that the net takes.
     """
-    seen: list[Layer] = []
+    layers: list[Layer] = []
     hooks = [
-        module.register_forward_hook(_keeper(name, module, seen))
+        module.register_forward_hook(_recording_hook(name, module, layers))
         for name, module in net.named_modules()
         if type(module) in CONVOLUTIONS
     ]
@@ -65,33 +65,33 @@ def layers(net: nn.Module, face: Pixels) -> list[Layer]:
     finally:
         for hook in hooks:
             hook.remove()
-    return seen
+    return layers
 
 
-def _keeper(name: str, module: nn.Module, seen: list[Layer]) -> Any:
+def _recording_hook(name: str, module: nn.Module, layers: list[Layer]) -> Any:
     assert isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
     kind, kernel, stride = CONVOLUTIONS[type(module)], module.kernel_size[0], module.stride[0]
 
-    def keep(_: nn.Module, __: Any, output: Tensor) -> None:
+    def record(_: nn.Module, __: Any, output: Tensor) -> None:
         maps = output[0].detach().float().cpu().numpy().copy()  # what follows may work in place
-        seen.append(Layer(name=name, kind=kind, kernel=kernel, stride=stride, maps=maps))
+        layers.append(Layer(name=name, kind=kind, kernel=kernel, stride=stride, maps=maps))
 
-    return keep
+    return record
 
 
-def levels(plane: NDArray[np.float32]) -> NDArray[np.float64]:
-    """A map stretched over 0..255, so that its comb energy compares with a picture's; a flat one becomes 0."""
+def stretch(plane: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Stretch a map over 0..255, so that its comb energy compares with a picture's; a flat one becomes 0."""
     shifted: NDArray[np.float64] = plane.astype(np.float64) - plane.min()
     return shifted * (255 / shifted.max()) if shifted.max() > 0 else shifted
 
 
-def summary(found: Sequence[Layer]) -> list[dict[str, Any]]:
-    """A row a layer: `name kind kernel stride channels height width comb_db`."""
+def summarise(layers: Sequence[Layer]) -> list[dict[str, Any]]:
+    """A JSON row for every layer: `name kind kernel stride channels height width comb_db`."""
     return [
         {
             "name": layer.name, "kind": layer.kind, "kernel": layer.kernel, "stride": layer.stride,
             "channels": layer.maps.shape[0], "height": layer.maps.shape[1], "width": layer.maps.shape[2],
             "comb_db": None if layer.comb_db is None else round(layer.comb_db, DECIMALS),
         }
-        for layer in found
+        for layer in layers
     ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Several processes at one training: each has its share of every batch, and all take the very same steps.
+"""Several processes at one training: each computes its share of every batch, and all take the very same steps.
 
 Gradients are averaged in one flat bucket instead of through DistributedDataParallel: the generators' step runs every
 net two or three times with the critics frozen, which the wrapper has to be talked into, its overlap of sums with the
@@ -18,15 +18,15 @@ from torch import Tensor, distributed, nn
 
 @dataclass(frozen=True)
 class Workers:
-    """Who this process is among those of the default process group; alone, it talks to nobody."""
+    """The place of this process among those of the default process group; alone, it talks to nobody."""
 
     rank: int = 0
     size: int = 1
 
-    def share(self, whole: int) -> slice:
-        """The part of a batch of `whole` pictures that is this process's; `size` divides `whole`."""
-        own = whole // self.size
-        return slice(self.rank * own, (self.rank + 1) * own)
+    def share(self, batch_size: int) -> slice:
+        """The part of a batch that this process computes; `size` divides `batch_size`."""
+        count = batch_size // self.size
+        return slice(self.rank * count, (self.rank + 1) * count)
 
     def average_(self, tensors: Sequence[Tensor]) -> None:
         """Replace float tensors by their means over all processes: one message, the same bits everywhere."""
@@ -40,7 +40,7 @@ class Workers:
             tensor.copy_(mean.view_as(tensor))
 
     def gather(self, images: Tensor) -> Tensor:
-        """(n, C, H, W) of this process -> (n * size, C, H, W) of all, by rank; no gradient."""
+        """The images (n * size, C, H, W) of all processes, by rank, from those of each (n, C, H, W); no gradient."""
         if self.size == 1:
             return images.detach()
         message = images.detach().float().contiguous()
@@ -53,11 +53,11 @@ ALONE = Workers()
 
 
 class Diverged(RuntimeError):
-    """A loss is NaN or infinite, or the gradients were so again and again."""
+    """A training cannot go on: a loss is NaN or infinite, or the gradients were so again and again."""
 
 
 class Descent:
-    """Steps of one optimiser, guarded: gradients that are not finite change nothing, and are counted.
+    """An optimiser whose steps are guarded: gradients that are not finite change nothing, and are counted.
 
     A loss that is not finite means that the weights are spoilt, so it ends the training. With a finite loss it is one
     batch that met a singularity: the step is left out, as under loss scaling, and MOST_SKIPPED in a row end it too.
@@ -70,10 +70,10 @@ class Descent:
         self.skipped = self.in_a_row = 0
 
     def __call__(self, total: Tensor) -> Tensor:
-        """Go down the gradients of a scalar loss, which are there already, and forget them; returns their norm.
+        """Go down the gradients of a scalar loss, already computed, and clear them; returns their norm.
 
         Raises:
-            Diverged: see above; the weights are those of before.
+            Diverged: see above; no weight has changed.
         """
         loss = total.detach().clone()
         gradients = [parameter.grad for parameter in self._parameters() if parameter.grad is not None]
@@ -100,7 +100,9 @@ class Descent:
             raise Diverged(f"the gradients were not finite {self.in_a_row} times in a row")
 
     def state_dict(self) -> dict[str, int]:
+        """The counts; the optimiser has a state of its own."""
         return {"skipped": self.skipped, "in_a_row": self.in_a_row}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
+        """Go on where `state_dict` was taken."""
         self.skipped, self.in_a_row = state["skipped"], state["in_a_row"]
