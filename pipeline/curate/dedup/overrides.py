@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.errors import BadInput
 
-Verdicts = Mapping[frozenset[str], str]  # of pairs of ids
+Overrides = Mapping[frozenset[str], str]  # pair of ids -> verdict
 
 SAME, ALTERNATE, DIFFERENT = VERDICTS = ("same", "alternate", "different")
 EXPECTED = (
@@ -25,14 +25,14 @@ EXPECTED = (
 REQUIRED, OPTIONAL = {"one", "other", "verdict"}, {"note", "date"}
 
 
-def load(path: Path) -> Verdicts:
-    """The verdicts of a file.
+def load(path: Path) -> Overrides:
+    """Read the verdicts of a file.
 
     Raises:
         BadInput: no such file, a line that is no verdict, or two lines that contradict each other.
     """
     verdicts: dict[frozenset[str], str] = {}
-    said: dict[frozenset[str], int] = {}
+    first_lines: dict[frozenset[str], int] = {}
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
@@ -41,9 +41,9 @@ def load(path: Path) -> Verdicts:
         pair = frozenset((entry["one"], entry["other"]))
         if verdicts.setdefault(pair, entry["verdict"]) != entry["verdict"]:
             raise BadInput(
-                f"{where}: {entry['verdict']!r} contradicts line {said[pair]}, which says {verdicts[pair]!r}"
+                f"{where}: {entry['verdict']!r} contradicts line {first_lines[pair]}, which says {verdicts[pair]!r}"
             )
-        said.setdefault(pair, number)
+        first_lines.setdefault(pair, number)
     return verdicts
 
 
