@@ -65,9 +65,9 @@ async def _walk(source: str, url: str, folder: Path) -> None:
                     artwork = item.artwork
                     if artwork is None:
                         opened = await client.get(item.page_url)
-                        told = gallery.parse_artwork(opened.text, str(opened.url))
-                        assert isinstance(told, Artwork)
-                        artwork = told
+                        answer = gallery.parse_artwork(opened.text, str(opened.url))
+                        assert isinstance(answer, Artwork)
+                        artwork = answer
                     image = await client.get(artwork.image_url, headers=IMAGE)
                     journal.write(_store(item, artwork, image.content, folder / "images"))
                 request = listing.next if listing.items else None
@@ -92,8 +92,8 @@ def _store(item: Found, artwork: Artwork, data: bytes, images: Path) -> bytes:
 
 
 def crawled(source: str, url: str, items: int, folder: Path) -> None:
-    given = params.load(ROOT / "params.yaml")
-    stats = crawl.run(source, folder / "out", given.scrape, given.sample, state=folder / "state", base_url=url)
+    values = params.load(ROOT / "params.yaml")
+    stats = crawl.run(source, folder / "out", values.scrape, values.sample, state=folder / "state", base_url=url)
     assert stats["kept"] == items, stats
 
 
@@ -107,9 +107,9 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("items", type=int)
     parser.add_argument("folder", type=Path)
-    given = parser.parse_args()
+    options = parser.parse_args()
     began, busy = time.perf_counter(), time.process_time()
-    CONTESTANTS[given.contestant](given.source, given.url, given.items, given.folder)
+    CONTESTANTS[options.contestant](options.source, options.url, options.items, options.folder)
     seconds, cpu = time.perf_counter() - began, time.process_time() - busy
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # Linux counts KiB
     print(json.dumps({"seconds": seconds, "cpu": cpu, "peak_mb": peak}))  # noqa: T201

@@ -1,4 +1,4 @@
-"""Which works of many are duplicates, which belong together, and what was decided about them.
+"""Decides which works of many are duplicates and which belong together.
 
 In order of preference each work is held against those that stay before it: what was dropped drops nothing, so chains
 of small steps cannot swallow their ends. Tiers: `override` (a person's word), `exact` (one canonical picture), `near`
@@ -85,11 +85,13 @@ class _Tiers:
             self.order = self.table.without_dropped(self.order, dropped)
 
     def overridden_copies(self) -> Iterator[Verdict]:
+        """Drop what a person called the same."""
         ids, links = self._overridden(SAME)
         for first, *copies in groups.components(ids, links):
             yield from (Verdict(first, copy, first, "override", None) for copy in copies)
 
     def overridden_alternates(self) -> Iterator[Verdict]:
+        """Tie what a person called alternates."""
         _, links = self._overridden(ALTERNATE)
         return (Verdict(right, None, left, "override", None) for left, right in links)
 
@@ -104,6 +106,7 @@ class _Tiers:
         return bool(self.overrides) and frozenset((left, right)) in self.overrides
 
     def exact_copies(self) -> Iterator[Verdict]:
+        """Drop works with the canonical picture of another one; tie those that are only moved on their canvas."""
         staying: dict[bytes, list[DedupEntry]] = {}
         for entry in self.table.sharing(self.order, "key"):
             alike = staying.setdefault(entry.key, [])
@@ -116,6 +119,7 @@ class _Tiers:
             alike.append(entry)
 
     def near_copies(self, compare: Callable[[Index], ComparedPairs], max_difference: float) -> Iterator[Verdict]:
+        """Drop lossy and slightly edited copies; tie works that are alike, yet drawn apart."""
         numbers = self.order[self.table.comparable[self.order]]
         differences, copies = self._measured(numbers, compare(numbers))
         originals = groups.choose_originals(copies)
@@ -153,7 +157,7 @@ class _Tiers:
         return differences, copies
 
     def recolours(self) -> Iterator[Verdict]:
-        """Mirror images and recolours, tied together by as few pairs as it takes."""
+        """Tie mirror images and recolours, by as few pairs as it takes."""
         entries = self.table.sharing(self.order[self.table.comparable[self.order]], "kinship")
         ordered = sorted(entries, key=lambda entry: (entry.kinship or b"", entry.id))
         for _, family in groupby(ordered, key=lambda entry: entry.kinship):

@@ -1,4 +1,4 @@
-"""What a person decided about pairs of works, against or ahead of the rules of deduplication.
+"""Reads what a person decided about pairs of works, against or ahead of the rules of deduplication.
 
     {"one": "lospec-02a2998b2ce6ffd8", "other": "pixeljoint-4b227777d4dd1fc6", "verdict": "same", "note": "reposted"}
 

@@ -1,4 +1,4 @@
-"""Decode every work once and drop duplicates: exact ones by canonical pixels, lossy copies by sight.
+"""Decodes every work once and drops duplicates: exact ones by canonical pixels, lossy copies by sight.
 
 Of duplicates the one kept is, in this order: stored losslessly, with the fewest colours (by powers of two), least
 enlarged, with the largest canonical picture, with the smallest id. Edited versions, recolours and mirror images are
@@ -80,7 +80,7 @@ def run(
         state: where the cache is (`.state`); None = nothing is remembered.
 
     Raises:
-        BadInput: one id in two folders, an image file that is gone, or an override that is none.
+        BadInput: one id in two folders, an absent image file, or an override that is none.
     """
     overridden = overrides.load(Path(params.overrides))
     with output_dir(dst) as out, opened(state, "dedup") as cache:

@@ -1,4 +1,4 @@
-"""Whether one picture is a copy of another that lost something: by a lossy codec, a smooth enlargement, a stray edit.
+"""Tells whether a picture is a copy of another that lost something: by a codec, a smooth enlargement, a stray edit.
 
 A copy keeps what the eye keeps, and that is what is measured: codecs err in single pixels and blur hues, but keep the
 lightness of every neighbourhood; smooth resampling blurs lightness, but keeps the hue of every neighbourhood. A drawn
@@ -7,7 +7,7 @@ codecs tell more: one encoder makes equal blocks of equal pixels, so that two dr
 whole blocks to the last bit, while two copies of one drawing that were made differently differ in nearly all of them.
 
 The bounds hold on half of 8,331 real sprites and their copies (WebP 80, JPEG 85, bicubic x2); benchmarks/dedup.py
-tells what they find and what they confuse on the other half.
+measures what they find and what they confuse on the other half.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The faces of the translation: drawn (sample) or read from inputs/faces, square RGB, without duplicates.
+"""Makes the faces of the translation: drawn (sample) or read from inputs/faces, square RGB, without duplicates.
 
 A picture is one face, its centre; with a detector it becomes one row per face that is found, `<id>-c01`, `<id>-c02`,
 ... from left to right, each with its `parent` and its `box` ([left, top, side] in pixels of the upright picture).
@@ -62,7 +62,7 @@ def run(
     Args:
         src: folder tree of the user's faces; not read with origin "sample".
         size: pixels a side, out.
-        blocked: the blocklist; of a work on it nothing is told but the place of its file.
+        blocked: the blocklist; the row of a work on it names the place of its file and nothing else.
 
     Raises:
         BadInput: origin "inputs" and no file there.
@@ -204,8 +204,8 @@ def _families(
     faces: list[Face], originals: dict[int, tuple[Distance, int]], alternates: list[tuple[int, int]]
 ) -> dict[int, str]:
     """Index -> name of the family, for the members of families; alternates of a dropped face are its original's."""
-    kept = {index: original for index, (_, original) in originals.items()}
-    links = [(kept.get(left, left), kept.get(right, right)) for left, right in alternates]
+    favoured = {index: original for index, (_, original) in originals.items()}
+    links = [(favoured.get(left, left), favoured.get(right, right)) for left, right in alternates]
     families = groups.components(sorted({index for pair in links for index in pair}), links)
     several = [family for family in families if len(family) > 1]
     return {index: min(faces[member].row["id"] for member in family) for family in several for index in family}

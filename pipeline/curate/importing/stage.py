@@ -26,7 +26,7 @@ def run(src: Path, dst: Path, blocklist: Path) -> dict[str, Any]:
     """Import every image below `src`: manifest and images/<sha256>.<ext>, as a scrape stage leaves them.
 
     Facts come from the nearest manifest.csv in or above the file's folder that lists it. An absent or empty `src`
-    gives no rows. Reasons: not_an_image, blocklist (of such a work only the place of its file is told).
+    gives no rows. Reasons: not_an_image, blocklist (whose rows name the place of a file and nothing else).
     """
     blocked = load(blocklist)
     paths = folders.files_below(src) if src.is_dir() else []

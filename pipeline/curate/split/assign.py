@@ -27,12 +27,12 @@ def assign(labels: Labels, shares: Mapping[str, float], seed: int, domain: str) 
     order = order[np.argsort(-sizes[order], kind="stable")]
     bins = [index for index, name in enumerate(SPLITS) if shares[name] > 0]
     targets = [shares[SPLITS[index]] * len(labels) for index in bins]
-    held, split_of = [0] * len(bins), np.zeros(len(sizes), np.int8)
+    assigned, split_of = [0] * len(bins), np.zeros(len(sizes), np.int8)
     for group in order.tolist():
-        gaps = [target - count for target, count in zip(targets, held, strict=True)]
+        gaps = [target - count for target, count in zip(targets, assigned, strict=True)]
         most = gaps.index(max(gaps))
         split_of[group] = bins[most]
-        held[most] += int(sizes[group])
+        assigned[most] += int(sizes[group])
     if len(sizes) >= len(bins):
         _fill_empty(split_of, order, sizes, bins)
     splits: Splits = split_of[group_of]

@@ -1,4 +1,4 @@
-"""Train, val and test of both domains, so that nothing seen in training is met again in evaluation.
+"""Splits both domains into train, val and test, so that nothing seen in training is met again in evaluation.
 
 Together stay: the frames, tiles and crops of one work, works of one `family` or `identity`, works that are equal in
 every pixel or (artworks) mirror images or recolours of one another at one pixel per cell, and, in the pixel domain,
@@ -110,7 +110,7 @@ def run(
     Args:
         pixel: the resize stage's folder.
         faces: the faces stage's.
-        dedup: the dedup stage's, which tells artists of several sources; None: every name is one source's.
+        dedup: the dedup stage's, which knows artists of several sources; None: every name is one source's.
         deal: which group goes where.
         state: where the cache is (`.state`); None = nothing is remembered.
 

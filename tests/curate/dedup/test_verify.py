@@ -1,4 +1,4 @@
-"""Two lossy pictures, with no original to tell by; and which pairs are looked at."""
+"""Lossy pictures without an original to compare with, and which pairs are compared at all."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_two_jpegs_that_share_whole_blocks_were_drawn_apart(tmp_path) -> None:
     gap = np.abs(first.astype(int) - second)
     assert 0 < gap.max() <= 16
     assert distance(tmp_path, first, second) is None
-    assert distance(tmp_path, picture(), second, lossless=True) is not None  # an original tells by itself
+    assert distance(tmp_path, picture(), second, lossless=True) is not None  # an original decides by itself
 
 
 def test_the_same_pixels_are_a_copy_although_all_blocks_are_shared(tmp_path) -> None:

@@ -42,8 +42,8 @@ def cascade() -> str:
 
 def read(src: Path, dst: Path, detector: str | None, **changes) -> dict[str, dict]:
     params = Faces(origin="inputs", limit=None, detector=detector, margin=0.25, max_distance=8)
-    wanted = params.model_copy(update=changes)
-    stats = stage.run(src, dst, wanted, SAMPLE, SIZE, ONE, src.parent / "blocklist.jsonl")
+    params = params.model_copy(update=changes)
+    stats = stage.run(src, dst, params, SAMPLE, SIZE, ONE, src.parent / "blocklist.jsonl")
     rows = manifest.read(dst)
     assert len(rows) == stats["kept"] + stats["dropped"] + stats["failed"]
     assert {path.stem for path in (dst / "images").glob("*")} == {row["id"] for row in rows if row["reason"] is None}
@@ -189,7 +189,7 @@ def test_copies_of_real_faces_are_found_and_distinct_ones_kept(shared_files, tmp
     assert {row["reason"] for name, row in rows.items() if name[0] == "d"} == {"duplicate"}
 
 
-def test_the_blocklist_keeps_faces_out_and_nothing_is_told_of_them(tmp_path) -> None:
+def test_the_blocklist_keeps_faces_out_and_their_rows_name_nobody(tmp_path) -> None:
     (tmp_path / "faces").mkdir()
     smooth(1).save(tmp_path / "faces" / "a.png")
     smooth(2).save(tmp_path / "faces" / "b.png")
