@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 
 
 class GrowingRows:
-    """A structured array that grows row by row, without a second copy of it in memory.
+    """A structured array that grows row by row.
 
     Columns are views: hold none while rows are appended.
+
+    Args:
+        expected: rows for which there is room at once, at no cost until they come; for more, all may be moved.
     """
 
-    def __init__(self, kind: np.dtype[np.void]) -> None:
-        self._rows = np.zeros(0, kind)
+    def __init__(self, kind: np.dtype[np.void], expected: int = 0) -> None:
+        self._rows = np.zeros(expected, kind)
         self._count = 0
 
     def __len__(self) -> int:

@@ -61,8 +61,8 @@ class FingerprintTable(GrowingRows):
     (multiplied by alpha) and alpha over each of 8 x 8 and of 2 x 2 cells.
     """
 
-    def __init__(self) -> None:
-        super().__init__(ROW)
+    def __init__(self, expected: int = 0) -> None:
+        super().__init__(ROW, expected)
 
     def add(self, fingerprint: Fingerprint) -> None:
         """Append the fingerprint of one more image."""

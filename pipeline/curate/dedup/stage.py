@@ -126,7 +126,7 @@ def _examined(
     srcs: Sequence[Path], images: Path, params: Dedup, cache: Cache, executor: Executor
 ) -> tuple[DedupTable, list[FileSummary]]:
     """Decode all files; write the pictures that are not blank, and enter them into the table."""
-    table, summaries = DedupTable(), []
+    table, summaries = DedupTable(expected=sum(1 for src in srcs for _ in manifest.stream_kept(src))), []
     selection = FrameSelection(frames=params.frames, most=params.most_frames)
     items = (Item(str(row["id"]), path.read_bytes(), {}) for row, path in _sources(srcs))
     scope = CacheScope.of(examine.__name__, selection)

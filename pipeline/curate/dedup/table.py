@@ -57,12 +57,16 @@ class DedupEntry:
 
 
 class DedupTable:
-    """Entries and fingerprints by number, in the order in which they came: about 1.6 KB each."""
+    """Entries and fingerprints by number, in the order in which they came: about 1.6 KB each.
 
-    def __init__(self) -> None:
+    Args:
+        expected: entries for which there is room at once; see `growing.GrowingRows`.
+    """
+
+    def __init__(self, expected: int = 0) -> None:
         self.ids: list[str] = []
-        self.fingerprints = FingerprintTable()
-        self._rows = GrowingRows(ROW)
+        self.fingerprints = FingerprintTable(expected)
+        self._rows = GrowingRows(ROW, expected)
 
     def __len__(self) -> int:
         return len(self.ids)
