@@ -126,14 +126,16 @@ def _examined(
     srcs: Sequence[Path], images: Path, params: Dedup, cache: Cache, executor: Executor
 ) -> tuple[DedupTable, list[FileSummary]]:
     """Decode all files; write the pictures that are not blank, and enter them into the table."""
-    table, summaries = DedupTable(expected=sum(1 for src in srcs for _ in manifest.stream_kept(src))), []
+    table = DedupTable(expected=sum(1 for src in srcs for _ in manifest.stream_kept(src)))
+    summaries: list[FileSummary] = []
+    distinct: dict[FileSummary, FileSummary] = {}  # most files are like many others
     selection = FrameSelection(frames=params.frames, most=params.most_frames)
     items = (Item(str(row["id"]), path.read_bytes(), {}) for row, path in _sources(srcs))
     scope = CacheScope.of(examine.__name__, selection)
     for id, value in recall_map(partial(examine.examine, selection=selection), items, scope, cache, executor):
         file = examine.unpack(value)
         summary = _summary(file)
-        summaries.append(summary)
+        summaries.append(distinct.setdefault(summary, summary))
         for picture in file.pictures:
             if not picture.comparable.blank:
                 entry = _entry(summary.picture_id(id, picture.index), picture, lossless=file.lossless)
