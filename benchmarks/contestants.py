@@ -26,7 +26,7 @@ from PIL import Image
 
 from pipeline import params
 from pipeline.scrape import crawl, origins
-from pipeline.scrape.sites.gallery import Artwork, Found, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, ListingEntry, Request
 
 ROOT = Path(__file__).parent.parent
 AGENT = {"User-Agent": "facetopix (+loopback replica)", "Accept": "*/*"}
@@ -38,7 +38,7 @@ def bare(source: str, url: str, items: int, folder: Path) -> None:  # noqa: ARG0
     asyncio.run(_ask_all(url, list(replica.plan(source, items))))
 
 
-async def _ask_all(url: str, plan: list[replica.Asked]) -> None:
+async def _ask_all(url: str, plan: list[replica.PlannedRequest]) -> None:
     async with httpx.AsyncClient(trust_env=False) as client:
         for method, target, form in plan:
             headers = IMAGE if target.endswith(".png") else PAGE
@@ -65,15 +65,15 @@ async def _walk(source: str, url: str, folder: Path) -> None:
                     artwork = item.artwork
                     if artwork is None:
                         opened = await client.get(item.page_url)
-                        answer = gallery.parse_artwork(opened.text, str(opened.url))
-                        assert isinstance(answer, Artwork)
-                        artwork = answer
+                        parsed = gallery.parse_artwork(opened.text, str(opened.url))
+                        assert isinstance(parsed, ArtworkDetails)
+                        artwork = parsed
                     image = await client.get(artwork.image_url, headers=IMAGE)
                     journal.write(_store(item, artwork, image.content, folder / "images"))
                 request = listing.next if listing.items else None
 
 
-def _store(item: Found, artwork: Artwork, data: bytes, images: Path) -> bytes:
+def _store(item: ListingEntry, artwork: ArtworkDetails, data: bytes, images: Path) -> bytes:
     """Make an image durable; returns its journal line."""
     name = hashlib.sha256(data).hexdigest()
     with Image.open(io.BytesIO(data)) as image:
@@ -91,13 +91,13 @@ def _store(item: Found, artwork: Artwork, data: bytes, images: Path) -> bytes:
     return json.dumps({**row, "image": artwork.image_url, "sha256": name, "bytes": len(data)}).encode() + b"\n"
 
 
-def crawled(source: str, url: str, items: int, folder: Path) -> None:
+def crawl_gallery(source: str, url: str, items: int, folder: Path) -> None:
     values = params.load(ROOT / "params.yaml")
     stats = crawl.run(source, folder / "out", values.scrape, values.sample, state=folder / "state", base_url=url)
     assert stats["kept"] == items, stats
 
 
-CONTESTANTS: dict[str, Callable[[str, str, int, Path], None]] = {"bare": bare, "plain": plain, "crawl": crawled}
+CONTESTANTS: dict[str, Callable[[str, str, int, Path], None]] = {"bare": bare, "plain": plain, "crawl": crawl_gallery}
 
 
 def main() -> None:

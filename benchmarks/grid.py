@@ -31,7 +31,6 @@ from pipeline.cells import detect
 from pipeline.images.files import Pixels, decode_rgba, encode_png
 from pipeline.runtime import seeds
 
-MAX_CELL, MIN_CONFIDENCE = 16, 0.55  # as in params.yaml
 ANSWERS = ("exact", "within 1", "unknown", "left native", "wrong")
 SAME_SIZE = 0.02  # of the cell: fractional ones are known to half a pixel of the whole side
 SAME_COLOUR = 24  # of 255, in every channel
@@ -96,7 +95,7 @@ def tally(condition: Condition, works: Iterable[Work], seed: int) -> Tally:
             continue
         case = condition.make(work.rgb, seeds.generator(seed, condition.name, work.path))
         began = time.thread_time()
-        cell = detect.detect(case.rgb, MAX_CELL, MIN_CONFIDENCE)
+        cell = detect.detect(case.rgb, detect.MAX_CELL, detect.MIN_CONFIDENCE)
         reduced = None if cell.size is None else detect.reduce(case.rgb, cell)
         result.milliseconds.append(1000 * (time.thread_time() - began))
         answer = judge(condition, case, cell)
@@ -116,7 +115,7 @@ def shrunk(tar: str, count: int, seed: int) -> tuple[int, int]:
     """How many pictures of a tar of smooth art were looked at, and how many of them were shrunk."""
     images = sorted(enlargements.files_of(tar), key=lambda image: seeds.derive(seed, "smooth", image[0]))[:count]
     opaque = (enlargements.flattened(decode_rgba(data, path), path) for path, data in images)
-    sizes = [detect.detect(rgb, MAX_CELL, MIN_CONFIDENCE).size for rgb in opaque if rgb is not None]
+    sizes = [detect.detect(rgb, detect.MAX_CELL, detect.MIN_CONFIDENCE).size for rgb in opaque if rgb is not None]
     return len(sizes), sum(size not in (1, None) for size in sizes)
 
 
@@ -140,7 +139,7 @@ def _speed(images: Sequence[Pixels]) -> dict[str, float]:
 
 
 def detect_and_reduce(rgb: Pixels) -> None:
-    cell = detect.detect(rgb, MAX_CELL, MIN_CONFIDENCE)
+    cell = detect.detect(rgb, detect.MAX_CELL, detect.MIN_CONFIDENCE)
     if cell.size is not None:
         detect.reduce(rgb, cell)
 
@@ -184,7 +183,7 @@ def answer_of(detector: pixel_peers.Detector, rgb: Pixels) -> tuple[int, int] | 
 
 def own_size(rgb: Pixels) -> tuple[int, int]:
     """As the stage works: what is unknown is not reduced, so it is no native size."""
-    cell = detect.detect(rgb, MAX_CELL, MIN_CONFIDENCE)
+    cell = detect.detect(rgb, detect.MAX_CELL, detect.MIN_CONFIDENCE)
     reduced = detect.reduce(rgb, cell)
     return reduced.shape[1], reduced.shape[0]
 

@@ -38,7 +38,7 @@ FILE = {
     "pixiehaus": re.compile(r"/sprites/(\d{8})[0-9a-f]{24}\.png"),
 }
 
-Asked = tuple[str, str, str]  # method, path and query, form
+PlannedRequest = tuple[str, str, str]  # method, path and query, form
 Answer = tuple[str, bytes, int]  # content type, body, status
 
 
@@ -52,7 +52,7 @@ class Log:
     last: float | None = None  # seconds, monotonic
     marks: list[float] = field(default_factory=list)  # the same, of each SLICE-th request
 
-    def add(self, asked: Asked) -> None:
+    def add(self, request: PlannedRequest) -> None:
         now = time.monotonic()
         if self.last is not None:
             self.shortest_gap = min(now - self.last, self.shortest_gap or float("inf"))
@@ -60,17 +60,17 @@ class Log:
         self.requests += 1
         if self.requests % SLICE == 0:
             self.marks.append(now)
-        self.checksum += fingerprint(asked)
+        self.checksum += fingerprint(request)
 
 
-def fingerprint(asked: Asked) -> int:
+def fingerprint(request: PlannedRequest) -> int:
     """Of method, path, query and `skip`: crawlers may send further filters."""
-    method, target, form = asked
+    method, target, form = request
     skip = SKIP.search(form)
     return zlib.crc32(f"{method} {target} {skip[1] if skip else ''}".encode())
 
 
-def plan(source: str, items: int) -> Iterator[Asked]:
+def plan(source: str, items: int) -> Iterator[PlannedRequest]:
     """What a crawl asks for: each page of the listing, then the works on it, up to the page that holds none."""
     yield "GET", "/robots.txt", ""
     for first in range(0, items, BATCH[source]):
@@ -82,7 +82,7 @@ def plan(source: str, items: int) -> Iterator[Asked]:
     yield _page(source, items)
 
 
-def _page(source: str, first: int) -> Asked:
+def _page(source: str, first: int) -> PlannedRequest:
     number = -(-first // BATCH[source]) + 1
     if source == "lospec":
         return "POST", "/gallery", f"page={number}&skip={first}"
@@ -108,19 +108,19 @@ class Site:
         self._pictures = [_picture(side, mode) for side in SIDES for mode in ("RGBA", "P")]
         self._log = Log()
 
-    def answer(self, asked: Asked) -> Answer:
-        if asked[1] == "/replica/asked":
-            told, self._log = self._log, Log()
-            return "application/json", json.dumps(asdict(told)).encode(), 200
-        self._log.add(asked)
-        return self._page(asked)
+    def answer(self, request: PlannedRequest) -> Answer:
+        if request[1] == "/replica/asked":
+            log, self._log = self._log, Log()
+            return "application/json", json.dumps(asdict(log)).encode(), 200
+        self._log.add(request)
+        return self._page(request)
 
-    def _page(self, asked: Asked) -> Answer:
-        method, target, form = asked
-        if found := FILE[self._source].fullmatch(target):
-            return self._work(int(found[1]), target)
-        if found := PIECE.fullmatch(target):
-            return "text/html; charset=utf-8", _piece(int(found[1])).encode(), 200
+    def _page(self, request: PlannedRequest) -> Answer:
+        method, target, form = request
+        if match := FILE[self._source].fullmatch(target):
+            return self._work(int(match[1]), target)
+        if match := PIECE.fullmatch(target):
+            return "text/html; charset=utf-8", _piece(int(match[1])).encode(), 200
         if target == "/robots.txt":
             return "text/plain", self._robots.encode(), 200
         if method == "POST" and (skip := SKIP.search(form)):
@@ -210,8 +210,8 @@ async def respond(site: Site, scope: Scope, receive: Receive, send: Send) -> Non
         message = await receive()
         body, more = body + message.get("body", b""), message.get("more_body", False)
     query = scope["query_string"].decode()
-    asked = scope["method"], scope["path"] + (f"?{query}" if query else ""), body.decode()
-    kind, answer, status = site.answer(asked)
+    request = scope["method"], scope["path"] + (f"?{query}" if query else ""), body.decode()
+    kind, answer, status = site.answer(request)
     headers = [(b"content-type", kind.encode()), (b"content-length", b"%d" % len(answer))]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": answer})
@@ -234,8 +234,8 @@ def main() -> None:
     parser.add_argument("--source", choices=sorted(BATCH), default="lospec")
     parser.add_argument("--items", type=int, default=20_000)
     parser.add_argument("--delay", type=float, default=0.0, help="Crawl-delay of its robots.txt, in seconds")
-    given = parser.parse_args()
-    serve(given.source, given.items, given.delay)
+    options = parser.parse_args()
+    serve(options.source, options.items, options.delay)
 
 
 if __name__ == "__main__":

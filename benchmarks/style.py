@@ -16,7 +16,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,16 +25,16 @@ import torch
 from torch import Tensor
 
 from models.styletransfer.canvases import PixelCanvas
-from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
+from models.styletransfer.optimise import Objective, Schedule, StyleImage, optimise
+from models.styletransfer.steps import OnStep, OptimisationStep
 from models.styletransfer.vgg import VGG19
-from models.styletransfer.watching import Progress
 from models.tensors import to_signed
 from pipeline import params
 from pipeline.images import resample
 from pipeline.runtime import seeds
 from pipeline.runtime.devices import pick_bf16
 from pipeline.sample.drawing import anime_faces, art
-from pipeline.style import features, transfer
+from pipeline.style import stage
 
 ROOT = Path(__file__).parent.parent
 SIDE, CELLS = 128, 32
@@ -46,7 +46,7 @@ LEAST = 4.0  # times less CPU time per pair than the reference
 
 @dataclass(frozen=True)
 class Contestant:
-    """A way to optimise."""
+    """One way to optimise, a row of the table."""
 
     name: str
     lr: float
@@ -57,7 +57,7 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Run:
-    """What it took."""
+    """The time that a contestant took."""
 
     name: str
     iterations: float  # mean over batches
@@ -66,22 +66,22 @@ class Run:
 
 
 class Reached(Exception):
-    """Every pair of the batch has its loss."""
+    """Raised to end an optimisation: every pair of the batch has its loss."""
 
 
-def pairs(count: int) -> tuple[Tensor, list[list[Artwork]]]:
+def pairs(count: int) -> tuple[Tensor, list[list[StyleImage]]]:
     """Procedural faces and sprites of the sample: (count, 3, SIDE, SIDE) and one artwork each."""
-    content, works = [], []
+    content, styles = [], []
     for number in range(count):
         content.append(to_signed(anime_faces.face(seeds.generator(1, "benchmarks", "face", number), SIDE)))
         sprite = art.animation(seeds.generator(1, "benchmarks", "sprite", number), CELLS)[0]
         native = np.where(sprite[..., 3:] >= 128, sprite[..., :3], np.array(GROUND, np.uint8)).astype(np.uint8)
-        works.append([Artwork(to_signed(resample.enlarge(native, SIDE // CELLS)))])
-    return torch.stack(content), works
+        styles.append([StyleImage(to_signed(resample.enlarge(native, SIDE // CELLS)))])
+    return torch.stack(content), styles
 
 
 def contestants(count: int, bf16: bool) -> list[Contestant]:
-    """The reference is not among them."""
+    """All ways to optimise but the reference."""
     precision = "bf16" if bf16 else "fp32 (no bf16 here)"
     return [
         Contestant(f"Adam {REFERENCE_LR}, {precision}, batch of {count}", REFERENCE_LR, count, bf16=bf16),
@@ -97,13 +97,13 @@ class Bench:
 
     def __init__(self, network: VGG19, objective: Objective, count: int, iterations: int) -> None:
         self.network, self.objective, self.iterations = network, objective, iterations
-        self.content, self.works = pairs(count)
+        self.content, self.styles = pairs(count)
 
     def reference(self) -> tuple[Run, list[float]]:
-        """What it takes, and each pair's total loss at the end."""
+        """The run of the reference, and each pair's total loss at its end."""
         spent, ends = 0.0, []
         for at in range(len(self.content)):
-            curve: list[Progress] = []
+            curve: list[OptimisationStep] = []
             began = time.process_time()
             self._optimise(slice(at, at + 1), Contestant("", REFERENCE_LR, 1), self.iterations, curve.append)
             spent += time.process_time() - began
@@ -112,8 +112,8 @@ class Bench:
         return Run(name, self.iterations, spent / len(ends), reached=True), ends
 
     def race(self, how: Contestant, goals: Sequence[float]) -> Run:
-        """Until every pair is at its goal; twice the reference's iterations at most."""
-        taken, reached = [], True
+        """The run of a contestant until every pair is at its goal; twice the reference's iterations at most."""
+        iterations, reached = [], True
         began = time.process_time()
         for start in range(0, len(goals), how.batch):
             part = slice(start, start + how.batch)
@@ -123,26 +123,28 @@ class Bench:
                 reached = False
             except Reached:
                 pass
-            taken.append(len(steps))
-        return Run(how.name, float(np.mean(taken)), (time.process_time() - began) / len(goals), reached)
+            iterations.append(len(steps))
+        return Run(how.name, float(np.mean(iterations)), (time.process_time() - began) / len(goals), reached)
 
-    def totals(self, step: Progress) -> list[float]:
-        """Weighted losses, one per pair."""
+    def totals(self, step: OptimisationStep) -> list[float]:
+        """The total losses of a step, one per pair."""
         goal = self.objective
         return [goal.style_weight * s + goal.content_weight * c for s, c in zip(step.style, step.content, strict=True)]
 
-    def _until(self, goals: Sequence[float], steps: list[int]) -> Callable[[Progress], None]:
-        def watch(step: Progress) -> None:
+    def _until(self, goals: Sequence[float], steps: list[int]) -> OnStep:
+        def on_step(step: OptimisationStep) -> None:
             steps.append(step.iteration)
             if all(now <= goal for now, goal in zip(self.totals(step), goals, strict=True)):
                 raise Reached
 
-        return watch
+        return on_step
 
-    def _optimise(self, part: slice, how: Contestant, iterations: int, report: Callable[[Progress], None]) -> None:
+    def _optimise(self, part: slice, how: Contestant, iterations: int, on_step: OnStep) -> None:
         content = self.content[part]
         schedule = Schedule(iterations=iterations, lr=how.lr, lbfgs=how.lbfgs, bf16=how.bf16)
-        optimise(PixelCanvas(content), self.network, content, self.works[part], self.objective, schedule, report=report)
+        optimise(
+            PixelCanvas(content), self.network, content, self.styles[part], self.objective, schedule, on_step=on_step
+        )
 
 
 def best(runs: Sequence[Run]) -> Run:
@@ -163,22 +165,22 @@ def main() -> int:
     parser.add_argument("--iterations", type=int, default=200, help="of the reference")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", type=Path)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
     style = params.load(ROOT / "params.yaml").style.model_copy(
         update={"features": "random", "content_layer": "conv4_2", "style_layers": REPORT_LAYERS}
     )
-    bench = Bench(features.features(style, 0), transfer.objective(style), asked.pairs, asked.iterations)
-    ways = contestants(asked.pairs, pick_bf16("auto", "cpu"))
+    bench = Bench(stage.load_features(style, 0), stage.objective(style), arguments.pairs, arguments.iterations)
+    ways = contestants(arguments.pairs, pick_bf16("auto", "cpu"))
     references, races = [], []
-    for _ in range(asked.rounds):
+    for _ in range(arguments.rounds):
         reference, goals = bench.reference()
         references.append(reference)
         races.append([bench.race(how, goals) for how in ways])
     runs = [best(references), *map(best, zip(*races, strict=True))]
     sys.stdout.write(table(runs) + "\n")
-    if asked.json:
-        asked.json.write_text(json.dumps([asdict(run) for run in runs], indent=1))
+    if arguments.json:
+        arguments.json.write_text(json.dumps([asdict(run) for run in runs], indent=1))
     return 0 if runs[-1].reached and runs[0].seconds >= LEAST * runs[-1].seconds else 1
 
 

@@ -36,15 +36,15 @@ from pipeline.convert import baselines
 from pipeline.images import resample
 from pipeline.images.colour import to_oklab
 from pipeline.images.files import Pixels, write_png
+from pipeline.images.palettes import medoid_palette
 from pipeline.metrics import patches, pixel_art
 from pipeline.metrics.pixel_art import Array
 from pipeline.runtime import seeds
-from pipeline.style import features
-from pipeline.style.background import figure
-from pipeline.style.pairs import Pair, Work
-from pipeline.style.palette import read_palette
+from pipeline.style import stage
+from pipeline.style.background import figure_mask
+from pipeline.style.pairs import Artwork, Pair
 from pipeline.style.params import Style, Temperature
-from pipeline.style.transfer import Transfer, natives, stylize
+from pipeline.style.transfer import native_pixels, stylize
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", ROOT.parent / "shared"))
@@ -70,8 +70,8 @@ MODERN = {
 
 
 @dataclass(frozen=True)
-class Made:
-    """What became of the faces of one portrait."""
+class PortraitResult:
+    """The faces of one portrait, stylized by the canvas and by its rivals."""
 
     portrait: str
     art: Pixels  # (cells, cells, 3)
@@ -85,15 +85,15 @@ class Made:
 
 def faces(count: int) -> list[Pixels]:
     """`count` faces spread over both sets, 128 pixels a side."""
-    found = []
+    images = []
     for name in FACES:
         with tarfile.open(SHARED / "data" / f"{name}.tar") as tar:
             members = sorted((one for one in tar if one.name.endswith((".png", ".webp"))), key=lambda one: one.name)
-            wanted = count // 2 if name == FACES[0] else count - count // 2
-            for at in range(wanted):
-                image = Image.open(BytesIO(tar.extractfile(members[at * len(members) // wanted]).read())).convert("RGB")  # type: ignore[union-attr]
-                found.append(np.array(image.resize((SIDE, SIDE), Image.Resampling.BOX)))
-    return found
+            share = count // 2 if name == FACES[0] else count - count // 2
+            for at in range(share):
+                image = Image.open(BytesIO(tar.extractfile(members[at * len(members) // share]).read())).convert("RGB")  # type: ignore[union-attr]
+                images.append(np.array(image.resize((SIDE, SIDE), Image.Resampling.BOX)))
+    return images
 
 
 def portrait(name: str, cells: int) -> tuple[Pixels, NDArray[np.bool_]]:
@@ -111,44 +111,45 @@ def portrait(name: str, cells: int) -> tuple[Pixels, NDArray[np.bool_]]:
     return np.where(opaque[..., None], canvas[..., :3], np.array(GROUND, np.uint8)).astype(np.uint8), opaque
 
 
-def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[Made]:
+def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[PortraitResult]:
     """Every portrait with its share of the faces."""
     cell = SIDE // cells
-    transfer = Transfer("cell", features.features(style, 0), style, cell, 0, "cpu")
+    transfer = stage.transfer_of(style, "cell", stage.load_features(style, 0), cell, 0, "cpu")
     for number, name in enumerate(PORTRAITS):
         mine = list(range(number, len(chosen), len(PORTRAITS)))
         art, opaque = portrait(name, cells)
-        work = Work(name, resample.enlarge(art, cell))
+        artwork = Artwork(name, resample.enlarge(art, cell))
         began = time.process_time()
         styled: list[Pixels] = []
         for start in range(0, len(mine), BATCH):
-            batch = [Pair(str(index), chosen[index], (work,)) for index in mine[start : start + BATCH]]
+            batch = [Pair(str(index), chosen[index], (artwork,)) for index in mine[start : start + BATCH]]
             pixels = stylize(transfer, batch, lambda _: None).pixels
             styled += [pixel_art.read_native(one, cells) for one in pixels]
             assert all(pixel_art.grid_alignment(one, cell) == 1 for one in pixels)
         spent = (time.process_time() - began) / len(mine)
-        drawn, _ = natives(Pair(name, art, (Work(name, art, figure=figure(art)),)), 1)
+        drawn, _ = native_pixels(Pair(name, art, (Artwork(name, art, figure=figure_mask(art)),)), 1)
         rivals, square_rivals = (
             [baselines.majority(chosen[index], (cells, cells), palette=palette) for index in mine]
-            for palette in (read_palette(drawn, COLOURS), read_palette(art.reshape(-1, 3), COLOURS))
+            for palette in (medoid_palette(drawn, COLOURS), medoid_palette(art.reshape(-1, 3), COLOURS))
         )
-        yield Made(name, art, opaque, mine, styled, rivals, square_rivals, spent)
+        yield PortraitResult(name, art, opaque, mine, styled, rivals, square_rivals, spent)
 
 
-def distances(made: Made) -> dict[str, float]:
+def distances(result: PortraitResult) -> dict[str, float]:
     """Sliced Wasserstein distance to the portrait: the canvas's over the rival's."""
-    found = {}
+    ratios = {}
     for size, centred, name in DISTANCES:
         onto = patches.draw_directions(3 * size**2, DIRECTIONS, seeds.generator(0, "directions", size))
         styled, *rivals = (
-            _projected(pictures, size, centred, onto) for pictures in (made.styled, made.rivals, made.square_rivals)
+            _projected(pictures, size, centred, onto)
+            for pictures in (result.styled, result.rivals, result.square_rivals)
         )
-        parts = made.figure, np.ones_like(made.figure)
+        parts = result.figure, np.ones_like(result.figure)
         for drawn, where, rival in zip(parts, TO.values(), rivals, strict=True):
-            art = patches.project(_patches_inside(made.art, drawn, size, centred), onto)
+            art = patches.project(_patches_inside(result.art, drawn, size, centred), onto)
             apart = [patches.sliced_wasserstein(one, art) for one in (styled, rival)]
-            found[f"{name}, {where}"] = apart[0] / apart[1]
-    return found
+            ratios[f"{name}, {where}"] = apart[0] / apart[1]
+    return ratios
 
 
 def _projected(pictures: Sequence[Pixels], size: int, centred: bool, onto: Array) -> Array:
@@ -167,18 +168,22 @@ def _patches_inside(art: Pixels, drawn: NDArray[np.bool_], size: int, centred: b
 
 
 def figures(
-    all_made: Sequence[Made], ratios: Sequence[dict[str, float]], chosen: Sequence[Pixels], cells: int, ground: str
+    results: Sequence[PortraitResult],
+    ratios: Sequence[dict[str, float]],
+    chosen: Sequence[Pixels],
+    cells: int,
+    ground: str,
 ) -> list[Demand]:
     """Each figure with its bound, if it has one."""
     cell = SIDE // cells
-    large = [resample.enlarge(one, cell) for made in all_made for one in made.styled]
-    own = [index for made in all_made for index in made.faces]
+    large = [resample.enlarge(one, cell) for result in results for one in result.styled]
+    indices = [index for result in results for index in result.faces]
     least = min(pixel_art.grid_alignment(one, cell) for one in large)
-    colours = max(pixel_art.colours(one) for made in all_made for one in made.styled)
+    colours = max(pixel_art.colours(one) for result in results for one in result.styled)
     demands = [
         Demand("grid alignment, least", least, least=1),
         Demand("colours, most", colours, most=COLOURS),
-        Demand("top-1 retrieval", patches.retrieval(large, chosen, own), least=0.95),
+        Demand("top-1 retrieval", patches.retrieval(large, chosen, indices), least=0.95),
     ]
     for name in ratios[0]:
         most = 0.8 if name.endswith(TO[ground]) else None
@@ -186,13 +191,15 @@ def figures(
     return demands
 
 
-def sheet(all_made: Sequence[Made], chosen: Sequence[Pixels], cells: int, ground: str, shown: int = 3) -> Pixels:
+def sheet(
+    results: Sequence[PortraitResult], chosen: Sequence[Pixels], cells: int, ground: str, shown: int = 3
+) -> Pixels:
     """Per portrait a row: the portrait, then face, rival and canvas of some faces."""
     rows = []
-    for made in all_made:
-        row, rivals = [made.art], made.rivals if ground == "left_out" else made.square_rivals
-        for at in range(min(shown, len(made.faces))):
-            row += [baselines.box(chosen[made.faces[at]], (cells, cells)), rivals[at], made.styled[at]]
+    for result in results:
+        row, rivals = [result.art], result.rivals if ground == "left_out" else result.square_rivals
+        for at in range(min(shown, len(result.faces))):
+            row += [baselines.box(chosen[result.faces[at]], (cells, cells)), rivals[at], result.styled[at]]
         rows.append(np.concatenate(row, axis=1))
     return resample.enlarge(np.concatenate(rows, axis=0), 2)
 
@@ -205,35 +212,38 @@ def main() -> int:
     parser.add_argument("--grounds", nargs="+", choices=list(TO), default=list(TO))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     torch.set_num_threads(1)
-    chosen = faces(asked.faces)
+    chosen = faces(arguments.faces)
     report: dict[str, Any] = {}
     met = True
-    for ground in asked.grounds:
-        values = {**MODERN, "ground": ground, "iterations": asked.iterations}
+    for ground in arguments.grounds:
+        values = {**MODERN, "ground": ground, "iterations": arguments.iterations}
         style = params.load(ROOT / "params.yaml").style.model_copy(update=values)
-        all_made, ratios = [], []
-        for made in make(chosen, style, asked.cells):
-            all_made.append(made)
-            ratios.append(distances(made))
+        results, ratios = [], []
+        for result in make(chosen, style, arguments.cells):
+            results.append(result)
+            ratios.append(distances(result))
             shown = ", ".join(f"{name} {value:.3f}" for name, value in ratios[-1].items())
-            sys.stdout.write(f"{made.portrait}: {len(made.faces)} faces, {made.seconds:.1f} s CPU a face; {shown}\n")
+            sys.stdout.write(
+                f"{result.portrait}: {len(result.faces)} faces, {result.seconds:.1f} s CPU a face; {shown}\n"
+            )
             sys.stdout.flush()
-        demands = figures(all_made, ratios, chosen, asked.cells, ground)
+        demands = figures(results, ratios, chosen, arguments.cells, ground)
         met = met and all(one.met for one in demands)
         sys.stdout.write(f"\nground {ground}\n\n{table(demands)}\n")
-        seen = zip(all_made, ratios, strict=True)
+        rows = zip(results, ratios, strict=True)
         report[ground] = {
             "figures": [{**asdict(one), "met": one.met} for one in demands],
-            "portraits": [{"portrait": made.portrait, "seconds": made.seconds, **of} for made, of in seen],
+            "portraits": [{"portrait": result.portrait, "seconds": result.seconds, **of} for result, of in rows],
         }
-        if asked.sheet:
+        if arguments.sheet:
             write_png(
-                asked.sheet.with_stem(f"{asked.sheet.stem}-{ground}"), sheet(all_made, chosen, asked.cells, ground)
+                arguments.sheet.with_stem(f"{arguments.sheet.stem}-{ground}"),
+                sheet(results, chosen, arguments.cells, ground),
             )
-    if asked.json:
-        asked.json.write_text(json.dumps(report, indent=1))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(report, indent=1))
     return 0 if met else 1
 
 

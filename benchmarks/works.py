@@ -73,7 +73,7 @@ def folder(path: Path, numbers: range, before: Path | None = None) -> Path:
             (path / "images" / f"{row['sha256']}.png").write_bytes(data)
             yield row["id"], [manifest.kept(row)]
 
-    manifest.write_streamed(path, groups(), {}, {})
+    manifest.write_streamed(path, groups())
     return path
 
 

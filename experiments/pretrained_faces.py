@@ -86,7 +86,7 @@ def main() -> None:
 
 def _by_rules(out: Path, known: dict[str, Any]) -> dict[str, str]:
     name, rng = f"rules-{known['index']:04}.png", seeds.generator(0, "pretrained", "face", known["index"])
-    (out / name).write_bytes(encode_png(seen(faces.drawn(known["index"], DRAWN), rng)))
+    (out / name).write_bytes(encode_png(seen(faces.draw(known["index"], DRAWN), rng)))
     return {"path": name} | {key: known[key] for key in ("licence", "artist", "identity")}
 
 

@@ -34,10 +34,10 @@ from pipeline.images import resample
 from pipeline.images.files import Pixels, write_png
 from pipeline.metrics import pixel_art
 from pipeline.metrics.tiles import comb_db
-from pipeline.style import features as weights
-from pipeline.style.pairs import Pair, Work
-from pipeline.style.params import Style
-from pipeline.style.transfer import Transfer, stylize
+from pipeline.style import stage
+from pipeline.style.pairs import Artwork, Pair
+from pipeline.style.params import Canvas, Style
+from pipeline.style.transfer import stylize
 
 ROOT = Path(__file__).parents[1]
 CELLS = 32
@@ -53,7 +53,7 @@ class Setting:
     features: str  # trained | distilled | random
     layers: list[str]
     statistics: str = "gram"
-    canvas: str = "free"
+    canvas: Canvas = "free"
 
     @property
     def name(self) -> str:
@@ -106,17 +106,16 @@ def network_of(setting: Setting, style: Style) -> VGG19:
     """The features of a setting."""
     if setting.features == "distilled":
         return VGG19(distilled.load(DISTILLED), average_pooling=True)
-    return weights.features(style, 0)
+    return stage.load_features(style, 0)
 
 
 def measure(setting: Setting, faces: Sequence[Pixels], art: Pixels, iterations: int) -> tuple[Outcome, Pixels]:
     """One setting on all faces: its row and its pictures."""
     style = style_of(setting, iterations)
-    cell = 1 if setting.canvas == "free" else CELL
-    transfer = Transfer(setting.canvas, network_of(setting, style), style, cell, 0, "cpu")
-    work = Work(PORTRAIT, resample.enlarge(art, CELL))
+    transfer = stage.transfer_of(style, setting.canvas, network_of(setting, style), CELL, 0, "cpu")
+    artwork = Artwork(PORTRAIT, resample.enlarge(art, CELL))
     began = time.process_time()
-    made = stylize(transfer, [Pair(str(at), face, (work,)) for at, face in enumerate(faces)], lambda _: None)
+    made = stylize(transfer, [Pair(str(at), face, (artwork,)) for at, face in enumerate(faces)], lambda _: None)
     spent = (time.process_time() - began) / len(faces)
     outcome = Outcome(
         name=setting.name,

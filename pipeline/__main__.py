@@ -1,9 +1,10 @@
-"""`facetopix ...` and `python -m pipeline ...`: a Ctrl-C while the imports are under way ends like any other."""
+"""Entry of `facetopix` and `python -m pipeline`; a Ctrl-C while the imports are under way ends like any other."""
 
 import sys
 
 
 def main() -> None:
+    """Run the command line."""
     try:
         from pipeline.cli import main as command_line
     except KeyboardInterrupt:

@@ -7,64 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from pipeline import console, layout
-from pipeline.console import Bars, Guarded, Settings, note, result
+from pipeline.console import Bars, CommandGroup, Settings, note, result
+from pipeline.export.card import Format
+from pipeline.layout import Source
 from pipeline.runtime.timings import recorded
 
 if TYPE_CHECKING:
     from pipeline.params import Params
 
-app = typer.Typer(cls=Guarded, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+app = typer.Typer(cls=CommandGroup, no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 sample_app = typer.Typer(no_args_is_help=True, help="The procedural galleries of the default run.")
 app.add_typer(sample_app, name="sample")
-
-
-class Source(StrEnum):
-    pixeljoint = "pixeljoint"
-    lospec = "lospec"
-    pixiehaus = "pixiehaus"
-    all = "all"
-
-
-class Site(StrEnum):
-    pixeljoint = "pixeljoint"
-    lospec = "lospec"
-    pixiehaus = "pixiehaus"
-
-
-class Origin(StrEnum):
-    sample = "sample"
-    live = "live"
-
-
-class Device(StrEnum):
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-
-
-class Kind(StrEnum):
-    art = "art"
-    faces = "faces"
-
-
-class Packing(StrEnum):
-    parquet = "parquet"
-    webdataset = "webdataset"
-
-
-class Way(StrEnum):
-    cell = "cell"
-    majority = "majority"
-    nearest = "nearest"
-    style = "style"
 
 
 ParamsFile = Annotated[Path, typer.Option("--params", help="Parameter file.")]
@@ -78,8 +38,8 @@ def main() -> None:
     app(prog_name="facetopix")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"facetopix {version('facetopix')}")
         raise typer.Exit
 
@@ -87,13 +47,13 @@ def _version(wanted: bool) -> None:
 @app.callback()
 def options(
     show_version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,  # noqa: ARG001
-    device: Annotated[Device, typer.Option(help="Where networks run.")] = Device.auto,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="Where networks run.")] = "auto",
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Only errors.")] = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Every request and decision.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Tracebacks.")] = False,
 ) -> None:
     """Galleries of pixel art in, a clean documented data set and faces as pixel art out, reproducibly."""
-    console.configure(debug=debug, quiet=quiet, verbose=verbose, device=device.value)
+    console.configure(debug=debug, quiet=quiet, verbose=verbose, device=device)
 
 
 @contextmanager
@@ -110,8 +70,10 @@ def _load(file: Path) -> Params:
 
 @app.command()
 def scrape(
-    source: Annotated[Source, typer.Option(help="Gallery to crawl.")],
-    origin: Annotated[Origin | None, typer.Option(help="Default: scrape.origin of the parameters.")] = None,
+    source: Annotated[Literal[Source, "all"], typer.Option(help="Gallery to crawl.")],
+    origin: Annotated[
+        Literal["sample", "live"] | None, typer.Option(help="Default: scrape.origin of the parameters.")
+    ] = None,
     base_url: Annotated[str | None, typer.Option(help="Crawl a replica that listens there instead.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many works of the listing.")] = None,
     since: Annotated[str | None, typer.Option(help="Only works posted on this day (YYYY-MM-DD) or later.")] = None,
@@ -140,9 +102,9 @@ def scrape(
     from pipeline.scrape import command
 
     values = _load(params)
-    wanted = command.Wanted(
-        sources=layout.SOURCES if source is Source.all else (source.value,),
-        origin=origin.value if origin else None,
+    wanted = command.ScrapeOptions(
+        sources=layout.SOURCES if source == "all" else (source,),
+        origin=origin,
         base_url=base_url,
         limit=limit,
         since=since,
@@ -156,13 +118,13 @@ def scrape(
         yes=yes,
         ignore_opt_outs=ignore_opt_outs,
     )
-    wanted = command.ask_for_terms(wanted, values.scrape, console.agreed)
+    wanted = command.ask_for_terms(wanted, values.scrape, console.confirm)
     if dry_run:
         result(command.plan(wanted, values.scrape, values.sample, layout.STATE), as_json=True)
         return
     if hint := command.hint(wanted, values.scrape):
         note(hint)
-    with _stage(f"scrape_{source.value}") as bars:
+    with _stage(f"scrape_{source}") as bars:
         outcome = command.run(wanted, values.scrape, values.sample, out, layout.STATE, bars)
     result(outcome.summary if as_json else outcome.counts, as_json)
     for remark in outcome.remarks:
@@ -174,34 +136,34 @@ def scrape(
 def forget(
     artist: Annotated[list[str] | None, typer.Option(help="Every work of this artist; may be repeated.")] = None,
     work: Annotated[list[str] | None, typer.Option("--id", help="The work with this row id; may be repeated.")] = None,
-    source: Annotated[Site | None, typer.Option(help="The artist on this site only.")] = None,
+    source: Annotated[Source | None, typer.Option(help="The artist on this site only.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be removed, and remove nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Take works down: out of the crawl state and onto the blocklist that later crawls and exports honour."""
-    from pipeline.takedown import command as taking_down
+    from pipeline.takedown import command as takedown
 
-    outcome = taking_down.run(
-        artists=artist or [], ids=work or [], source=source.value if source else None, state=layout.STATE,
+    outcome = takedown.run(
+        artists=artist or [], ids=work or [], source=source, state=layout.STATE,
         blocklist=layout.BLOCKLIST, outputs=(layout.DATA, layout.EXPORTS), dry_run=dry_run,
     )  # fmt: skip
     if as_json:
         result(outcome, as_json=True)
         return
-    for line in taking_down.lines(outcome):
+    for line in takedown.lines(outcome):
         typer.echo(line)
 
 
 @app.command()
 def scrape_page(
     page: Annotated[str, typer.Argument(help="URL or file of one page.")],
-    source: Annotated[Site, typer.Option(help="Whose parser.")],
+    source: Annotated[Source, typer.Option(help="Whose parser.")],
     params: ParamsFile = PARAMS,
 ) -> None:
     """Run one page through its parser and print what was found."""
     from pipeline.scrape import preview
 
-    result(preview.run_page(page, source.value, _load(params).scrape), as_json=True)
+    result(preview.run_page(page, source, _load(params).scrape), as_json=True)
 
 
 @sample_app.command()
@@ -212,20 +174,23 @@ def serve(
     """Serve the sample galleries on loopback, for a look in a browser; Ctrl-C ends."""
     from pipeline.sample.galleries import site
 
-    site.serve_forever(_load(params).sample, layout.SOURCES, port=port, on_ready=_tell_addresses)
+    site.serve_forever(_load(params).sample, layout.SOURCES, port=port, on_ready=_print_addresses)
 
 
-def _tell_addresses(addresses: dict[str, str]) -> None:
+def _print_addresses(addresses: dict[str, str]) -> None:
     for name, address in addresses.items():
         typer.echo(f"{name}: {address}")
 
 
 @app.command()
-def add(kind: Kind, paths: Annotated[list[Path], typer.Argument(help="Folders, images, zip or tar archives.")]) -> None:
+def add(
+    kind: Literal["art", "faces"],
+    paths: Annotated[list[Path], typer.Argument(help="Folders, images, zip or tar archives.")],
+) -> None:
     """Bring your own art or faces below inputs/, with their manifest.csv where they have one."""
     from pipeline.curate.importing import stage as importing
 
-    result(importing.add(kind.value, paths, layout.INPUTS))
+    result(importing.add(kind, paths, layout.INPUTS))
 
 
 @app.command()
@@ -299,10 +264,10 @@ def split(out: Out = layout.SPLIT, params: ParamsFile = PARAMS) -> None:
     values = _load(params)
     with _stage("split"):
         sides = layout.RESIZE, layout.FACES
-        done = stage.run(
+        stats = stage.run(
             *sides, out, values.split, values.seed, layout.DEDUP, executor=values.executor, state=layout.STATE
         )
-        result(done)
+        result(stats)
 
 
 @app.command()
@@ -381,7 +346,7 @@ def report(
 def convert(
     pictures: Annotated[list[str], typer.Argument(help="Images, folders or glob patterns.")],
     out: Annotated[Path, typer.Option("--out", help="Output folder.")],
-    method: Annotated[Way, typer.Option(help="How.")] = Way.cell,
+    method: Annotated[Literal["cell", "majority", "nearest", "style"], typer.Option(help="How.")] = "cell",
     weights: Annotated[str | None, typer.Option(help="Of --method cell: FILE or `shipped`.")] = None,
     cells: Annotated[str | None, typer.Option(help="N (longest side) or WxH; default: as trained, or 32.")] = None,
     colors: Annotated[int | None, typer.Option(min=1, max=256, help="At most this many colours a picture.")] = None,
@@ -398,7 +363,7 @@ def convert(
 
     with Bars() as bars:
         outcome = command.run(
-            pictures, out, method=method.value, cells=cells, colours=colors, palette=palette, scale=scale, force=force,
+            pictures, out, method=method, cells=cells, colours=colors, palette=palette, scale=scale, force=force,
             trained=layout.CYCLEGAN, weights=weights, device=Settings.device, artworks=style or [], features=features,
             iterations=iterations, note=note, progress=bars,
         )  # fmt: skip
@@ -414,13 +379,13 @@ def activations(
     as_json: AsJson = False,
 ) -> None:
     """What every convolution of the trained generators makes of a face, as a figure, and where tiles arise."""
-    from pipeline.cyclegan.activations import command as looking
+    from pipeline.cyclegan.activations import command
 
-    outcome = looking.run(face, weights, out, Settings.device)
+    outcome = command.run(face, weights, out, Settings.device)
     if as_json:
         result(outcome, as_json=True)
         return
-    for line in looking.lines(outcome):
+    for line in command.lines(outcome):
         typer.echo(line)
 
 
@@ -431,24 +396,23 @@ def inspect(
     as_json: AsJson = False,
 ) -> None:
     """Format, size, frames, alpha, colours, cell and native size of images; of a stage's folder also its books."""
-    from pipeline.inspect import command as looking
-    from pipeline.inspect import contact_sheet
+    from pipeline.inspect import command, contact_sheet
 
     with Bars() as bars:
-        found = looking.inspect(paths, progress=bars)
+        facts = command.inspect(paths, progress=bars)
     if sheet is not None:
-        for page in contact_sheet.write(found["images"], sheet):
+        for page in contact_sheet.write(facts["images"], sheet):
             note(f"wrote {page}")
     if as_json:
-        result(found, as_json=True)
+        result(facts, as_json=True)
         return
-    for line in looking.lines(found):
+    for line in command.lines(facts):
         typer.echo(line)
 
 
 @app.command()
 def export(
-    packing: Annotated[Packing, typer.Option("--format", help="parquet needs the extra `export`.")],
+    format: Annotated[Format, typer.Option("--format", help="parquet needs the extra `export`.")],
     src: Annotated[Path, typer.Option("--from", help="data/split, or any folder with a manifest.")] = layout.SPLIT,
     out: Annotated[Path | None, typer.Option("--out", help="Default: a folder below exports/.")] = None,
     licence: Annotated[list[str] | None, typer.Option(help="Only works under this one; may be repeated.")] = None,
@@ -460,7 +424,7 @@ def export(
     from pipeline.export import command
 
     outcome = command.run(
-        src, out, format=packing.value, licences=licence or [], shard_size=shard_size, blocked=layout.BLOCKLIST,
+        src, out, format=format, licences=licence or [], shard_size=shard_size, blocked=layout.BLOCKLIST,
         exports=layout.EXPORTS, force=force,
     )  # fmt: skip
     result(outcome, as_json)
@@ -469,13 +433,13 @@ def export(
 @app.command()
 def clean(yes: Annotated[bool, typer.Option("--yes", help="Remove without asking.")] = False) -> None:
     """Empty .state/: crawls, caches, unfinished trainings. Says first what it would remove."""
-    from pipeline.runtime import clean as cleaning
+    from pipeline.runtime import clean as state
 
-    found = cleaning.contents(layout.STATE)
-    for name, files, size in found:
+    contents = state.contents(layout.STATE)
+    for name, files, size in contents:
         typer.echo(f"{layout.STATE / name}: {files} files, {size / 2**20:.1f} MiB")
-    if found and (yes or typer.confirm("Remove all of this?")):
-        cleaning.empty(layout.STATE)
+    if contents and (yes or typer.confirm("Remove all of this?")):
+        state.empty(layout.STATE)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a person sees: progress and notes on stderr, results on stdout, errors as one line with an exit code."""
+"""The terminal: progress and notes on stderr, results on stdout, errors as one line with an exit code."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class Settings:
     debug = False
     quiet = False
     device = "auto"
-    again = ""  # the command that resumes an interrupted run
+    command = ""  # the command line, which resumes an interrupted run
 
 
-class Guarded(TyperGroup):
+class CommandGroup(TyperGroup):
     """The commands, with every error as one line on stderr and the exit code of its kind."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except (KeyboardInterrupt, Interrupted) as error:
-            return _fail(error, f"interrupted, state saved; to go on: {Settings.again}", 130)
+            return _fail(error, f"interrupted, state saved; to go on: {Settings.command}", 130)
         except PipelineError as error:
             return _fail(error, str(error), error.exit_code)
         except (typer.Exit, typer.Abort, typer.BadParameter):
@@ -50,11 +50,11 @@ class Guarded(TyperGroup):
             if error.errno == errno.ENOSPC:
                 return _fail(error, f"disk full: {error}; free some space and run the same command again", 6)
             return _fail(error, f"{type(error).__name__}: {error}", 1)
-        except Exception as error:  # the outermost boundary: our bug, told as such
+        except Exception as error:  # the outermost boundary: our bug, named as such
             if type(error).__module__.startswith(("typer", "click")):
                 raise
-            if known := OutOfMemory.of(error):
-                return _fail(error, str(known), known.exit_code)
+            if full := OutOfMemory.of(error):
+                return _fail(error, str(full), full.exit_code)
             return _fail(error, f"{type(error).__name__}: {error} (a bug of facetopix; --debug shows where)", 1)
 
 
@@ -65,19 +65,19 @@ def _fail(error: BaseException, message: str, code: int) -> None:
     raise typer.Exit(code)
 
 
-def agreed(question: str) -> bool:
-    """The person's answer; no where nobody can be asked."""
+def confirm(question: str) -> bool:
+    """Ask the person; the answer is no where nobody can be asked."""
     return sys.stdin.isatty() and typer.confirm(question, err=True)
 
 
 def note(text: str) -> None:
-    """A line for the person, unless -q."""
+    """Print a line for the person, unless -q."""
     if not Settings.quiet:
         stderr.print(text, markup=False)
 
 
 def result(value: Mapping[str, Any], as_json: bool = False) -> None:
-    """The result of a command: JSON, or counts on one line."""
+    """Print the result of a command: JSON, or counts on one line."""
     if as_json:
         sys.stdout.write(json.dumps(value, indent=2, sort_keys=True, default=str) + "\n")
         return
@@ -96,12 +96,12 @@ def _counts(value: Mapping[str, Any]) -> str:
 
 
 class Bars:
-    """Progress: bars on a terminal, a plain line every few seconds elsewhere. Use as a context."""
+    """A `Progress` with bars on a terminal, a plain line every few seconds elsewhere. Use as a context."""
 
     def __init__(self) -> None:
         self.rich = stderr.is_terminal and not Settings.quiet
         self.tasks: dict[str, Any] = {}
-        self.told: dict[str, float] = {}
+        self.printed: dict[str, float] = {}
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         self.progress = Progress(*columns, TextColumn("{task.fields[text]}"), console=stderr, disable=not self.rich)
 
@@ -117,16 +117,16 @@ class Bars:
             if task not in self.tasks:
                 self.tasks[task] = self.progress.add_task(task, total=total, text=text)
             self.progress.update(self.tasks[task], completed=done, total=total, text=text)
-        elif not Settings.quiet and (done == total or time.monotonic() - self.told.get(task, 0.0) > EVERY):
-            self.told[task] = time.monotonic()
+        elif not Settings.quiet and (done == total or time.monotonic() - self.printed.get(task, 0.0) > EVERY):
+            self.printed[task] = time.monotonic()
             note(f"{task}: {done}/{total} {text}".rstrip())
 
 
 def configure(*, debug: bool, quiet: bool, verbose: bool, device: str) -> None:
     """Apply the global options."""
     Settings.debug, Settings.quiet, Settings.device = debug, quiet, device
-    Settings.again = shlex.join(["facetopix", *sys.argv[1:]])
+    Settings.command = shlex.join(["facetopix", *sys.argv[1:]])
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
     logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
-    for chatty in ("httpx", "httpcore", "PIL", "asyncio", "filelock", "uvicorn", "dvclive"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for library in ("httpx", "httpcore", "PIL", "asyncio", "filelock", "uvicorn", "dvclive"):
+        logging.getLogger(library).setLevel(logging.WARNING)

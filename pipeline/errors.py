@@ -32,12 +32,12 @@ class OutOfMemory(PipelineError):
 
     @staticmethod
     def of(error: Exception) -> OutOfMemory | None:
-        """What Python, NumPy or PyTorch (which is not imported for it) raises then, in our words; else None."""
-        torchs = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
-        if not torchs and not isinstance(error, MemoryError):
+        """This error for one that Python, NumPy or PyTorch (not imported for it) raises then; None for any other."""
+        from_torch = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+        if not from_torch and not isinstance(error, MemoryError):
             return None
-        told = str(error).strip().split("\n", 1)[0] or "no more to be had"
-        return OutOfMemory(f"out of memory: {told}; in training and style transfer a smaller batch_size needs less")
+        reason = str(error).strip().split("\n", 1)[0] or "no more to be had"
+        return OutOfMemory(f"out of memory: {reason}; in training and style transfer a smaller batch_size needs less")
 
 
 class MarkupChanged(PipelineError):

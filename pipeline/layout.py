@@ -1,8 +1,9 @@
-"""Where everything is, below the root of a working copy. dvc.yaml names the same folders; a test compares them."""
+"""Where everything lies below the root of a working copy. dvc.yaml names the same folders; a test compares them."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal, get_args
 
 INPUTS = Path("inputs")
 INPUT_ART = INPUTS / "art"
@@ -33,4 +34,5 @@ DOCS = Path("docs")
 EXPORTS = Path("exports")
 STATE = Path(".state")
 
-SOURCES = ("pixeljoint", "lospec", "pixiehaus")
+Source = Literal["pixeljoint", "lospec", "pixiehaus"]  # the galleries; each has a folder below RAW
+SOURCES: tuple[Source, ...] = get_args(Source)

@@ -1,4 +1,4 @@
-"""params.yaml as a whole: puts the sections together, each from the room of its stage, and explains what is wrong.
+"""params.yaml: puts the sections together, each from the room of its stage, and explains what is wrong with a file.
 
 Unknown, missing and out-of-range keys are errors.
 """
@@ -29,7 +29,7 @@ DEFAULT_FILE = Path("params.yaml")
 
 
 class Params(Section):
-    """The whole of params.yaml."""
+    """All parameters of params.yaml."""
 
     epochs: Annotated[int, Field(ge=1, le=10000)]
     seed: Annotated[int, Field(ge=0, lt=2**63)]
@@ -71,8 +71,8 @@ def _explain(item: Any) -> str:
     if item["type"] == "missing":
         return f"{key} is missing"
     if item["type"] == "extra_forbidden":
-        known = ", ".join(sorted(_section_at(item["loc"][:-1]).model_fields))
-        return f"{key} is unknown (known there: {known})"
+        names = ", ".join(sorted(_section_at(item["loc"][:-1]).model_fields))
+        return f"{key} is unknown (known there: {names})"
     if item["type"] == "value_error":
         return f"{key}: {item['msg'].removeprefix('Value error, ')}"
     field = _field_at(item["loc"])

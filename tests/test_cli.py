@@ -152,8 +152,8 @@ def test_a_work_is_taken_down_and_stays_away(home: Path) -> None:
     work = next(
         row["id"] for row in map(json.loads, manifest.read_text(encoding="utf-8").splitlines()) if row["sha256"]
     )
-    told = json.loads(facetopix(home, "forget", "--id", work, "--dry-run", "--json").stdout)
-    assert (told["works"], told["images"]) == ([work], 1)
+    plan = json.loads(facetopix(home, "forget", "--id", work, "--dry-run", "--json").stdout)
+    assert (plan["works"], plan["images"]) == ([work], 1)
     assert not (home / "inputs").exists()
     done = facetopix(home, "forget", "--id", work)
     assert done.returncode == 0, done.stderr
@@ -169,10 +169,10 @@ def test_inspect_tells_the_native_size(home: Path) -> None:
     write_png(home / "art" / "a.png", native.repeat(4, 0).repeat(4, 1))
     (home / "art" / "b.png").write_bytes(b"broken")
     done = facetopix(home, "inspect", "art", "--json", "--sheet", "sheet.png")
-    found = json.loads(done.stdout)
-    assert found["images"][0]["cell"] == 4
-    assert (found["images"][0]["native_width"], found["images"][0]["native_height"]) == (10, 12)
-    assert "error" in found["images"][1]
+    report = json.loads(done.stdout)
+    assert report["images"][0]["cell"] == 4
+    assert (report["images"][0]["native_width"], report["images"][0]["native_height"]) == (10, 12)
+    assert "error" in report["images"][1]
     assert (home / "sheet.png").is_file()
     assert "native 10x12" in facetopix(home, "inspect", "art").stdout
 
@@ -180,11 +180,11 @@ def test_inspect_tells_the_native_size(home: Path) -> None:
 def test_convert_writes_a_native_and_an_enlarged_picture_and_overwrites_nothing(home: Path) -> None:
     picture = np.random.default_rng(0).integers(0, 256, (64, 48, 3), dtype=np.uint8)
     write_png(home / "faces" / "deep" / "a.png", picture)
-    wanted = ["convert", "faces", "--out", "out", "--method", "majority", "--cells", "16", "--colors", "4"]
-    assert facetopix(home, *wanted).returncode == 0
+    arguments = ["convert", "faces", "--out", "out", "--method", "majority", "--cells", "16", "--colors", "4"]
+    assert facetopix(home, *arguments).returncode == 0
     assert (home / "out/deep/a.png").is_file()
     assert (home / "out/deep/a@8x.png").is_file()
-    again = json.loads(facetopix(home, *wanted, "--json").stdout)
+    again = json.loads(facetopix(home, *arguments, "--json").stdout)
     assert again["counts"]["reasons"] == {"exists": 1}
 
 
@@ -197,9 +197,9 @@ def test_convert_draws_with_the_shipped_generator_until_there_is_an_own_one(home
     native = np.array(Image.open(home / "out/a.png"))
     assert native.shape == (48, 48, 3)
     assert 2 <= len(np.unique(native.reshape(-1, 3), axis=0)) <= 16
-    own = home / "artifacts/cyclegan/cell/a2b.safetensors"
-    own.parent.mkdir(parents=True)
-    own.write_bytes(b"mine")
+    trained = home / "artifacts/cyclegan/cell/a2b.safetensors"
+    trained.parent.mkdir(parents=True)
+    trained.write_bytes(b"mine")
     done = facetopix(home, "convert", "a.png", "--out", "again")
     assert done.returncode == 3
     assert "a2b.safetensors: not the weights of a facetopix generator" in done.stderr
@@ -226,17 +226,17 @@ def test_convert_takes_the_style_of_an_artwork_and_says_what_its_features_are(ho
     write_png(home / "face.png", random.integers(0, 256, (40, 32, 3), dtype=np.uint8))
     colours = random.integers(0, 256, (5, 3), dtype=np.uint8)
     write_png(home / "art.png", colours[random.integers(0, 5, (16, 16))].repeat(4, 0).repeat(4, 1))
-    wanted = ["convert", "face.png", "--out", "out", "--method", "style", "--cells", "8", "--iterations", "2"]
-    done = facetopix(home, *wanted, "--style", "art.png")
+    arguments = ["convert", "face.png", "--out", "out", "--method", "style", "--cells", "8", "--iterations", "2"]
+    done = facetopix(home, *arguments, "--style", "art.png")
     assert done.returncode == 0
     assert "random features" in done.stderr
     native = np.array(Image.open(home / "out/face.png"))
     assert native.shape == (8, 6, 3)
     assert {tuple(c) for c in native.reshape(-1, 3).tolist()} <= {tuple(c) for c in colours.tolist()}
-    missing = facetopix(home, *wanted, "--style", "art.png", "--features", "vgg.safetensors")
+    missing = facetopix(home, *arguments, "--style", "art.png", "--features", "vgg.safetensors")
     assert missing.returncode == 3
     assert "vgg.safetensors: not a readable safetensors file" in missing.stderr
-    assert facetopix(home, *wanted).returncode == 3
+    assert facetopix(home, *arguments).returncode == 3
 
 
 def test_own_art_goes_in_and_comes_out_with_its_licence(home: Path) -> None:
@@ -262,8 +262,8 @@ def test_the_version_is_that_of_the_package() -> None:
 @pytest.mark.parametrize("words", [("convert", "--help"), ("inspect", "cat.png", "--json")])
 def test_a_reader_that_has_seen_enough_is_no_error(words: tuple[str, ...], home: Path) -> None:
     write_png(home / "cat.png", np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8))
-    gone, mouth = os.pipe()
-    os.close(gone)
+    reader, mouth = os.pipe()
+    os.close(reader)
     done = subprocess.run(
         [str(BIN / "facetopix"), *words], cwd=home, env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=mouth,
         stderr=subprocess.PIPE, text=True, check=False,
@@ -274,9 +274,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(words: tuple[str, ...], home:
 
 HUNGRY = """
 import typer
-from pipeline.console import Guarded
+from pipeline.console import CommandGroup
 
-app = typer.Typer(cls=Guarded)
+app = typer.Typer(cls=CommandGroup)
 
 
 @app.callback()

@@ -1,4 +1,4 @@
-"""What is optimised: every pixel, one colour per cell, or one palette entry per cell.
+"""Canvases, whose state is optimised: every pixel, one colour per cell, or one palette entry per cell.
 
 Gram matrices do not see where an edge lies, so no weight on them makes a grid.
 A canvas of cells has one by construction.
@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.styletransfer.neighbours import apart, neighbours
+from models.styletransfer.cooccurrence import cooccurrences, hellinger
 
 
 class Canvas(Protocol):
@@ -24,26 +24,26 @@ class Canvas(Protocol):
     leaves: list[Tensor]  # what the optimiser moves; each (N, ...)
 
     def render(self, done: float) -> Tensor:
-        """(N, 3, H, W) in [-1, 1], differentiable: the present state.
+        """Pictures of the present state, (N, 3, H, W) in [-1, 1], differentiable.
 
         Args:
             done: share of the iterations, 0 at the first and 1 at the last.
         """
 
-    def pull(self, done: float) -> Tensor:
-        """(N,), differentiable: what the canvas asks of its own state, beside what losses ask of its pictures."""
+    def regulariser(self, done: float) -> Tensor:
+        """A loss (N,) of the state itself, differentiable, beside the losses of its pictures."""
 
     def project(self) -> None:
         """Bring the leaves back into range, after each step of the optimiser."""
 
     def final(self) -> Tensor:
-        """(N, 3, H, W) in [-1, 1]: the result."""
+        """Pictures of the result, (N, 3, H, W) in [-1, 1]."""
 
-    def part(self, pairs: Tensor) -> Self:
-        """A canvas of these pairs, by index, with leaves of its own."""
+    def select(self, pairs: Tensor) -> Self:
+        """A canvas of these pairs, by index, with copies of their leaves."""
 
     def view(self, shrink: int) -> None:
-        """Be seen at 1 / `shrink` of the full size from now on; may replace the leaves.
+        """Render at 1 / `shrink` of the full size from now on; may replace the leaves.
 
         Raises:
             ValueError: a size that is no whole number of pixels.
@@ -64,7 +64,7 @@ class PixelCanvas:
     def render(self, done: float) -> Tensor:  # noqa: ARG002
         return enlarge(self.leaves[0], self.cell)
 
-    def pull(self, done: float) -> Tensor:  # noqa: ARG002
+    def regulariser(self, done: float) -> Tensor:  # noqa: ARG002
         return self.leaves[0].new_zeros(len(self.leaves[0]))
 
     def project(self) -> None:
@@ -74,10 +74,10 @@ class PixelCanvas:
     def final(self) -> Tensor:
         return enlarge(self.leaves[0], self.cell).detach()
 
-    def part(self, pairs: Tensor) -> Self:
-        chosen = copy(self)
-        chosen.leaves = _of(self.leaves, pairs)
-        return chosen
+    def select(self, pairs: Tensor) -> Self:
+        selected = copy(self)
+        selected.leaves = _selected(self.leaves, pairs)
+        return selected
 
     def view(self, shrink: int) -> None:
         if self._full_cell > 1:
@@ -90,7 +90,7 @@ class PixelCanvas:
 
 @dataclass(frozen=True, kw_only=True)
 class Relaxation:
-    """How a choice among colours is made differentiable (Jang, Gu, Poole 2017, arXiv:1611.01144, sec. 2).
+    """How a choice among colours becomes differentiable (Jang, Gu, Poole 2017, arXiv:1611.01144, sec. 2).
 
     At the defaults the choice is seen hard, with the gradient of its softmax (straight through, sec. 2.2), without
     noise and at a constant temperature.
@@ -102,38 +102,39 @@ class Relaxation:
     end: float = 1.0  # at the last one
 
     def temperature(self, done: float) -> float:
+        """The temperature when so much of the iterations is done, a share."""
         return float(self.start * (self.end / self.start) ** done)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wishes:
-    """What choices among the colours of N palettes should be like, cell by cell; all absent at the defaults.
+class ChoiceCosts:
+    """What choices among the colours of N palettes cost, cell by cell; nothing at the defaults.
 
     Padding of shorter palettes is never chosen, so it may hold any number.
     """
 
-    costs: Tensor | None = None  # (N, K, h, w): of each colour in each cell
-    cost_weight: float = 0.0
-    beside: Tensor | None = None  # (N, steps, K, K): how often colours lie side by side, see `neighbours`
-    beside_weight: float = 0.0
+    colours: Tensor | None = None  # (N, K, h, w): the cost of each colour in each cell
+    colour_weight: float = 0.0
+    cooccurrence: Tensor | None = None  # (N, steps, K, K): how often colours should lie side by side
+    cooccurrence_weight: float = 0.0
 
     def loss(self, choice: Tensor) -> Tensor:
-        """Of (N, K, h, w): (N,)."""
+        """The costs (N,) of a choice (N, K, h, w)."""
         total = choice.new_zeros(len(choice))
-        if self.costs is not None:
-            total = total + self.cost_weight * (choice * self.costs).sum(dim=1).mean(dim=(1, 2))
-        if self.beside is not None:
-            total = total + self.beside_weight * apart(neighbours(choice), self.beside)
+        if self.colours is not None:
+            total = total + self.colour_weight * (choice * self.colours).sum(dim=1).mean(dim=(1, 2))
+        if self.cooccurrence is not None:
+            total = total + self.cooccurrence_weight * hellinger(cooccurrences(choice), self.cooccurrence)
         return total
 
-    def part(self, pairs: Tensor) -> Wishes:
-        """Of these pairs, by index."""
-        costs, beside = (None if one is None else one[pairs] for one in (self.costs, self.beside))
-        return replace(self, costs=costs, beside=beside)
+    def select(self, pairs: Tensor) -> ChoiceCosts:
+        """The costs of these pairs, by index."""
+        colours, cooccurrence = (None if v is None else v[pairs] for v in (self.colours, self.cooccurrence))
+        return replace(self, colours=colours, cooccurrence=cooccurrence)
 
 
 class PaletteCanvas:
-    """Each cell chooses one of the K colours of its pair's palette.
+    """Cells that each choose one of the K colours of their pair's palette.
 
     Args:
         cells: the colours to start from, (N, 3, h, w).
@@ -142,7 +143,7 @@ class PaletteCanvas:
         relaxation: of the choice.
         learned: the palettes are optimised too.
         generators: one CPU generator per pair, where the relaxation has noise.
-        wishes: of the choices, for palettes padded as `padded` does.
+        costs: of the choices, for palettes padded as `padded` does.
     """
 
     GAIN = 20.0  # logits per unit of the optimised leaf: a learning rate made for colours then moves choices too
@@ -157,7 +158,7 @@ class PaletteCanvas:
         relaxation: Relaxation = Relaxation(),
         learned: bool = False,
         generators: Sequence[torch.Generator] = (),
-        wishes: Wishes = Wishes(),
+        costs: ChoiceCosts = ChoiceCosts(),
     ) -> None:
         if relaxation.noise and len(generators) != len(palettes):
             raise ValueError(f"expected a generator per pair for the noise, {len(palettes)}; got {len(generators)}")
@@ -167,11 +168,11 @@ class PaletteCanvas:
         self.leaves = [(-self.NEARNESS / self.GAIN * distance).requires_grad_()]
         if learned:
             self.leaves.append(palette.clone().requires_grad_())
-        self.given = palette
+        self.palette = palette
         self.absent = absent[..., None, None]  # (N, K, 1, 1)
         self.cell = self._full_cell = cell
         self.relaxation, self.learned, self.generators = relaxation, learned, list(generators)
-        self.wishes = wishes
+        self.costs = costs
 
     def render(self, done: float) -> Tensor:
         logits = self._logits()
@@ -181,8 +182,8 @@ class PaletteCanvas:
         choice = soft + (_one_hot(soft) - soft).detach() if self.relaxation.hard else soft
         return self._colours(choice)
 
-    def pull(self, done: float) -> Tensor:
-        return self.wishes.loss((self._logits() / self.relaxation.temperature(done)).softmax(dim=1))
+    def regulariser(self, done: float) -> Tensor:
+        return self.costs.loss((self._logits() / self.relaxation.temperature(done)).softmax(dim=1))
 
     def project(self) -> None:
         if self.learned:
@@ -192,13 +193,13 @@ class PaletteCanvas:
     def final(self) -> Tensor:
         return self._colours(_one_hot(self._logits())).detach()
 
-    def part(self, pairs: Tensor) -> Self:
-        chosen = copy(self)
-        chosen.leaves = _of(self.leaves, pairs)
-        chosen.given, chosen.absent = self.given[pairs], self.absent[pairs]
-        chosen.wishes = self.wishes.part(pairs)
-        chosen.generators = [self.generators[pair] for pair in pairs.tolist()] if self.generators else []
-        return chosen
+    def select(self, pairs: Tensor) -> Self:
+        selected = copy(self)
+        selected.leaves = _selected(self.leaves, pairs)
+        selected.palette, selected.absent = self.palette[pairs], self.absent[pairs]
+        selected.costs = self.costs.select(pairs)
+        selected.generators = [self.generators[pair] for pair in pairs.tolist()] if self.generators else []
+        return selected
 
     def view(self, shrink: int) -> None:
         self.cell = _shrunk(self._full_cell, shrink)
@@ -207,11 +208,11 @@ class PaletteCanvas:
         return (self.GAIN * self.leaves[0]).masked_fill(self.absent, -torch.inf)
 
     def _colours(self, choice: Tensor) -> Tensor:
-        palette = self.leaves[1] if self.learned else self.given
+        palette = self.leaves[1] if self.learned else self.palette
         return enlarge(torch.einsum("nkyx,nkc->ncyx", choice, palette), self.cell)
 
 
-def _of(leaves: Sequence[Tensor], pairs: Tensor) -> list[Tensor]:
+def _selected(leaves: Sequence[Tensor], pairs: Tensor) -> list[Tensor]:
     return [leaf.detach()[pairs].contiguous().requires_grad_() for leaf in leaves]  # L-BFGS asks for it
 
 
@@ -235,21 +236,24 @@ def _one_hot(scores: Tensor) -> Tensor:
 
 def _gumbel(like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """Standard Gumbel noise (N, ...), each pair's from its own generator."""
-    drawn = torch.stack([torch.rand(like.shape[1:], generator=generator) for generator in generators])
-    return -(-drawn.clamp(1e-9, 1 - 1e-7).log()).log().to(like)
+    uniform = torch.stack([torch.rand(like.shape[1:], generator=generator) for generator in generators])
+    return -(-uniform.clamp(1e-9, 1 - 1e-7).log()).log().to(like)
 
 
 def enlarge(cells: Tensor, cell: int) -> Tensor:
-    """(N, 3, h, w) -> (N, 3, h * cell, w * cell): each cell a square, no colour in between."""
+    """Cells (N, 3, h, w) as squares of pixels (N, 3, h * cell, w * cell), without colours in between."""
     return cells.repeat_interleave(cell, dim=-1).repeat_interleave(cell, dim=-2)
 
 
 def cell_means(image: Tensor, cell: int) -> Tensor:
-    """(N, 3, H, W) -> (N, 3, H / cell, W / cell): the mean colour of each cell."""
+    """The mean colour of each cell, (N, 3, H / cell, W / cell), of (N, 3, H, W)."""
     return functional.avg_pool2d(image, cell)
 
 
 def noise(like: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """Uniform in [-1, 1], shaped as `like` (N, ...); one CPU generator per pair, so a batch does not change a pair."""
-    drawn = [torch.rand(like.shape[1:], generator=generator) for generator in generators]
-    return (2 * torch.stack(drawn) - 1).to(like)
+    """Uniform noise in [-1, 1], shaped as `like` (N, ...).
+
+    One CPU generator per pair, so a batch does not change a pair.
+    """
+    uniform = [torch.rand(like.shape[1:], generator=generator) for generator in generators]
+    return (2 * torch.stack(uniform) - 1).to(like)

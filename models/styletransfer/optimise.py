@@ -1,4 +1,4 @@
-"""Style transfer of Gatys, Ecker, Bethge 2015, arXiv:1508.06576: the picture itself is what gradient descent moves."""
+"""Style transfer of Gatys, Ecker, Bethge 2015, arXiv:1508.06576: gradient descent on the picture itself."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from models.styletransfer.canvases import Canvas
-from models.styletransfer.descent import Adam, Evaluate, Lbfgs
-from models.styletransfer.losses import (
+from models.styletransfer.optimisers import Adam, Evaluate, Lbfgs
+from models.styletransfer.steps import OnStep, Plateau, StepLog
+from models.styletransfer.style_losses import (
     Gaussian,
     Gram,
     Moments,
@@ -24,7 +25,6 @@ from models.styletransfer.losses import (
     total_variation,
 )
 from models.styletransfer.vgg import VGG19
-from models.styletransfer.watching import Log, Plateau, Report
 
 MARGIN = 3  # pixels from the ground at which a figure's features count
 
@@ -44,7 +44,7 @@ class Objective:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """How the canvas is moved."""
+    """How long the canvas is optimised, and by which steps."""
 
     iterations: int  # at most; evaluations of the objective, which L-BFGS may spend several of on one step
     lr: float  # of Adam (the report's optimiser; the paper names none), in units of the colour range [-1, 1]
@@ -58,15 +58,15 @@ class Schedule:
 
 
 @dataclass(frozen=True)
-class Artwork:
-    """One of those whose style a picture takes."""
+class StyleImage:
+    """One of the images whose style a picture takes, and how much it counts beside the others."""
 
     image: Tensor  # (3, H, W) in [-1, 1]
     weight: float = 1.0
     figure: Tensor | None = None  # (H, W) of 0 and 1: what has style; all of it, as in the paper, when left out
 
-    def counting(self, size: Sequence[int]) -> Tensor | None:
-        """How much each position of features of this size counts: less where they also see what is no figure."""
+    def position_weights(self, size: Sequence[int]) -> Tensor | None:
+        """How much each position of features of this size (H', W') counts: less where they see ground; None: alike."""
         if self.figure is None:
             return None
         inner = -functional.max_pool2d(-self.figure[None], 2 * MARGIN + 1, stride=1, padding=MARGIN)
@@ -78,13 +78,13 @@ def optimise(
     canvas: Canvas,
     features: VGG19,
     content: Tensor,
-    artworks: Sequence[Sequence[Artwork]],
+    styles: Sequence[Sequence[StyleImage]],
     objective: Objective,
     schedule: Schedule,
     *,
-    report: Report,
+    on_step: OnStep,
 ) -> Tensor:
-    """Move the canvas; returns its final pictures, (N, 3, H, W) in [-1, 1].
+    """Optimise the pictures of the canvas for the objective; returns them, (N, 3, H, W) in [-1, 1].
 
     Losses are summed over pairs, Adam works element by element and a pair that is done leaves the batch, so a pair's
     picture does not depend on its batch.
@@ -93,30 +93,30 @@ def optimise(
         canvas: N pictures, changed in place.
         features: frozen, on the device of `content`.
         content: (N, 3, H, W) in [-1, 1].
-        artworks: of each pair, one or several of any size.
+        styles: of each pair, one or several images of any size.
         objective: layers and weights.
         schedule: optimiser and duration.
-        report: called with iteration 0, 1, ... and once more with the result.
+        on_step: called with iteration 0, 1, ... and once more with the result.
 
     Raises:
         ValueError: L-BFGS for several pairs, or sizes that the levels do not divide.
     """
     if schedule.lbfgs and len(content) != 1:
         raise ValueError(f"L-BFGS takes one pair at a time, got {len(content)}")
-    log = Log(len(content), report)
+    log = StepLog(len(content), on_step)
     for level in range(schedule.levels):
         shrink = 2 ** (schedule.levels - 1 - level)
         canvas.view(shrink)
-        losses = Losses.of(features, *_shrunk(content, artworks, shrink), objective, bf16=schedule.bf16)
+        losses = PairLosses.of(features, *_shrunk(content, styles, shrink), objective, bf16=schedule.bf16)
         span = range(*(schedule.iterations * at // schedule.levels for at in (level, level + 1)))
         _descend(canvas, losses, schedule, span, log)
-    log.finish()
+    log.report()
     return canvas.final()
 
 
 @dataclass(frozen=True)
 class Terms:
-    """Of N pictures, (N,) each; style and content before weighting."""
+    """The parts of a loss of N pictures, (N,) each; style and content before weighting."""
 
     style: Tensor
     content: Tensor
@@ -124,8 +124,8 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Losses:
-    """Targets computed once; called with N pictures."""
+class PairLosses:
+    """The losses of N pairs, with targets that are computed once; called with N pictures."""
 
     features: VGG19
     objective: Objective
@@ -138,67 +138,67 @@ class Losses:
         cls,
         features: VGG19,
         content: Tensor,
-        artworks: Sequence[Sequence[Artwork]],
+        styles: Sequence[Sequence[StyleImage]],
         objective: Objective,
         *,
         bf16: bool,
-    ) -> Losses:
-        """Of contents (N, 3, H, W) and N lists of artworks."""
+    ) -> PairLosses:
+        """The losses that have contents (N, 3, H, W) and N lists of style images as targets."""
         with torch.no_grad():
-            seen = _see(features, content, [objective.content_layer], bf16)[objective.content_layer]
-            found = _moments(features, artworks, objective.style_layers, bf16)
+            target = _activations(features, content, [objective.content_layer], bf16)[objective.content_layer]
+            style = _moments(features, styles, objective.style_layers, bf16)
         kind = Gaussian if objective.wasserstein else Gram
-        return cls(features, objective, bf16, seen, {name: kind.of(one) for name, one in found.items()})
+        return cls(features, objective, bf16, target, {name: kind.of(layer) for name, layer in style.items()})
 
     def __call__(self, image: Tensor) -> Terms:
         goal = self.objective
-        seen = _see(self.features, image, [*goal.style_layers, goal.content_layer], self.bf16)
-        style = style_loss(seen, self.style, goal.falloff)
-        content = content_loss(seen[goal.content_layer], self.content)
+        activations = _activations(self.features, image, [*goal.style_layers, goal.content_layer], self.bf16)
+        style = style_loss(activations, self.style, goal.falloff)
+        content = content_loss(activations[goal.content_layer], self.content)
         total = goal.content_weight * content + goal.style_weight * style
         if goal.tv_weight:
             total = total + goal.tv_weight * total_variation(image)
         return Terms(style, content, total)
 
-    def keep(self, pairs: Tensor) -> Losses:
-        """Of these pairs only."""
-        styles = {name: target.keep(pairs) for name, target in self.style.items()}
+    def select(self, pairs: Tensor) -> PairLosses:
+        """The losses of these pairs, by index."""
+        styles = {name: target.select(pairs) for name, target in self.style.items()}
         return replace(self, content=self.content[pairs], style=styles)
 
 
-def _descend(canvas: Canvas, losses: Losses, schedule: Schedule, span: range, log: Log) -> None:
-    """Move every pair of the canvas at its present size until it is done, or the span of iterations ends."""
+def _descend(canvas: Canvas, losses: PairLosses, schedule: Schedule, span: range, log: StepLog) -> None:
+    """Optimise every pair of the canvas at its present size until it is done, or the span of iterations ends."""
     running = torch.arange(len(losses.content))
     log.resume()
-    part, part_losses = canvas.part(running), losses
-    descent = Lbfgs(part) if schedule.lbfgs else Adam(part, schedule.ema)
-    watch = Plateau(schedule.plateau, schedule.patience, len(running))
+    part, part_losses = canvas.select(running), losses
+    optimiser = Lbfgs(part) if schedule.lbfgs else Adam(part, schedule.ema)
+    plateau = Plateau(schedule.plateau, schedule.patience, len(running))
     at = span.start
     while len(running) and at < span.stop:
         done = at / max(1, schedule.iterations - 1)
-        seen = descent.step(_evaluation(part, part_losses, done), _lr(schedule, done), span.stop - at)
-        for terms in seen:
+        evaluations = optimiser.step(_evaluation(part, part_losses, done), _lr(schedule, done), span.stop - at)
+        for terms in evaluations:
             log.note(running, terms.style, terms.content)
-            watch.note(terms.total)
-        at += len(seen)
-        over = watch.flat() if at < span.stop else torch.ones(len(running), dtype=torch.bool)
+            plateau.note(terms.total)
+        at += len(evaluations)
+        over = plateau.flat() if at < span.stop else torch.ones(len(running), dtype=torch.bool)
         if over.any():
-            ended, kept = over.nonzero()[:, 0], (~over).nonzero()[:, 0]
-            _put(canvas, running[ended], descent.result(ended))
+            ended, rest = over.nonzero()[:, 0], (~over).nonzero()[:, 0]
+            _put(canvas, running[ended], optimiser.result(ended))
             with torch.no_grad():
-                final = canvas.part(running[ended]).final()
-                terms = part_losses.keep(ended)(final)
+                final = canvas.select(running[ended]).final()
+                terms = part_losses.select(ended)(final)
                 log.settle(running[ended], terms.style, terms.content)
-            running = running[kept]
-            part, part_losses = part.part(kept), part_losses.keep(kept)
-            descent.keep(part, kept)
-            watch.keep(kept)
+            running = running[rest]
+            part, part_losses = part.select(rest), part_losses.select(rest)
+            optimiser.keep(part, rest)
+            plateau.keep(rest)
 
 
-def _evaluation(canvas: Canvas, losses: Losses, done: float) -> Evaluate[Terms]:
+def _evaluation(canvas: Canvas, losses: PairLosses, done: float) -> Evaluate[Terms]:
     def evaluate() -> tuple[Tensor, Terms]:
         terms = losses(canvas.render(done))
-        terms = replace(terms, total=terms.total + canvas.pull(done))
+        terms = replace(terms, total=terms.total + canvas.regulariser(done))
         return terms.total.sum(), Terms(terms.style.detach(), terms.content.detach(), terms.total.detach())
 
     return evaluate
@@ -217,29 +217,29 @@ def _lr(schedule: Schedule, done: float) -> float:
 
 
 def _shrunk(
-    content: Tensor, artworks: Sequence[Sequence[Artwork]], shrink: int
-) -> tuple[Tensor, Sequence[Sequence[Artwork]]]:
-    """Content by the mean, artworks by the pixel in the middle: exact where cells are a multiple of `shrink`."""
+    content: Tensor, styles: Sequence[Sequence[StyleImage]], shrink: int
+) -> tuple[Tensor, Sequence[Sequence[StyleImage]]]:
+    """Content by the mean, styles by the pixel in the middle: exact where cells are a multiple of `shrink`."""
     if shrink == 1:
-        return content, artworks
+        return content, styles
     middle = slice(shrink // 2, None, shrink)
-    return functional.avg_pool2d(content, shrink), [[_middles(artwork, middle) for artwork in own] for own in artworks]
+    return functional.avg_pool2d(content, shrink), [[_middles(style, middle) for style in pair] for pair in styles]
 
 
-def _middles(artwork: Artwork, middle: slice) -> Artwork:
-    figure = None if artwork.figure is None else artwork.figure[middle, middle]
-    return replace(artwork, image=artwork.image[:, middle, middle], figure=figure)
+def _middles(style: StyleImage, middle: slice) -> StyleImage:
+    figure = None if style.figure is None else style.figure[middle, middle]
+    return replace(style, image=style.image[:, middle, middle], figure=figure)
 
 
 def _moments(
-    features: VGG19, artworks: Sequence[Sequence[Artwork]], layers: Sequence[str], bf16: bool
+    features: VGG19, styles: Sequence[Sequence[StyleImage]], layers: Sequence[str], bf16: bool
 ) -> dict[str, Moments]:
-    """Of each pair's artworks as of one picture, {layer: (N, ...)}."""
+    """Moments of each pair's style images as of one picture, {layer: (N, ...)}."""
     of_pairs = []
-    for own in artworks:
-        seen = [_moments_of(features, artwork, layers, bf16) for artwork in own]
-        weights = [artwork.weight for artwork in own]
-        of_pairs.append({name: mixed([one[name] for one in seen], weights) for name in layers})
+    for pair in styles:
+        parts = [_image_moments(features, style, layers, bf16) for style in pair]
+        weights = [style.weight for style in pair]
+        of_pairs.append({name: mixed([part[name] for part in parts], weights) for name in layers})
     return {
         name: Moments(
             torch.cat([pair[name].mean for pair in of_pairs]), torch.cat([pair[name].second for pair in of_pairs])
@@ -248,13 +248,13 @@ def _moments(
     }
 
 
-def _moments_of(features: VGG19, artwork: Artwork, layers: Sequence[str], bf16: bool) -> dict[str, Moments]:
-    """Each (1, ...)."""
-    seen = _see(features, artwork.image[None], layers, bf16)
-    return {name: moments(one, artwork.counting(one.shape[2:])) for name, one in seen.items()}
+def _image_moments(features: VGG19, style: StyleImage, layers: Sequence[str], bf16: bool) -> dict[str, Moments]:
+    """Moments of one style image, {layer: (1, ...)}."""
+    activations = _activations(features, style.image[None], layers, bf16)
+    return {name: moments(layer, style.position_weights(layer.shape[2:])) for name, layer in activations.items()}
 
 
-def _see(features: VGG19, image: Tensor, wanted: Sequence[str], bf16: bool) -> dict[str, Tensor]:
+def _activations(features: VGG19, image: Tensor, layers: Sequence[str], bf16: bool) -> dict[str, Tensor]:
     with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=bf16):
-        found: dict[str, Tensor] = features(image, wanted)
-    return found
+        activations: dict[str, Tensor] = features(image, layers)
+    return activations

@@ -1,4 +1,4 @@
-"""VGG-19 (Simonyan and Zisserman 2014, arXiv:1409.1556, configuration E): the convolutional part, as features."""
+"""The convolutional part of VGG-19 (Simonyan and Zisserman 2014, arXiv:1409.1556, configuration E), as features."""
 
 from __future__ import annotations
 
@@ -53,30 +53,32 @@ class VGG19(nn.Module):
         """Names of the convolutions that the weights cover, from the first on."""
         return tuple(self.convolutions)
 
-    def forward(self, image: Tensor, wanted: Collection[str]) -> dict[str, Tensor]:
-        """RGB (N, 3, H, W) in [-1, 1] -> {name: (N, C, H', W')}; nothing behind the deepest wanted layer is computed.
+    def forward(self, image: Tensor, layers: Collection[str]) -> dict[str, Tensor]:
+        """Activations of these layers, {name: (N, C, H', W')}, for RGB (N, 3, H, W) in [-1, 1].
+
+        Nothing behind the deepest layer is computed.
 
         Raises:
-            ValueError: a wanted layer that the weights do not cover.
+            ValueError: a layer that the weights do not cover.
         """
-        if missing := set(wanted) - set(self.layers):
+        if missing := set(layers) - set(self.layers):
             raise ValueError(f"no weights for {', '.join(sorted(missing))}; there are {', '.join(self.layers)}")
-        deepest = max(map(self.layers.index, wanted))
-        found = {}
+        deepest = max(map(self.layers.index, layers))
+        activations = {}
         x = (image - self.mean) / self.std
         for name in self.layers[: deepest + 1]:
             if name in POOLED_BEFORE:
                 x = self.pool(x)
             linear = self.convolutions[name](x)
             x = functional.relu(linear)
-            if name in wanted:
-                found[name] = x if self.rectified else linear
-        return found
+            if name in layers:
+                activations[name] = x if self.rectified else linear
+        return activations
 
 
 def _convolutions(weights: Weights) -> dict[str, nn.Module]:
     """The unbroken run of convolutions from conv1_1 on."""
-    found: dict[str, nn.Module] = {}
+    convolutions: dict[str, nn.Module] = {}
     width = 3
     for name, key in LAYERS.items():
         weight, bias = weights.get(f"{key}.weight"), weights.get(f"{key}.bias")
@@ -87,11 +89,11 @@ def _convolutions(weights: Weights) -> dict[str, nn.Module]:
                 f"{name}: expected a weight (C, {width}, 3, 3) and a bias (C,), "
                 f"got {tuple(weight.shape)} and {tuple(bias.shape)}"
             )
-        found[name] = _frozen_convolution(weight, bias)
+        convolutions[name] = _frozen_convolution(weight, bias)
         width = weight.shape[0]
-    if not found:
+    if not convolutions:
         raise ValueError(f"expected keys 0.weight, 0.bias, 2.weight, ...; got {', '.join(sorted(weights)[:4])}, ...")
-    return found
+    return convolutions
 
 
 def _frozen_convolution(weight: Tensor, bias: Tensor) -> nn.Conv2d:
@@ -102,7 +104,7 @@ def _frozen_convolution(weight: Tensor, bias: Tensor) -> nn.Conv2d:
 
 
 def random_weights(generator: torch.Generator, widths: Sequence[int] = WIDTHS) -> dict[str, Tensor]:
-    """Untrained weights: a stand-in that carries texture and colour, but no semantics.
+    """Untrained weights of VGG-19: a stand-in that carries texture and colour, but no semantics.
 
     Untrained VGG serves for textures and stylisation (He, Wang, Hopcroft 2016, arXiv:1606.04801). Normal with
     variance 2 / fan-in (He et al. 2015, arXiv:1502.01852, eq. 10), so activations keep their scale through all layers.

@@ -36,6 +36,11 @@ def to_signed(pixels: Pixels) -> Tensor:
     return image / 127.5 - 1
 
 
+def colours_to_signed(colours: Pixels) -> Tensor:
+    """The tensor of a palette: uint8 RGB (K, 3) as float32 (K, 3) in [-1, 1]."""
+    return to_signed(colours[None])[:, 0].T
+
+
 def to_pixels(image: Tensor) -> Pixels:
     """Float RGB (3, H, W) or (N, 3, H, W) as uint8 (H, W, 3) or (N, H, W, 3): rounded half to even, then clamped.
 

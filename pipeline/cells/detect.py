@@ -28,6 +28,7 @@ CLEAR = 0.7  # comb score of cells too small to have an inside (true grids >= 0.
 CRISP = 1.3  # second over first difference, squared: hard edges give >= 1.9, photographs 1.5, x2 bicubic <= 1.3
 LONG_RUN = 6  # neighbouring edges: cells of LEAST_PITCH or more pixels leave a gap after fewer
 SMALL = 32  # pixels: no one blows a drawing up to less, so a smooth one of that size was drawn smooth
+MAX_CELL, MIN_CONFIDENCE = 16, 0.55  # for pictures outside of a run; as `grid` in params.yaml
 
 
 @dataclass(frozen=True)

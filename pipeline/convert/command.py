@@ -1,4 +1,4 @@
-"""What `facetopix convert` asks for: a method by name, trained generators included."""
+"""Command `facetopix convert`: pictures to pixel art by a method of that name, trained generators included."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(
     note: Callable[[str], None] = lambda _: None,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Convert pictures; see `pictures.convert`.
+    """Convert pictures with a method by name; see `pictures.convert`.
 
     Args:
         paths: pictures, folders, glob patterns.
@@ -62,8 +62,8 @@ def run(
         artworks: whose style method `style` takes.
         features: of method `style`: random, imagenet or <path>.safetensors.
         iterations: of method `style`.
-        note: told what a user should know of the result.
-        progress: told how many pictures are done, and iterations of method `style`.
+        note: called with what a user should know of the result.
+        progress: called with the number of pictures that are done, and iterations of method `style`.
 
     Raises:
         BadInput: options that exclude each other, unusable weights for `cell`, no usable artwork for `style`.
@@ -78,24 +78,24 @@ def run(
     if method == "style":
         from pipeline.convert import styling
 
-        chosen = styling.method(
+        paint = styling.method(
             artworks, features, colours or DEFAULT_COLOURS, palette, iterations, device, note, progress
         )
     elif method == "cell":
-        chosen, own_cells = _trained(_weights(weights, trained, note), colours, palette, device)
-        cells = cells or str(own_cells)
+        paint, trained_cells = _trained(_weights(weights, trained, note), colours, palette, device)
+        cells = cells or str(trained_cells)
     else:
-        chosen = _trivial(method, colours, palette)
+        paint = _trivial(method, colours, palette)
     grid = pictures.parse_cells(cells or str(DEFAULT_CELLS))
-    return pictures.convert(paths, out, method=chosen, cells=grid, scale=scale, force=force, progress=progress)
+    return pictures.convert(paths, out, method=paint, cells=grid, scale=scale, force=force, progress=progress)
 
 
-def _weights(wanted: str | None, trained: Path, note: Callable[[str], None]) -> Path:
-    own = trained / "cell" / "a2b.safetensors"
-    if wanted is None and own.exists():
-        note(f"drawn by {own}; --weights {SHIPPED} takes the generator that comes with facetopix")
-        return own
-    return SHIPPED_WEIGHTS if wanted in (None, SHIPPED) else Path(wanted)
+def _weights(name: str | None, trained: Path, note: Callable[[str], None]) -> Path:
+    local = trained / "cell" / "a2b.safetensors"
+    if name is None and local.exists():
+        note(f"drawn by {local}; --weights {SHIPPED} takes the generator that comes with facetopix")
+        return local
+    return SHIPPED_WEIGHTS if name in (None, SHIPPED) else Path(name)
 
 
 def _trivial(name: str, colours: int | None, palette: str | None) -> Method:
@@ -105,7 +105,7 @@ def _trivial(name: str, colours: int | None, palette: str | None) -> Method:
 
 
 def _trained(weights: Path, colours: int | None, palette: str | None, device: str) -> tuple[Method, int]:
-    """A cell generator as a method: at most `colours` colours, or the nearest of a given palette; and its own cells."""
+    """A cell generator as a method, with at most `colours` colours or a palette, and the cells it is made for."""
     import torch
 
     from models.cyclegan.networks import CellGenerator
@@ -117,7 +117,7 @@ def _trained(weights: Path, colours: int | None, palette: str | None, device: st
     if not isinstance(net, CellGenerator):
         raise BadInput(f"{weights}: expected a cell generator, found {shape.generator}")
     net.palette = colours or net.palette
-    given = palettes.load(palette) if palette is not None else None
+    fixed = palettes.load(palette) if palette is not None else None
 
     @torch.no_grad()
     def paint(rgb: Pixels, grid: Grid) -> Pixels:
@@ -125,6 +125,6 @@ def _trained(weights: Path, colours: int | None, palette: str | None, device: st
         size = (columns * shape.factor, rows * shape.factor)
         face = np.array(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
         drawn = to_pixels(net(to_signed(face)[None].to(next(net.parameters()).device)))[0][: grid[0], : grid[1]]
-        return palettes.quantise(drawn, given) if given is not None else np.ascontiguousarray(drawn)
+        return palettes.quantise(drawn, fixed) if fixed is not None else np.ascontiguousarray(drawn)
 
     return paint, shape.cells

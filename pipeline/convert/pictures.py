@@ -1,4 +1,4 @@
-"""Pictures in, pixel art out: `NAME.png` with one pixel per cell, and `NAME@<scale>x.png`.
+"""Conversion of pictures to pixel art: `NAME.png` with one pixel per cell, and `NAME@<scale>x.png`.
 
 A method is any callable from an opaque picture and a grid to a native picture, so a trained generator is one as well.
 """
@@ -19,6 +19,7 @@ from scipy.ndimage import distance_transform_edt
 from pipeline.convert import baselines
 from pipeline.errors import BadInput
 from pipeline.images import palettes, resample
+from pipeline.images.colour import OPAQUE
 from pipeline.images.files import Pixels
 from pipeline.images.folders import first_frame
 from pipeline.images.resample import Grid, cell_sums
@@ -30,7 +31,6 @@ Method = Callable[[Pixels, Grid], Pixels]  # uint8 (H, W, 3), (rows, columns) ->
 Cells = int | Grid  # cells along the longest side, aspect ratio kept; or exactly (rows, columns)
 
 SUFFIXES = (".png", ".gif", ".webp", ".jpg", ".jpeg", ".bmp")
-OPAQUE = 128  # alpha from here on is opaque
 MAX_CELLS = 1024
 MAX_SCALE = 64
 
@@ -44,7 +44,7 @@ class Unfit(BadInput):
 
 
 def trivial_methods(*, colours: int | None, palette: str | None, seed: int) -> Mapping[str, Method]:
-    """`nearest` and `majority`, over at most `colours` colours of the picture's own, or over a given palette.
+    """The methods `nearest` and `majority`, over at most `colours` colours of the picture, or over a palette.
 
     Args:
         colours: size of the palette found in each picture; null leaves `nearest` its colours.
@@ -57,10 +57,10 @@ def trivial_methods(*, colours: int | None, palette: str | None, seed: int) -> M
     if colours is not None and palette is not None:
         raise BadInput(f"give either a number of colours or a palette, not {colours} and {palette}")
     if palette is not None:
-        given = palettes.load(palette)
+        fixed = palettes.load(palette)
         return {
-            "majority": partial(baselines.majority, palette=given),
-            "nearest": lambda rgb, grid: palettes.quantise(resample.nearest(rgb, grid), given),
+            "majority": partial(baselines.majority, palette=fixed),
+            "nearest": lambda rgb, grid: palettes.quantise(resample.nearest(rgb, grid), fixed),
         }
     if colours is None:
         return {"nearest": resample.nearest}
@@ -73,7 +73,7 @@ def trivial_methods(*, colours: int | None, palette: str | None, seed: int) -> M
 
 
 def parse_cells(text: str) -> Cells:
-    """`N` (longest side) or `WxH`.
+    """The cells that a text asks for: `N` (longest side) or `WxH`.
 
     Raises:
         BadInput: anything else, or a side outside 1..MAX_CELLS.
@@ -94,7 +94,7 @@ def convert(
     force: bool,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """Convert pictures, folders (their subfolders are kept) and glob patterns into `out`.
+    """Convert pictures, folders (with their subfolders) and glob patterns into `out`.
 
     Returns:
         `pictures`: a row per input (`path`, `native`, `enlarged`, `columns`, `rows`, `status`, `reason`, `detail`)
@@ -107,20 +107,20 @@ def convert(
     """
     if not 1 <= scale <= MAX_SCALE:
         raise BadInput(f"scale must be in 1..{MAX_SCALE}, got {scale}")
-    taken: set[Path] = set()
+    stems: set[Path] = set()
     rows = []
     inputs = list(_inputs(paths, out))
     for done, (path, folder) in enumerate(inputs):
         progress("convert", done, len(inputs), path.name)
         stem = out / folder / path.stem
-        rows.append({"path": str(path), **_one(path, stem, taken, method, cells, scale, force)})
-        taken.add(stem)
+        rows.append({"path": str(path), **_convert(path, stem, stems, method, cells, scale, force)})
+        stems.add(stem)
     progress("convert", len(inputs), len(inputs))
     return {"pictures": rows, "counts": tally(rows)}
 
 
 def raise_for_failures(result: Mapping[str, Any]) -> None:
-    """For the end of the command, once the result is told.
+    """Raise an error that lists the failed pictures, for the end of the command.
 
     Raises:
         BadInput: at least one picture failed.
@@ -133,7 +133,7 @@ def raise_for_failures(result: Mapping[str, Any]) -> None:
 
 
 def to_native(rgba: Pixels, method: Method, cells: Cells) -> Pixels:
-    """uint8 (H, W, 4) -> (rows, columns, 3), or 4 with hard alpha where the picture has any transparency.
+    """A picture (H, W, 4) as cells: (rows, columns, 3), or 4 with hard alpha where it has any transparency.
 
     A cell is transparent when most of it is. Transparent pixels take the colour of the nearest opaque one before the
     method sees the picture, so that no hidden colour reaches a cell.
@@ -156,7 +156,7 @@ def to_native(rgba: Pixels, method: Method, cells: Cells) -> Pixels:
 
 
 def grid_for(height: int, width: int, cells: Cells) -> Grid:
-    """Rows and columns for a picture; a single number is the longest side, and never more cells than pixels.
+    """The rows and columns for a picture; a single number is the longest side, and never more cells than pixels.
 
     Raises:
         Unfit: an exact grid larger than the picture.
@@ -166,18 +166,18 @@ def grid_for(height: int, width: int, cells: Cells) -> Grid:
             raise Unfit("too_small", f"{width}x{height} pixels cannot fill {cells[1]}x{cells[0]} cells")
         return cells
     longest = max(height, width)
-    wanted = min(cells, longest)
-    rows, columns = ((2 * side * wanted + longest) // (2 * longest) for side in (height, width))
+    most = min(cells, longest)
+    rows, columns = ((2 * side * most + longest) // (2 * longest) for side in (height, width))
     return max(1, rows), max(1, columns)
 
 
-def _one(
-    path: Path, stem: Path, taken: set[Path], method: Method, cells: Cells, scale: int, force: bool
+def _convert(
+    path: Path, stem: Path, stems: set[Path], method: Method, cells: Cells, scale: int, force: bool
 ) -> dict[str, Any]:
     native_path, enlarged_path = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}@{scale}x.png")
     if path.suffix.lower() not in SUFFIXES:
         return _not_kept("dropped", "not_an_image", f"expected one of {' '.join(SUFFIXES)}")
-    if stem in taken:
+    if stem in stems:
         return _not_kept("failed", "name_clash", f"{native_path} is already the output of another input")
     existing = [file for file in (native_path, enlarged_path) if file.exists()]
     if existing and not force:
@@ -202,16 +202,16 @@ def _not_kept(status: str, reason: str, detail: str) -> Row:
 
 def _inputs(paths: Sequence[Path | str], out: Path) -> Iterator[tuple[Path, Path]]:
     """Each file once, with the subfolder that its output goes to; what lies in `out` is no input."""
-    seen: set[Path] = set()
-    for path, folder in (item for given in paths for item in _expand(given)):
+    visited: set[Path] = set()
+    for path, folder in (item for pattern in paths for item in _expand(pattern)):
         resolved = path.resolve()
-        if resolved not in seen and not resolved.is_relative_to(out.resolve()):
-            seen.add(resolved)
+        if resolved not in visited and not resolved.is_relative_to(out.resolve()):
+            visited.add(resolved)
             yield path, folder
 
 
-def _expand(given: Path | str) -> Iterator[tuple[Path, Path]]:
-    path = Path(given)
+def _expand(pattern: Path | str) -> Iterator[tuple[Path, Path]]:
+    path = Path(pattern)
     if path.is_dir():
         for file in sorted(path.rglob("*")):
             inside = file.relative_to(path)
@@ -220,9 +220,9 @@ def _expand(given: Path | str) -> Iterator[tuple[Path, Path]]:
     elif path.exists():
         yield path, Path()
     else:
-        matches = sorted(glob.glob(str(given), recursive=True))  # noqa: PTH207  (absolute patterns too)
+        matches = sorted(glob.glob(str(pattern), recursive=True))  # noqa: PTH207  (absolute patterns too)
         if not matches:
-            raise BadInput(f"{given}: no such file or folder")
+            raise BadInput(f"{pattern}: no such file or folder")
         for match in matches:
             yield from _expand(match)
 

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from pipeline.errors import BadInput
+from pipeline.runtime.locks import Busy, locked
 
 logger = logging.getLogger(__name__)
 
@@ -50,8 +50,8 @@ class Checkpoint:
         return self.folder / "previous.pt"
 
     @property
-    def lock(self) -> FileLock:
-        return FileLock(self.folder.with_suffix(".lock"))
+    def lock(self) -> Path:
+        return self.folder.with_suffix(".lock")
 
     @contextmanager
     def locked(self, patience: float = PATIENCE) -> Iterator[None]:
@@ -64,11 +64,9 @@ class Checkpoint:
             BadInput: another process holds the lock.
         """
         self.samples.mkdir(parents=True, exist_ok=True)
-        try:
-            with self.lock.acquire(timeout=patience):
-                yield
-        except Timeout as error:
-            raise BadInput(f"{self.folder}: another process is training this very thing; wait for it to end") from error
+        message = f"{self.folder}: another process is training this very thing; wait for it to end"
+        with locked(self.lock, message, patience):
+            yield
 
     def save(self, state: dict[str, Any]) -> None:
         """Durable before it replaces the previous one: a kill at any moment leaves a whole checkpoint."""
@@ -114,14 +112,14 @@ class Checkpoint:
         others.sort(key=lambda folder: (folder.stat().st_mtime_ns, folder.name), reverse=True)
         for folder in others[kept:]:
             other = Checkpoint(folder)
-            with suppress(Timeout), other.lock.acquire(timeout=0):
+            with suppress(Busy), locked(other.lock, "still running"):
                 logger.info(f"{folder}: removed, a training that was given up")
                 other.discard()
 
     def discard(self) -> None:
         """The training is over and its results are in their place, or nobody wants them."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.with_suffix(".lock").unlink(missing_ok=True)
+        self.lock.unlink(missing_ok=True)
 
 
 def read(data: bytes) -> dict[str, Any]:

@@ -1,18 +1,20 @@
-"""The README of an export: what is in it, whose it is, how to read it."""
+"""The README of an export: its contents, their owners, how to read them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Literal
 
-READ = {
+Format = Literal["parquet", "webdataset"]
+
+READ: dict[Format, str] = {
     "parquet": 'from datasets import load_dataset\nworks = load_dataset("path/of/this/folder"{config})\n',
     "webdataset": 'import webdataset\nworks = webdataset.WebDataset("{shard}").decode("pil")  # .png and .json\n',
 }
 
 
 def text(stats: Mapping[str, Any]) -> str:
-    """The whole card; `stats` are those of the export."""
+    """The README as Markdown; `stats` are those of the export."""
     head = _front_matter(stats["groups"]) if stats["format"] == "parquet" else ""
     parts = [
         "# Export of pixel art data",
@@ -29,7 +31,7 @@ def text(stats: Mapping[str, Any]) -> str:
 
 
 def _front_matter(groups: Mapping[str, Mapping[str, Any]]) -> str:
-    """What tells Hugging Face's datasets which files are which split of which configuration."""
+    """The header from which Hugging Face's datasets know the files of each split of each configuration."""
     lines = ["---", "configs:"]
     for config in sorted({_config(group) for group in groups}):
         lines += [f"- config_name: {config}", "  data_files:"]
@@ -52,7 +54,7 @@ def _counts(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
 
 
 def _plain(cell: str) -> str:
-    """Text of a stranger as one cell of a table."""
+    """Text of others as one cell of a table."""
     return " ".join(cell.replace("|", "\\|").replace("<", "&lt;").split())
 
 

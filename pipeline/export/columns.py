@@ -1,4 +1,4 @@
-"""Which columns a table of works has, and of what type: read off the manifest, which differs from stage to stage."""
+"""The columns of a table of works and their types, read off the manifest, which differs from stage to stage."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from pipeline.runtime.manifest import PROVENANCE, Row
 
 Kind = Literal["string", "bool", "int64", "float64", "strings", "ints", "json"]
 
-KNOWN: dict[str, Kind] = {"ai_generated": "bool", "tags": "strings"}  # also where no row tells them
+FIXED: dict[str, Kind] = {"ai_generated": "bool", "tags": "strings"}  # also where no row has a value
 VERDICT = ("status", "reason")
 
 
 def record_of(row: Row) -> dict[str, Any]:
-    """What a row tells of a kept work: everything but the verdict, and all of the provenance, null where unknown."""
-    told = {key: value for key, value in row.items() if key not in VERDICT}
-    return {**dict.fromkeys(PROVENANCE), **told}
+    """A row of a kept work without the verdict, and with all keys of the provenance, null where unknown."""
+    facts = {key: value for key, value in row.items() if key not in VERDICT}
+    return {**dict.fromkeys(PROVENANCE), **facts}
 
 
 def kinds_of(records: Iterable[Mapping[str, Any]]) -> dict[str, Kind]:
     """Column -> type, sorted by name after `id`. Integers among fractions become fractions, any other mixture text."""
-    found: dict[str, Kind] = {key: KNOWN.get(key, "string") for key in PROVENANCE}
-    told: set[str] = set(KNOWN)
+    kinds: dict[str, Kind] = {key: FIXED.get(key, "string") for key in PROVENANCE}
+    filled: set[str] = set(FIXED)
     for record in records:
         for key, value in record.items():
             if value is None or value == []:
-                found.setdefault(key, "string")
+                kinds.setdefault(key, "string")
             else:
-                found[key] = _merged(found[key], _kind(value)) if key in told else _kind(value)
-                told.add(key)
-    return {"id": "string", **dict(sorted(found.items()))}
+                kinds[key] = _merged(kinds[key], _kind(value)) if key in filled else _kind(value)
+                filled.add(key)
+    return {"id": "string", **dict(sorted(kinds.items()))}
 
 
 def _kind(value: Any) -> Kind:
@@ -44,14 +44,14 @@ def _kind(value: Any) -> Kind:
     return kinds.get(type(value), "json")
 
 
-def _merged(one: Kind, other: Kind) -> Kind:
-    if one == other:
-        return one
-    return "float64" if {one, other} == {"int64", "float64"} else "json"
+def _merged(left: Kind, right: Kind) -> Kind:
+    if left == right:
+        return left
+    return "float64" if {left, right} == {"int64", "float64"} else "json"
 
 
 def cell(value: Any, kind: Kind) -> Any:
-    """A value as its column holds it."""
+    """A value in the type of its column."""
     if kind == "json" and value is not None:
         return json.dumps(value, sort_keys=True, ensure_ascii=False)
     return None if value == [] and kind not in ("strings", "ints") else value

@@ -1,10 +1,10 @@
-"""`facetopix export`: works for people who train elsewhere, as parquet or WebDataset shards.
+"""`facetopix export` writes works as parquet or WebDataset shards, for people who train elsewhere.
 
     OUT/<domain>/<split>-000000.parquet    of data/split; works-000000.parquet of any other folder
     OUT/manifest.jsonl  stats.json  README.md
 
-Every kept work of the folder is exported or left out with a reason: blocklist (nothing but its id is told), licence.
-Images go out as the bytes that they are.
+Every kept work of the folder is exported or left out with a reason: blocklist (only its id is written), licence.
+Images keep their bytes.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pipeline import layout
 from pipeline.errors import BadInput
 from pipeline.export import card
+from pipeline.export.card import Format
 from pipeline.export.columns import Kind, kinds_of, record_of
-from pipeline.export.shards import ParquetShard, Shard, TarShard, Work, pyarrow
+from pipeline.export.shards import ExportItem, ParquetShard, Shard, TarShard, pyarrow
 from pipeline.images.folders import EXTENSIONS
 from pipeline.runtime import manifest
 from pipeline.runtime.files import output_dir, write_atomic
@@ -29,22 +30,20 @@ from pipeline.runtime.manifest import Row
 from pipeline.takedown import blocklist
 from pipeline.takedown.blocklist import Blocklist
 
-Format = Literal["parquet", "webdataset"]
-
 UNSPLIT = "works"  # the name of shards where there are no splits
 UNKNOWN = "(unknown)"
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """Which works of `src`."""
+class ExportFilter:
+    """Decides which kept works of `src` are exported."""
 
     src: Path
     licences: Collection[str]  # empty = all
     blocked: Blocklist
 
     def reason(self, row: Row) -> str | None:
-        """Why a work is left out."""
+        """The reason why a work is left out; None = it is exported."""
         owner, slash, _ = str(row.get("source_id") or "").partition("/")
         source = str(row.get("source") or "")
         artists = [row.get("artist"), owner if slash and source in layout.SOURCES else None]
@@ -54,6 +53,7 @@ class Wanted:
         return "licence" if self.licences and row.get("licence") not in self.licences else None
 
     def rows(self) -> Iterator[Row]:
+        """The rows of the exported works."""
         return (row for row in manifest.stream_kept(self.src) if self.reason(row) is None)
 
 
@@ -81,14 +81,14 @@ def run(
     _require_free(out, src, force)
     if format == "parquet":
         pyarrow()
-    wanted = Wanted(src, frozenset(licences), blocklist.load(blocked))
-    if next(wanted.rows(), None) is None:
+    selection = ExportFilter(src, frozenset(licences), blocklist.load(blocked))
+    if next(selection.rows(), None) is None:
         raise BadInput(f"{src}: nothing to export: no kept work passes the blocklist and --licence {list(licences)}")
-    kinds = kinds_of(map(record_of, wanted.rows()))
+    kinds = kinds_of(map(record_of, selection.rows()))
     with output_dir(out) as folder:
-        shelf = Shelf(folder, format, shard_size, kinds)
-        stats = manifest.write_streamed(folder, _exported(wanted, shelf), counted={}, binned={})
-        stats = {**stats, **_facts(wanted, format), "groups": shelf.close()}
+        shards = ShardSet(folder, format, shard_size, kinds)
+        stats = manifest.write_streamed(folder, _exported(selection, shards))
+        stats = {**stats, **_facts(selection, format), "groups": shards.close()}
         manifest.write_json(folder / "stats.json", stats)
         write_atomic(folder / "README.md", card.text(stats).encode())
     return {**stats, "out": str(out)}
@@ -103,15 +103,15 @@ def _require_free(out: Path, src: Path, force: bool) -> None:
         raise BadInput(f"{out}: is no export, and is not replaced; choose another folder")
 
 
-def _exported(wanted: Wanted, shelf: Shelf) -> Iterator[tuple[str, list[Row]]]:
-    for row in manifest.stream_kept(wanted.src):
-        if (reason := wanted.reason(row)) is None:
-            path = _image(wanted.src, row)
-            shard = shelf.add(_group(row), Work(f"{row['id']}{path.suffix}", _bytes(path, row), record_of(row)))
+def _exported(selection: ExportFilter, shards: ShardSet) -> Iterator[tuple[str, list[Row]]]:
+    for row in manifest.stream_kept(selection.src):
+        if (reason := selection.reason(row)) is None:
+            path = _image(selection.src, row)
+            shard = shards.add(_group(row), ExportItem(f"{row['id']}{path.suffix}", _bytes(path, row), record_of(row)))
             yield row["id"], [{**record_of(row), "shard": shard, "status": "kept", "reason": None}]
         else:
-            told = {} if reason == "blocklist" else record_of(row)
-            yield row["id"], [{**told, "id": row["id"], "status": "dropped", "reason": reason}]
+            record = {} if reason == "blocklist" else record_of(row)
+            yield row["id"], [{**record, "id": row["id"], "status": "dropped", "reason": reason}]
 
 
 def _group(row: Row) -> str:
@@ -119,7 +119,7 @@ def _group(row: Row) -> str:
 
 
 def _image(src: Path, row: Row) -> Path:
-    """Where a work's image is: by split, by id, or (as served) by hash."""
+    """The file of a work's image: named by split and id, by id, or (as a gallery served it) by hash."""
     if row.get("split"):
         return src / str(row["domain"]) / str(row["split"]) / f"{row['id']}.png"
     processed = src / "images" / f"{row['id']}.png"
@@ -139,25 +139,25 @@ def _bytes(path: Path, row: Row) -> bytes:
     return data
 
 
-def _facts(wanted: Wanted, format: Format) -> dict[str, Any]:
+def _facts(selection: ExportFilter, format: Format) -> dict[str, Any]:
     sources: Counter[str] = Counter()
     licences: Counter[str] = Counter()
-    for row in wanted.rows():
+    for row in selection.rows():
         sources[str(row.get("source") or UNKNOWN)] += 1
         licences[str(row.get("licence") or UNKNOWN)] += 1
     return {
-        "from": wanted.src.as_posix(),
+        "from": selection.src.as_posix(),
         "format": format,
         "version": version("facetopix"),
-        "only_licences": sorted(wanted.licences),
+        "only_licences": sorted(selection.licences),
         "sources": dict(sorted(sources.items())),
         "licences": dict(sorted(licences.items())),
     }
 
 
 @dataclass
-class Shelf:
-    """The shards of an export, a row of them for each group of works, e.g. pixel/train."""
+class ShardSet:
+    """The shards of an export, a numbered series for each group of works, e.g. pixel/train."""
 
     folder: Path
     format: Format
@@ -166,13 +166,13 @@ class Shelf:
     open: dict[str, Shard] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
 
-    def add(self, group: str, work: Work) -> str:
-        """Put a work on; returns the name of its shard."""
+    def add(self, group: str, item: ExportItem) -> str:
+        """Add a work; returns the name of its shard."""
         number, place = divmod(self.counts[group], self.size)
         name = self._name(group, number)
         if place == 0:
             self._open(group, name)
-        self.open[group].add(work)
+        self.open[group].add(item)
         self.counts[group] += 1
         return name
 
@@ -187,7 +187,7 @@ class Shelf:
         self.open[group] = (TarShard if self.format == "webdataset" else ParquetShard)(path, self.kinds)
 
     def close(self) -> dict[str, Any]:
-        """Group -> works, and each shard's name, works and hash."""
+        """Close all shards; returns group -> works, and each shard's name, works and hash."""
         for shard in self.open.values():
             shard.close()
         counts = sorted(self.counts.items())
@@ -197,8 +197,8 @@ class Shelf:
         names = [self._name(group, number) for number in range(-(-count // self.size))]
         works = [min(self.size, count - number * self.size) for number in range(len(names))]
         return [
-            {"name": name, "works": held, "sha256": _digest(self.folder / name)}
-            for name, held in zip(names, works, strict=True)
+            {"name": name, "works": count, "sha256": _digest(self.folder / name)}
+            for name, count in zip(names, works, strict=True)
         ]
 
 

@@ -1,4 +1,4 @@
-"""Files that hold many works each, the same bytes on every run."""
+"""Shards: files that hold many works each, the same bytes on every run."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ FEATURES = {
 }
 
 
-class Work(NamedTuple):
-    """A work on its way into a shard."""
+class ExportItem(NamedTuple):
+    """A work as a shard holds it."""
 
     name: str  # id and extension
     data: bytes  # the image file
@@ -36,9 +36,9 @@ class Work(NamedTuple):
 
 
 class Shard(Protocol):
-    """One file; whole once closed."""
+    """A file of many works; complete once closed."""
 
-    def add(self, work: Work) -> None: ...
+    def add(self, item: ExportItem) -> None: ...
     def close(self) -> None: ...
 
 
@@ -48,10 +48,10 @@ class TarShard:
     def __init__(self, path: Path, _kinds: Mapping[str, Kind]) -> None:
         self._tar = tarfile.open(path, "w", format=tarfile.PAX_FORMAT)  # noqa: SIM115 (closed by close)
 
-    def add(self, work: Work) -> None:
-        text = json.dumps(work.record, sort_keys=True, ensure_ascii=False) + "\n"
-        self._file(work.name, work.data)
-        self._file(f"{work.record['id']}.json", text.encode())
+    def add(self, item: ExportItem) -> None:
+        text = json.dumps(item.record, sort_keys=True, ensure_ascii=False) + "\n"
+        self._file(item.name, item.data)
+        self._file(f"{item.record['id']}.json", text.encode())
 
     def _file(self, name: str, data: bytes) -> None:
         member = tarfile.TarInfo(name)
@@ -85,10 +85,10 @@ class ParquetShard:
         plain = {"bool": arrow.bool_(), "int64": arrow.int64(), "float64": arrow.float64()}
         return lists.get(kind) or plain.get(kind) or arrow.string()
 
-    def add(self, work: Work) -> None:
-        values = {name: cell(work.record.get(name), kind) for name, kind in self._kinds.items()}
-        self._waiting.append({"image": {"bytes": work.data, "path": work.name}, **values})
-        self._bytes += len(work.data)
+    def add(self, item: ExportItem) -> None:
+        values = {name: cell(item.record.get(name), kind) for name, kind in self._kinds.items()}
+        self._waiting.append({"image": {"bytes": item.data, "path": item.name}, **values})
+        self._bytes += len(item.data)
         if len(self._waiting) == BATCH or self._bytes >= BATCH_BYTES:
             self._write()
 
@@ -103,12 +103,13 @@ class ParquetShard:
 
 
 def features(kinds: Mapping[str, Kind]) -> dict[str, Any]:
-    """The columns in the words of Hugging Face's datasets."""
+    """The columns as Hugging Face's datasets describe them."""
     return {"image": {"_type": "Image"}, **{name: FEATURES[kind] for name, kind in kinds.items()}}
 
 
 def pyarrow() -> ModuleType:
-    """
+    """The library that writes parquet.
+
     Raises:
         BadInput: it is not installed.
     """

@@ -1,4 +1,4 @@
-"""What people write beside their pictures: manifest.csv files, one line a picture."""
+"""Captions: manifest.csv files that people put beside their pictures, one line a picture."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Notes = dict[str, str]  # one line by column, empty cells left out
 
 
 def read(src: Path) -> dict[Path, Notes]:
-    """File -> its line, of every manifest.csv below `src`; of two that list a file the nearest one wins.
+    """The caption of each file, from every manifest.csv below `src`; of two that list a file the nearest one wins.
 
     Raises:
         BadInput: a manifest.csv that is no UTF-8 CSV table, or has columns but none named path.
@@ -37,5 +37,5 @@ def _read_table(table: Path) -> Iterator[tuple[Path, Notes]]:
 
 
 def source_id(relative: Path) -> str:
-    """The place of a file as text that UTF-8 can hold, whatever the bytes of its name."""
+    """The path of a file as text that UTF-8 can hold, whatever the bytes of its name."""
     return relative.as_posix().encode(errors="backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""OKLab (Ottosson 2020): the colour space of every palette and colour metric here. Same distance, same look."""
+"""Colours: OKLab (Ottosson 2020), in which equal distances look equally large, the nearest and the distinct ones."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 from pipeline.images.files import Pixels
 
 Lab = NDArray[np.float64]
+
+LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue in brightness (Rec. 601)
+OPAQUE = 128  # least alpha that counts as opaque, where a pixel is one or the other
 
 LMS_FROM_RGB = np.array([
     [0.4122214708, 0.5363325363, 0.0514459929],
@@ -22,7 +25,7 @@ LAB_FROM_LMS = np.array([
 
 
 def to_oklab(rgb: Pixels) -> Lab:
-    """sRGB uint8 (..., 3) -> L in [0, 1], a and b within about [-0.4, 0.4], float64 (..., 3)."""
+    """OKLab of sRGB colours: uint8 (..., 3) -> L in [0, 1], a and b within about [-0.4, 0.4], float64 (..., 3)."""
     return _dot(np.cbrt(_dot(_linear()[rgb], LMS_FROM_RGB)), LAB_FROM_LMS)
 
 
@@ -35,7 +38,7 @@ def from_oklab(lab: Lab) -> Pixels:
 
 
 def nearest_indices(lab: Lab, palette: Lab) -> NDArray[np.intp]:
-    """(n, 3) against (k, 3) -> (n,): index of the nearest palette colour; the first of equals."""
+    """Index of the nearest palette colour, the first of equals: (n, 3) against (k, 3) -> (n,)."""
     best = np.zeros(len(lab), np.intp)
     smallest = np.full(len(lab), np.inf)
     for index, colour in enumerate(palette):  # one pass a colour: memory stays at n, whatever k
@@ -46,7 +49,7 @@ def nearest_indices(lab: Lab, palette: Lab) -> NDArray[np.intp]:
 
 
 def distinct(rgb: Pixels) -> tuple[Pixels, NDArray[np.intp], NDArray[np.intp]]:
-    """(..., 3) -> the distinct colours (k, 3) in sorted order, each pixel's index (n,), and their counts (k,)."""
+    """The distinct colours (k, 3) of (..., 3) in sorted order, each pixel's index (n,), and their counts (k,)."""
     flat = rgb.reshape(-1, 3).astype(np.uint32)
     packed = flat[:, 0] << 16 | flat[:, 1] << 8 | flat[:, 2]
     values, indices, counts = np.unique(packed, return_inverse=True, return_counts=True)

@@ -1,4 +1,4 @@
-"""Pictures from and to files, as arrays of integers."""
+"""Image files read into arrays of integers, and written from them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            warnings.simplefilter("ignore", UserWarning)  # damaged EXIF: no matter for pixels
+            warnings.simplefilter("ignore", UserWarning)  # damaged EXIF, which no pixel depends on
             with Image.open(source, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise BadInput(f"{name}: {image.width}x{image.height} pixels, the limit is {MAX_PIXELS}")
@@ -78,15 +78,15 @@ def decode_words(data: bytes, name: str = "image") -> Words:
 
 
 def _words(image: Image.Image) -> Words:
-    read = image if image.mode == "RGBA" else image.convert("RGBA")
-    return np.frombuffer(read.tobytes(), WORD).reshape(read.height, read.width)
+    rgba = image if image.mode == "RGBA" else image.convert("RGBA")
+    return np.frombuffer(rgba.tobytes(), WORD).reshape(rgba.height, rgba.width)
 
 
 def _rgba(image: Image.Image) -> Pixels:
-    whole = _words(image)
-    hidden = whole.min() < VISIBLE
-    visible = whole * (whole >= VISIBLE) if hidden else whole.copy()  # no branches: ten times a mask's speed
-    return visible.view(np.uint8).reshape(*whole.shape, 4)
+    words = _words(image)
+    hidden = words.min() < VISIBLE
+    visible = words * (words >= VISIBLE) if hidden else words.copy()  # no branches: ten times a mask's speed
+    return visible.view(np.uint8).reshape(*words.shape, 4)
 
 
 def read_rgb(path: Path) -> Pixels:

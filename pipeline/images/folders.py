@@ -1,4 +1,4 @@
-"""Image files as found in folders: which they are, and what can be said of one without judging its pixels."""
+"""Image files in folders: which files they are, their facts and their first frames."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LICENCE_FOLDER = "licences"
 
 
 def describe(path: Path) -> Facts:
-    """Facts of an image file whose first frame can be decoded.
+    """The facts of an image file whose first frame can be decoded.
 
     Raises:
         BadInput: not a readable image, too large, or too many frames.
@@ -25,7 +25,7 @@ def describe(path: Path) -> Facts:
 
 
 def first_frame(path: Path) -> Pixels:
-    """uint8 (H, W, 4), exactly as it is looked at; colours under alpha 0 are 0.
+    """The first frame of an image file, uint8 (H, W, 4), as viewers show it; colours under alpha 0 are 0.
 
     Raises:
         BadInput: not a readable image, too large, or too many frames.
@@ -42,7 +42,7 @@ def _decoded(path: Path) -> Decoded:
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Candidate image files, sorted by path: not hidden, no text beside the art, nothing in a licence folder."""
+    """The files that may be images, sorted by path: not hidden, no text beside the art, nothing in a licence folder."""
     return sorted(path for path in folder.rglob("*") if path.is_file() and _is_candidate(path.relative_to(folder)))
 
 

@@ -1,33 +1,37 @@
-"""Palettes: those shipped with the package, those in a user's file, and those found in a picture."""
+"""Palettes: those shipped with the package, those of a user's file, and those that a picture needs."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
 from pipeline.images import files
-from pipeline.images.colour import Lab, distinct, from_oklab, nearest_indices, to_oklab
+from pipeline.images.colour import distinct, from_oklab, nearest_indices, to_oklab
 from pipeline.images.files import Pixels
 from pipeline.runtime import seeds
 
+Floats = NDArray[np.float64]
+
 MAX_COLOURS = 256
 ROUNDS = 30  # of Lloyd's algorithm; pictures of 16,000 colours settle in 10 to 25
-SAMPLE = 4096  # distinct colours that k-means looks at; more change no palette visibly
+SAMPLE = 4096  # distinct colours that k-means starts from; more change no palette visibly
 
 
 def names() -> list[str]:
-    """Names of the shipped palettes."""
+    """The names of the palettes that are shipped."""
     folder = resources.files("pipeline.images") / "shipped"
     return sorted(file.name.removesuffix(".hex") for file in folder.iterdir() if file.name.endswith(".hex"))
 
 
 def load(palette: str) -> Pixels:
-    """The colours (k, 3) of a shipped palette or of a file: .hex, .gpl, .json or a PNG of colours.
+    """The colours (k, 3) of a shipped palette, by its name, or of a file: .hex, .gpl, .json or a PNG of colours.
 
     Raises:
         BadInput: neither a shipped name nor a readable file of 1 to MAX_COLOURS colours.
@@ -42,51 +46,82 @@ def load(palette: str) -> Pixels:
 
 
 def quantise(rgb: Pixels, palette: Pixels) -> Pixels:
-    """Every colour of (..., 3) replaced by the nearest of the palette (k, 3), in OKLab."""
+    """The pixels (..., 3) with every colour replaced by the nearest of the palette (k, 3), in OKLab."""
     colours, indices, _ = distinct(rgb)
     chosen = palette[nearest_indices(to_oklab(colours), to_oklab(palette))]
     return chosen[indices].reshape(rgb.shape)
 
 
 def adaptive_palette(rgb: Pixels, colours: int, seed: int) -> Pixels:
-    """At most `colours` colours (k, 3) that stand for (..., 3), darkest first: k-means in OKLab, k-means++ start.
+    """At most `colours` colours (k, 3) that stand for those of (..., 3), darkest first: means, which need not occur.
 
-    Pictures with few enough colours keep their own, exactly.
+    k-means in OKLab with a k-means++ start. Pictures with few enough colours keep theirs, exactly.
     """
-    own, _, counts = distinct(rgb)
-    if len(own) <= colours:
-        return _darkest_first(own)
+    levels, _, counts = distinct(rgb)
+    if len(levels) <= colours:
+        return _darkest_first(levels)
     rng = seeds.generator(seed, "palette")
-    if len(own) > SAMPLE:
-        chosen = np.sort(rng.choice(len(own), SAMPLE, replace=False))
-        own, counts = own[chosen], counts[chosen]
-    centres = _k_means(to_oklab(own), counts.astype(np.float64), colours, rng)
-    return _darkest_first(distinct(from_oklab(centres))[0])
+    if len(levels) > SAMPLE:
+        sample = np.sort(rng.choice(len(levels), SAMPLE, replace=False))
+        levels, counts = levels[sample], counts[sample]
+    points, weights = to_oklab(levels), counts.astype(np.float64)
+
+    def draw(mass: Floats) -> int:
+        return int(rng.choice(len(points), p=mass / mass.sum()))
+
+    starts = _spread_out(points, draw(weights), colours, lambda distance: draw(weights * distance))
+    return _darkest_first(distinct(from_oklab(_k_means(points, weights, starts)))[0])
 
 
-def _k_means(points: Lab, weights: Lab, k: int, rng: np.random.Generator) -> Lab:
-    """Lloyd's algorithm on weighted points (n, 3) -> (k, 3); a centre that loses its last point stays where it is."""
-    centres = _spread_out(points, weights, k, rng)
+def medoid_palette(rgb: Pixels, colours: int, areas: Floats | None = None) -> Pixels:
+    """At most `colours` of the colours that occur in (..., 3), never a mean of them, commonest first, (k, 3).
+
+    All of them where they are few enough; else k-means on the colours weighted by area, each centre replaced by
+    the nearest colour that occurs. Starts from the commonest colour and then the farthest ones (Gonzalez 1985):
+    no randomness, and small accents are found.
+
+    Args:
+        rgb: the P pixels of artworks.
+        colours: k at most, 1 or more.
+        areas: what each of the pixels counts, (P,), in any unit; all the same when left out.
+    """
+    levels, indices, _ = distinct(rgb)
+    weights: Floats = np.bincount(indices, areas).astype(np.float64)
+    commonest_first = np.argsort(-weights, kind="stable")
+    levels, weights = levels[commonest_first], weights[commonest_first]
+    if len(levels) <= colours:
+        return levels
+    points = levels.astype(np.float64)
+    centres = _k_means(points, weights, _spread_out(points, 0, colours, lambda distance: int(distance.argmax())))
+    return levels[sorted({int(_squared_distances(points, centre).argmin()) for centre in centres})]
+
+
+def _k_means(points: Floats, weights: Floats, centres: Floats) -> Floats:
+    """Lloyd's algorithm on weighted points (n, 3), from k centres to k; one that loses its last point stays."""
     for _ in range(ROUNDS):
         nearest = nearest_indices(points, centres)
-        mass = np.bincount(nearest, weights, k)
-        sums = np.stack([np.bincount(nearest, weights * points[:, axis], k) for axis in range(3)], axis=1)
-        moved = np.where(mass[:, None] > 0, sums / np.maximum(mass, 1e-12)[:, None], centres)
+        mass = np.bincount(nearest, weights, len(centres))
+        sums = np.stack([np.bincount(nearest, weights * points[:, axis], len(centres)) for axis in range(3)], axis=1)
+        moved = np.where(mass[:, None] > 0, sums / np.where(mass > 0, mass, 1)[:, None], centres)
         if np.array_equal(moved, centres):
             break
         centres = moved
     return centres
 
 
-def _spread_out(points: Lab, weights: Lab, k: int, rng: np.random.Generator) -> Lab:
-    """k-means++: each next centre is drawn with probability weight x squared distance to the nearest one so far."""
-    chosen = [int(rng.choice(len(points), p=weights / weights.sum()))]
-    distance = ((points - points[chosen[0]]) ** 2).sum(axis=1)
-    while len(chosen) < k:
-        mass = weights * distance
-        chosen.append(int(rng.choice(len(points), p=mass / mass.sum())))
-        distance = np.minimum(distance, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
-    return points[chosen]
+def _spread_out(points: Floats, first: int, k: int, pick: Callable[[Floats], int]) -> Floats:
+    """A first point and k - 1 others, each picked by the squared distances (n,) to the nearest of those before."""
+    indices = [first]
+    distance = _squared_distances(points, points[first])
+    while len(indices) < k:
+        indices.append(pick(distance))
+        distance = np.minimum(distance, _squared_distances(points, points[indices[-1]]))
+    return points[indices]
+
+
+def _squared_distances(points: Floats, centre: Floats) -> Floats:
+    distances: Floats = ((points - centre) ** 2).sum(axis=1)
+    return distances
 
 
 def _darkest_first(colours: Pixels) -> Pixels:
@@ -138,7 +173,7 @@ def _from_picture(path: Path) -> Pixels:
 
 
 def _checked(colours: Pixels, origin: str) -> Pixels:
-    """Without repeats, in the order of first appearance."""
+    """The colours without repeats, in the order of first appearance."""
     first = sorted(np.unique(colours, axis=0, return_index=True)[1])
     if not 1 <= len(first) <= MAX_COLOURS:
         raise BadInput(f"palette {origin}: expected 1 to {MAX_COLOURS} colours, found {len(first)}")

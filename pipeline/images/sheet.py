@@ -1,6 +1,7 @@
-"""A sheet of pairs of pictures side by side, for a person who judges decisions about them.
+"""Sheets: pages of pictures for a person's eyes, each picture in a place of its own with lines of text below.
 
-Pictures are sampled by nearest neighbour and enlarged by integers, never smoothed; transparency is a checkerboard.
+Pictures are sampled by nearest neighbour and enlarged by integers, never smoothed and never cropped; transparency is a
+checkerboard.
 """
 
 from __future__ import annotations
@@ -15,78 +16,99 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline.images.files import Pixels, read_rgba, write_png
+from pipeline.images.resample import enlarge
 
-SLOT = 160  # pixels a side of a picture's place
-ACROSS = 4  # pairs
-GAP, LINE, HEADER = 8, 14, 28
-SMALL, LARGE = 10, 13  # pixels of the letters
+SLOT = 160  # pixels a side of a picture's place: 10 x 16, 5 x 32, 2 x 80; the longest id fits below it
+ACROSS = 4  # entries of a row, at most, unless the caller has another wish
+GAP, LINE, HEADER = 8, 14, 28  # pixels between places, of a line of text, above the first row
+SMALL, LARGE = 10, 13  # pixels of the letters of lines and of the title
 CHECK = 8  # pixels a side of a check
 CHECKS = np.array([[112, 112, 116], [144, 144, 148]], np.uint8)
 GROUND, PLACE = (48, 50, 58), (60, 63, 72)
-INK, DIM = (236, 236, 240), (168, 172, 184)
+INK, DIM, ALARM = (236, 236, 240), (168, 172, 184), (232, 120, 104)
 
+Ink = tuple[int, int, int]
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 @dataclass(frozen=True)
-class Shown:
-    """Two pictures and what is said below them."""
+class Entry:
+    """Pictures side by side and the lines below them.
 
-    one: Path
-    other: Path
-    caption: str
+    Attributes:
+        pictures: as `thumbnail` makes them; None is crossed out. The same number in every entry of a sheet.
+        lines: text and colour of each line.
+    """
+
+    pictures: tuple[Pixels | None, ...]
+    lines: tuple[tuple[str, Ink], ...]
 
 
-def write(path: Path, shown: Sequence[Shown], title: str) -> None:
-    """One PNG with all pairs in their order, each with the names of its files and its caption."""
-    across = min(ACROSS, max(1, len(shown)))
-    slot = 2 * SLOT + GAP // 2, SLOT + 3 * LINE + 4
-    size = GAP + across * (slot[0] + 2 * GAP), HEADER + math.ceil(len(shown) / across) * (slot[1] + GAP)
-    page = Image.new("RGB", size, GROUND)
+def pair(left: Path, right: Path, caption: str) -> Entry:
+    """Two image files with a caption and the names of both."""
+    pictures = thumbnail(read_rgba(left)), thumbnail(read_rgba(right))
+    return Entry(pictures, ((caption, INK), (left.stem, DIM), (right.stem, DIM)))
+
+
+def write(path: Path, entries: Sequence[Entry], title: str, across: int = ACROSS) -> None:
+    """One PNG with all entries in their order, at most `across` in a row."""
+    across = min(across, len(entries))
+    beside = len(entries[0].pictures)
+    lines = max(len(entry.lines) for entry in entries)
+    width, height = beside * SLOT + (beside - 1) * (GAP // 2), SLOT + 4 + LINE * lines
+    stride, rows = width + beside * GAP, math.ceil(len(entries) / across)
+    page = Image.new("RGB", (GAP + across * stride, HEADER + rows * (height + GAP)), GROUND)
     draw = ImageDraw.Draw(page)
-    draw.text((GAP, 8), _fitting(title, _font(LARGE), page.width - 2 * GAP), INK, _font(LARGE))
-    for number, pair in enumerate(shown):
-        left = GAP + number % across * (slot[0] + 2 * GAP)
-        top = HEADER + number // across * (slot[1] + GAP)
-        for picture, start in ((pair.one, left), (pair.other, left + SLOT + GAP // 2)):
-            _place(page, draw, picture, (start, top))
-        for line, (text, ink) in enumerate([(pair.caption, INK), (pair.one.stem, DIM), (pair.other.stem, DIM)]):
-            corner = left, top + SLOT + 2 + LINE * line
-            draw.text(corner, _fitting(text, _font(SMALL), slot[0]), ink, _font(SMALL))
+    draw.text((GAP, 8), fitting(title, font(LARGE), page.width - 2 * GAP), INK, font(LARGE))
+    for number, entry in enumerate(entries):
+        left, top = GAP + number % across * stride, HEADER + number // across * (height + GAP)
+        for place, picture in enumerate(entry.pictures):
+            _place(page, draw, picture, (left + place * (SLOT + GAP // 2), top))
+        for line, (text, ink) in enumerate(entry.lines):
+            draw.text((left, top + SLOT + 2 + LINE * line), fitting(text, font(SMALL), width), ink, font(SMALL))
     write_png(path, np.asarray(page))
 
 
-def _place(page: Image.Image, draw: ImageDraw.ImageDraw, picture: Path, corner: tuple[int, int]) -> None:
+def _place(page: Image.Image, draw: ImageDraw.ImageDraw, picture: Pixels | None, corner: tuple[int, int]) -> None:
+    """A picture in the middle of its place, or a cross."""
     left, top = corner
-    draw.rectangle((left, top, left + SLOT - 1, top + SLOT - 1), PLACE)
-    shown = _thumbnail(read_rgba(picture))
-    height, width = shown.shape[:2]
-    page.paste(Image.fromarray(shown), (left + (SLOT - width) // 2, top + (SLOT - height) // 2))
+    right, bottom = left + SLOT - 1, top + SLOT - 1
+    draw.rectangle((left, top, right, bottom), PLACE)
+    if picture is None:
+        draw.line((left, top, right, bottom), ALARM)
+        draw.line((left, bottom, right, top), ALARM)
+        return
+    height, width = picture.shape[:2]
+    page.paste(Image.fromarray(picture), (left + (SLOT - width) // 2, top + (SLOT - height) // 2))
 
 
-def _thumbnail(rgba: Pixels) -> Pixels:
-    """At most SLOT x SLOT: enlarged by an integer, or every n-th pixel."""
-    step = math.ceil(max(rgba.shape[:2]) / SLOT)
-    rgba = rgba[step // 2 :: step, step // 2 :: step] if step > 1 else rgba
-    zoom = max(1, SLOT // max(rgba.shape[:2]))
-    return _on_checks(rgba.repeat(zoom, axis=0).repeat(zoom, axis=1))
-
-
-def _on_checks(rgba: Pixels) -> Pixels:
-    height, width = rgba.shape[:2]
-    odd = (np.arange(height)[:, None] // CHECK + np.arange(width)[None, :] // CHECK) % 2
+def thumbnail(rgba: Pixels) -> Pixels:
+    """(H, W, 4) -> at most (SLOT, SLOT, 3): enlarged by an integer, or every n-th pixel (see `step_of`), on checks."""
+    step = step_of(rgba)
+    rows, columns = (slice(min(step // 2, length - 1), None, step) for length in rgba.shape[:2])
+    rgba = rgba[rows, columns]
+    rgba = enlarge(rgba, SLOT // max(rgba.shape[:2]))
+    odd = np.add.outer(*(np.arange(length) // CHECK for length in rgba.shape[:2])) % 2
     alpha = rgba[..., 3:].astype(np.uint16)
     shown: Pixels = ((rgba[..., :3] * alpha + CHECKS[odd] * (255 - alpha)) // 255).astype(np.uint8)
     return shown
 
 
+def step_of(rgba: Pixels) -> int:
+    """Of how many pixels of a picture its thumbnail shows one, along each axis."""
+    return -(-int(max(rgba.shape[:2])) // SLOT)
+
+
 @cache
-def _font(size: int) -> Font:
+def font(size: int) -> Font:
+    """Pillow's own font, the same on every machine."""
     return ImageFont.load_default(size)
 
 
-def _fitting(text: str, font: Font, width: int) -> str:
-    """The text, or as much of its start as fits."""
-    while text and font.getlength(text) > width:
-        text = text[: max(0, len(text) - 2)].removesuffix("…") + "…" if len(text) > 2 else ""
-    return text
+def fitting(text: str, font: Font, width: int) -> str:
+    """The text, or as much of its two ends as fits."""
+    shown, count = text, len(text)
+    while count and (length := font.getlength(shown)) > width:
+        count = min(count - 1, int(len(shown) * width / length))
+        shown = text[: count // 2] + "…" + text[len(text) - (count - count // 2) :]
+    return shown

@@ -1,4 +1,4 @@
-"""What is in a folder of pictures, and, where a stage wrote it, what its manifest says: as data and as text."""
+"""`facetopix inspect` describes pictures, and the manifests of their folders: as data and as text."""
 
 from __future__ import annotations
 
@@ -14,21 +14,18 @@ import numpy as np
 
 from pipeline.cells import detect
 from pipeline.errors import BadInput, PipelineError
-from pipeline.images import canonical
-from pipeline.images import folders as pictures
+from pipeline.images import canonical, folders
+from pipeline.images.colour import OPAQUE
 from pipeline.images.files import Pixels
 from pipeline.images.formats import decode
 from pipeline.runtime import manifest
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.progress import Progress, silent
 
-MAX_CELL = 16
-MIN_CONFIDENCE = 0.55
-SOLID = 128  # alpha from here on is opaque
-GROUND = (72, 76, 88)  # under transparency while cells are looked for
-MANY = 100  # pictures; of fewer nobody wants to see the progress
+GROUND = (72, 76, 88)  # under transparency while cells are detected
+MANY = 100  # pictures from which on progress is shown
 LISTED = 24  # pictures; more are summed up only
-FREQUENT = 5  # sizes that are told
+FREQUENT = 5  # sizes that are listed
 NAMED = 12  # licences and the like that are named on a line ...
 TEXT = 60  # ... and characters of each
 NOT_TOLD = "not told"
@@ -48,11 +45,13 @@ class Table:
 def inspect(
     paths: Sequence[Path],
     *,
-    max_cell: int = MAX_CELL,
-    min_confidence: float = MIN_CONFIDENCE,
+    max_cell: int = detect.MAX_CELL,
+    min_confidence: float = detect.MIN_CONFIDENCE,
     progress: Progress = silent,
 ) -> dict[str, Any]:
-    """`images`: one entry a file, folders searched recursively; `counts`, `pictures`, `manifests`: totals.
+    """Inspect files and folders, these recursively.
+
+    `images`: one entry a file; `counts`, `pictures`, `manifests`: totals.
 
     An entry holds path, format, width, height, frames, has_alpha, colors (of the first frame), cell (1 = native,
     fractional where the enlargement was, null = unknown), native_width, native_height, confidence; or path and error.
@@ -60,20 +59,20 @@ def inspect(
 
     `counts`: files, native, enlarged, unknown, unreadable; with a manifest also kept, dropped, failed and reasons.
     `pictures`: formats, animated, frames, has_alpha, colors, size and native_size of the readable ones; minimum, median
-    and maximum of width and of height are each their own. `manifests`: one entry a manifest, see `_told`.
+    and maximum of width and of height are each their own. `manifests`: one entry a manifest, see `_summary`.
 
     Raises:
         BadInput: a path that does not exist.
     """
     files = files_of(paths)
-    folders = [path for path in paths if path.is_dir()]
-    tables = {path.parent: _table(path) for folder in folders for path in sorted(folder.rglob("manifest.jsonl"))}
+    searched = [path for path in paths if path.is_dir()]
+    tables = {path.parent: _table(path) for folder in searched for path in sorted(folder.rglob("manifest.jsonl"))}
     images = []
     for done, path in enumerate(files, 1):
         images.append(_entry(path, max_cell, min_confidence) | _provenance(path, tables))
         if len(files) > MANY:
             progress("inspect", done, len(files))
-    manifests = [_told(folder, table, files) for folder, table in tables.items()]
+    manifests = [_summary(folder, table, files) for folder, table in tables.items()]
     return {
         "images": images,
         "counts": _counts(images) | _statuses(manifests),
@@ -86,7 +85,7 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     """The files themselves, and the candidate images below the folders, in the order given."""
     if missing := [path for path in paths if not path.exists()]:
         raise BadInput(f"{missing[0]}: no such file or folder")
-    return [file for path in paths for file in (pictures.files_below(path) if path.is_dir() else [path])]
+    return [file for path in paths for file in (folders.files_below(path) if path.is_dir() else [path])]
 
 
 def _entry(path: Path, max_cell: int, min_confidence: float) -> Entry:
@@ -112,7 +111,7 @@ def _entry(path: Path, max_cell: int, min_confidence: float) -> Entry:
 
 
 def _on_ground(rgba: Pixels) -> Pixels:
-    solid = rgba[..., 3:] >= SOLID
+    solid = rgba[..., 3:] >= OPAQUE
     return np.ascontiguousarray(np.where(solid, rgba[..., :3], np.array(GROUND, np.uint8)))
 
 
@@ -161,7 +160,7 @@ def _spread(values: Sequence[int]) -> dict[str, int] | None:
 
 
 def _frequencies(values: Iterable[object]) -> dict[str, int]:
-    """Counts, the most frequent first; None is told as such."""
+    """Counts of values, the most frequent first; None counts as NOT_TOLD."""
     counts = Counter(NOT_TOLD if value is None else str(value) for value in values)
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
@@ -179,7 +178,7 @@ def _table(path: Path) -> Table:
 
 
 def _stems(row: Row) -> set[str]:
-    """How the file of a row may be named: by its bytes in a crawl, by its id later on."""
+    """The names, without extension, that the file of a row may have: its hash in a crawl, its id later on."""
     return {str(row.get("sha256")), row["id"]}
 
 
@@ -190,8 +189,8 @@ def _provenance(path: Path, tables: Mapping[Path, Table]) -> Entry:
     return {"ids": [row["id"] for row in rows], "artists": artists} if rows else {}
 
 
-def _told(folder: Path, table: Table, files: Iterable[Path]) -> Entry:
-    """What a manifest says: statuses and reasons of all rows, provenance of the kept ones.
+def _summary(folder: Path, table: Table, files: Iterable[Path]) -> Entry:
+    """The summary of a manifest: statuses and reasons of all rows, provenance of the kept ones.
 
     `missing`: ids of kept rows without a file; `unlisted`: how many files below the folder no kept row names.
     """
@@ -199,7 +198,7 @@ def _told(folder: Path, table: Table, files: Iterable[Path]) -> Entry:
     if table.error is not None:
         return {"path": path, "error": table.error}
     kept = [row for row in table.rows if row["status"] == "kept"]
-    there = {file.stem for file in files if file.is_relative_to(folder)}
+    stems = {file.stem for file in files if file.is_relative_to(folder)}
     artists = [row.get("artist") for row in kept]
     return {
         "path": path,
@@ -211,28 +210,31 @@ def _told(folder: Path, table: Table, files: Iterable[Path]) -> Entry:
         "artists": len({artist for artist in artists if artist}),
         "artist_not_told": sum(not artist for artist in artists),
         "ai_generated": _frequencies(row.get("ai_generated") for row in kept),
-        "missing": [row["id"] for row in kept if there.isdisjoint(_stems(row))],
-        "unlisted": len(there - {stem for row in kept for stem in _stems(row)}),
+        "missing": [row["id"] for row in kept if stems.isdisjoint(_stems(row))],
+        "unlisted": len(stems - {stem for row in kept for stem in _stems(row)}),
     }
 
 
 def _statuses(manifests: Iterable[Entry]) -> dict[str, Any]:
     """Totals of all manifests; nothing where there is none."""
-    read = [told for told in manifests if "error" not in told]
-    if not read:
+    sound = [summary for summary in manifests if "error" not in summary]
+    if not sound:
         return {}
-    reasons: Counter[str] = sum((Counter(told["reasons"]) for told in read), Counter())
-    statuses = {status: sum(told[status] for told in read) for status in manifest.STATUSES}
+    reasons: Counter[str] = sum((Counter(summary["reasons"]) for summary in sound), Counter())
+    statuses = {status: sum(summary[status] for summary in sound) for status in manifest.STATUSES}
     return {**statuses, "reasons": dict(sorted(reasons.items()))}
 
 
-def lines(found: Mapping[str, Any]) -> list[str]:
-    """The same for a person: each picture where there are few, else the unreadable ones; then manifests and totals."""
-    images = found["images"]
+def lines(report: Mapping[str, Any]) -> list[str]:
+    """The result of `inspect` as lines for a person.
+
+    Each picture where there are few, else the unreadable ones; then manifests and totals.
+    """
+    images = report["images"]
     listed = images if len(images) <= LISTED else [image for image in images if "error" in image]
     more = [f"... and {len(listed) - LISTED} more unreadable files"] if len(listed) > LISTED else []
-    told = chain.from_iterable(_manifest_lines(table) for table in found["manifests"])
-    all_lines = [*map(_line, listed[:LISTED]), *more, *told, *_total_lines(found["counts"], found["pictures"])]
+    summaries = chain.from_iterable(_manifest_lines(summary) for summary in report["manifests"])
+    all_lines = [*map(_line, listed[:LISTED]), *more, *summaries, *_total_lines(report["counts"], report["pictures"])]
     return [printable(line) for line in all_lines]
 
 
@@ -253,21 +255,21 @@ def _line(image: Entry) -> str:
     )
 
 
-def _manifest_lines(told: Entry) -> Iterator[str]:
-    if "error" in told:
-        yield told["error"]
+def _manifest_lines(summary: Entry) -> Iterator[str]:
+    if "error" in summary:
+        yield summary["error"]
         return
-    reasons = f" ({_listed(told['reasons'])})" if told["reasons"] else ""
-    statuses = ", ".join(f"{told[status]} {status}" for status in manifest.STATUSES)
-    yield f"{Path(told['path']).parent}: {told['rows']} rows: {statuses}{reasons}"
-    unnamed = f", of {told['artist_not_told']} works {NOT_TOLD}" if told["artist_not_told"] else ""
-    yield f"  artists: {told['artists']}{unnamed}"
+    reasons = f" ({_listed(summary['reasons'])})" if summary["reasons"] else ""
+    statuses = ", ".join(f"{summary[status]} {status}" for status in manifest.STATUSES)
+    yield f"{Path(summary['path']).parent}: {summary['rows']} rows: {statuses}{reasons}"
+    unnamed = f", of {summary['artist_not_told']} works {NOT_TOLD}" if summary["artist_not_told"] else ""
+    yield f"  artists: {summary['artists']}{unnamed}"
     for name in ("sources", "origins", "licences", "ai_generated"):
-        yield f"  {name}: {_listed(told[name])}"
-    if told["missing"]:
-        yield f"  missing: {len(told['missing'])} pictures of kept rows, first {told['missing'][0]}"
-    if told["unlisted"]:
-        yield f"  unlisted: {told['unlisted']} pictures that no kept row names"
+        yield f"  {name}: {_listed(summary[name])}"
+    if summary["missing"]:
+        yield f"  missing: {len(summary['missing'])} pictures of kept rows, first {summary['missing'][0]}"
+    if summary["unlisted"]:
+        yield f"  unlisted: {summary['unlisted']} pictures that no kept row names"
 
 
 def _total_lines(counts: Mapping[str, int], facts: Mapping[str, Any]) -> Iterator[str]:

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.images.colour import to_oklab
+from pipeline.images.colour import LUMA_WEIGHTS, to_oklab
 from pipeline.images.files import Pixels
 from pipeline.images.resample import box
 from pipeline.metrics.diversity import POOLED
 from pipeline.metrics.pixel_art import Array
-from pipeline.metrics.tiles import LUMA
 
 
 def retrieval(outputs: Sequence[Pixels], inputs: Sequence[Pixels], sources: Sequence[int]) -> float:
@@ -68,7 +67,7 @@ def sliced_wasserstein(a: Array, b: Array) -> float:
 
 def _thumbprint(picture: Pixels) -> NDArray[np.float64]:
     """8x8 luminance with mean 0 and standard deviation 1; a flat picture is all 0."""
-    luminance = (box(picture, POOLED).astype(np.float64) @ LUMA).ravel()
+    luminance = (box(picture, POOLED).astype(np.float64) @ LUMA_WEIGHTS).ravel()
     centred = luminance - luminance.mean()
     deviation = centred.std()
     return np.asarray(centred / deviation if deviation > 1e-9 else centred * 0)

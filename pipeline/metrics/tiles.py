@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.images.colour import LUMA_WEIGHTS
 from pipeline.images.files import Pixels
 
 Array = NDArray[np.float64]
-
-LUMA = np.array([0.299, 0.587, 0.114])
 
 
 def comb_db(rgb: Pixels, cell: int) -> float:
@@ -24,7 +23,7 @@ def comb_db(rgb: Pixels, cell: int) -> float:
         rgb: uint8 (H, W, 3).
         cell: pixels a side of a cell, at least 2.
     """
-    return plane_comb_db(rgb.astype(np.float64) @ LUMA, cell)
+    return plane_comb_db(rgb.astype(np.float64) @ LUMA_WEIGHTS, cell)
 
 
 def plane_comb_db(plane: Array, cell: int) -> float:

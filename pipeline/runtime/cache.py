@@ -1,10 +1,10 @@
-"""What a stage computed before, by content: one SQLite file a stage in `.state/cache/`, never part of an output.
+"""Results of earlier runs by content: one SQLite file a stage in `.state/cache/`, never part of an output.
 
-    with cache.opened(state, "grid") as memory:
-        known = cache.CacheScope.of("pipeline.curate.grid", params)
-        keys = [known.key(data, facts) for data, facts in items]
-        found = memory.get(keys)                                    # of those that are there
-        memory.put({key: cache.pack(facts, png), ...})              # when it returns, no kill can lose it
+    with cache.opened(state, "grid") as results:
+        scope = cache.CacheScope.of("pipeline.curate.grid", params)
+        keys = [scope.key(data, facts) for data, facts in items]
+        values = results.get(keys)                                  # of those keys that have one
+        results.put({key: cache.pack(facts, png), ...})             # when it returns, no kill can lose it
 
 A key is the sha256 of all that a result depends on: the input's bytes, the facts of its row that are read, the
 parameters, the source of the code, the versions of the libraries. So an entry is never out of date, only unused.
@@ -21,28 +21,28 @@ import logging
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-import filelock
 from pydantic import BaseModel
 
 from pipeline.runtime.fingerprint import fingerprint
+from pipeline.runtime.locks import Busy, locked
 
 logger = logging.getLogger(__name__)
 
 Key = bytes  # 32
-Found = TypeVar("Found")
+Result = TypeVar("Result")
 
 LIBRARIES = ("imagehash", "numpy", "pillow", "scipy")  # those whose versions may move a pixel
 KEEP_RUNS = 8  # an entry that so many finished runs did not ask for is removed
 MAX_BYTES = 4 * 2**30  # of values; beyond, those unused for longest are removed
 SCHEMA = 1
 DAMAGED = (sqlite3.Error, ValueError, TypeError, OverflowError)  # what a torn file raises: not only what it should
-QUESTIONS = 500  # keys a query
+BATCH = 500  # keys a query
 TABLES = """
     CREATE TABLE entries (
         id INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, checksum BLOB NOT NULL, value BLOB NOT NULL
@@ -59,14 +59,14 @@ class CacheScope:
 
     @classmethod
     def of(cls, module: str, params: BaseModel | None = None) -> CacheScope:
-        """Of the code that `module` (a dotted name) consists of, its parameters if any, the libraries it counts on."""
+        """The scope of a module (a dotted name): its code, its parameters if any, the libraries that it counts on."""
         facts = [SCHEMA, zlib.ZLIB_RUNTIME_VERSION, params and params.model_dump(mode="json")]
         return cls(bytes.fromhex(fingerprint(module, facts, LIBRARIES)))
 
     def key(self, data: bytes, facts: Mapping[str, Any]) -> Key:
-        """Of one input: its bytes, and the facts of its row (JSON values) that are read."""
-        told = json.dumps(facts, sort_keys=True).encode()
-        return hashlib.sha256(b"%b%d:%b%b" % (self.digest, len(told), told, data)).digest()
+        """The key of one input: of its bytes, and of the facts of its row (JSON values) that are read."""
+        text = json.dumps(facts, sort_keys=True).encode()
+        return hashlib.sha256(b"%b%d:%b%b" % (self.digest, len(text), text, data)).digest()
 
 
 def pack(facts: Any, *blobs: bytes) -> bytes:
@@ -90,39 +90,31 @@ def unpack(value: bytes) -> tuple[Any, list[bytes]]:
 def opened(
     state: Path | None, stage: str, *, keep_runs: int = KEEP_RUNS, max_bytes: int = MAX_BYTES
 ) -> Iterator[Cache]:
-    """The cache of a stage below `state`; one that remembers nothing without a state, or while another run has it.
+    """The cache of a stage below `state`; one that holds nothing without a state, or while another run has it.
 
-    What no run wants any more is removed when the block succeeds.
+    What no run used for long is removed when the block succeeds.
     """
     if state is None:
         yield Cache(None)
         return
     folder = state / "cache"
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(folder / f"{stage}.lock")
-    try:
-        lock.acquire(timeout=0)
-    except filelock.Timeout:
-        logger.warning("%s: another run has the cache, this one goes without", stage)
-        yield Cache(None)
-        return
-    try:
-        memory = Cache(folder / f"{stage}.sqlite")
+    with ExitStack() as stack:
         try:
-            yield memory
-            memory.prune(keep_runs, max_bytes)
-        finally:
-            memory.close()
-    finally:
-        lock.release()
+            stack.enter_context(locked(folder / f"{stage}.lock", f"{stage}: another run has the cache"))
+        except Busy as error:
+            logger.warning("%s, this one goes without", error)
+            yield Cache(None)
+            return
+        cache = stack.enter_context(closing(Cache(folder / f"{stage}.sqlite")))
+        yield cache
+        cache.prune(keep_runs, max_bytes)
 
 
 class Cache:
     """Values by key, of one process and thread; use `opened`.
 
     Attributes:
-        served: values that were found.
-        stored: values that were put.
+        served: how many values were found.
     """
 
     def __init__(self, file: Path | None) -> None:
@@ -131,41 +123,40 @@ class Cache:
         self._run = 0
         self._losses = 0
         self.served = 0
-        self.stored = 0
         if file is not None:
             self._open()
 
     def get(self, keys: Sequence[Key]) -> dict[Key, bytes]:
-        """The values of those `keys` that are there and sound."""
-        found = self._safely(lambda db: self._get(db, keys), dict[Key, bytes]())
-        self.served += len(found)
-        return found
+        """The values of those `keys` that have a sound one."""
+        values = self._safely(lambda db: self._get(db, keys), dict[Key, bytes]())
+        self.served += len(values)
+        return values
 
     def put(self, values: Mapping[Key, bytes]) -> None:
-        """Remember; what was put survives a kill."""
+        """Store values; they survive a kill."""
         if values:
             self._safely(lambda db: self._put(db, values), None)
-            self.stored += len(values)
 
     def prune(self, keep_runs: int, max_bytes: int) -> None:
         """Remove what the last `keep_runs` runs did not use, then the longest unused beyond `max_bytes`."""
         self._safely(lambda db: self._prune(db, keep_runs, max_bytes), None)
 
     def close(self) -> None:
+        """Close the file; the cache holds nothing from then on."""
         if self._db is not None:
             with suppress(*DAMAGED):
                 self._db.close()
             self._db = None
 
     def _get(self, db: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, bytes]:
-        found: dict[Key, bytes] = {}
+        values: dict[Key, bytes] = {}
         used, torn = [], []
-        for asked in _batches(keys, QUESTIONS):
-            marks = ",".join("?" * len(asked))
-            rows = db.execute(f"SELECT id, key, checksum, value FROM entries WHERE key IN ({marks})", asked)
+        for batch in _batches(keys, BATCH):
+            marks = ",".join("?" * len(batch))
+            rows = db.execute(f"SELECT id, key, checksum, value FROM entries WHERE key IN ({marks})", batch)
             for number, key, checksum, value in rows:
                 if checksum == _checksum(key, value):
-                    found[key] = value
+                    values[key] = value
                     used.append((self._run, number))
                 else:
                     torn.append((number,))
@@ -173,7 +164,7 @@ class Cache:
             db.executemany("UPDATE used SET run = ? WHERE id = ?", used)
             db.executemany("DELETE FROM entries WHERE id = ?", torn)
             db.executemany("DELETE FROM used WHERE id = ?", torn)
-        return found
+        return values
 
     def _put(self, db: sqlite3.Connection, values: Mapping[Key, bytes]) -> None:
         with db:
@@ -190,8 +181,8 @@ class Cache:
             db.execute("DELETE FROM used WHERE run <= ?", (self._run - keep_runs,))
             ranked = "SELECT id, sum(bytes) OVER (ORDER BY run DESC, id) AS total FROM used"
             db.execute(f"DELETE FROM used WHERE id IN (SELECT id FROM ({ranked}) WHERE total > ?)", (max_bytes,))
-            gone = db.execute("DELETE FROM entries WHERE id NOT IN (SELECT id FROM used)").rowcount
-        if gone:
+            removed = db.execute("DELETE FROM entries WHERE id NOT IN (SELECT id FROM used)").rowcount
+        if removed:
             db.executescript("PRAGMA incremental_vacuum")  # execute() would step once: one page
 
     def _open(self) -> None:
@@ -200,7 +191,7 @@ class Cache:
             self._db = sqlite3.connect(self._file)
             self._prepare(self._db)
         except DAMAGED as error:
-            self._lost(error)
+            self._discard(error)
 
     def _prepare(self, db: sqlite3.Connection) -> None:
         db.execute("PRAGMA auto_vacuum = INCREMENTAL")
@@ -213,16 +204,16 @@ class Cache:
             raise sqlite3.DatabaseError(f"made by another version ({schema})")
         (self._run,) = db.execute("SELECT coalesce(max(run), 0) + 1 FROM used").fetchone()
 
-    def _safely(self, work: Callable[[sqlite3.Connection], Found], otherwise: Found) -> Found:
+    def _safely(self, work: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
         for _ in range(2):  # again with the new file, if this one is lost
             if self._db is not None:
                 try:
                     return work(self._db)
                 except DAMAGED as error:
-                    self._lost(error)
+                    self._discard(error)
         return otherwise
 
-    def _lost(self, error: Exception) -> None:
+    def _discard(self, error: Exception) -> None:
         """Throw the file away and begin anew; the second time go on without (a full disk, say)."""
         assert self._file is not None
         logger.warning("%s: %s: this cache is thrown away", self._file, error)

@@ -1,4 +1,4 @@
-"""A map over files whose results are remembered by content: streamed, in parallel, from the cache where it can.
+"""A map over files whose results are cached by content: streamed, in parallel.
 
 The work is a pure function of a file's bytes and of declared facts. It knows no folder, no cache and no other file, so
 it may run anywhere, and its result may be taken from an earlier run.
@@ -35,56 +35,53 @@ class _Window(Generic[Tag]):
     items: list[Item[Tag]] = field(default_factory=list)
     keys: list[bytes] = field(default_factory=list)
     size: int = 0  # bytes
-    remembered: dict[bytes, bytes] = field(default_factory=dict)
+    cached: dict[bytes, bytes] = field(default_factory=dict)
 
     def missing(self) -> list[tuple[bytes, Facts]]:
-        together = zip(self.items, self.keys, strict=True)
-        return [(item.data, item.facts) for item, key in together if key not in self.remembered]
+        pairs = zip(self.items, self.keys, strict=True)
+        return [(item.data, item.facts) for item, key in pairs if key not in self.cached]
 
 
-def recall_map(
+def cached_map(
     work: Callable[[bytes, Facts], bytes],
     items: Iterable[Item[Tag]],
-    known: CacheScope,
-    memory: Cache,
+    scope: CacheScope,
+    cache: Cache,
     executor: Executor,
 ) -> Iterator[tuple[Tag, bytes]]:
-    """Each item's tag with `work(data, facts)`, in order; two windows are in memory, each is remembered as a whole.
+    """Each item's tag with `work(data, facts)`, in order; two windows are in memory, each is stored as a whole.
 
     Args:
         work: importable; its result is a value of the cache (`cache.pack`).
-        known: what all results depend on beside their items.
+        scope: what all results depend on beside their items.
     """
-    windows = _windows(items, known, memory, window_size(executor))
-    made = stream_map(partial(_work, work=work), ((window, window.missing()) for window in windows), executor)
-    for window, results in made:
+    windows = _windows(items, scope, cache, window_size(executor))
+    tasks = ((window, window.missing()) for window in windows)
+    for window, results in stream_map(partial(_work, work=work), tasks, executor):
         fresh: dict[bytes, bytes] = {}
         for item, key in zip(window.items, window.keys, strict=True):
-            value = window.remembered.get(key)
+            value = window.cached.get(key)
             if value is None:
                 value = fresh[key] = next(results)
             yield item.tag, value
-        memory.put(fresh)
+        cache.put(fresh)
 
 
 def _work(item: tuple[bytes, Facts], work: Callable[[bytes, Facts], bytes]) -> bytes:
     return work(*item)
 
 
-def _windows(items: Iterable[Item[Tag]], known: CacheScope, memory: Cache, count: int) -> Iterator[_Window[Tag]]:
-    """Of at most `count` files and about WINDOW_BYTES."""
+def _windows(items: Iterable[Item[Tag]], scope: CacheScope, cache: Cache, count: int) -> Iterator[_Window[Tag]]:
+    """Windows of at most `count` files and about WINDOW_BYTES, with what the cache has of them."""
     window = _Window[Tag]()
     for item in items:
         window.items.append(item)
-        window.keys.append(known.key(item.data, item.facts))
+        window.keys.append(scope.key(item.data, item.facts))
         window.size += len(item.data)
         if len(window.items) == count or window.size > WINDOW_BYTES:
-            yield _recalled(window, memory)
+            window.cached = cache.get(window.keys)
+            yield window
             window = _Window[Tag]()
     if window.items:
-        yield _recalled(window, memory)
-
-
-def _recalled(window: _Window[Tag], memory: Cache) -> _Window[Tag]:
-    window.remembered = memory.get(window.keys)
-    return window
+        window.cached = cache.get(window.keys)
+        yield window

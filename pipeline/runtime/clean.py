@@ -1,4 +1,4 @@
-"""`facetopix clean`: what is in the state folder, and emptying it."""
+"""`facetopix clean` lists what is in the state folder and empties it."""
 
 from __future__ import annotations
 

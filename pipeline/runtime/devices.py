@@ -1,4 +1,4 @@
-"""Where networks run, and how exactly."""
+"""The device that networks run on, and how exactly they compute there."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from pipeline.runtime.fingerprint import fingerprint
 COMPUTING = ("numpy", "pillow", "torch")  # libraries whose versions may change what is trained
 
 
-def pick_device(wanted: str) -> str:
-    """`auto` is a GPU where there is one that is not older than PyTorch's kernels. With a GPU `exact` is called.
+def pick_device(device: str) -> str:
+    """The device of a name; `auto` is a GPU where PyTorch has kernels for one. With a GPU `exact` is called.
 
     Raises:
-        BadParams: cuda wanted and none there.
+        BadParams: cuda is named and there is none.
     """
-    there = torch.cuda.is_available() and _has_kernels()
-    if wanted == "cuda" and not there:
+    usable = torch.cuda.is_available() and _has_kernels()
+    if device == "cuda" and not usable:
         raise BadParams("--device cuda: no CUDA device that this PyTorch can use is available here; use auto or cpu")
-    if wanted == "cpu" or not there:
+    if device == "cpu" or not usable:
         return "cpu"
     exact()
     return "cuda"
@@ -44,8 +44,8 @@ def pick_bf16(precision: str, device: str) -> bool:
         return precision == "bf16"
     if device == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    has = torch.cpu.get_capabilities()
-    return bool(has.get("avx512_bf16") or has.get("amx_bf16"))
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
 
 
 def exact() -> None:

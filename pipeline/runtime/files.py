@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
-    """Write beside, flush to disk, rename: `path` never holds half of what the block writes."""
+    """A new file for the block to write: `path` holds all of it or none, since it is renamed when it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
@@ -28,7 +28,7 @@ def atomic_file(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """The whole of a file at once; see `atomic_file`."""
+    """Write the bytes of a file at once; see `atomic_file`."""
     with atomic_file(path) as file:
         file.write(data)
 
@@ -49,12 +49,12 @@ def output_dir(final: Path) -> Iterator[Path]:
 
 
 def sha256(path: Path) -> str:
-    """Hex digest of a file's bytes."""
+    """The hex sha256 of a file's bytes."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def folder_digest(folder: Path) -> str:
-    """One hex digest of the names and bytes of every file below `folder`."""
+    """One hex sha256 of the names and bytes of every file below `folder`."""
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     lines = (f"{path.relative_to(folder).as_posix()} {sha256(path)}\n" for path in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()

@@ -41,15 +41,15 @@ def code_digest(module: str, root: Path = ROOT) -> str:
 
 
 def closure(module: str, root: Path = ROOT) -> set[Path]:
-    """Files of `module` and of all it imports, directly or not, also inside functions."""
-    found: set[Path] = set()
+    """The files of `module` and of all it imports, directly or not, also inside functions."""
+    files: set[Path] = set()
     waiting = sorted(_files(module, root))
     while waiting:
         path = waiting.pop()
-        if path not in found:
-            found.add(path)
+        if path not in files:
+            files.add(path)
             waiting += [file for name in _imports(path) for file in _files(name, root)]
-    return found
+    return files
 
 
 def _imports(path: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Ids and names in the form in which they are compared."""
+"""Ids of works and names of persons in the form in which they are compared."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def work_of(id: str) -> str:
 
 
 def plain(name: str) -> str:
-    """A person's name without regard to case, width, composition and white space."""
+    """A name in the form in which two are compared: without case, width, composition and white space."""
     for _ in range(2):  # folding can undo a composition, and the other way round
         name = unicodedata.normalize("NFKC", name).casefold()
     return " ".join(name.split())

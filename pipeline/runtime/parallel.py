@@ -7,6 +7,7 @@ and no third is begun: what is in memory does not grow with the number of images
 from __future__ import annotations
 
 import os
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -71,7 +72,7 @@ def stream_map(
 
 
 def _abandon(results: Iterator[Result]) -> None:
-    """Wait for what is in work and forget it: joblib complains of results that nobody fetched."""
+    """Wait for what is in work and drop it: joblib complains of results that nobody fetched."""
     if not isinstance(results, map):
         with suppress(Exception):
             deque(results, maxlen=0)
@@ -105,7 +106,7 @@ def keep_freed_memory() -> None:
 
 
 def _connected(executor: Executor) -> AbstractContextManager[Any]:
-    """What a backend wants before joblib can name it; a Dask scheduler is found by Dask's own configuration."""
+    """Register a backend with joblib, for the time of a block; Dask finds its scheduler by its own configuration."""
     if executor.n_jobs == 1 or executor.backend in ("loky", "threading"):
         return nullcontext()
     try:
@@ -127,5 +128,6 @@ def _distributed(executor: Executor) -> AbstractContextManager[Any]:
         os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # workers in this environment, extras included
         import_module("ray.util.joblib").register_ray()
     else:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers in this environment, however it was started
         import_module("joblibspark").register_spark()
     return nullcontext()

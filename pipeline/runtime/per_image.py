@@ -1,7 +1,7 @@
-"""The run of a stage that looks at each image alone: streamed, in parallel, from the cache where it can.
+"""The run of a stage that treats each image alone: streamed, in parallel, from the cache where it can.
 
 A step is a pure function: the bytes of an image file and those facts of its row that the stage reads -> outcomes.
-It knows no folder, no cache and no other image, so it may run anywhere and its outcome may be remembered.
+It knows no folder, no cache and no other image, so it may run anywhere and its outcome may be cached.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 from pydantic import BaseModel
 
 from pipeline.runtime import cache, manifest
-from pipeline.runtime.cached_map import Facts, Item, recall_map
+from pipeline.runtime.cached_map import Facts, Item, cached_map
 from pipeline.runtime.files import output_dir
-from pipeline.runtime.manifest import Row
+from pipeline.runtime.manifest import Row, Verdict
 from pipeline.runtime.settings import Executor
 
 logger = logging.getLogger(__name__)
@@ -27,15 +27,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a step made of an image.
+    """What a step makes of an image.
 
     Attributes:
-        said: a `manifest.verdict`: status, reason and the facts that were found.
+        verdict: status, reason and facts, see `manifest.verdict`.
         png: the picture, if there is one.
         suffix: appended to the id where an image becomes several, whose `parent` it then is.
     """
 
-    said: dict[str, Any]
+    verdict: Verdict
     png: bytes | None = None
     suffix: str = ""
 
@@ -68,17 +68,17 @@ def run(stage: Stage, src: Path, dst: Path, executor: Executor, state: Path | No
     """Every kept image of `src` through the step into `dst`: images, manifest.jsonl, stats.json. Returns the stats.
 
     Args:
-        state: where the cache is (`.state`); None = nothing is remembered.
+        state: where the cache is (`.state`); None = nothing is cached.
     """
-    with output_dir(dst) as out, cache.opened(state, stage.name) as memory:
+    with output_dir(dst) as out, cache.opened(state, stage.name) as results:
         (out / "images").mkdir()
-        known = cache.CacheScope.of(stage.module, stage.params)
+        scope = cache.CacheScope.of(stage.module, stage.params)
         work = partial(_work, step=partial(stage.step, params=stage.params))
-        made = recall_map(work, _items(stage, src), known, memory, executor)
+        values = cached_map(work, _items(stage, src), scope, results, executor)
         images = f"{out / 'images'}{os.sep}"
-        groups = ((row["id"], _settled(stage, row, value, images)) for row, value in made)
+        groups = ((row["id"], _rows(stage, row, value, images)) for row, value in values)
         stats = manifest.write_streamed(out, groups, stage.counted, stage.binned)
-        logger.info("%s: %d images, %d of them remembered", stage.name, stats["inputs"], memory.served)
+        logger.info("%s: %d images, %d of them remembered", stage.name, stats["inputs"], results.served)
         return stats
 
 
@@ -89,7 +89,7 @@ def _items(stage: Stage, src: Path) -> Iterator[Item[Row]]:
 
 
 def bytes_of(path: Path) -> bytes:
-    """Empty when it cannot be read: a step says unreadable of that as of anything else that is no image."""
+    """The bytes of a file; none when it cannot be read, which a step takes for an unreadable image."""
     try:
         return path.read_bytes()
     except OSError:
@@ -98,12 +98,12 @@ def bytes_of(path: Path) -> bytes:
 
 def _work(data: bytes, facts: Facts, step: Callable[[bytes, Facts], Sequence[Outcome]]) -> bytes:
     outcomes = step(data, facts)
-    head = [[outcome.suffix, outcome.said, outcome.png is not None] for outcome in outcomes]
+    head = [[outcome.suffix, outcome.verdict, outcome.png is not None] for outcome in outcomes]
     return cache.pack(head, *(outcome.png for outcome in outcomes if outcome.png is not None))
 
 
 def write_new(path: str, data: bytes) -> None:
-    """A whole file; half the time of `Path.write_bytes`."""
+    """Write a file at once, in half the time of `Path.write_bytes`."""
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o666)
     try:
         rest = memoryview(data)
@@ -113,12 +113,13 @@ def write_new(path: str, data: bytes) -> None:
         os.close(file)
 
 
-def _settled(stage: Stage, row: Row, value: bytes, images: str) -> list[Row]:
+def _rows(stage: Stage, row: Row, value: bytes, images: str) -> list[Row]:
+    """The rows that a cached value stands for; its pictures are written below `images`."""
     head, pngs = cache.unpack(value)
     rows, pictures = [], iter(pngs)
-    for suffix, said, has_picture in head:
+    for suffix, verdict, has_picture in head:
         name = {"id": row["id"] + suffix, "parent": row["id"]} if suffix else {}
-        rows.append(manifest.judged(row, {**said, **name}, stage.carried))
+        rows.append(manifest.row_of_verdict(row, {**verdict, **name}, stage.carried))
         if has_picture:
             write_new(f"{images}{rows[-1]['id']}.png", next(pictures))
     return rows

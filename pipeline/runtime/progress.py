@@ -1,4 +1,4 @@
-"""How a stage tells how far it is, without knowing whether anybody looks."""
+"""Progress of a long task, reported to whoever shows it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called with what is being done, how much of it is done, and a few words on its state."""
+    """Called with the name of a task, how much of it is done, and a few words on its state."""
 
     def __call__(self, task: str, done: int, total: int, text: str = "") -> None: ...
 
 
 def silent(task: str, done: int, total: int, text: str = "") -> None:
-    """Nobody looks."""
+    """A `Progress` that shows nothing."""

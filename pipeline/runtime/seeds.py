@@ -1,4 +1,4 @@
-"""Randomness addressed by name: each consumer has a stream of its own, so adding one reshuffles no other."""
+"""Random streams addressed by name: each consumer has its own, so that a new one reshuffles no other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What sections of the parameters are made of, and the two sections that many stages read.
+"""The base of all sections of the parameters, and the two sections that many stages read.
 
 Every other section stands in the room of its stage. A value lives in params.yaml alone: a default here would be a
 second place, and one that DVC cannot see.
@@ -16,6 +16,8 @@ Precision = Literal["auto", "fp32", "bf16"]  # auto: bf16 where the CPU or GPU h
 
 
 class Section(BaseModel):
+    """A section of params.yaml: immutable, nothing converted, no key too many."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
@@ -27,7 +29,7 @@ class Executor(Section):
 
 
 class Resize(Section):
-    """The only place where the wanted grid stands."""
+    """The grid of the data set and of everything that is trained on it."""
 
     size: Annotated[int, Field(ge=16, le=1024)]  # pixels a side, out
     cells: Annotated[int, Field(ge=4, le=256)]  # cells a side; size / cells is the integer factor

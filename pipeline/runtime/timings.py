@@ -1,4 +1,4 @@
-"""How long the stages took and how much memory they had, in `.state/`: never in an output, which must be stable.
+"""Time and memory that the stages took, in `.state/`: never in an output, which must be stable.
 
 `runs.jsonl` is the record, a line a run; `runs.js` holds the same for the report page, which shows it if it is there.
 """

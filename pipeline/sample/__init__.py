@@ -1,0 +1,1 @@
+"""The procedural sample of the default run: drawings, galleries that serve them, faces."""

@@ -1,4 +1,4 @@
-"""The faces of the sample: what is known of each, and its picture. As in real collections, some are copies."""
+"""The faces of the sample: manifest facts of each, and its image. As in real collections, some are copies."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ COPY_BACK = 17
 
 
 def rows(count: int) -> list[Row]:
-    """Provenance of the first `count` faces; `index` is what `drawn` takes."""
+    """Provenance of the first `count` faces; `index` is what `draw` takes."""
     return [_row(index) for index in range(count)]
 
 
 def _row(index: int) -> Row:
     original, source_id = _original(index), f"face/{index}"
-    who = draw_character(_stream(original))
+    character = draw_character(_stream(original))
     return {
         "id": f"sample-{hashlib.sha256(source_id.encode()).hexdigest()[:16]}",
         "source": "sample",
@@ -32,13 +32,13 @@ def _row(index: int) -> Row:
         "licence": "MIT",
         "artist": "facetopix sample",
         "identity": f"face/{original}",
-        "tags": [f"{who.hair_name} hair", who.back, who.fringe, who.outfit, who.mouth],
+        "tags": [f"{character.hair_name} hair", character.back, character.fringe, character.outfit, character.mouth],
         "index": index,
     }
 
 
-def drawn(index: int, size: int) -> Pixels:
-    """(size, size, 3); of the copies every other one is a little darker than its original."""
+def draw(index: int, size: int) -> Pixels:
+    """A face, uint8 (size, size, 3); every other copy is a little darker than its original."""
     pixels = art.face(_stream(_original(index)), size)
     if _original(index) != index and (index // COPY_EVERY) % 2:
         return (pixels.astype(np.uint16) * 97 // 100).astype(np.uint8)

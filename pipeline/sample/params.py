@@ -10,7 +10,7 @@ from pipeline.runtime.settings import Section
 
 
 class Sample(Section):
-    """The procedural galleries and faces of the default run."""
+    """How large the procedural galleries and faces of the default run are."""
 
     revision: str  # digest of what is drawn: a changed drawing is a changed parameter, which DVC sees
     pixeljoint: Annotated[int, Field(ge=1, le=5000)]  # artworks listed by each sample gallery

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,15 @@ from pipeline.errors import BadParams, PipelineError
 from pipeline.runtime.progress import Progress
 from pipeline.sample.params import Sample
 from pipeline.scrape import crawl, origins, preview
-from pipeline.scrape.crawl import Where
+from pipeline.scrape.crawl import CrawlTarget
 from pipeline.scrape.params import Scrape
 
-ONLY = {"search": "pixeljoint", "medium": "lospec", "category": "lospec", "tags": "lospec"}  # option -> who has it
+OWN_OPTIONS = {"search": "pixeljoint", "medium": "lospec", "category": "lospec", "tags": "lospec"}  # -> its source
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wanted:
-    """The options of the command; None = as the parameters say."""
+class ScrapeOptions:
+    """The options of `facetopix scrape`; None = as the parameters say."""
 
     sources: tuple[str, ...]
     origin: str | None = None
@@ -41,18 +41,18 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """Per source its stats, or its error."""
+    """What came of each source: its stats, or its error."""
 
     sources: dict[str, dict[str, Any] | PipelineError]
 
     @property
     def summary(self) -> dict[str, Any]:
         """The stats of a single source, or all of them by name; an error as its text and exit code."""
-        told = {
+        outcomes = {
             name: {"error": str(item), "exit_code": item.exit_code} if isinstance(item, PipelineError) else item
             for name, item in self.sources.items()
         }
-        return told if len(told) > 1 else next(iter(told.values()))
+        return outcomes if len(outcomes) > 1 else next(iter(outcomes.values()))
 
     @property
     def remarks(self) -> list[str]:
@@ -71,8 +71,8 @@ class Outcome:
     @property
     def counts(self) -> dict[str, Any]:
         """`summary` without the errors."""
-        fine = {name: item for name, item in self.sources.items() if isinstance(item, dict)}
-        return fine if len(self.sources) > 1 else next(iter(fine.values()), {})
+        stats = {name: item for name, item in self.sources.items() if isinstance(item, dict)}
+        return stats if len(self.sources) > 1 else next(iter(stats.values()), {})
 
     def raise_worst(self) -> None:
         """The error that decides the exit code of the command, if any source failed."""
@@ -81,28 +81,28 @@ class Outcome:
             raise error
 
 
-def run(wanted: Wanted, scrape: Scrape, sample: Sample, out: Path, state: Path, progress: Progress) -> Outcome:
-    """Crawl the wanted sources side by side into `out/<source>`."""
+def run(options: ScrapeOptions, scrape: Scrape, sample: Sample, out: Path, state: Path, progress: Progress) -> Outcome:
+    """Crawl the sources side by side into `out/<source>`."""
     outcomes = crawl.run_all(
-        {source: out / source for source in wanted.sources},
-        scrape_of(wanted, scrape),
+        {source: out / source for source in options.sources},
+        scrape_of(options, scrape),
         sample,
-        _where(wanted, state),
-        lambda source, done, total, text: progress(f"scrape {source}", done, total, text),
+        _target(options, state),
+        progress,
     )
     return Outcome(sources=outcomes)
 
 
-def plan(wanted: Wanted, scrape: Scrape, sample: Sample, state: Path) -> dict[str, Any]:
+def plan(options: ScrapeOptions, scrape: Scrape, sample: Sample, state: Path) -> dict[str, Any]:
     """What `run` would do, by source; asks each for robots.txt and for nothing else."""
-    chosen, where = scrape_of(wanted, scrape), _where(wanted, state)
-    plans = {source: preview.plan(source, chosen, sample, where) for source in wanted.sources}
+    params, target = scrape_of(options, scrape), _target(options, state)
+    plans = {source: preview.plan(source, params, sample, target) for source in options.sources}
     return plans if len(plans) > 1 else next(iter(plans.values()))
 
 
-def hint(wanted: Wanted, scrape: Scrape) -> str | None:
-    """A line for who crawls the sample without having asked for it."""
-    if wanted.base_url or wanted.origin or scrape.origin != "sample":
+def hint(options: ScrapeOptions, scrape: Scrape) -> str | None:
+    """A line for a person who crawls the sample without having asked for it."""
+    if options.base_url or options.origin or scrape.origin != "sample":
         return None
     return (
         "crawling the procedural sample galleries on loopback, not the live site; "
@@ -110,58 +110,60 @@ def hint(wanted: Wanted, scrape: Scrape) -> str | None:
     )
 
 
-def ask_for_terms(wanted: Wanted, scrape: Scrape, ask: Callable[[str], bool]) -> Wanted:
-    """Before a live crawl whose terms are not accepted yet, put the question; `wanted` with the answer."""
-    live = wanted.base_url is None and (wanted.origin or scrape.origin) == "live"
-    missing = [name for name in wanted.sources if name not in scrape.accept_terms]
-    if not live or wanted.yes or not missing or not (wanted.contact or scrape.contact):
-        return wanted
+def ask_for_terms(options: ScrapeOptions, scrape: Scrape, ask: Callable[[str], bool]) -> ScrapeOptions:
+    """Before a live crawl whose terms are not accepted yet, put the question; returns the options with the answer."""
+    live = options.base_url is None and (options.origin or scrape.origin) == "live"
+    missing = [name for name in options.sources if name not in scrape.accept_terms]
+    if not live or options.yes or not missing or not (options.contact or scrape.contact):
+        return options
     pages = ", ".join(f"{name}: {origins.gallery(name).terms}" for name in missing)
     agreed = ask(
         f"The terms of the sites ({pages}) may forbid what you mean to do. Have you read and do you accept them?"
     )
-    return Wanted(**{**vars(wanted), "yes": agreed})
+    return replace(options, yes=agreed)
 
 
-def scrape_of(wanted: Wanted, scrape: Scrape) -> Scrape:
+def scrape_of(options: ScrapeOptions, scrape: Scrape) -> Scrape:
     """The parameters with the options over them.
 
     Raises:
         BadParams: options that contradict each other, that a source does not have, or that are out of range.
     """
-    _check(wanted)
+    _check_options(options)
     values = scrape.model_dump()
     for name in ("limit", "since", "animation", "contact"):
-        values[name] = getattr(wanted, name) or values[name]
-    for name, source in ONLY.items():
-        if getattr(wanted, name) is not None:
-            values[source][name] = list(wanted.tags or ()) if name == "tags" else getattr(wanted, name)
-    if wanted.listing is not None:
-        values[wanted.sources[0]]["listing"] = wanted.listing
-    elif wanted.search is not None:
+        values[name] = getattr(options, name) or values[name]
+    for name, source in OWN_OPTIONS.items():
+        if getattr(options, name) is not None:
+            values[source][name] = list(options.tags or ()) if name == "tags" else getattr(options, name)
+    if options.listing is not None:
+        values[options.sources[0]]["listing"] = options.listing
+    elif options.search is not None:
         values["pixeljoint"]["listing"] = "search"
-    values["accept_terms"] += wanted.sources if wanted.yes else ()
-    values["ignore_opt_outs"] += wanted.sources if wanted.ignore_opt_outs else ()
+    values["accept_terms"] += options.sources if options.yes else ()
+    values["ignore_opt_outs"] += options.sources if options.ignore_opt_outs else ()
     try:
         return Scrape.model_validate(values)
     except ValidationError as error:
-        told = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}, got {item['input']!r}" for item in error.errors())
-        raise BadParams("; ".join(told)) from error
+        problems = (
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}, got {item['input']!r}" for item in error.errors()
+        )
+        raise BadParams("; ".join(problems)) from error
 
 
-def _where(wanted: Wanted, state: Path) -> Where:
-    return Where(state=state, base_url=wanted.base_url, origin=wanted.origin)
+def _target(options: ScrapeOptions, state: Path) -> CrawlTarget:
+    return CrawlTarget(state=state, base_url=options.base_url, origin=options.origin)
 
 
-def _check(wanted: Wanted) -> None:
-    if wanted.base_url and len(wanted.sources) > 1:
+def _check_options(options: ScrapeOptions) -> None:
+    if options.base_url and len(options.sources) > 1:
         raise BadParams("--base-url stands for one gallery: give --source pixeljoint, lospec or pixiehaus")
-    if wanted.base_url and wanted.origin:
+    if options.base_url and options.origin:
         raise BadParams("give --origin or --base-url, not both")
-    if wanted.since and "pixiehaus" in wanted.sources:
+    if options.since and "pixiehaus" in options.sources:
         raise BadParams("--since: pixiehaus tells no dates; give --source pixeljoint or lospec")
-    if wanted.listing and (len(wanted.sources) > 1 or wanted.sources == ("pixiehaus",)):
+    if options.listing and (len(options.sources) > 1 or options.sources == ("pixiehaus",)):
         raise BadParams("--list: give --source pixeljoint or lospec, which have several lists")
-    for name, source in ONLY.items():
-        if getattr(wanted, name) is not None and wanted.sources != (source,):
+    for name, source in OWN_OPTIONS.items():
+        if getattr(options, name) is not None and options.sources != (source,):
             raise BadParams(f"--{'tag' if name == 'tags' else name}: only {source} has it; give --source {source}")

@@ -1,4 +1,4 @@
-"""The crawl stage: a gallery's listing and the works on it, into state that survives a kill, then into a folder."""
+"""Crawl a gallery: its listing and the works on it, into a state that survives a kill, then into a folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import shutil
 import signal
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,29 +24,27 @@ from pipeline.errors import PipelineError, Unreachable
 from pipeline.runtime import manifest
 from pipeline.runtime.files import output_dir
 from pipeline.runtime.manifest import Row
-from pipeline.sample.galleries import site
+from pipeline.runtime.progress import Progress, silent
 from pipeline.sample.params import Sample
-from pipeline.scrape import listing_pass, origins, policy, store
-from pipeline.scrape.client.fetch import Fetcher, Loopback
-from pipeline.scrape.client.pace import Clock, Stop
-from pipeline.scrape.listing_pass import Pass
+from pipeline.scrape import listing_pass, origins, policy
+from pipeline.scrape.client.fetch import Fetcher, LoopbackTransport
+from pipeline.scrape.client.pace import Clock, StopSignal
+from pipeline.scrape.listing_pass import ListingPass
 from pipeline.scrape.origins import Origin
 from pipeline.scrape.params import Scrape
 from pipeline.scrape.policy import Policy
-from pipeline.scrape.settle import FIELDS, Settler, row_id
-from pipeline.scrape.sites.gallery import Found
-from pipeline.scrape.store import Store
+from pipeline.scrape.settle import FIELDS, WorkFetcher, row_id
+from pipeline.scrape.sites.gallery import ListingEntry
+from pipeline.scrape.store import Store, image_name, locked
 from pipeline.takedown.blocklist import load
-
-Progress = Callable[[str, int, int, str], None]  # source, works settled, works found so far, a few words
 
 WORST_FIRST = (130, 5, 6, 4)
 LOOP = uvloop.new_event_loop if uvloop else None  # a fifth more requests a second; None = asyncio's own
 
 
 @dataclass(frozen=True, kw_only=True)
-class Where:
-    """What a crawl needs beside its parameters.
+class CrawlTarget:
+    """What is crawled, and where its state and the user's blocklist are.
 
     Args:
         base_url: crawl the replica there, whatever `origin` says.
@@ -59,7 +57,7 @@ class Where:
     origin: str | None = None
 
     def of(self, source: str, params: Scrape, sample: Sample, ports: Mapping[str, int]) -> Origin:
-        """The origin that is meant; `ports` are those of running sample galleries."""
+        """The origin of a source; `ports` are those of running sample galleries."""
         if self.base_url is not None:
             return origins.replica(source, self.base_url, params)
         if self.origin_name(params) == "live":
@@ -73,9 +71,13 @@ class Where:
     async def galleries(
         self, sources: Sequence[str], params: Scrape, sample: Sample
     ) -> AsyncIterator[Mapping[str, int]]:
-        """The sample galleries while the block runs, where they are what is crawled."""
-        wanted = self.base_url is None and self.origin_name(params) == "sample"
-        async with site.running(sample, list(sources) if wanted else []) as ports:
+        """The ports of the sample galleries, which run while the block does if they are what is crawled."""
+        if self.base_url is not None or self.origin_name(params) != "sample":
+            yield {}
+            return
+        from pipeline.sample.galleries import site  # a web server, which no other crawl needs
+
+        async with site.running(sample, sources) as ports:
             yield ports
 
 
@@ -90,7 +92,7 @@ def run(
     base_url: str | None = None,
     origin: str | None = None,
     limit: int | None = None,
-    on_progress: Progress | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Crawl one source into its folder `dst`; returns the stats, with `new` = works settled by this run.
 
@@ -102,35 +104,35 @@ def run(
         MarkupChanged, Refused, Unreachable, BadInput, Interrupted: nothing is written; what was gathered stays in
             the state.
     """
-    where = Where(state=state, blocklist=blocklist, base_url=base_url, origin=origin)
+    target = CrawlTarget(state=state, blocklist=blocklist, base_url=base_url, origin=origin)
     params = params.model_copy(update={"limit": limit or params.limit})
-    outcome = run_all({source: dst}, params, sample, where, on_progress)[source]
+    outcome = run_all({source: dst}, params, sample, target, progress)[source]
     if isinstance(outcome, PipelineError):
         raise outcome
     return outcome
 
 
 def run_all(
-    folders: Mapping[str, Path], params: Scrape, sample: Sample, where: Where, on_progress: Progress | None = None
+    folders: Mapping[str, Path], params: Scrape, sample: Sample, target: CrawlTarget, progress: Progress = silent
 ) -> dict[str, dict[str, Any] | PipelineError]:
     """Crawl several sources side by side, each into its folder; each ends with its stats or its error.
 
     The first Ctrl-C lets each site finish the work in flight and save, a second one stops at once.
     """
-    blocklist = load(where.blocklist)
+    blocklist = load(target.blocklist)
 
-    async def one(source: str, ports: Mapping[str, int], stop: Stop) -> dict[str, Any] | PipelineError:
+    async def crawl_source(source: str, ports: Mapping[str, int], stop: StopSignal) -> dict[str, Any] | PipelineError:
         try:
-            at = where.of(source, params, sample, ports)
-            wishes = policy.of(source, params, blocklist)
-            return await Crawl(at, wishes, params.limit, where.state, stop, on_progress).into(folders[source])
+            origin = target.of(source, params, sample, ports)
+            rules = policy.of(source, params, blocklist)
+            return await Crawl(origin, rules, params.limit, target.state, stop, progress).into(folders[source])
         except PipelineError as error:
             return error
 
     async def side_by_side() -> list[dict[str, Any] | PipelineError]:
         with ctrl_c() as stop:
-            async with where.galleries(list(folders), params, sample) as ports, asyncio.TaskGroup() as group:
-                tasks = [group.create_task(one(source, ports, stop)) for source in folders]
+            async with target.galleries(list(folders), params, sample) as ports, asyncio.TaskGroup() as group:
+                tasks = [group.create_task(crawl_source(source, ports, stop)) for source in folders]
             return [task.result() for task in tasks]
 
     with asyncio.Runner(loop_factory=LOOP) as runner:
@@ -145,16 +147,16 @@ def worst(outcomes: Iterable[dict[str, Any] | PipelineError]) -> PipelineError |
 
 
 @contextmanager
-def ctrl_c() -> Iterator[Stop]:
-    """Turns the first Ctrl-C into a wish to stop; the next one is the ordinary interrupt again."""
-    stop, loop = Stop(), asyncio.get_running_loop()
+def ctrl_c() -> Iterator[StopSignal]:
+    """Turns the first Ctrl-C into a signal to stop; the next one is the ordinary interrupt again."""
+    stop, loop = StopSignal(), asyncio.get_running_loop()
 
-    def first() -> None:
+    def interrupt() -> None:
         loop.remove_signal_handler(signal.SIGINT)
-        stop.wish()
+        stop.set()
 
     try:
-        loop.add_signal_handler(signal.SIGINT, first)
+        loop.add_signal_handler(signal.SIGINT, interrupt)
     except (NotImplementedError, RuntimeError, ValueError):  # not on this system, or not in the main thread
         yield stop
         return
@@ -165,7 +167,8 @@ def ctrl_c() -> Iterator[Stop]:
 
 
 def fetcher(origin: Origin, clock: Clock | None = None) -> Fetcher:
-    transport = Loopback(origin.ports) if origin.ports else None
+    """The client that may ask an origin."""
+    transport = LoopbackTransport(origin.ports) if origin.ports else None
     return Fetcher(origin.access, user_agent=origin.user_agent, transport=transport, clock=clock)
 
 
@@ -177,91 +180,89 @@ class Crawl:
     policy: Policy
     limit: int | None
     state: Path
-    stop: Stop
-    on_progress: Progress | None = None
-    chosen: list[str] = field(default_factory=list)  # source ids in the order of the listing
+    stop: StopSignal
+    progress: Progress = silent
+    source_ids: list[str] = field(default_factory=list)  # of the works settled, in the order of the listing
     counts: Counter[str] = field(default_factory=Counter)
 
     async def into(self, dst: Path) -> dict[str, Any]:
         """Crawl and write the output folder; returns the stats."""
         folder = folder_of(self.state, self.origin)
         try:
-            with store.locked(folder) as works, listing_pass.opened(folder, self.origin.gallery) as listing:
-                works.adopt(dst, self.origin.name, self.policy.taken_down)
-                new = await self._gather(works, listing)
-                works.flush()
-                stats = self._materialise(works, dst)
-                listing.end()
+            with locked(folder) as store, listing_pass.opened(folder, self.origin.gallery) as listing:
+                store.adopt(dst, self.origin.name, self.policy.taken_down)
+                new = await self._gather(store, listing)
+                stats = self._materialise(store, dst)
+                listing.finish()
                 return {**stats, "new": new}
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 raise Unreachable(f"{folder}: the disk is full; what was stored is kept") from error
             raise
 
-    async def _gather(self, works: Store, listing: Pass) -> int:
+    async def _gather(self, store: Store, listing: ListingPass) -> int:
         """Settle what the listing names, page by page; returns how many works this run settled."""
         clock = Clock(sleep=self.stop.sleep, on_wait=self._waiting, stop=self.stop)
         async with fetcher(self.origin, clock) as client, aclosing(listing.pages(client)) as pages:
-            settler = Settler(client, works, self.origin, self.policy)
+            works = WorkFetcher(client, store, self.origin, self.policy)
             async for page in pages:
-                rows = [row async for row in self._settle(settler, page)]
+                rows = [row async for row in self._settle(works, page)]
                 if self._full() or self._all_too_old(rows):
                     break
-                self.stop.obey()
-            settler.judge()
-            return settler.new
+                self.stop.check()
+            works.check_all()
+            return works.new
 
-    async def _settle(self, settler: Settler, page: Sequence[Found]) -> AsyncIterator[Row]:
+    async def _settle(self, works: WorkFetcher, page: Sequence[ListingEntry]) -> AsyncIterator[Row]:
         self.counts["found"] += len(page)
         for item in page:
             if self._full():
                 return
-            self.stop.obey()
-            row = self.policy.today(await settler.settle(item))
-            self.chosen.append(item.source_id)
+            self.stop.check()
+            row = self.policy.apply(await works.settle(item))
+            self.source_ids.append(item.source_id)
             self.counts[row["status"]] += 1
             self.counts["in limits"] += row["reason"] != "limit"
-            self.counts["fetched"] = settler.new
-            self._tell()
+            self.counts["fetched"] = works.new
+            self._report()
             yield row
 
     def _full(self) -> bool:
-        """As many works as were wished for, not counting those outside the wished dates and kinds."""
+        """Whether there are as many works as `limit`, not counting those of other dates and kinds than wanted."""
         return self.limit is not None and self.counts["in limits"] >= self.limit
 
     def _all_too_old(self, rows: Sequence[Row]) -> bool:
-        """In a list from new to old, nothing younger follows a page of old works."""
+        """Whether the listing can end here: from new to old, nothing younger follows a page of old works."""
         return self.origin.gallery.newest_first and bool(rows) and all(map(self.policy.too_old, rows))
 
     def _waiting(self, seconds: float, why: str) -> None:
         if seconds >= 1:
-            self._tell(f", waiting {seconds:.0f} s because {why}")
+            self._report(f", waiting {seconds:.0f} s because {why}")
 
-    def _tell(self, more: str = "") -> None:
-        if self.on_progress:
-            total = min(self.limit or self.counts["found"], self.counts["found"])
-            text = f"found {self.counts['found']}, fetched {self.counts['fetched']}, kept {self.counts['kept']}{more}"
-            self.on_progress(self.origin.gallery.name, len(self.chosen), total, text)
+    def _report(self, more: str = "") -> None:
+        total = min(self.limit or self.counts["found"], self.counts["found"])
+        text = f"found {self.counts['found']}, fetched {self.counts['fetched']}, kept {self.counts['kept']}{more}"
+        self.progress(f"scrape {self.origin.gallery.name}", len(self.source_ids), total, text)
 
-    def _materialise(self, works: Store, dst: Path) -> dict[str, Any]:
-        """The output folder: exactly the chosen rows, images as links into the state where that is possible."""
+    def _materialise(self, store: Store, dst: Path) -> dict[str, Any]:
+        """Write the output folder: rows of exactly these works, images as links into the state where possible."""
         name = self.origin.gallery.name
-        by_id = {row_id(name, source_id): source_id for source_id in self.chosen}
+        by_id = {row_id(name, source_id): source_id for source_id in self.source_ids}
         with output_dir(dst) as out:
             (out / "images").mkdir()
 
-            def rows() -> Iterator[Row]:
+            def rows() -> Iterator[tuple[str, list[Row]]]:
                 for key in sorted(by_id):
-                    row = self.policy.today(works.row(by_id[key]) or {})
+                    row = self.policy.apply(store.row(by_id[key]) or {})
                     if row["status"] == "kept":
-                        _link(works.image(row), out / "images" / store.image_name(row))
-                    yield {field: row.get(field) for field in FIELDS}
+                        _link(store.image(row), out / "images" / image_name(row))
+                    yield key, [{field: row.get(field) for field in FIELDS}]
 
-            return manifest.write_sorted(out, rows(), inputs=by_id, source=name, origin=self.origin.name)
+            return manifest.write_streamed(out, rows(), source=name, origin=self.origin.name)
 
 
 def folder_of(state: Path, origin: Origin) -> Path:
-    """Where the state of an origin is."""
+    """The folder with the state of an origin."""
     return state / "crawl" / origin.gallery.name / origin.key
 
 

@@ -11,14 +11,14 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.errors import MarkupChanged, Refused, Unreachable
 from pipeline.runtime.manifest import Row
 from pipeline.scrape.client.fetch import Cookies, Fetcher
-from pipeline.scrape.sites.gallery import Artwork, Found, Gallery, Listing, Rejected, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, Gallery, Listing, ListingEntry, Rejection, Request
 from pipeline.scrape.store import Journal
 
 logger = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ MAX_AGE = 7 * 24 * 3600.0  # seconds; an interrupted pass that is older begins a
 
 
 @dataclass(frozen=True)
-class Visited:
+class VisitedPage:
     """A listing page as it was read."""
 
     request: Request
@@ -37,95 +37,95 @@ class Visited:
     validators: dict[str, str]  # headers of a conditional request for it
 
 
-class Pass:
-    """The pages of one listing of a gallery. Iterate once, then `end`. Use inside `opened`."""
+@dataclass
+class Cursor:
+    """Where a pass stands: what it has read, and the page that it reads next."""
 
-    def __init__(self, gallery: Gallery, journal: Journal, remembered: Journal | None) -> None:
-        self.ended = False
-        self._gallery, self._journal, self._remembered = gallery, journal, remembered
-        lines = remembered.rows() if remembered else ()
-        self._places = {repr(_request(line["request"])): place for place, line in lines}
+    next: Request | None  # None: the listing has ended
+    first: Listing | None = None  # its first page, which tells one list from another
+    cookies: list[list[str]] = field(default_factory=list)  # the jar after the last page
+    pages: int = 0  # pages read
+    source_ids: set[str] = field(default_factory=set)  # of all works on them
 
-    async def pages(self, client: Fetcher) -> AsyncGenerator[tuple[Found, ...]]:
+    def advance(self, page: VisitedPage) -> tuple[ListingEntry, ...]:
+        """Go past a page; returns its works that no earlier page held. A page without any is the last one."""
+        new = []
+        for item in page.listing.items:
+            if item.source_id not in self.source_ids:
+                self.source_ids.add(item.source_id)
+                new.append(item)
+        self.first, self.cookies, self.pages = self.first or page.listing, page.cookies, self.pages + 1
+        self.next = page.listing.next if new else None
+        return tuple(new)
+
+
+class ListingPass:
+    """The pages of one listing of a gallery. Iterate once, then `finish`. Use inside `opened`."""
+
+    def __init__(self, gallery: Gallery, journal: Journal, previous: Journal | None) -> None:
+        self.finished = False
+        self._gallery, self._journal, self._previous = gallery, journal, previous
+        lines = previous.rows() if previous else ()
+        self._offsets = {repr(_request(line["request"])): offset for offset, line in lines}
+
+    async def pages(self, client: Fetcher) -> AsyncGenerator[tuple[ListingEntry, ...]]:
         """Of each page the works that no earlier page held.
 
         Ends at the pager's last page, at no entries, or at no id that is new in this pass.
         """
-        seen: set[str] = set()
-        first: Listing | None = None
-        request: Request | None = self._gallery.start()
-        saved: list[list[str]] = []
-        visited = 0
-        for visited, page in enumerate(self._resumed(), 1):  # noqa: B007
-            first, saved, new = first or page.listing, page.cookies, _new(page.listing, seen)
-            request = page.listing.next if new else None
-            yield new
-        cookies = Cookies(saved)
-        while request is not None:
-            if visited >= MAX_PAGES:
-                logger.warning("%s: the listing goes on after %d pages: this pass ends", self._gallery.name, visited)
+        cursor = Cursor(self._gallery.start())
+        for _, line in self._journal.rows():  # what an interrupted run has read
+            yield cursor.advance(_visited_page(line))
+        cookies = Cookies(cursor.cookies)
+        while cursor.next is not None:
+            if cursor.pages >= MAX_PAGES:
+                name = self._gallery.name
+                logger.warning("%s: the listing goes on after %d pages: this pass ends", name, cursor.pages)
                 return
-            page = await self._visit(client, request, cookies)
-            first = first or page.listing
-            _same_list(first, page.listing, self._gallery.name, request.url)
+            page = await self._visit(client, cursor.next, cookies)
+            _check_same_list(cursor.first or page.listing, page.listing, self._gallery.name, page.request.url)
             self._journal.append(asdict(page))
-            new = _new(page.listing, seen)
-            request = page.listing.next if new else None
-            visited += 1
-            yield new
+            yield cursor.advance(page)
 
-    def _resumed(self) -> Iterator[Visited]:
-        return (_visited(line) for _, line in self._journal.rows())
-
-    async def _visit(self, client: Fetcher, request: Request, cookies: Cookies) -> Visited:
+    async def _visit(self, client: Fetcher, request: Request, cookies: Cookies) -> VisitedPage:
         before = self._before(request)
         try:
             page = await client.page(request, cookies, before.validators if before else None)
-        except Rejected as error:
+        except Rejection as error:
             kind = Refused if error.reason in ("noai", "robots") else Unreachable
             raise kind(f"{self._gallery.name}: listing: {error}") from error
         if before and page.unchanged:
-            return Visited(request, before.listing, cookies.dump(), before.validators)
+            return VisitedPage(request, before.listing, cookies.dump(), before.validators)
         listing = self._gallery.parse_listing(page.text, page.url, request)
         conditional = dict(page.validators) if request.method == "GET" else {}
-        return Visited(request, listing, cookies.dump(), conditional)
+        return VisitedPage(request, listing, cookies.dump(), conditional)
 
-    def _before(self, request: Request) -> Visited | None:
-        """The page as the last pass saw it."""
-        place = self._places.get(repr(request))
-        return None if place is None or self._remembered is None else _visited(self._remembered.read(place))
+    def _before(self, request: Request) -> VisitedPage | None:
+        """The page as the last pass read it."""
+        offset = self._offsets.get(repr(request))
+        return None if offset is None or self._previous is None else _visited_page(self._previous.read(offset))
 
-    def end(self) -> None:
+    def finish(self) -> None:
         """Every work is settled: the next pass begins at the first page."""
-        self.ended = True
+        self.finished = True
 
 
 @contextmanager
-def opened(folder: Path, gallery: Gallery) -> Iterator[Pass]:
+def opened(folder: Path, gallery: Gallery) -> Iterator[ListingPass]:
     """The pass over a gallery's listing that is in progress, or a new one; its state is in `folder`."""
     key = hashlib.sha256(repr(gallery.start()).encode()).hexdigest()[:12]
     path, last = folder / f"pass-{key}.jsonl", folder / f"last-{key}.jsonl"
     if path.exists() and time.time() - path.stat().st_mtime > MAX_AGE:
         path.unlink()
     with ExitStack() as stack:
-        remembered = stack.enter_context(closing(Journal(last))) if last.exists() else None
-        listing = Pass(gallery, stack.enter_context(closing(Journal(path))), remembered)
+        previous = stack.enter_context(closing(Journal(last))) if last.exists() else None
+        listing = ListingPass(gallery, stack.enter_context(closing(Journal(path))), previous)
         yield listing
-    if listing.ended:
+    if listing.finished:
         path.replace(last)
 
 
-def _new(listing: Listing, seen: set[str]) -> tuple[Found, ...]:
-    """What is not yet in `seen`, which it is from now on."""
-    new: list[Found] = []
-    for item in listing.items:
-        if item.source_id not in seen:
-            seen.add(item.source_id)
-            new.append(item)
-    return tuple(new)
-
-
-def _same_list(first: Listing, listing: Listing, source: str, url: str) -> None:
+def _check_same_list(first: Listing, listing: Listing, source: str, url: str) -> None:
     """A lost cookie answers with another list and status 200: another heading, or another number of pages."""
     if listing.items and first.heading and listing.heading and listing.heading != first.heading:
         raise MarkupChanged(site=source, selector="h1", expected=f"{first.heading!r} again", found=0, url=url)
@@ -134,19 +134,19 @@ def _same_list(first: Listing, listing: Listing, source: str, url: str) -> None:
         raise MarkupChanged(site=source, selector="pager", expected=expected, found=listing.pages, url=url)
 
 
-def _visited(line: Row) -> Visited:
+def _visited_page(line: Row) -> VisitedPage:
     raw = line["listing"]
-    items = tuple(Found(**{**item, "artwork": _artwork(item["artwork"])}) for item in raw["items"])
+    items = tuple(ListingEntry(**{**item, "artwork": _artwork(item["artwork"])}) for item in raw["items"])
     following = _request(raw["next"]) if raw["next"] else None
     listing = Listing(items, following, raw["pages"], raw["heading"])
-    return Visited(_request(line["request"]), listing, line["cookies"], line["validators"])
+    return VisitedPage(_request(line["request"]), listing, line["cookies"], line["validators"])
 
 
-def _artwork(raw: dict[str, Any] | None) -> Artwork | None:
+def _artwork(raw: dict[str, Any] | None) -> ArtworkDetails | None:
     if raw is None:
         return None
     lists = {key: tuple(raw[key]) for key in ("tags", "palette") if raw[key] is not None}
-    return Artwork(**{**raw, **lists})
+    return ArtworkDetails(**{**raw, **lists})
 
 
 def _request(raw: dict[str, Any]) -> Request:

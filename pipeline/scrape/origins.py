@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import BadInput, Refused
+from pipeline.layout import SOURCES
 from pipeline.sample.params import Sample
 from pipeline.scrape.client.pace import Access
 from pipeline.scrape.client.robots import AGENT
@@ -22,7 +23,6 @@ from pipeline.scrape.sites.lospec import Lospec
 from pipeline.scrape.sites.pixeljoint import PixelJoint
 from pipeline.scrape.sites.pixiehaus import PixieHaus
 
-SOURCES = ("pixeljoint", "lospec", "pixiehaus")
 SAMPLE_DOMAIN = "sample.invalid"
 SAMPLE_TIME = datetime(2025, 1, 1, tzinfo=UTC)
 LIVE_BACKOFF, LOOPBACK_BACKOFF = 4.0, 0.02  # seconds before the first retry
@@ -34,7 +34,7 @@ def _now() -> datetime:
 
 @dataclass(frozen=True)
 class Origin:
-    """One place where one gallery is crawled, and the manners due there."""
+    """One place where one gallery is crawled: its address, whom a crawl may ask there, and on what terms."""
 
     name: str  # what manifests call it
     key: str  # folder of its state
@@ -52,49 +52,35 @@ def gallery(source: str, origin: str | None = None, params: Scrape | None = None
     Raises:
         BadInput: no such source.
     """
-    at: dict[str, Any] = {} if origin is None else {"origin": origin}
+    address: dict[str, Any] = {} if origin is None else {"origin": origin}
     match source:
         case "pixeljoint":
-            return PixelJoint(**at, **_pixeljoint(params))
+            return PixelJoint(**address, **(params.pixeljoint.model_dump() if params else {}))
         case "lospec":
-            return Lospec(**at, **_lospec(params))
+            lists = {**params.lospec.model_dump(), "tags": tuple(params.lospec.tags)} if params else {}
+            return Lospec(**address, **lists)
         case "pixiehaus":
-            return PixieHaus(**at, **(params.pixiehaus.model_dump() if params else {}))
+            return PixieHaus(**address, **(params.pixiehaus.model_dump() if params else {}))
     raise BadInput(f"source must be one of {', '.join(SOURCES)}, got {source!r}")
 
 
-def _pixeljoint(params: Scrape | None) -> dict[str, Any]:
-    return {} if params is None else {"listing": params.pixeljoint.listing, "search": params.pixeljoint.search}
-
-
-def _lospec(params: Scrape | None) -> dict[str, Any]:
-    if params is None:
-        return {}
-    wanted = params.lospec
-    return {
-        "listing": wanted.listing, "medium": wanted.medium, "category": wanted.category, "tags": tuple(wanted.tags)
-    }  # fmt: skip
-
-
 def user_agent(contact: str) -> str:
+    """The User-Agent header: the product, its version and whom to write to."""
     return f"{AGENT}/{version('facetopix')} (+{contact})"
 
 
 def sample(source: str, params: Sample, port: int, scrape: Scrape | None = None) -> Origin:
     """The sample gallery that listens on a loopback port, under a name and a clock that never change."""
     host = f"{source}.{SAMPLE_DOMAIN}"
-    names = {host: port, f"cdn.{host}": port}
-    access = Access(
-        frozenset(names), https=False, delay=0.0, backoff=LOOPBACK_BACKOFF, ignore_opt_outs=_ignored(source, scrape)
-    )
+    ports = {host: port, f"cdn.{host}": port}
     return Origin(
         name="sample",
         key=f"sample-{params.revision}",
         gallery=gallery(source, f"http://{host}", scrape),
-        access=access,
+        access=_loopback_access(source, ports, scrape),
         user_agent=user_agent("procedural sample"),
         consent="procedural sample",
-        ports=names,
+        ports=ports,
         clock=lambda: SAMPLE_TIME,
     )
 
@@ -112,20 +98,10 @@ def replica(source: str, base_url: str, params: Scrape) -> Origin:
     base, host = f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/"), parts.hostname
     key = f"{re.sub(r'[^a-z0-9.-]', '-', parts.netloc.lower())}-{hashlib.sha256(base.encode()).hexdigest()[:8]}"
     site = gallery(source, base, params)
-    if is_loopback(host):
-        access = Access(
-            frozenset({host}),
-            https=False,
-            delay=0.0,
-            backoff=LOOPBACK_BACKOFF,
-            ignore_opt_outs=_ignored(source, params),
-        )
-        return Origin(base, key, site, access, user_agent(params.contact or "loopback replica"), "replica")
-    permit(source, params)
-    access = Access(
-        frozenset({host}), https=True, delay=site.delay, backoff=LIVE_BACKOFF, ignore_opt_outs=_ignored(source, params)
-    )
-    return Origin(base, key, site, access, user_agent(params.contact or ""), "terms accepted by the user")
+    if not is_loopback(host):
+        return _remote(base, key, site, frozenset({host}), params)
+    agent = user_agent(params.contact or "loopback replica")
+    return Origin(base, key, site, _loopback_access(source, [host], params), agent, "replica")
 
 
 def live(source: str, params: Scrape) -> Origin:
@@ -134,31 +110,37 @@ def live(source: str, params: Scrape) -> Origin:
     Raises:
         Refused: contact or accepted terms are missing.
     """
-    permit(source, params)
     site = gallery(source, params=params)
-    access = Access(
-        site.hosts, https=True, delay=site.delay, backoff=LIVE_BACKOFF, public=True,
-        ignore_opt_outs=_ignored(source, params),
-    )  # fmt: skip
-    return Origin("live", "live", site, access, user_agent(params.contact or ""), "terms accepted by the user")
+    return _remote("live", "live", site, site.hosts, params, public=True)
 
 
-def _ignored(source: str, params: Scrape | None) -> bool:
-    return params is not None and source in params.ignore_opt_outs
+def _loopback_access(source: str, hosts: Iterable[str], params: Scrape | None) -> Access:
+    overridden = params is not None and source in params.ignore_opt_outs
+    return Access(frozenset(hosts), https=False, delay=0.0, backoff=LOOPBACK_BACKOFF, ignore_opt_outs=overridden)
 
 
-def permit(source: str, params: Scrape) -> None:
+def _remote(
+    name: str, key: str, site: Gallery, hosts: frozenset[str], params: Scrape, *, public: bool = False
+) -> Origin:
     """Raises Refused unless there is a contact to name and the source's terms were accepted."""
-    terms = gallery(source).terms
     if not params.contact:
-        raise Refused(f"{source}: a live crawl says who asks: give --contact or scrape.contact (terms: {terms})")
-    if source not in params.accept_terms:
         raise Refused(
-            f"{source}: read {terms}; if they permit what you mean to do, accept them with --yes or scrape.accept_terms"
+            f"{site.name}: a live crawl says who asks: give --contact or scrape.contact (terms: {site.terms})"
         )
+    if site.name not in params.accept_terms:
+        raise Refused(
+            f"{site.name}: read {site.terms}; if they permit what you mean to do, accept them with --yes or "
+            "scrape.accept_terms"
+        )
+    overridden = site.name in params.ignore_opt_outs
+    access = Access(
+        hosts, https=True, delay=site.delay, backoff=LIVE_BACKOFF, public=public, ignore_opt_outs=overridden
+    )
+    return Origin(name, key, site, access, user_agent(params.contact), "terms accepted by the user")
 
 
 def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from pipeline.layout import Source
 from pipeline.runtime.settings import Section
-
-Source = Literal["pixeljoint", "lospec", "pixiehaus"]
 
 
 class PixelJoint(Section):

@@ -1,4 +1,4 @@
-"""Looking before crawling: what a crawl would do, and what a parser finds on one page."""
+"""A look before crawling: what a crawl would do, and what a parser finds on one page."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 from pipeline.errors import BadInput, MarkupChanged, Refused, Unreachable
 from pipeline.sample.params import Sample
 from pipeline.scrape import origins, store
-from pipeline.scrape.crawl import Where, fetcher, folder_of
+from pipeline.scrape.crawl import CrawlTarget, fetcher, folder_of
 from pipeline.scrape.origins import Origin
 from pipeline.scrape.params import Scrape
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Gallery, Gone, Rejected, Request
+from pipeline.scrape.sites.gallery import Gallery, Rejection, RemovalNotice, Request
 
 
-def plan(source: str, params: Scrape, sample: Sample, where: Where) -> dict[str, Any]:
+def plan(source: str, params: Scrape, sample: Sample, target: CrawlTarget) -> dict[str, Any]:
     """What a crawl with these arguments would do. Asks for robots.txt and for nothing else.
 
     Raises:
@@ -26,12 +26,12 @@ def plan(source: str, params: Scrape, sample: Sample, where: Where) -> dict[str,
         Unreachable: the host does not answer.
     """
 
-    async def look() -> dict[str, Any]:
-        async with where.galleries([source], params, sample) as ports:
-            at = where.of(source, params, sample, ports)
-            return {**await _robots(at), **_describe(at, where.state), **_limits(params)}
+    async def look_up() -> dict[str, Any]:
+        async with target.galleries([source], params, sample) as ports:
+            origin = target.of(source, params, sample, ports)
+            return {**await _robots(origin), **_description(origin, target.state), **_limits(params)}
 
-    return asyncio.run(look())
+    return asyncio.run(look_up())
 
 
 def _limits(params: Scrape) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def _limits(params: Scrape) -> dict[str, Any]:
     return {name: getattr(params, name) for name in names}
 
 
-def _describe(origin: Origin, state: Path) -> dict[str, Any]:
+def _description(origin: Origin, state: Path) -> dict[str, Any]:
     start = origin.gallery.start()
     folder = folder_of(state, origin)
     return {
@@ -60,13 +60,13 @@ async def _robots(origin: Origin) -> dict[str, Any]:
     async with fetcher(origin) as client:
         try:
             rules = await client.rules(url)
-        except Rejected as error:
+        except Rejection as error:
             raise Unreachable(f"{origin.gallery.name}: robots.txt: {error.detail}") from error
     verdict = "noai" if rules.opts_out(url) else "allowed" if rules.allows(url) else "disallowed"
     return {"robots": {"verdict": verdict, "crawl_delay": rules.delay}}
 
 
-def run_page(target: str, source: str, params: Scrape) -> dict[str, Any]:
+def run_page(page: str, source: str, params: Scrape) -> dict[str, Any]:
     """What a source's parsers find on one page: at an address, or in a file as saved.
 
     Raises:
@@ -74,23 +74,23 @@ def run_page(target: str, source: str, params: Scrape) -> dict[str, Any]:
         MarkupChanged: neither a listing nor an artwork page of that source.
         Refused, Unreachable: the page may not or cannot be had.
     """
-    if urlsplit(target).scheme in ("http", "https"):
-        parts = urlsplit(target)
+    parts = urlsplit(page)
+    if parts.scheme in ("http", "https"):
         base = f"{parts.scheme}://{parts.netloc}"
         live = parts.hostname in origins.gallery(source).hosts
-        at = origins.live(source, params) if live else origins.replica(source, base, params)
-        request = _request(at.gallery, target)
-        url, text = asyncio.run(_fetch(at, request))
-        return _parse(at.gallery, text, url, request)
-    path = Path(target)
+        origin = origins.live(source, params) if live else origins.replica(source, base, params)
+        request = _request(origin.gallery, page)
+        url, text = asyncio.run(_fetch(origin, request))
+        return _parse(origin.gallery, text, url, request)
+    path = Path(page)
     if not path.is_file():
-        raise BadInput(f"{target}: neither an http address nor a file")
+        raise BadInput(f"{page}: neither an http address nor a file")
     gallery = origins.gallery(source)
     return _parse(gallery, html.decode(path.read_bytes()), gallery.start().url, None)
 
 
 def _request(gallery: Gallery, url: str) -> Request:
-    """A listing address is asked as the gallery asks it, by POST where need be."""
+    """The request for an address: a listing is asked for as the gallery does it, by POST where need be."""
     start = gallery.start()
     return start if url == start.url else Request(url)
 
@@ -99,18 +99,18 @@ async def _fetch(origin: Origin, request: Request) -> tuple[str, str]:
     async with fetcher(origin) as client:
         try:
             page = await client.page(request)
-        except Rejected as error:
+        except Rejection as error:
             kind = Refused if error.reason in ("noai", "robots", "off_host") else Unreachable
             raise kind(f"{origin.gallery.name}: {error}") from error
     return page.url, page.text
 
 
 def _parse(gallery: Gallery, text: str, url: str, request: Request | None) -> dict[str, Any]:
-    """As an artwork page, else as a listing; the error is the listing's, which says more."""
+    """What is on an artwork's page, else on a listing; the error is the listing's, which says more."""
     try:
         artwork = gallery.parse_artwork(text, url)
     except MarkupChanged:
         listing = gallery.parse_listing(text, url, request)
         return {"page": "listing", "url": url, **asdict(listing)}
-    found = {"gone": True} if isinstance(artwork, Gone) else asdict(artwork)
-    return {"page": "artwork", "url": url, **found}
+    details = {"gone": True} if isinstance(artwork, RemovalNotice) else asdict(artwork)
+    return {"page": "artwork", "url": url, **details}

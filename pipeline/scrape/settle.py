@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import Any
+from dataclasses import asdict
 
 from pipeline.errors import MarkupChanged, Refused, Unreachable
 from pipeline.runtime.manifest import Row
 from pipeline.scrape import sniff
 from pipeline.scrape.client.fetch import Fetcher
 from pipeline.scrape.origins import Origin
-from pipeline.scrape.policy import JUDGED, Policy
-from pipeline.scrape.sites.gallery import REASONS, Artwork, Found, Gone, Rejected, Request
+from pipeline.scrape.policy import POLICY_REASONS, Policy
+from pipeline.scrape.sites.gallery import REASONS, ListingEntry, Rejection, RemovalNotice, Request
 from pipeline.scrape.store import Store
 
 logger = logging.getLogger(__name__)
@@ -22,108 +22,114 @@ FIELDS = (
     "medium", "category", "palette", "ai_generated", "consent", "fetched_at", "sha256", "bytes", "format", "width",
     "height", "frames", "has_alpha", "status", "reason",
 )  # fmt: skip
-ASK_NEXT_TIME = frozenset({"server", "network", "markup"})  # a later run may fare better
+TRANSIENT_REASONS = frozenset({"server", "network", "markup"})  # a later run may fare better
 DOWN_AFTER = 10  # works in a row without an answer: the site is down, not the works
 MARKUP_SAMPLE = 10  # detail pages before their failures are called a change of markup
 
 
 def row_id(source: str, source_id: str) -> str:
+    """The id of a work in manifests, from the site's own identity of it."""
     return f"{source}-{hashlib.sha256(source_id.encode()).hexdigest()[:16]}"
 
 
-class Settler:
+class WorkFetcher:
     """Settles works, one after another: each ends as a row in the store."""
 
-    def __init__(self, client: Fetcher, works: Store, origin: Origin, policy: Policy) -> None:
-        self._client, self._works, self._origin, self._policy = client, works, origin, policy
+    def __init__(self, client: Fetcher, store: Store, origin: Origin, policy: Policy) -> None:
+        self._client, self._store, self._origin, self._policy = client, store, origin, policy
         self.new = 0  # works settled by this run
-        self._silent = 0  # of them, the last ones that got no answer
-        self._opened, self._refused, self._seen = 0, 0, 0  # works so far: with a page that was read, refused, all
+        self._unanswered = 0  # of them, the last ones that got no answer
+        self._opened, self._refused, self._settled = 0, 0, 0  # works so far: with a page that was read, refused, all
         self._changed: list[MarkupChanged] = []
 
-    async def settle(self, item: Found) -> Row:
+    async def settle(self, item: ListingEntry) -> Row:
         """The row of a work; raises when the site, not the work, is what fails."""
-        row = self._works.settled(item.source_id)
-        if row is None or self._ask_again(row):
+        row = self._store.settled(item.source_id)
+        if row is None or self._may_end_otherwise(row):
             row = await self._fetch(item, row)
             self.new += 1
-            self._judge_silence(row)
-        self._seen += 1
+            self._check_answers(row)
+        self._settled += 1
         self._opened += row["image_url"] is not None or row["reason"] in ("markup", "gone")
         self._refused += row["reason"] in ("noai", "robots")
         if len(self._changed) == self._opened >= MARKUP_SAMPLE:
             raise self._changed[0]
         return row
 
-    def judge(self) -> None:
+    def check_all(self) -> None:
         """All works are settled: raises when most pages lacked what the parser needs, or when all were refused."""
         if 2 * len(self._changed) > self._opened >= MARKUP_SAMPLE:
             raise self._changed[0]
-        if self._refused == self._seen > 0:
+        if self._refused == self._settled > 0:
             name = self._origin.gallery.name
-            raise Refused(f"{name}: robots.txt or a training opt-out covers every one of {self._seen} works")
+            raise Refused(f"{name}: robots.txt or a training opt-out covers every one of {self._settled} works")
 
-    def _judge_silence(self, row: Row) -> None:
-        self._silent = self._silent + 1 if row["reason"] in ("server", "network") else 0
-        if self._silent >= DOWN_AFTER:
-            raise Unreachable(f"{self._origin.gallery.name}: {self._silent} works in a row got no answer")
+    def _check_answers(self, row: Row) -> None:
+        """Raises Unreachable after too many works in a row without an answer."""
+        self._unanswered = self._unanswered + 1 if row["reason"] in ("server", "network") else 0
+        if self._unanswered >= DOWN_AFTER:
+            raise Unreachable(f"{self._origin.gallery.name}: {self._unanswered} works in a row got no answer")
 
-    def _ask_again(self, row: Row) -> bool:
+    def _may_end_otherwise(self, row: Row) -> bool:
+        """Whether a settled work is worth another request."""
         if row["reason"] == "noai":
             return self._policy.ignore_opt_outs
-        return row["reason"] in ASK_NEXT_TIME or (row["reason"] in JUDGED and self._policy.verdict(row) is None)
+        return row["reason"] in TRANSIENT_REASONS or (
+            row["reason"] in POLICY_REASONS and self._policy.verdict(row) is None
+        )
 
-    async def _fetch(self, item: Found, before: Row | None) -> Row:
+    async def _fetch(self, item: ListingEntry, before: Row | None) -> Row:
         """The only place where the failure of one work becomes a row."""
-        row = self._row(item)
+        row = self._new_row(item)
         try:
             await self._open(item, row)
-            picture = await self._client.image(row["image_url"], sniff.identify)
-        except Rejected as error:
+            image = await self._client.image(row["image_url"], sniff.identify)
+        except Rejection as error:
             logger.info("%s: %s", item.page_url, error)
             row |= {"status": REASONS[error.reason], "reason": error.reason, "detail": error.detail}
             if error.reason in ("noai", "robots"):
                 row["consent"] = f"refused: {error.detail}"
-            row = self._policy.today(row)
-            self._works.record(row)
+            row = self._policy.apply(row)
+            self._store.record(row)
         except MarkupChanged as error:
             logger.info("%s", error)
             self._changed.append(error)
             row |= {"status": REASONS["markup"], "reason": "markup", "detail": str(error)}
-            self._works.record(row)
+            self._store.record(row)
         else:
-            row |= _facts(picture.data, picture.facts)
-            self._note_opt_out(row, picture.opt_out)
+            row |= {"sha256": hashlib.sha256(image.data).hexdigest(), "bytes": len(image.data), **asdict(image.facts)}
+            self._note_opt_out(row, image.opt_out)
             if before and before["sha256"] == row["sha256"]:
                 row["fetched_at"] = before["fetched_at"]
-            await self._works.room()
-            self._works.keep(row, picture.data)
+            self._store.keep(row, image.data)
         return row
 
-    async def _open(self, item: Found, row: Row) -> None:
-        """What the work's page tells, as far as today's wishes let it come to that."""
-        self._check(row)
+    async def _open(self, item: ListingEntry, row: Row) -> None:
+        """Put what the work's page tells into its row, unless the policy drops the work before."""
+        self._check_policy(row)
         artwork = item.artwork
         if artwork is None:
             page = await self._client.page(Request(item.page_url))
             self._note_opt_out(row, page.opt_out)
-            found = self._origin.gallery.parse_artwork(page.text, page.url)
-            if isinstance(found, Gone):
-                raise Rejected("gone", f"{page.url} says so")
-            artwork = found
-        row |= {name: value for name, value in _told(artwork).items() if value is not None}
-        self._check(row)
+            parsed = self._origin.gallery.parse_artwork(page.text, page.url)
+            if isinstance(parsed, RemovalNotice):
+                raise Rejection("gone", f"{page.url} says so")
+            artwork = parsed
+        details = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(artwork).items()}
+        row |= {name: value for name, value in details.items() if value is not None}
+        row["image_url"] = artwork.image_url or None
+        self._check_policy(row)
 
-    def _check(self, row: Row) -> None:
+    def _check_policy(self, row: Row) -> None:
         reason = self._policy.verdict(row)
         if reason:
-            raise Rejected(reason, "as the user wishes")
+            raise Rejection(reason, "as the user wishes")
 
     def _note_opt_out(self, row: Row, opt_out: str | None) -> None:
         if opt_out:
             row |= {"opt_out": opt_out, "consent": f"{self._origin.consent}; overridden: {opt_out}"}
 
-    def _row(self, item: Found) -> Row:
+    def _new_row(self, item: ListingEntry) -> Row:
         gallery = self._origin.gallery
         return {
             **dict.fromkeys(FIELDS),
@@ -139,30 +145,3 @@ class Settler:
             "fetched_at": self._origin.clock().isoformat(timespec="seconds").replace("+00:00", "Z"),
             "status": "kept",
         }
-
-
-def _told(artwork: Artwork) -> dict[str, Any]:
-    lists = {name: None if value is None else list(value) for name, value in
-             (("tags", artwork.tags), ("palette", artwork.palette))}  # fmt: skip
-    return {
-        "image_url": artwork.image_url or None,
-        "title": artwork.title,
-        "artist": artwork.artist,
-        "posted": artwork.posted,
-        "licence": artwork.licence,
-        "medium": artwork.medium,
-        "category": artwork.category,
-        **lists,
-    }
-
-
-def _facts(data: bytes, facts: sniff.Facts) -> dict[str, Any]:
-    return {
-        "sha256": hashlib.sha256(data).hexdigest(),
-        "bytes": len(data),
-        "format": facts.format,
-        "width": facts.width,
-        "height": facts.height,
-        "frames": facts.frames,
-        "has_alpha": facts.has_alpha,
-    }

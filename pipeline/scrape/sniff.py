@@ -1,4 +1,4 @@
-"""What bytes are, by the bytes alone: names, addresses and MIME types lie."""
+"""What an image file is, by its bytes alone: names, addresses and MIME types lie."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from pipeline.images.files import FORMATS, MAX_PIXELS
-from pipeline.scrape.sites.gallery import Rejected
+from pipeline.scrape.sites.gallery import Rejection
 
 MAX_FRAMES = 1024
 MAX_ANIMATION = 256_000_000  # pixels of all frames together
@@ -27,8 +27,8 @@ UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexErr
 
 
 @dataclass(frozen=True)
-class Facts:
-    """An image that decodes to its end."""
+class ImageFacts:
+    """What is known of an image that decodes to its end."""
 
     format: str  # png, gif, jpeg, bmp, webp
     width: int
@@ -41,24 +41,24 @@ class Facts:
         return EXTENSIONS[self.format]
 
 
-def identify(data: bytes) -> Facts:
-    """Decode every frame.
+def identify(data: bytes) -> ImageFacts:
+    """The facts of an image, of which every frame is decoded.
 
     Raises:
-        Rejected: not_an_image, truncated (cut or damaged), too_large (pixels or frames).
+        Rejection: not_an_image, truncated (cut or damaged), too_large (pixels or frames).
     """
     kind = _kind(data)
-    if not _ends_as_it_should(kind, data):
-        raise Rejected("truncated", f"a {kind} file without its end, {len(data)} bytes")
+    if not _has_its_end(kind, data):
+        raise Rejection("truncated", f"a {kind} file without its end, {len(data)} bytes")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of bombs and odd metadata; both are judged here
             with Image.open(io.BytesIO(data), formats=FORMATS) as image:
                 return _decode(kind, image)
     except Image.DecompressionBombError as error:
-        raise Rejected("too_large", str(error)) from error
+        raise Rejection("too_large", str(error)) from error
     except UNREADABLE as error:
-        raise Rejected("truncated", f"a {kind} file that does not decode: {error}") from error
+        raise Rejection("truncated", f"a {kind} file that does not decode: {error}") from error
 
 
 def _kind(data: bytes) -> str:
@@ -68,11 +68,11 @@ def _kind(data: bytes) -> str:
         if data.startswith(magic):
             return kind
     if not data:
-        raise Rejected("truncated", "an empty answer")
-    raise Rejected("not_an_image", f"bytes begin with {data[:12]!r}")
+        raise Rejection("truncated", "an empty answer")
+    raise Rejection("not_an_image", f"bytes begin with {data[:12]!r}")
 
 
-def _ends_as_it_should(kind: str, data: bytes) -> bool:
+def _has_its_end(kind: str, data: bytes) -> bool:
     """A file that lost only its last chunk or whole frames decodes in silence: look at its end."""
     if kind == "png":
         return b"IEND\xaeB`\x82" in data
@@ -85,20 +85,20 @@ def _ends_as_it_should(kind: str, data: bytes) -> bool:
     return True
 
 
-def _decode(kind: str, image: Image.Image) -> Facts:
+def _decode(kind: str, image: Image.Image) -> ImageFacts:
     if image.width * image.height > MAX_PIXELS:
-        raise Rejected("too_large", f"{image.width}x{image.height} pixels, the limit is {MAX_PIXELS}")
+        raise Rejection("too_large", f"{image.width}x{image.height} pixels, the limit is {MAX_PIXELS}")
     frames = int(getattr(image, "n_frames", 1)) if kind in ("gif", "webp", "png") else 1
     if frames > MAX_FRAMES:
-        raise Rejected("too_large", f"{frames} frames, the limit is {MAX_FRAMES}")
+        raise Rejection("too_large", f"{frames} frames, the limit is {MAX_FRAMES}")
     if frames * image.width * image.height > MAX_ANIMATION:
-        raise Rejected("too_large", f"{frames} frames of {image.width}x{image.height} pixels")
+        raise Rejection("too_large", f"{frames} frames of {image.width}x{image.height} pixels")
     has_alpha = False
     for number in range(frames):
         image.seek(number)
         image.load()
         has_alpha = has_alpha or _transparent(image)
-    return Facts(kind, image.width, image.height, frames, has_alpha)
+    return ImageFacts(kind, image.width, image.height, frames, has_alpha)
 
 
 def _transparent(image: Image.Image) -> bool:

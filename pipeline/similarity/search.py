@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipeline.images.colour import LUMA_WEIGHTS
 from pipeline.images.files import Pixels
 from pipeline.similarity import hamming
 from pipeline.similarity.fingerprints import GROUNDS, THUMBNAIL, Fingerprint, FingerprintTable, on_grounds
@@ -24,7 +25,7 @@ MAX_STRETCH = 1.05  # between the aspects of two versions of one work
 MEASURED = 1 << 9  # pairs measured at a time: about 6 MB ...
 SIFTED = 1 << 13  # ... of so many that are sifted at a time: about 2 MB
 SLACK = 2.0  # of 255, by which rounded means of two images, on a ground, may differ more than the means themselves
-LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA = LUMA_WEIGHTS.astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""Where the features of the style transfer come from: `style.features`."""
+"""The feature network of the style transfer: trained by torchvision, from a file, or random."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -15,27 +16,31 @@ from models.styletransfer.vgg import LAYERS, VGG19, random_weights
 from pipeline.errors import BadInput, BadParams, Unreachable
 from pipeline.runtime import seeds
 from pipeline.runtime.files import sha256
-from pipeline.style.params import Style
 
 
-def features(params: Style, seed: int) -> VGG19:
-    """The network of `params.features`, covering every layer that `params` names.
+def load(source: str, layers: Sequence[str], seed: int, *, average_pooling: bool) -> VGG19:
+    """The convolutions of VGG-19, at least down to these layers.
+
+    Args:
+        source: `imagenet`, `random` or <path>.safetensors.
+        layers: those that will be asked for.
+        seed: of the whole run, for random weights.
+        average_pooling: instead of max pooling.
 
     Raises:
         BadParams: a layer that VGG-19 does not have.
         BadInput: a file that is not VGG-19, or lacks a layer; weights of torchvision's that are not.
         Unreachable: `imagenet` without a network and without the file.
     """
-    wanted = [*params.style_layers, params.content_layer]
-    if unknown := [name for name in wanted if name not in LAYERS]:
+    if unknown := [name for name in layers if name not in LAYERS]:
         raise BadParams(f"style.content_layer, style.style_layers: {unknown[0]!r} is not one of {', '.join(LAYERS)}")
     try:
-        network = VGG19(_weights(params.features, seed), average_pooling=params.pooling == "average")
+        network = VGG19(_weights(source, seed), average_pooling=average_pooling)
     except ValueError as error:
-        raise BadInput(f"style.features: {params.features}: not VGG-19 under torchvision's keys: {error}") from error
-    if missing := [name for name in wanted if name not in network.layers]:
+        raise BadInput(f"style.features: {source}: not VGG-19 under torchvision's keys: {error}") from error
+    if missing := [name for name in layers if name not in network.layers]:
         raise BadInput(
-            f"style.features: {params.features} holds {', '.join(network.layers)}; style.content_layer and "
+            f"style.features: {source} holds {', '.join(network.layers)}; style.content_layer and "
             f"style.style_layers also ask for {', '.join(dict.fromkeys(missing))}"
         )
     return network
@@ -63,19 +68,19 @@ def _imagenet() -> dict[str, Tensor]:
 
 
 def _check(file: Path) -> None:
-    """Torchvision checks what it downloads, not what lies there already; the hash is in the file's name."""
+    """Compare a downloaded file with the hash in its name: torchvision checks downloads, but no file that exists."""
     if not file.exists():
         return
     expected = file.stem.rpartition("-")[2]
-    if not (found := sha256(file)).startswith(expected):
+    if not (digest := sha256(file)).startswith(expected):
         raise BadInput(
             f"style.features: imagenet: {file}: expected a sha256 that starts with {expected}, "
-            f"got {found[:8]}; remove it"
+            f"got {digest[:8]}; remove it"
         )
 
 
 def imagenet_file() -> Path:
-    """Where torchvision looks for the weights before it downloads them."""
+    """The file in which torchvision looks for its weights before it downloads them."""
     name: str = VGG19_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
     return Path(torch.hub.get_dir()) / "checkpoints" / name
 
@@ -88,9 +93,9 @@ def _from_file(path: Path) -> dict[str, Tensor]:
 
 
 def digest(network: VGG19) -> str:
-    """Hex sha256 of the weights."""
-    found = hashlib.sha256()
+    """Hex sha256 of the weights of a network."""
+    sha = hashlib.sha256()
     for name, value in sorted(network.state_dict().items()):
-        found.update(name.encode())
-        found.update(value.contiguous().numpy().tobytes())
-    return found.hexdigest()
+        sha.update(name.encode())
+        sha.update(value.contiguous().numpy().tobytes())
+    return sha.hexdigest()

@@ -1,4 +1,4 @@
-"""Which faces take the style of which artworks: by seed, or as a file says.
+"""Pairs of a face and the artworks whose style it takes: by seed, or as a file says.
 
     {"face": "face-3f0c9d1e5b7a2c44", "artworks": ["lospec-02a2998b2ce6ffd8"], "weights": [1.0], "note": "asked for"}
 
@@ -9,7 +9,6 @@ seed.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,24 +16,24 @@ from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.errors import BadInput
 from pipeline.images import files
 from pipeline.images.files import Pixels
-from pipeline.runtime import seeds
+from pipeline.runtime import lists, seeds
 
 EXPECTED = 'expected {"face": ID, "artworks": [ID, ...]}, with "weights" (as many, above 0) and "note" if any'
 
 
 @dataclass(frozen=True)
-class Work:
-    """An artwork, on its grid."""
+class Artwork:
+    """An artwork, enlarged to whole cells, and how much it counts beside the others of a face."""
 
     name: str
     pixels: Pixels  # (H, W, 3)
     weight: float = 1.0
-    figure: NDArray[np.bool_] | None = None  # (H, W): what has style; all of it when left out
+    figure: NDArray[np.bool_] | None = None  # (H, W): what has style; all of it where left out
 
 
 @dataclass(frozen=True)
@@ -43,11 +42,11 @@ class Pair:
 
     face: str
     content: Pixels  # (H, W, 3)
-    works: tuple[Work, ...]
+    artworks: tuple[Artwork, ...]
 
 
 class Line(BaseModel):
-    """What a line of the file says."""
+    """A line of the file of pairs."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -64,11 +63,11 @@ class Line(BaseModel):
 
 
 def choose(split: Path, file: Path, *, pairs: int, artworks: int, size: int, seed: int) -> list[Pair]:
-    """The pairs of `file`; where it is empty, those of the seed.
+    """The pairs that a file lists; where it is empty, those of the seed.
 
     Args:
         split: output of the split stage; its test pictures can be chosen.
-        file: of pairs.
+        file: of pairs, see above.
         pairs: how many faces, by seed.
         artworks: how many a face, by seed.
         size: pixels a side of every picture.
@@ -79,7 +78,7 @@ def choose(split: Path, file: Path, *, pairs: int, artworks: int, size: int, see
     """
     lines = list(_lines(file))
     if lines:
-        return [_pair(line, where, split, size) for where, line in lines]
+        return [_pair(line, place, split, size) for place, line in lines]
     return by_seed(split, pairs=pairs, artworks=artworks, size=size, seed=seed)
 
 
@@ -93,52 +92,35 @@ def by_seed(split: Path, *, pairs: int, artworks: int, size: int, seed: int) -> 
         BadInput: no test face or no test artwork, or one that is not `size` x `size`.
     """
     faces = _shuffled(split / "faces" / "test", seed, "faces")[:pairs]
-    works = [Work(path.stem, _read(path, size)) for path in _shuffled(split / "pixel" / "test", seed, "artworks")]
-    middle = np.median([_busyness(work.pixels) for work in works])
-    busy = itertools.cycle([work for work in works if _busyness(work.pixels) >= middle])
+    art = [Artwork(path.stem, _read(path, size)) for path in _shuffled(split / "pixel" / "test", seed, "artworks")]
+    middle = np.median([_busyness(artwork.pixels) for artwork in art])
+    busy = itertools.cycle([artwork for artwork in art if _busyness(artwork.pixels) >= middle])
     return [Pair(face.stem, _read(face, size), tuple(itertools.islice(busy, artworks))) for face in faces]
 
 
 def _lines(file: Path) -> Iterator[tuple[str, Line]]:
     """Each line with its place; a face that comes twice would need two names."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file}: expected a file of pairs, it may be empty: {error}") from error
-    seen: dict[str, str] = {}
-    for number, raw in enumerate(text.splitlines(), 1):
-        if not raw.strip():
-            continue
-        where = f"{file}:{number}"
-        line = _parsed(raw, where)
-        if line.face in seen:
-            raise BadInput(f"{where}: face {line.face!r} is already in {seen[line.face]}: expected each face once")
-        seen[line.face] = where
-        yield where, line
+    places: dict[str, str] = {}
+    for place, line in lists.read(file, Line, topic="pairs", expected=EXPECTED):
+        if line.face in places:
+            raise BadInput(f"{place}: face {line.face!r} is already in {places[line.face]}: expected each face once")
+        places[line.face] = place
+        yield place, line
 
 
-def _parsed(raw: str, where: str) -> Line:
-    try:
-        return Line.model_validate(json.loads(raw))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
-        raise BadInput(f"{where}: {place}: {first['msg']}; {EXPECTED}".replace(": : ", ": ")) from error
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{where}: not JSON ({error}); {EXPECTED}") from error
-
-
-def _pair(line: Line, where: str, split: Path, size: int) -> Pair:
+def _pair(line: Line, place: str, split: Path, size: int) -> Pair:
     weights = line.weights or [1.0] * len(line.artworks)
-    named = zip(line.artworks, weights, strict=True)
-    works = [Work(name, _named(split / "pixel" / "test", name, where, size), weight) for name, weight in named]
-    return Pair(line.face, _named(split / "faces" / "test", line.face, where, size), tuple(works))
+    artworks = [
+        Artwork(name, _picture(split / "pixel" / "test", name, place, size), weight)
+        for name, weight in zip(line.artworks, weights, strict=True)
+    ]
+    return Pair(line.face, _picture(split / "faces" / "test", line.face, place, size), tuple(artworks))
 
 
-def _named(folder: Path, name: str, where: str, size: int) -> Pixels:
+def _picture(folder: Path, name: str, place: str, size: int) -> Pixels:
     path = folder / f"{name}.png"
     if not path.is_file():
-        raise BadInput(f"{where}: {name!r}: expected the id of a picture in {folder}")
+        raise BadInput(f"{place}: {name!r}: expected the id of a picture in {folder}")
     return _read(path, size)
 
 

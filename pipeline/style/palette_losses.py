@@ -9,69 +9,73 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from models.styletransfer.canvases import Wishes
-from models.styletransfer.neighbours import equal_shares, flattened, neighbours
+from models.styletransfer.canvases import ChoiceCosts
+from models.styletransfer.cooccurrence import cooccurrences, equal_shares, flattened
 from pipeline.images.colour import nearest_indices, to_oklab
 from pipeline.images.files import Pixels
 from pipeline.images.resample import box
-from pipeline.style.pairs import Pair, Work
-from pipeline.style.params import Style
+from pipeline.style.pairs import Artwork, Pair
 
 SQUARED = np.array([0.5, 1.0, 1.0])  # weights of L, a, b: content and style decide on lightness, this mostly on hue
 
 
-def wishes(
-    batch: Sequence[Pair], faces: Sequence[Pixels], colours: Sequence[Pixels], cell: int, params: Style, device: str
-) -> Wishes:
-    """Of a batch.
+def choice_costs(
+    batch: Sequence[Pair],
+    palettes: Sequence[Pixels],
+    cell: int,
+    colour_weight: float,
+    cooccurrence_weight: float,
+    device: str,
+) -> ChoiceCosts:
+    """The costs of the choices of a batch among the colours of its palettes.
 
     Args:
-        batch: its artworks tell what lies beside what.
-        faces: of each pair, toned, (H, W, 3).
-        colours: of each pair, (K, 3).
+        batch: pairs, whose faces say what a colour costs and whose artworks what lies side by side.
+        palettes: of each pair, (K, 3).
         cell: pixels a side of a cell.
-        params: the weights.
+        colour_weight: of the distance of colours from those of the face; 0: none.
+        cooccurrence_weight: of the distance from the artworks' co-occurrences; 0: none.
         device: where the numbers should lie.
     """
-    most = max(map(len, colours))
-    coloured = params.colour_weight > 0
-    beside = params.neighbour_weight > 0
-    costs = [_costs(face, own, cell) for face, own in zip(faces, colours, strict=True)] if coloured else []
-    found = [_beside(pair.works, own, cell) for pair, own in zip(batch, colours, strict=True)] if beside else []
-    return Wishes(
-        costs=torch.stack([_filled(one, most, (0,)) for one in costs]).to(device) if coloured else None,
-        cost_weight=params.colour_weight,
-        beside=torch.stack([_filled(one, most, (1, 2)) for one in found]).to(device) if beside else None,
-        beside_weight=params.neighbour_weight,
+    coloured, beside = colour_weight > 0, cooccurrence_weight > 0
+    choices = list(zip(batch, palettes, strict=True))
+    colours = [_colour_costs(pair.content, palette, cell) for pair, palette in choices] if coloured else []
+    targets = [_cooccurrence(pair.artworks, palette, cell) for pair, palette in choices] if beside else []
+    most = max(map(len, palettes))
+    return ChoiceCosts(
+        colours=torch.stack([_filled(part, most, (0,)) for part in colours]).to(device) if coloured else None,
+        colour_weight=colour_weight,
+        cooccurrence=torch.stack([_filled(part, most, (1, 2)) for part in targets]).to(device) if beside else None,
+        cooccurrence_weight=cooccurrence_weight,
     )
 
 
-def _costs(face: Pixels, colours: Pixels, cell: int) -> Tensor:
+def _colour_costs(face: Pixels, palette: Pixels, cell: int) -> Tensor:
     """Squared distance of each colour to each cell's mean, (K, h, w); OKLab, with less weight on lightness."""
     cells = to_oklab(box(face, (face.shape[0] // cell, face.shape[1] // cell)))
-    apart = (to_oklab(colours)[:, None, None] - cells) ** 2
-    return torch.from_numpy(apart @ SQUARED).float()
+    squares = (to_oklab(palette)[:, None, None] - cells) ** 2
+    return torch.from_numpy(squares @ SQUARED).float()
 
 
-def _beside(works: Sequence[Work], colours: Pixels, cell: int) -> Tensor:
-    """`neighbours` of the artworks in these colours, by weight, (steps, K, K)."""
-    weights = torch.tensor([work.weight for work in works], dtype=torch.float32)
-    found = torch.stack([_beside_in(work, colours, cell) for work in works])
-    return (weights[:, None, None, None] * found).sum(dim=0) / weights.sum()
+def _cooccurrence(artworks: Sequence[Artwork], palette: Pixels, cell: int) -> Tensor:
+    """Co-occurrences of the palette's colours in the artworks, by their weight, (steps, K, K)."""
+    weights = torch.tensor([artwork.weight for artwork in artworks], dtype=torch.float32)
+    parts = torch.stack([_cooccurrence_in(artwork, palette, cell) for artwork in artworks])
+    return (weights[:, None, None, None] * parts).sum(dim=0) / weights.sum()
 
 
-def _beside_in(work: Work, colours: Pixels, cell: int) -> Tensor:
-    """Of the figure's colours, but with as large a share of flat cells as the artwork has with its ground.
+def _cooccurrence_in(artwork: Artwork, palette: Pixels, cell: int) -> Tensor:
+    """Those of the figure's colours, but with as large a share of flat cells as the artwork has with its ground.
 
     A face fills its picture, an artwork often does not; its ground is flat, and so should part of the picture be.
     """
     middle = (slice(cell // 2, None, cell),) * 2
-    native = work.pixels[middle]
-    labels = nearest_indices(to_oklab(native.reshape(-1, 3)), to_oklab(colours)).reshape(native.shape[:2])
-    choice = functional.one_hot(torch.from_numpy(labels), len(colours)).movedim(-1, 0)[None].float()
-    figure = None if work.figure is None else torch.from_numpy(work.figure[middle].astype(np.float32))[None, None]
-    inside = neighbours(choice, figure)
-    return flattened(inside, equal_shares(neighbours(choice)))[0]
+    native = artwork.pixels[middle]
+    labels = nearest_indices(to_oklab(native.reshape(-1, 3)), to_oklab(palette)).reshape(native.shape[:2])
+    choice = functional.one_hot(torch.from_numpy(labels), len(palette)).movedim(-1, 0)[None].float()
+    shown = artwork.figure
+    figure = None if shown is None else torch.from_numpy(shown[middle].astype(np.float32))[None, None]
+    return flattened(cooccurrences(choice, figure), equal_shares(cooccurrences(choice)))[0]
 
 
 def _filled(values: Tensor, most: int, dims: Sequence[int]) -> Tensor:

@@ -12,14 +12,14 @@ Canvas = Literal["free", "cell"]
 
 
 class Temperature(Section):
-    """Of the choice among palette colours: from the first iteration to the last, falling geometrically."""
+    """The temperature of the choice among palette colours, which falls geometrically over the iterations."""
 
     start: Annotated[float, Field(gt=0, le=100)]
     end: Annotated[float, Field(gt=0, le=100)]
 
 
 class Style(Section):
-    """Style transfer (Gatys, Ecker, Bethge 2015, arXiv:1508.06576)."""
+    """Parameters of the style transfer (Gatys, Ecker, Bethge 2015, arXiv:1508.06576)."""
 
     features: Annotated[str, Field(pattern=r"^(imagenet|random|.+\.safetensors)$")]
     canvases: Annotated[list[Canvas], Field(min_length=1)]

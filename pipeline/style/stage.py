@@ -1,4 +1,4 @@
-"""Test faces in the style of test artworks: `<canvas>/<face>.png`, `losses-<canvas>.csv`, manifest and stats.
+"""Stage: test faces in the style of test artworks: `<canvas>/<face>.png`, `losses-<canvas>.csv`, manifest and stats.
 
 One row per face and canvas, `<face>-<canvas>`; reasons: diverged (a loss is no longer a number).
 """
@@ -17,24 +17,25 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from models.styletransfer.watching import Progress
-from pipeline.errors import BadInput
+from models.styletransfer.canvases import Relaxation
+from models.styletransfer.optimise import Objective, Schedule
+from models.styletransfer.steps import OnStep, OptimisationStep
+from models.styletransfer.vgg import VGG19
 from pipeline.images import files
 from pipeline.images.files import Pixels
 from pipeline.runtime import manifest
 from pipeline.runtime.devices import pick_bf16, run_name
 from pipeline.runtime.files import output_dir, sha256, write_atomic
+from pipeline.runtime.locks import locked
 from pipeline.runtime.manifest import Row
-from pipeline.runtime.progress import Progress as Tell
-from pipeline.runtime.progress import silent
+from pipeline.runtime.progress import Progress, silent
 from pipeline.runtime.settings import Resize
 from pipeline.style import features, pairs
 from pipeline.style.pairs import Pair
-from pipeline.style.params import Style
-from pipeline.style.transfer import Stylized, Transfer, Watch, stylize
+from pipeline.style.params import Canvas, Style
+from pipeline.style.transfer import ColourChoice, StylizedBatch, Transfer, stylize
 
 
 def run(
@@ -47,7 +48,7 @@ def run(
     state: Path = Path(".state"),
     *,
     device: str = "cpu",
-    progress: Tell = silent,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Stylize pairs of `split/{faces,pixel}/test` (see `pairs`) on every canvas of `params.canvases` into `dst`.
 
@@ -56,35 +57,36 @@ def run(
     Args:
         split: output of the split stage.
         dst: output folder.
-        params: style section.
-        resize: resize section; size and cells are used.
+        params: the section `style`.
+        resize: the section `resize`; size and cells are used.
         seed: of the whole run.
         threads: CPU threads; part of the result, since sums are reordered.
-        state: where unfinished work is kept.
+        state: folder of unfinished runs.
         device: cpu or cuda, where the networks run; part of the result.
-        progress: told how many pairs are done, after every iteration.
+        progress: called with the number of pairs that are done, after every iteration.
 
     Raises:
         BadInput: no test pictures, a pair that cannot be, or features that cannot be read.
         BadParams: values that do not go together.
     """
-    chosen = pairs.choose(
+    selection = pairs.choose(
         split, Path(params.pairs_file), pairs=params.pairs, artworks=params.artworks, size=resize.size, seed=seed
     )
-    network = features.features(params, seed)
+    network = load_features(params, seed)
     network_digest = features.digest(network)
     network.to(device)
-    folder = state / "style" / _fingerprint(params, resize, [seed, threads], device, chosen, network_digest)
-    with _lock(folder), _threads(threads), output_dir(dst) as out:
+    folder = state / "style" / _fingerprint(params, resize, [seed, threads], device, selection, network_digest)
+    message = f"{folder}: another stylize run with the same inputs is working there"
+    with locked(folder / "lock", message), _threads(threads), output_dir(dst) as out:
         rows = []
         for canvas in dict.fromkeys(params.canvases):
-            cell = 1 if canvas == "free" else resize.size // resize.cells
-            transfer = Transfer(canvas, network, params, cell, seed, device)
-            stylized = _all_batches(transfer, chosen, folder, progress)
-            made = [_row(pair, transfer, stylized, at) for at, pair in enumerate(chosen)]
-            _write_pictures(out / canvas, chosen, stylized, made)
-            rows += made
-            curve = _curve(stylized, [row["status"] == "kept" for row in made])
+            transfer = transfer_of(params, canvas, network, resize.size // resize.cells, seed, device)
+            size = 1 if params.optimiser == "lbfgs" else params.batch_size  # its line search couples pairs
+            stylized = _all_batches(transfer, selection, size, folder, progress)
+            of_canvas = [_row(pair, canvas, params.features, stylized, at) for at, pair in enumerate(selection)]
+            _write_pictures(out / canvas, selection, stylized, of_canvas)
+            rows += of_canvas
+            curve = _curve(stylized, [row["status"] == "kept" for row in of_canvas])
             write_atomic(out / f"losses-{canvas}.csv", ("iteration,style,content\n" + "".join(curve)).encode())
         ids = [row["id"] for row in rows]
         stats = manifest.write(out, rows, inputs=ids, canvases=_summary(rows), features_sha256=network_digest)
@@ -92,67 +94,126 @@ def run(
     return stats
 
 
-def _all_batches(transfer: Transfer, chosen: Sequence[Pair], folder: Path, progress: Tell) -> Stylized:
-    size = 1 if transfer.params.optimiser == "lbfgs" else transfer.params.batch_size  # its line search couples pairs
-    done = []
-    for number, start in enumerate(range(0, len(chosen), size)):
-        watch = partial(_tell, progress, transfer, start, len(chosen))
+def load_features(params: Style, seed: int) -> VGG19:
+    """The feature network that the section `style` names; raises as `features.load`."""
+    layers = [*params.style_layers, params.content_layer]
+    return features.load(params.features, layers, seed, average_pooling=params.pooling == "average")
+
+
+def transfer_of(params: Style, canvas: Canvas, network: VGG19, cell: int, seed: int, device: str) -> Transfer:
+    """The transfer that the section `style` describes, on one canvas.
+
+    Args:
+        params: the section.
+        canvas: one of its canvases.
+        network: its features, on `device`.
+        cell: pixels a side of a cell, on the canvas of cells.
+        seed: of the whole run.
+        device: cpu or cuda.
+    """
+    free = canvas == "free"
+    return Transfer(
+        canvas=canvas, cell=1 if free else cell, choice=None if free else _colour_choice(params), network=network,
+        objective=objective(params), schedule=_schedule(params, device),
+        from_noise=params.start == "noise", ground=params.ground == "style", seed=seed, device=device,
+    )  # fmt: skip
+
+
+def objective(params: Style) -> Objective:
+    """The objective that the section `style` describes."""
+    return Objective(
+        content_layer=params.content_layer, content_weight=params.content_weight,
+        style_layers=params.style_layers, style_weight=params.style_weight,
+        wasserstein=params.statistics == "wasserstein", falloff=params.falloff, tv_weight=params.tv_weight,
+    )  # fmt: skip
+
+
+def _schedule(params: Style, device: str) -> Schedule:
+    return Schedule(
+        iterations=params.iterations, lr=params.lr, lr_end=params.lr_end, lbfgs=params.optimiser == "lbfgs",
+        ema=params.ema, plateau=params.plateau, patience=params.patience, levels=params.levels,
+        bf16=pick_bf16(params.precision, device),
+    )  # fmt: skip
+
+
+def _colour_choice(params: Style) -> ColourChoice | None:
+    if params.palette is None:
+        return None
+    start, end = params.temperature.start, params.temperature.end
+    if params.optimiser == "lbfgs":
+        start = end
+    return ColourChoice(
+        colours=params.palette, palette=params.palette_file if params.palette_from == "file" else None,
+        learned=params.palette_from == "learned", toning=params.toning,
+        colour_weight=params.colour_weight, cooccurrence_weight=params.neighbour_weight,
+        relaxation=Relaxation(hard=params.choice == "hard", noise=params.gumbel, start=start, end=end),
+    )  # fmt: skip
+
+
+def _all_batches(
+    transfer: Transfer, selection: Sequence[Pair], size: int, folder: Path, progress: Progress
+) -> StylizedBatch:
+    """All pairs as one batch, stylized `size` at once."""
+    parts = []
+    for number, start in enumerate(range(0, len(selection), size)):
+        on_step = partial(_report_step, progress, transfer, start, len(selection))
         file = folder / f"{transfer.canvas}-{number:04d}.npz"
-        done.append(_resumed(file, transfer, chosen[start : start + size], watch))
-    progress(f"stylize {transfer.canvas}", len(chosen), len(chosen))
-    longest = max(len(part.style) for part in done)
-    return Stylized(
-        pixels=np.concatenate([part.pixels for part in done]),
-        style=np.concatenate([_lengthened(part.style, longest) for part in done], axis=1),
-        content=np.concatenate([_lengthened(part.content, longest) for part in done], axis=1),
-        iterations=np.concatenate([part.iterations for part in done]),
+        parts.append(_resume(file, transfer, selection[start : start + size], on_step))
+    progress(f"stylize {transfer.canvas}", len(selection), len(selection))
+    longest = max(len(part.style) for part in parts)
+    return StylizedBatch(
+        pixels=np.concatenate([part.pixels for part in parts]),
+        style=np.concatenate([_lengthen(part.style, longest) for part in parts], axis=1),
+        content=np.concatenate([_lengthen(part.content, longest) for part in parts], axis=1),
+        iterations=np.concatenate([part.iterations for part in parts]),
     )
 
 
-def _tell(progress: Tell, transfer: Transfer, before: int, total: int, step: Progress) -> None:
+def _report_step(progress: Progress, transfer: Transfer, before: int, total: int, step: OptimisationStep) -> None:
     done = before + sum(step.done)
     if done < total:
-        text = f"iteration {step.iteration}/{transfer.params.iterations}, style loss {np.mean(step.style):.4g}"
+        text = f"iteration {step.iteration}/{transfer.schedule.iterations}, style loss {np.mean(step.style):.4g}"
         progress(f"stylize {transfer.canvas}", done, total, text)
 
 
-def _lengthened(curve: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-    """A batch that ended early stays at the losses of its results."""
+def _lengthen(curve: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """The curve of a batch that ended early stays at the losses of its results."""
     return np.concatenate([curve, np.repeat(curve[-1:], length - len(curve), axis=0)])
 
 
-def _resumed(file: Path, transfer: Transfer, batch: Sequence[Pair], watch: Watch) -> Stylized:
-    """The batch from `file` if an earlier run finished it, else stylized now and kept there."""
+def _resume(file: Path, transfer: Transfer, batch: Sequence[Pair], on_step: OnStep) -> StylizedBatch:
+    """The batch of `file` if an earlier run finished it, else stylized now and stored there."""
+    names = [field.name for field in fields(StylizedBatch)]
     if file.is_file():
-        with np.load(file, allow_pickle=False) as saved:
-            return Stylized(**{field.name: saved[field.name] for field in fields(Stylized)})
-    done = stylize(transfer, batch, watch)
+        with np.load(file, allow_pickle=False) as arrays:
+            return StylizedBatch(**{name: arrays[name] for name in names})
+    stylized = stylize(transfer, batch, on_step)
     buffer = BytesIO()
-    np.savez(buffer, **{field.name: getattr(done, field.name) for field in fields(Stylized)})
+    np.savez(buffer, **{name: getattr(stylized, name) for name in names})
     write_atomic(file, buffer.getvalue())
-    return done
+    return stylized
 
 
-def _row(pair: Pair, transfer: Transfer, stylized: Stylized, at: int) -> Row:
-    row = {"id": f"{pair.face}-{transfer.canvas}"}
-    facts: Row = {"face": pair.face, "artworks": [work.name for work in pair.works], "canvas": transfer.canvas}
-    facts |= {"weights": [work.weight for work in pair.works], "features": transfer.params.features}
+def _row(pair: Pair, canvas: Canvas, source: str, stylized: StylizedBatch, at: int) -> Row:
+    row = {"id": f"{pair.face}-{canvas}"}
+    facts: Row = {"face": pair.face, "artworks": [artwork.name for artwork in pair.artworks], "canvas": canvas}
+    facts |= {"weights": [artwork.weight for artwork in pair.artworks], "features": source}
     facts |= {"iterations": int(stylized.iterations[at])}
     ends = {"style": stylized.style[[0, -1], at], "content": stylized.content[[0, -1], at]}
-    if not all(np.isfinite(found).all() for found in ends.values()):
+    if not all(np.isfinite(losses).all() for losses in ends.values()):
         return manifest.failed(row, "diverged", **facts)
     values = {f"{name}_{end}": _rounded(ends[name][i]) for name in ends for i, end in enumerate(("start", "end"))}
     return manifest.kept(row, **facts, **values)
 
 
-def _write_pictures(folder: Path, pairs: Sequence[Pair], stylized: Stylized, rows: Sequence[Row]) -> None:
+def _write_pictures(folder: Path, pairs: Sequence[Pair], stylized: StylizedBatch, rows: Sequence[Row]) -> None:
     for pair, pixels, row in zip(pairs, stylized.pixels, rows, strict=True):
         if row["status"] == "kept":
             files.write_png(folder / f"{pair.face}.png", pixels)
 
 
-def _curve(stylized: Stylized, kept: Sequence[bool]) -> list[str]:
-    """CSV lines: the mean losses of the kept pairs over the iterations."""
+def _curve(stylized: StylizedBatch, kept: Sequence[bool]) -> list[str]:
+    """The mean losses of the kept pairs over the iterations, as lines of CSV."""
     if not any(kept):
         return []
     style = stylized.style[:, kept].mean(axis=1)
@@ -162,7 +223,7 @@ def _curve(stylized: Stylized, kept: Sequence[bool]) -> list[str]:
 
 
 def _summary(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
-    """Mean losses of the kept rows of each canvas."""
+    """The mean losses of the kept rows of each canvas."""
     kept = [row for row in rows if row["status"] == "kept"]
     keys = ("style_start", "style_end", "content_start", "content_end")
     return {
@@ -172,39 +233,29 @@ def _summary(rows: Sequence[Row]) -> dict[str, dict[str, float]]:
 
 
 def _rounded(value: float | np.floating[Any]) -> float:
-    """Six significant digits: what float32 holds."""
+    """A number with six significant digits, which is what float32 holds."""
     return float(f"{value:.6g}")
 
 
 def _fingerprint(
-    params: Style, resize: Resize, others: Sequence[Any], device: str, chosen: Sequence[Pair], features_sha256: str
+    params: Style, resize: Resize, others: Sequence[Any], device: str, selection: Sequence[Pair], features_sha256: str
 ) -> str:
     """Digest of everything that decides the result, so that state of another run is never mixed in.
 
     `device` by its name: then the kind of GPU counts too.
     """
-    works = [
-        [pair.face, _sha256(pair.content), [[work.name, work.weight, _sha256(work.pixels)] for work in pair.works]]
-        for pair in chosen
+    contents = [
+        [pair.face, _sha256(pair.content), [[art.name, art.weight, _sha256(art.pixels)] for art in pair.artworks]]
+        for pair in selection
     ]
-    given = sha256(Path(params.palette_file)) if params.palette_from == "file" else None
-    facts = [params.model_dump(), resize.size, resize.cells, *others, works, given, features_sha256]
+    palette = sha256(Path(params.palette_file)) if params.palette_from == "file" else None
+    facts = [params.model_dump(), resize.size, resize.cells, *others, contents, palette, features_sha256]
     arithmetic = {"device": device, "bf16": pick_bf16(params.precision, device)}
     return run_name({"facts": facts, **arithmetic}, __name__)
 
 
 def _sha256(pixels: Pixels) -> str:
     return hashlib.sha256(pixels.tobytes()).hexdigest()
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise BadInput(f"{folder}: another stylize run with the same inputs is working there") from error
 
 
 @contextmanager

@@ -12,32 +12,32 @@ SATURATION = (1.0, 1.5)  # least and most that chroma is multiplied by
 FLAT = 1e-6  # deviation or chroma below which there is nothing to stretch
 
 
-def toned(face: Pixels, artwork: Pixels, share: float, areas: NDArray[np.float64] | None = None) -> Pixels:
-    """`face` (H, W, 3) on the way to the lightness (mean, deviation) and the saturation of `artwork` (P, 3).
+def match_tones(face: Pixels, artwork: Pixels, share: float, areas: NDArray[np.float64] | None = None) -> Pixels:
+    """A face (H, W, 3) on the way to the lightness (mean, deviation) and the saturation of an artwork (P, 3).
 
     Hues stay, and so does the order of lightness; in OKLab, clipped to sRGB.
 
     Args:
-        face: what is toned.
+        face: its pixels.
         artwork: its pixels.
         share: of the way; 0 leaves the face as it is.
-        areas: what each of those pixels counts, (P,), in any unit; all the same when left out.
+        areas: what each pixel of the artwork counts, (P,), in any unit; all the same when left out.
     """
     if share == 0:
         return face
-    lab, goal = to_oklab(face), to_oklab(artwork)
-    return from_oklab((1 - share) * lab + share * _matched(lab, goal, areas))
+    lab, target = to_oklab(face), to_oklab(artwork)
+    return from_oklab((1 - share) * lab + share * _match(lab, target, areas))
 
 
-def _matched(lab: Lab, goal: Lab, areas: NDArray[np.float64] | None) -> Lab:
+def _match(lab: Lab, target: Lab, areas: NDArray[np.float64] | None) -> Lab:
     lightness = lab[..., :1]
-    middle = np.average(goal[..., 0], weights=areas)
-    deviation = np.sqrt(np.average((goal[..., 0] - middle) ** 2, weights=areas))
+    middle = np.average(target[..., 0], weights=areas)
+    deviation = np.sqrt(np.average((target[..., 0] - middle) ** 2, weights=areas))
     stretch = deviation / max(float(lightness.std()), FLAT)
-    saturation = np.clip(_chroma(goal, areas) / max(_chroma(lab), FLAT), *SATURATION)
+    saturation = np.clip(_chroma(target, areas) / max(_chroma(lab), FLAT), *SATURATION)
     return np.concatenate([(lightness - lightness.mean()) * stretch + middle, lab[..., 1:] * saturation], axis=-1)
 
 
 def _chroma(lab: Lab, areas: NDArray[np.float64] | None = None) -> float:
-    """Root of its mean square."""
+    """Root of the mean square of the distance from grey."""
     return float(np.sqrt(np.average((lab[..., 1:] ** 2).sum(axis=-1), weights=areas)))

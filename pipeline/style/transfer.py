@@ -1,10 +1,9 @@
-"""One batch of pairs on one canvas: from pixels and the values of the style section to pixels and curves."""
+"""Style transfer of one batch of pairs on one canvas: from pixels to pixels and loss curves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,70 +12,82 @@ from torch import Tensor
 
 from models.styletransfer import canvases
 from models.styletransfer.canvases import Canvas, PaletteCanvas, PixelCanvas, Relaxation
-from models.styletransfer.optimise import Artwork, Objective, Schedule, optimise
+from models.styletransfer.optimise import Objective, Schedule, StyleImage, optimise
+from models.styletransfer.steps import OnStep, OptimisationStep
 from models.styletransfer.vgg import VGG19
-from models.styletransfer.watching import Progress
-from models.tensors import to_pixels, to_signed
+from models.tensors import colours_to_signed, to_pixels, to_signed
 from pipeline.errors import BadParams
 from pipeline.images import palettes
 from pipeline.images.files import Pixels
 from pipeline.runtime import seeds
-from pipeline.runtime.devices import pick_bf16
-from pipeline.style.background import figure
-from pipeline.style.pairs import Pair, Work
-from pipeline.style.palette import read_palette
-from pipeline.style.palette_losses import wishes
-from pipeline.style.params import Style
-from pipeline.style.tone_match import toned
-
-Watch = Callable[[Progress], None]
+from pipeline.style.background import figure_mask
+from pipeline.style.pairs import Artwork, Pair
+from pipeline.style.palette_losses import choice_costs
+from pipeline.style.tone_match import match_tones
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class ColourChoice:
+    """How the cells of a canvas choose their colours from a palette."""
+
+    colours: int  # at most, of those that the artworks have
+    palette: str | None  # name or file of a palette to use instead, with all of its colours
+    learned: bool = False  # the palette is optimised too
+    toning: float  # share of the way of a face to the artworks' lightness and saturation
+    colour_weight: float  # of cells having the colours of the toned face
+    cooccurrence_weight: float  # of colours lying side by side as often as in the artworks
+    relaxation: Relaxation
+
+
+@dataclass(frozen=True, kw_only=True)
 class Transfer:
-    """One canvas for all pairs: what decides a batch's result, but for the batch itself."""
+    """All that decides what becomes of a batch on one canvas, but for the batch itself."""
 
-    canvas: str
+    canvas: str  # its name, for messages
+    cell: int  # pixels a side of a cell; 1: every pixel is free
+    choice: ColourChoice | None  # None: every colour is free
     network: VGG19  # on `device`
-    params: Style
-    cell: int  # pixels a side of a cell; 1 for the free canvas
+    objective: Objective
+    schedule: Schedule
+    from_noise: bool  # the paper's start; else the face (a mean per cell where cells are optimised), as Johnson
+    ground: bool  # the ground of an artwork has style too, not its figure alone
     seed: int
     device: str
 
 
 @dataclass(frozen=True)
-class Stylized:
-    """What one batch of N pairs became on one canvas."""
+class StylizedBatch:
+    """The pictures and the loss curves of a batch of N pairs on one canvas."""
 
     pixels: Pixels  # (N, H, W, 3)
     style: NDArray[np.float64]  # (evaluations + 1, N), before weighting
     content: NDArray[np.float64]
-    iterations: NDArray[np.int64]  # (N,), fewer than asked for where a plateau ended them
+    iterations: NDArray[np.int64]  # (N,), fewer than scheduled where a plateau ended them
 
 
-def stylize(transfer: Transfer, batch: Sequence[Pair], watch: Watch) -> Stylized:
-    """Pairs of one size; artworks of any.
+def stylize(transfer: Transfer, batch: Sequence[Pair], on_step: OnStep) -> StylizedBatch:
+    """The faces of a batch in the style of their artworks; faces of one size, artworks of any.
 
     Raises:
         BadParams: values that do not go together.
     """
-    batch = [_prepared(pair, transfer) for pair in batch]
+    batch = [_prepare(pair, transfer) for pair in batch]
     content = to_signed(np.stack([pair.content for pair in batch])).to(transfer.device)
-    artworks = [[_artwork(work, transfer.device) for work in pair.works] for pair in batch]
-    curve: list[Progress] = []
+    styles = [[_style_image(artwork, transfer.device) for artwork in pair.artworks] for pair in batch]
+    curve: list[OptimisationStep] = []
 
-    def note(step: Progress) -> None:
+    def record(step: OptimisationStep) -> None:
         curve.append(step)
-        watch(step)
+        on_step(step)
 
     try:
         image = optimise(
-            _canvas(transfer, batch, content), transfer.network, content, artworks,
-            objective(transfer.params), schedule(transfer.params, transfer.device), report=note,
+            _canvas(transfer, batch, content), transfer.network, content, styles,
+            transfer.objective, transfer.schedule, on_step=record,
         )  # fmt: skip
     except ValueError as error:
         raise BadParams(f"style (canvas {transfer.canvas}): {error}") from error
-    return Stylized(
+    return StylizedBatch(
         pixels=to_pixels(image.nan_to_num()),  # a pair that diverged gets no picture
         style=np.array([step.style for step in curve]),
         content=np.array([step.content for step in curve]),
@@ -84,79 +95,49 @@ def stylize(transfer: Transfer, batch: Sequence[Pair], watch: Watch) -> Stylized
     )
 
 
-def objective(params: Style) -> Objective:
-    """Of the style section."""
-    return Objective(
-        content_layer=params.content_layer,
-        style_layers=params.style_layers,
-        content_weight=params.content_weight,
-        style_weight=params.style_weight,
-        wasserstein=params.statistics == "wasserstein",
-        falloff=params.falloff,
-        tv_weight=params.tv_weight,
-    )
+def native_pixels(pair: Pair, cell: int) -> tuple[Pixels, NDArray[np.float64]]:
+    """Native pixels of all artworks' figures, (P, 3), and what each counts, (P,): by weight, whatever the size."""
+    parts = [_figure_pixels(artwork, cell) for artwork in pair.artworks]
+    size = sum(map(len, parts)) / len(parts)
+    areas = [np.full(len(p), art.weight * size / len(p)) for p, art in zip(parts, pair.artworks, strict=True)]
+    return np.concatenate(parts), np.concatenate(areas)
 
 
-def schedule(params: Style, device: str) -> Schedule:
-    """Of the style section."""
-    return Schedule(
-        iterations=params.iterations,
-        lr=params.lr,
-        lr_end=params.lr_end,
-        lbfgs=params.optimiser == "lbfgs",
-        ema=params.ema,
-        plateau=params.plateau,
-        patience=params.patience,
-        levels=params.levels,
-        bf16=pick_bf16(params.precision, device),
-    )
+def _prepare(pair: Pair, transfer: Transfer) -> Pair:
+    """The pair with the figures of its artworks, where their ground has no style, and with a toned face."""
+    if not transfer.ground:
+        pair = replace(pair, artworks=tuple(map(_with_figure, pair.artworks)))
+    if transfer.choice is None or transfer.choice.toning == 0:
+        return pair
+    colours, areas = native_pixels(pair, transfer.cell)
+    return replace(pair, content=match_tones(pair.content, colours, transfer.choice.toning, areas))
 
 
-def _prepared(pair: Pair, transfer: Transfer) -> Pair:
-    """With the artworks' figures where the ground is left out, and with a toned face where cells choose colours."""
-    params = transfer.params
-    works = pair.works if params.ground == "style" else tuple(map(_with_figure, pair.works))
-    prepared = replace(pair, works=works)
-    if not _chooses(transfer) or params.toning == 0:
-        return prepared
-    colours, areas = natives(prepared, transfer.cell)
-    return replace(prepared, content=toned(pair.content, colours, params.toning, areas))
+def _with_figure(artwork: Artwork) -> Artwork:
+    return artwork if artwork.figure is not None else replace(artwork, figure=figure_mask(artwork.pixels))
 
 
-def _with_figure(work: Work) -> Work:
-    return work if work.figure is not None else replace(work, figure=figure(work.pixels))
-
-
-def _chooses(transfer: Transfer) -> bool:
-    return transfer.canvas != "free" and transfer.params.palette is not None
-
-
-def _artwork(work: Work, device: str) -> Artwork:
-    shown = None if work.figure is None else torch.from_numpy(work.figure.astype(np.float32)).to(device)
-    return Artwork(to_signed(work.pixels).to(device), work.weight, shown)
+def _style_image(artwork: Artwork, device: str) -> StyleImage:
+    figure = None if artwork.figure is None else torch.from_numpy(artwork.figure.astype(np.float32)).to(device)
+    return StyleImage(to_signed(artwork.pixels).to(device), artwork.weight, figure)
 
 
 def _canvas(transfer: Transfer, batch: Sequence[Pair], content: Tensor) -> Canvas:
-    params, cell = transfer.params, transfer.cell
+    cell, choice = transfer.cell, transfer.choice
     start = canvases.cell_means(content, cell)
-    if params.start == "noise":  # the paper's; content is Johnson's (a mean per cell where cells are optimised)
+    if transfer.from_noise:
         start = canvases.noise(start, _generators(transfer, batch, "noise"))
-    if not _chooses(transfer):
+    if choice is None:
         return PixelCanvas(start, cell=cell)
-    colours = [_palette(pair, transfer) for pair in batch]
+    colours = [_palette(pair, choice, cell) for pair in batch]
     return PaletteCanvas(
         start,
-        [_signed(own).to(transfer.device) for own in colours],
+        [colours_to_signed(palette).to(transfer.device) for palette in colours],
         cell=cell,
-        relaxation=Relaxation(
-            hard=params.choice == "hard",
-            noise=params.gumbel,
-            start=params.temperature.end if params.optimiser == "lbfgs" else params.temperature.start,
-            end=params.temperature.end,
-        ),
-        learned=params.palette_from == "learned",
+        relaxation=choice.relaxation,
+        learned=choice.learned,
         generators=_generators(transfer, batch, "gumbel"),
-        wishes=wishes(batch, [pair.content for pair in batch], colours, cell, params, transfer.device),
+        costs=choice_costs(batch, colours, cell, choice.colour_weight, choice.cooccurrence_weight, transfer.device),
     )
 
 
@@ -165,29 +146,14 @@ def _generators(transfer: Transfer, batch: Sequence[Pair], name: str) -> list[to
     return [torch.Generator().manual_seed(address) for address in addresses]
 
 
-def _palette(pair: Pair, transfer: Transfer) -> Pixels:
-    """At most `palette` colours, (K, 3); a learned palette starts from the artworks'."""
-    params = transfer.params
-    if params.palette_from == "file":
-        return palettes.load(str(Path(params.palette_file)))
-    colours, areas = natives(pair, transfer.cell)
-    return read_palette(colours, params.palette or 1, areas)
+def _palette(pair: Pair, choice: ColourChoice, cell: int) -> Pixels:
+    if choice.palette is not None:
+        return palettes.load(choice.palette)
+    colours, areas = native_pixels(pair, cell)
+    return palettes.medoid_palette(colours, choice.colours, areas)
 
 
-def natives(pair: Pair, cell: int) -> tuple[Pixels, NDArray[np.float64]]:
-    """Native pixels of all artworks' figures, (P, 3), and what each counts, (P,): by weight, whatever the size."""
-    found = [_native(work, cell) for work in pair.works]
-    size = sum(map(len, found)) / len(found)
-    areas = [np.full(len(own), work.weight * size / len(own)) for own, work in zip(found, pair.works, strict=True)]
-    return np.concatenate(found), np.concatenate(areas)
-
-
-def _native(work: Work, cell: int) -> Pixels:
+def _figure_pixels(artwork: Artwork, cell: int) -> Pixels:
     middle = (slice(cell // 2, None, cell),) * 2
-    cells = work.pixels[middle]
-    return cells.reshape(-1, 3) if work.figure is None else cells[work.figure[middle]]
-
-
-def _signed(colours: Pixels) -> Tensor:
-    """(K, 3) in [-1, 1]."""
-    return to_signed(colours[None])[:, 0].T
+    cells = artwork.pixels[middle]
+    return cells.reshape(-1, 3) if artwork.figure is None else cells[artwork.figure[middle]]

@@ -1,4 +1,4 @@
-"""Works and artists that are not wanted: taken down, or asked not to be used. Crawls, imports and exports honour it.
+"""The list of works and artists that nobody may have: crawls, imports and exports honour it.
 
     {"id": "lospec-02a2998b2ce6ffd8", "note": "asked by mail"}
     {"artist": "Ann", "date": "2026-01-31", "source": "lospec"}    "source": null = wherever the name stands
@@ -12,14 +12,17 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline import layout
-from pipeline.errors import BadInput
+from pipeline.runtime import lists
 from pipeline.runtime.files import write_atomic
 from pipeline.runtime.identity import plain, work_of
 
 Entry = Mapping[str, str | None]
+Text = Annotated[str, Field(pattern="")]  # a pattern refuses what UTF-8 cannot hold, as an argument may
 Key = tuple[str, str | None, str | None]  # what an entry covers: (id, None, None) or ("", artist, source)
 
 SOURCES = (*layout.SOURCES, layout.IMPORTED.name)
@@ -30,27 +33,61 @@ EXPECTED = (
 )
 
 
+class Line(BaseModel):
+    """A line of the file: an id or an artist. Whatever is not understood is refused: it may be a wish."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Text = ""
+    artist: Text = ""
+    source: str | None = None
+    note: Text = ""
+    date: Text = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_keys_of_one_kind(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            allowed = {"note", "date"} | ({"id"} if "id" in value else {"artist", "source"})
+            if unknown := sorted(map(str, value.keys() - allowed)):
+                raise ValueError(f"unknown key {unknown[0]!r}")
+            if value.get("source") not in (None, *SOURCES):
+                raise ValueError(f"unknown source {value['source']!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _names_something(self) -> Line:
+        if not plain(self.id or self.artist):
+            raise ValueError("names nothing")
+        return self
+
+    def entry(self) -> Entry:
+        """The same as JSON; an artist's `source` is filled in."""
+        return self.model_dump(exclude_unset=True) | ({"source": self.source} if self.artist else {})
+
+
 @dataclass(frozen=True)
 class Blocklist:
-    """What is blocked, in the form in which it is compared."""
+    """The works and artists of a list, in the form in which they are compared."""
 
     keys: frozenset[Key] = frozenset()
 
     def covers(self, *, id: str, source: str, artists: Iterable[str | None]) -> bool:
-        """Whether this work is blocked, by its id, its parent's id, or one of its artists (None = not told)."""
+        """Whether this work is blocked, by its id, its parent's id, or one of its artists (None = unknown)."""
         if not self.keys:
             return False
         names = {plain(artist) for artist in artists if artist}
-        wanted: set[Key] = {("", name, place) for name in names for place in (None, source)}
-        return not self.keys.isdisjoint(wanted | {(work_of(id), None, None)})
+        keys: set[Key] = {("", name, place) for name in names for place in (None, source)}
+        return not self.keys.isdisjoint(keys | {(work_of(id), None, None)})
 
 
 def blocklist_of(entries: Iterable[Entry]) -> Blocklist:
-    """
+    """The blocklist of some entries.
+
     Raises:
         BadInput: something that is no entry.
     """
-    return Blocklist(frozenset(_key(_checked(entry, "blocklist entry")) for entry in entries))
+    return Blocklist(frozenset(_key(_checked(entry)) for entry in entries))
 
 
 def load(path: Path) -> Blocklist:
@@ -64,9 +101,9 @@ def load(path: Path) -> Blocklist:
 
 def missing(path: Path, entries: Iterable[Entry]) -> list[Entry]:
     """Those of `entries` that the file lacks, one of each, in the order of the file."""
-    known = {_key(entry) for entry in _read(path)}
-    new = (_checked(entry, "blocklist entry") for entry in entries)
-    return _sorted(entry for entry in new if _key(entry) not in known)
+    listed = {_key(entry) for entry in _read(path)}
+    new = (_checked(entry) for entry in entries)
+    return _sorted(entry for entry in new if _key(entry) not in listed)
 
 
 def add(path: Path, entries: Iterable[Entry]) -> int:
@@ -96,35 +133,9 @@ def _key(entry: Entry) -> Key:
 
 
 def _read(path: Path) -> list[Entry]:
-    try:
-        lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except FileNotFoundError:
-        return []
-    return [_parse(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
+    lines = lists.read(path, Line, topic="works and artists that are blocked", expected=EXPECTED, optional=True)
+    return [line.entry() for _, line in lines]
 
 
-def _parse(line: bytes, where: str) -> Entry:
-    try:
-        return _checked(json.loads(line.decode()), where)
-    except ValueError as error:
-        raise BadInput(f"{where}: not JSON ({error}); {EXPECTED}") from error
-
-
-def _checked(raw: Any, where: str) -> Entry:
-    """The entry with `source` filled in. Whatever is not understood is refused: it may be a wish."""
-    if not isinstance(raw, Mapping):
-        raise BadInput(f"{where}: found {raw!r}; {EXPECTED}")
-    kind = "id" if "id" in raw else "artist"
-    allowed = {kind, "note", "date"} | ({"source"} if kind == "artist" else set())
-    if unknown := sorted(map(str, raw.keys() - allowed)):
-        raise BadInput(f"{where}: unknown key {unknown[0]!r}; {EXPECTED}")
-    if not all(_is_text(raw[key]) for key in raw.keys() - {"source"}) or not plain(raw.get(kind, "")):
-        raise BadInput(f"{where}: found {dict(raw)!r}; {EXPECTED}")
-    if raw.get("source") not in (None, *SOURCES):
-        raise BadInput(f"{where}: unknown source {raw['source']!r}; {EXPECTED}")
-    return {**raw, "source": raw.get("source")} if kind == "artist" else dict(raw)
-
-
-def _is_text(value: Any) -> bool:
-    """Text that UTF-8 can hold; an argument of a command line need not be."""
-    return isinstance(value, str) and value.encode(errors="ignore").decode() == value
+def _checked(entry: Entry) -> Entry:
+    return lists.checked(entry, Line, "blocklist entry", EXPECTED).entry()

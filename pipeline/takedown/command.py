@@ -1,6 +1,6 @@
-"""`facetopix forget`: works leave the state of every crawl, and a blocklist keeps them from coming back.
+"""`facetopix forget` takes works out of the state of every crawl and puts them on the blocklist.
 
-The blocklist comes first and is durable, so that a kill at any point forgets nothing of the wish; the same command
+The blocklist comes first and is durable, so that a kill at any point loses no request; the same command
 again finishes. Outputs below data/ and exports/ are reported, not touched. The former are DVC's: their hashes stand in
 dvc.lock, their files share their bytes with DVC's cache (hard links), and `dvc checkout` would bring a removed picture
 back. `dvc repro` rebuilds them without the works, models included, and `dvc gc --workspace` then purges the cache; a
@@ -13,17 +13,16 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from filelock import FileLock, Timeout
 
 from pipeline import layout
 from pipeline.errors import BadInput
 from pipeline.runtime.files import write_atomic
 from pipeline.runtime.identity import work_of
+from pipeline.runtime.locks import locked
 from pipeline.takedown import blocklist as lists
 from pipeline.takedown.blocklist import Entry
 
@@ -33,7 +32,7 @@ Record = Mapping[str, Any]  # a row of a journal or manifest, or an item of a li
 
 
 class Line(NamedTuple):
-    """A line of a file: its bytes, newline included, and what they say."""
+    """A line of a file: its bytes, newline included, and the JSON object that they are."""
 
     raw: bytes
     record: Record
@@ -49,11 +48,11 @@ def run(
     outputs: Sequence[Path],
     dry_run: bool,
 ) -> dict[str, Any]:
-    """Forget the works with these ids and those of these artists; of a `dry_run`, what would be.
+    """Forget the works with these ids and those of these artists; a `dry_run` only says what would be done.
 
     Args:
         ids: row ids, as manifests give them; that of a frame or tile stands for its work.
-        outputs: folders below which manifests may tell of the works. Nothing is removed there, but the caches of what
+        outputs: folders below which manifests may name the works. Nothing is removed there, but the caches of what
             stages computed go: nobody can tell whose pictures they hold.
         source: where the artists are meant; None = everywhere.
 
@@ -70,10 +69,10 @@ def run(
     if not entries:
         raise BadInput("nothing to forget: name an artist or an id")
     search = _Search(entries, dry_run)
-    with nullcontext() if dry_run else _held(state / "forget", "another take-down"):
+    with nullcontext() if dry_run else _locked(state / "forget", "another take-down"):
         new = len(lists.missing(blocklist, entries)) if dry_run else lists.add(blocklist, entries)
         states = {folder: search.state(folder) for folder in _states(state, entries)}
-    told = {path: search.output(path) for folder in outputs for path in sorted(folder.rglob("manifest.jsonl"))}
+    manifests = {path: search.output(path) for folder in outputs for path in sorted(folder.rglob("manifest.jsonl"))}
     if search.problems:
         raise BadInput("; ".join(search.problems))
     works = sorted(set[str]().union(*search.found.values()))
@@ -81,63 +80,59 @@ def run(
         shutil.rmtree(state / "cache", ignore_errors=True)
     return {
         "blocklisted": new,
-        "found": {name: len(found) for name, found in search.found.items()},
+        "found": {name: len(ids) for name, ids in search.found.items()},
         "works": works,
         "images": search.images,
         "states": {str(path): count for path, count in states.items() if count},
-        "outputs": {str(path): count for path, count in told.items() if count},
+        "outputs": {str(path): count for path, count in manifests.items() if count},
         "next": list(REBUILD) if works else [],
     }
 
 
 def lines(outcome: Mapping[str, Any]) -> list[str]:
-    """What `run` returned, for a person."""
-    found = [f"{name}: {count} works" for name, count in outcome["found"].items()]
+    """The result of `run` as lines for a person."""
+    names = [f"{name}: {count} works" for name, count in outcome["found"].items()]
     states = [f"in {path}: {count} works" for path, count in outcome["states"].items()]
     outputs = [f"{path} tells of {count} works" for path, count in outcome["outputs"].items()]
     sums = f"{outcome['blocklisted']} new on the blocklist, {outcome['images']} images out of the state"
     commands = [f"to rebuild without them and to purge what was: {' && '.join(outcome['next'])}"]
-    return [*found, sums, *states, *outputs, *(commands if outcome["next"] else [])]
+    return [*names, sums, *states, *outputs, *(commands if outcome["next"] else [])]
 
 
 def _states(state: Path, entries: Iterable[Entry]) -> list[Path]:
     """The crawl states that may hold what the entries cover; an id begins with its source."""
-    wanted = {(entry["id"] or "").partition("-")[0] if "id" in entry else entry["source"] for entry in entries}
+    sources = {(entry["id"] or "").partition("-")[0] if "id" in entry else entry["source"] for entry in entries}
     folders = sorted(path for path in (state / "crawl").glob("*/*") if path.is_dir())
-    return [folder for folder in folders if None in wanted or folder.parent.name in wanted]
+    return [folder for folder in folders if None in sources or folder.parent.name in sources]
 
 
-@contextmanager
-def _held(folder: Path, other: str) -> Iterator[None]:
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise BadInput(f"{folder}: {other} is at work there; run the same command again when it is done") from error
+def _locked(folder: Path, other: str) -> AbstractContextManager[None]:
+    return locked(folder / "lock", f"{folder}: {other} is at work there; run the same command again when it is done")
 
 
 class _Search:
-    """Finds works and, unless this is a dry run, removes them. What goes wrong on the way is told at the end."""
+    """Finds works and, unless this is a dry run, removes them; collects what goes wrong on the way."""
 
     def __init__(self, entries: Iterable[Entry], dry_run: bool) -> None:
-        self._wishes = [(str(entry.get("id", entry.get("artist"))), lists.blocklist_of([entry])) for entry in entries]
+        self._blocklists = [
+            (str(entry.get("id", entry.get("artist"))), lists.blocklist_of([entry])) for entry in entries
+        ]
         self._dry_run = dry_run
-        self.found: dict[str, set[str]] = {name: set() for name, _ in self._wishes}
+        self.found: dict[str, set[str]] = {name: set() for name, _ in self._blocklists}
         self.images = 0
         self.problems: list[str] = []
 
     def state(self, folder: Path) -> int:
-        """How many works a crawl state held."""
+        """Clean a crawl state; returns how many of the works it held."""
         try:
-            with nullcontext() if self._dry_run else _held(folder, "another crawl"):
+            with nullcontext() if self._dry_run else _locked(folder, "another crawl"):
                 return self._clean(folder)
         except BadInput as error:
             self.problems.append(str(error))
             return 0
 
     def output(self, path: Path) -> int:
-        """How many works a manifest still tells of."""
+        """How many of the works a manifest still names."""
         try:
             return len(self._works((line.record for line in _lines(path)), path.parent.name))
         except BadInput as error:
@@ -145,13 +140,13 @@ class _Search:
             return 0
 
     def _works(self, records: Iterable[Record], source: str) -> set[str]:
-        """Ids of the works that are wished away among `records`, noted in `found`; `source` where a record lacks it."""
+        """Ids of the works to forget among `records`, added to `found`; `source` is for records that name none."""
         works = set()
         for record in records:
-            place = str(record.get("source") or source)
-            id, artists = work_of(_id(record, place)), _artists(record, place)
-            for name, wish in self._wishes:
-                if not _is_blank(record) and wish.covers(id=id, source=place, artists=artists):
+            site = str(record.get("source") or source)
+            id, artists = work_of(_id(record, site)), _artists(record, site)
+            for name, blocklist in self._blocklists:
+                if not _is_blank(record) and blocklist.covers(id=id, source=site, artists=artists):
                     self.found[name].add(id)
                     works.add(id)
         return works
@@ -163,34 +158,34 @@ class _Search:
         listings = {path: list(_lines(path)) for kind in ("pass", "last") for path in folder.glob(f"{kind}-*.jsonl")}
         items = (item for line in chain(*listings.values()) for item in _items(line))
         works = self._works(chain((line.record for line in journal), items), source)
-        left = [line for line in journal if _id(line.record, source) not in works]
-        spare = _spare_images(folder, left)
+        remaining = [line for line in journal if _id(line.record, source) not in works]
+        spare = _spare_images(folder, remaining)
         self.images += len(spare)
         if not self._dry_run:
             for file in [*spare, *folder.rglob(".*.partial")]:
                 file.unlink(missing_ok=True)
             for path in sorted(listings):
-                _rewrite(path, _without(listings[path], works, source, whole=path.name.startswith("last")))
-            _rewrite(folder / "journal.jsonl", left)
+                _rewrite(path, _without(listings[path], works, source, complete=path.name.startswith("last")))
+            _rewrite(folder / "journal.jsonl", remaining)
         return len(works)
 
 
 def _id(record: Record, source: str) -> str:
-    """A row's id; an item of a listing tells only what it is made of."""
+    """A row's id; an item of a listing has only the `source_id` that it is made of."""
     return str(record.get("id") or f"{source}-{hashlib.sha256(str(record.get('source_id')).encode()).hexdigest()[:16]}")
 
 
 def _artists(record: Record, source: str) -> list[str | None]:
-    """The names that a record tells; `artist/slug` is how a gallery names a work, `folder/file` how a user does."""
+    """The artists of a record; `artist/slug` is how a gallery names a work, `folder/file` how a user does."""
     owner, slash, _ = str(record.get("source_id") or "").partition("/")
-    told = record.get("artwork") or {}
-    return [record.get("artist"), told.get("artist"), owner if slash and source in layout.SOURCES else None]
+    artwork = record.get("artwork") or {}
+    return [record.get("artist"), artwork.get("artist"), owner if slash and source in layout.SOURCES else None]
 
 
 def _is_blank(record: Record) -> bool:
-    """The note that a work was not taken, which tells nothing of it."""
-    told = (record.get(key) for key in ("title", "artist", "artwork"))
-    return not any(told) and record.get("reason", "blocklist") == "blocklist"
+    """Whether a record only says that a work was not taken, and nothing of it."""
+    facts = (record.get(key) for key in ("title", "artist", "artwork"))
+    return not any(facts) and record.get("reason", "blocklist") == "blocklist"
 
 
 def _items(line: Line) -> list[Record]:
@@ -198,28 +193,28 @@ def _items(line: Line) -> list[Record]:
     return items
 
 
-def _without(lines: list[Line], works: set[str], source: str, *, whole: bool) -> list[Line]:
-    """The listing pages that tell of none of `works`; the next crawl asks for the others again, unconditionally.
+def _without(lines: list[Line], works: set[str], source: str, *, complete: bool) -> list[Line]:
+    """The listing pages that name none of `works`; the next crawl asks for the others again, unconditionally.
 
     A page cannot only lose its entries: one that has none would end the pass. The pages of a pass in progress are its
-    cursor, and are cut at the first that goes; those of a `whole` pass stand for themselves.
+    cursor, and are cut at the first that goes; those of a `complete` pass stand for themselves.
     """
 
     def stays(line: Line) -> bool:
         return works.isdisjoint(_id(item, source) for item in _items(line))
 
-    return list(filter(stays, lines) if whole else takewhile(stays, lines))
+    return list(filter(stays, lines) if complete else takewhile(stays, lines))
 
 
-def _spare_images(folder: Path, left: Iterable[Line]) -> list[Path]:
-    """Images that no line names: those of forgotten works, and what a kill left between an image and its line."""
-    named = {line.record.get("sha256") for line in left}
+def _spare_images(folder: Path, journal: Iterable[Line]) -> list[Path]:
+    """Images that no line of the journal names: of forgotten works, or of a crawl killed between image and line."""
+    named = {line.record.get("sha256") for line in journal}
     images = sorted(path for path in (folder / "images").glob("[!.]*") if path.is_file())
     return [path for path in images if path.stem not in named]
 
 
 def _lines(path: Path) -> Iterator[Line]:
-    """Whole lines; a last one torn by a kill is passed over, as a crawl would.
+    """The complete lines of a file; a last one torn by a kill is passed over, as a crawl does.
 
     Raises:
         BadInput: a line that is no row and no listing page.
@@ -236,7 +231,7 @@ def _lines(path: Path) -> Iterator[Line]:
 
 
 def _rewrite(path: Path, lines: Iterable[Line]) -> None:
-    """Nothing is written where nothing changes."""
+    """Write a file anew, unless it holds these lines already."""
     data = b"".join(line.raw for line in lines)
     if path.is_file() and path.read_bytes() != data:
         write_atomic(path, data)

@@ -46,9 +46,9 @@ def test_nearest_takes_the_pixel_at_the_centre_of_the_cell():
 def test_palette_methods_stay_within_their_colours():
     rng = np.random.default_rng(1)
     rgb = rng.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-    given_palette = palettes.load("facetopix-32")
-    fixed = baselines.fixed_palette(rgb, (8, 8), palette=given_palette)
-    assert {tuple(c) for c in fixed.reshape(-1, 3)} <= {tuple(c) for c in given_palette}
+    shipped = palettes.load("facetopix-32")
+    fixed = baselines.fixed_palette(rgb, (8, 8), palette=shipped)
+    assert {tuple(c) for c in fixed.reshape(-1, 3)} <= {tuple(c) for c in shipped}
     for method in (baselines.box_palette, baselines.majority_palette):
         drawn = method(rgb, (8, 8), colours=5, seed=1)
         assert 1 < len({tuple(c) for c in drawn.reshape(-1, 3)}) <= 5

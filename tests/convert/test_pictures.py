@@ -66,7 +66,7 @@ def test_nothing_is_overwritten_without_force(large, tmp_path):
     assert reasons(convert([large], out, force=True)) == [None]
 
 
-def test_two_inputs_for_one_output_are_told_apart_from_success(large, tmp_path):
+def test_two_inputs_for_one_output_are_a_failure(large, tmp_path):
     twin = large.with_suffix(".bmp")
     Image.open(large).save(twin)
     result = convert([large, twin], tmp_path / "out", force=True)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from models.styletransfer.vgg import random_weights
 from pipeline.convert import command, styling
 from pipeline.errors import BadInput
 from pipeline.images import files, palettes
+from pipeline.style import features
 
 COLOURS = np.random.default_rng(3).integers(0, 256, (6, 3), np.uint8)
 
@@ -26,6 +29,12 @@ def artwork(path: Path, *, cell: int = 1, margin: int = 0) -> Path:
 
 def write_rgba(path: Path, rgba: np.ndarray) -> None:
     Image.fromarray(rgba).save(path)
+
+
+@pytest.fixture(autouse=True)
+def narrow_features(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Random features of few channels, since drawing 20 million weights takes longer than a picture."""
+    monkeypatch.setattr(features, "random_weights", partial(random_weights, widths=(4, 4, 6, 6, 8)))
 
 
 @pytest.fixture
@@ -44,7 +53,7 @@ def convert(face: Path, *artworks: Path, **options: object) -> dict:
     return command.run([str(face)], face.parent / "out", **values)
 
 
-def of(path: Path) -> set[tuple[int, ...]]:
+def colours_of(path: Path) -> set[tuple[int, ...]]:
     return {tuple(colour) for colour in files.read_rgb(path).reshape(-1, 3).tolist()}
 
 
@@ -54,26 +63,26 @@ def test_a_face_of_any_size_becomes_cells_in_the_colours_of_the_artwork(face, tm
     assert result["counts"]["kept"] == 1
     native = files.read_rgb(tmp_path / "out/face.png")
     assert native.shape == (9, 12, 3)
-    assert of(tmp_path / "out/face.png") <= {tuple(colour) for colour in COLOURS.tolist()}
+    assert colours_of(tmp_path / "out/face.png") <= {tuple(colour) for colour in COLOURS.tolist()}
     assert np.array_equal(files.read_rgb(tmp_path / "out/face@3x.png"), native.repeat(3, 0).repeat(3, 1))
     assert len(notes) == 1
     assert "random features" in notes[0]
 
 
-def test_pictures_and_the_iterations_inside_each_are_told(face, tmp_path):
-    told: list[tuple[str, int, int]] = []
+def test_pictures_and_the_iterations_inside_each_are_reported(face, tmp_path):
+    calls: list[tuple[str, int, int]] = []
     convert(
-        face, artwork(tmp_path / "art.png"), progress=lambda task, done, total, _="": told.append((task, done, total))
+        face, artwork(tmp_path / "art.png"), progress=lambda task, done, total, _="": calls.append((task, done, total))
     )
-    assert told == [("convert", 0, 1), ("style", 0, 2), ("style", 1, 2), ("convert", 1, 1)]
+    assert calls == [("convert", 0, 1), ("style", 0, 2), ("style", 1, 2), ("convert", 1, 1)]
 
 
 def test_colours_and_palettes_bound_the_picture(face, tmp_path):
     art = artwork(tmp_path / "art.png")
     convert(face, art, colours=3)
-    assert len(of(tmp_path / "out/face.png")) <= 3
+    assert len(colours_of(tmp_path / "out/face.png")) <= 3
     convert(face, art, palette="grey-4", force=True)
-    assert of(tmp_path / "out/face.png") <= {tuple(colour) for colour in palettes.load("grey-4").tolist()}
+    assert colours_of(tmp_path / "out/face.png") <= {tuple(colour) for colour in palettes.load("grey-4").tolist()}
 
 
 def test_an_artwork_is_read_at_its_native_cells_without_its_margin(tmp_path):
@@ -103,7 +112,7 @@ def test_several_artworks_give_colours_together(face, tmp_path):
     other = tmp_path / "other.png"
     files.write_png(other, np.array([[[1, 2, 3], [250, 251, 252]] * 8] * 16, np.uint8))
     convert(face, artwork(tmp_path / "art.png"), other)
-    assert of(tmp_path / "out/face.png") <= {tuple(c) for c in COLOURS.tolist()} | of(other)
+    assert colours_of(tmp_path / "out/face.png") <= {tuple(c) for c in COLOURS.tolist()} | colours_of(other)
 
 
 def test_a_smooth_picture_is_no_artwork(face, tmp_path):

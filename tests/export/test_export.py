@@ -65,8 +65,8 @@ def split(tmp_path: Path) -> Path:
         path = src / row["domain"] / row["split"] / f"{row['id']}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(picture(number))
-    gone = manifest.dropped({"id": "lospec-gone", "title": "never told"}, "licence", domain="pixel", split=None)
-    manifest.write(src, [*rows, gone], inputs=[row["id"] for row in [*rows, gone]])
+    left_out = manifest.dropped({"id": "lospec-gone", "title": "never told"}, "licence", domain="pixel", split=None)
+    manifest.write(src, [*rows, left_out], inputs=[row["id"] for row in [*rows, left_out]])
     return src
 
 
@@ -89,16 +89,16 @@ def block(tmp_path: Path, *entries: dict[str, Any]) -> None:
 
 def read_back(stats: dict[str, Any]) -> dict[str, tuple[str, str, bytes, dict[str, Any]]]:
     """id -> group, file name, image, record, by pyarrow or tarfile, in the order of the shards."""
-    found = {}
+    items = {}
     for group, facts in stats["groups"].items():
         for shard in facts["shards"]:
             path = Path(stats["out"]) / shard["name"]
             assert hashlib.sha256(path.read_bytes()).hexdigest() == shard["sha256"]
             entries = list(from_tar(path) if path.suffix == ".tar" else from_parquet(path))
             assert len(entries) == shard["works"]
-            found |= {record["id"]: (group, name, data, record) for name, data, record in entries}
+            items |= {record["id"]: (group, name, data, record) for name, data, record in entries}
         assert sum(shard["works"] for shard in facts["shards"]) == facts["works"]
-    return found
+    return items
 
 
 def from_tar(path: Path):
@@ -122,13 +122,13 @@ def from_parquet(path: Path):
 @pytest.mark.parametrize("format", FORMATS)
 def test_every_work_comes_back_with_its_bytes_and_all_that_is_known_of_it(split, export, format: str) -> None:
     stats = export(split, format)
-    found = read_back(stats)
+    items = read_back(stats)
     rows = manifest.read_kept(split)
-    assert list(found) == [
+    assert list(items) == [
         row["id"] for group in stats["groups"] for row in rows if group == f"{row['domain']}/{row['split']}"
     ]
     for row in rows:
-        group, name, data, record = found[row["id"]]
+        group, name, data, record = items[row["id"]]
         assert (group, name) == (f"{row['domain']}/{row['split']}", f"{row['id']}.png")
         assert data == (split / group / name).read_bytes()
         assert {key: value for key, value in record.items() if value not in (None, [])} == {
@@ -177,7 +177,7 @@ def test_shards_are_full_but_for_the_last(split, export, format: str, size: int)
 
 @pytest.mark.parametrize("format", FORMATS)
 @pytest.mark.parametrize(
-    ("entry", "gone"),
+    ("entry", "blocked"),
     [
         ({"artist": "ANN 1", "source": None}, {1, 4, 7}),
         ({"artist": "ann1", "source": "lospec"}, {1, 4, 7}),
@@ -187,22 +187,22 @@ def test_shards_are_full_but_for_the_last(split, export, format: str, size: int)
     ],
 )
 def test_of_a_blocked_work_nothing_goes_out_but_that_it_was_left_out(
-    split, export, tmp_path: Path, format: str, entry: dict[str, Any], gone: set[int]
+    split, export, tmp_path: Path, format: str, entry: dict[str, Any], blocked: set[int]
 ) -> None:
     """By artist, by the name in a gallery's address, by id, and with a work its tiles."""
     block(tmp_path, entry)
     stats = export(split, format)
-    assert stats["reasons"] == ({"blocklist": len(gone)} if gone else {})
-    assert (stats["inputs"], stats["kept"]) == (12, 12 - len(gone))
+    assert stats["reasons"] == ({"blocklist": len(blocked)} if blocked else {})
+    assert (stats["inputs"], stats["kept"]) == (12, 12 - len(blocked))
     everything = b"".join(path.read_bytes() for path in Path(stats["out"]).rglob("*") if path.is_file())
-    found = read_back(stats)
-    told = json.dumps(list(found.values()), default=str, ensure_ascii=False)
+    items = read_back(stats)
+    text = json.dumps(list(items.values()), default=str, ensure_ascii=False)
     for number in range(9):
-        assert (f"“{number}”" in told) == (number not in gone)
-        assert (f"“{number}”" in everything.decode(errors="replace")) == (number not in gone) or format == "parquet"
-        assert any(data == picture(number) for _, _, data, _ in found.values()) == (number not in gone)
-    left = [row for row in manifest.read(Path(stats["out"])) if row["status"] == "dropped"]
-    assert [set(row) for row in left] == [{"id", "status", "reason"}] * len(gone)
+        assert (f"“{number}”" in text) == (number not in blocked)
+        assert (f"“{number}”" in everything.decode(errors="replace")) == (number not in blocked) or format == "parquet"
+        assert any(data == picture(number) for _, _, data, _ in items.values()) == (number not in blocked)
+    rows = [row for row in manifest.read(Path(stats["out"])) if row["status"] == "dropped"]
+    assert [set(row) for row in rows] == [{"id", "status", "reason"}] * len(blocked)
 
 
 def test_only_the_licences_that_are_wanted(split, export) -> None:
@@ -259,9 +259,9 @@ def test_a_raw_folder_goes_out_as_it_was_served(tmp_path: Path, export, format: 
     rows = as_served(src)
     stats = export(src, format)
     assert Path(stats["out"]).name == f"raw-lospec-{format}"
-    found = read_back(stats)
-    assert [name for _, name, _, _ in found.values()] == [f"{rows[0]['id']}.png", f"{rows[1]['id']}.gif"]
-    assert {hashlib.sha256(data).hexdigest() for _, _, data, _ in found.values()} == {row["sha256"] for row in rows[:2]}
+    items = read_back(stats)
+    assert [name for _, name, _, _ in items.values()] == [f"{rows[0]['id']}.png", f"{rows[1]['id']}.gif"]
+    assert {hashlib.sha256(data).hexdigest() for _, _, data, _ in items.values()} == {row["sha256"] for row in rows[:2]}
     assert list(stats["groups"]) == ["works"]
 
 

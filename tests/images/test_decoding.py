@@ -42,12 +42,12 @@ def test_bombs_are_refused_before_they_go_off() -> None:
 def test_animations_that_contradict_themselves() -> None:
     """Fewer frames than told, one out of order, one beyond the canvas, a first one that does not fill it."""
     small = {"rgba": art("G"), "left": 1}
-    whole = apng(2, 1, [{"rgba": art("RR")}, small])
+    animation = apng(2, 1, [{"rgba": art("RR")}, small])
     count = struct.pack(">II", 2, 0)
-    fewer = whole.replace(chunk(b"acTL", count), chunk(b"acTL", struct.pack(">II", 3, 0)))
-    more = whole.replace(chunk(b"acTL", count), chunk(b"acTL", struct.pack(">II", 1, 0)))
-    second = whole.index(b"fcTL", whole.index(b"IDAT")) - 4
-    skipped = whole[:second] + whole[second + 38 :]  # one fcTL chunk less
+    fewer = animation.replace(chunk(b"acTL", count), chunk(b"acTL", struct.pack(">II", 3, 0)))
+    more = animation.replace(chunk(b"acTL", count), chunk(b"acTL", struct.pack(">II", 1, 0)))
+    second = animation.index(b"fcTL", animation.index(b"IDAT")) - 4
+    skipped = animation[:second] + animation[second + 38 :]  # one fcTL chunk less
     beyond = apng(2, 1, [{"rgba": art("RR")}, {**small, "left": 2}])
     assert reason(fewer) == "truncated"
     assert reason(apng(2, 1, [{"rgba": art("R")}])) == "unreadable"
@@ -82,8 +82,8 @@ FILES = dict(samples_of_all_formats())
 def test_a_file_cut_short_anywhere_is_never_a_picture(name: str) -> None:
     """Every byte but trailing ones counts, also where all pixels are there."""
     data = FILES[name]
-    whole = decode(data, "x", frames="all", most=9)
-    assert len(whole.frames) == whole.facts.frames
+    decoded = decode(data, "x", frames="all", most=9)
+    assert len(decoded.frames) == decoded.facts.frames
     for length in range(len(data)):
         why = reason(data[:length], "all")
         assert why in ("truncated", "unreadable") or length < 12, length
@@ -111,11 +111,11 @@ def test_a_flipped_bit_never_changes_a_png_in_silence(name: str, data: st.DataOb
     damaged = bytearray(FILES[name])
     damaged[data.draw(st.integers(8, len(damaged) - 1))] ^= 1 << data.draw(st.integers(0, 7))
     try:
-        found = decode(bytes(damaged), "x", frames="all", most=9)
+        decoded = decode(bytes(damaged), "x", frames="all", most=9)
     except Undecodable:
         return
     true = decode(FILES[name], "x", frames="all", most=9)
-    assert [frame.rgba.tolist() for frame in found.frames] == [frame.rgba.tolist() for frame in true.frames]
+    assert [frame.rgba.tolist() for frame in decoded.frames] == [frame.rgba.tolist() for frame in true.frames]
 
 
 @pytest.mark.shared

@@ -157,8 +157,8 @@ def test_the_frames_that_differ_most_are_taken_first() -> None:
 @given(st.lists(st.text("RGB.", min_size=3, max_size=3), min_size=1, max_size=7), st.integers(1, 6))
 @settings(max_examples=60)
 def test_distinct_frames_are_a_greedy_choice(texts: list[str], most: int) -> None:
-    def distance(one: int, other: int) -> int:
-        return sum(a != b for a, b in zip(texts[one], texts[other], strict=True))
+    def distance(left: int, right: int) -> int:
+        return sum(a != b for a, b in zip(texts[left], texts[right], strict=True))
 
     expected = [0]
     while len(expected) < most:

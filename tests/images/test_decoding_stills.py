@@ -46,9 +46,9 @@ def test_png_of_every_colour_type_depth_and_transparency(kind, depth, keyed, int
     extra, key = [], None
     if kind == 3:
         extra.append(chunk(b"PLTE", palette[:, :3].tobytes()))
-        kept = len(palette) // 2 if keyed else 0  # entries beyond tRNS are opaque
-        palette[kept:, 3] = 255
-        extra += [chunk(b"tRNS", palette[:kept, 3].tobytes())] if keyed else []
+        listed = len(palette) // 2 if keyed else 0  # entries beyond tRNS are opaque
+        palette[listed:, 3] = 255
+        extra += [chunk(b"tRNS", palette[:listed, 3].tobytes())] if keyed else []
     elif keyed and kind in (0, 2):
         key = tuple(int(value) for value in samples[0, 0])
         extra.append(chunk(b"tRNS", struct.pack(f">{len(key)}H", *key)))

@@ -11,6 +11,7 @@ from hypothesis.extra.numpy import arrays
 from pipeline.errors import BadInput
 from pipeline.images import files, palettes
 from pipeline.images.colour import from_oklab, nearest_indices, to_oklab
+from pipeline.images.palettes import medoid_palette
 
 pictures = arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3)))
 THREE = np.array([[255, 0, 0], [0, 255, 0], [16, 32, 48]], np.uint8)
@@ -35,9 +36,9 @@ def test_of_two_equally_near_colours_the_first_is_taken():
 
 def test_the_shipped_palette_has_32_colours_that_can_be_told_apart():
     lab = to_oklab(palettes.load("facetopix-32"))
-    apart = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + np.eye(32)
+    distances = np.linalg.norm(lab[:, None] - lab[None], axis=-1) + np.eye(32)
     assert len(lab) == 32
-    assert apart.min() > 0.03
+    assert distances.min() > 0.03
     assert lab[:, 0].min() < 0.25
     assert lab[:, 0].max() > 0.95
 
@@ -92,12 +93,12 @@ def test_quantising_uses_only_colours_of_the_palette_and_twice_is_once(rgb):
 
 @settings(deadline=None)
 @given(pictures, st.integers(1, 8))
-def test_an_adaptive_palette_has_at_most_the_wanted_colours_and_keeps_few_as_they_are(rgb, wanted):
-    palette = palettes.adaptive_palette(rgb, wanted, seed=1)
-    own = {tuple(c) for c in rgb.reshape(-1, 3)}
-    assert 1 <= len(palette) <= wanted
-    if len(own) <= wanted:
-        assert {tuple(c) for c in palette} == own
+def test_an_adaptive_palette_has_at_most_so_many_colours_and_keeps_few_as_they_are(rgb, most):
+    palette = palettes.adaptive_palette(rgb, most, seed=1)
+    colours = {tuple(c) for c in rgb.reshape(-1, 3)}
+    assert 1 <= len(palette) <= most
+    if len(colours) <= most:
+        assert {tuple(c) for c in palette} == colours
 
 
 def test_an_adaptive_palette_finds_separate_clusters_and_repeats_itself():
@@ -109,3 +110,36 @@ def test_an_adaptive_palette_finds_separate_clusters_and_repeats_itself():
     assert sorted(distance.argmin(axis=1)) == [0, 1, 2, 3]
     assert distance.min(axis=1).max() <= 3
     assert (palettes.adaptive_palette(rgb, 4, seed=3) == palette).all()
+
+
+def picture(text: str) -> np.ndarray:
+    """The picture of letters as greys, rows split by /."""
+    return np.array([[[20 * (ord(letter) - 64)] * 3 for letter in row] for row in text.split("/")], np.uint8)
+
+
+def greys(palette: np.ndarray) -> str:
+    return "".join(chr(value // 20 + 64) for value in palette[:, 0].tolist())
+
+
+def test_few_colours_are_all_kept_commonest_first():
+    assert greys(medoid_palette(picture("ABB/BCC"), 3)) == "BCA"
+
+
+def test_many_colours_become_the_nearest_that_occur():
+    assert greys(medoid_palette(picture("AAAAB/JJJJK"), 2)) == "AJ"
+
+
+def test_areas_say_which_colours_are_common():
+    assert greys(medoid_palette(picture("AAAB"), 2, np.array([1.0, 1.0, 1.0, 3.5]))) == "BA"
+    assert greys(medoid_palette(picture("AABBJJKK"), 2, np.array([1.0, 1.0, 1e-6, 1e-6, 1e-6, 1e-6, 1.4, 1.4]))) == "KA"
+
+
+def test_a_small_accent_far_from_all_others_survives():
+    assert "L" in greys(medoid_palette(picture("AAAAAA/BBBBBB/CCCCCL"), 2))
+
+
+def test_a_palette_never_holds_a_colour_that_the_artwork_lacks():
+    artwork = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    palette = medoid_palette(artwork, 8)
+    assert 2 <= len(palette) <= 8
+    assert {tuple(c) for c in palette.tolist()} <= {tuple(c) for c in artwork.reshape(-1, 3).tolist()}

@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 from pipeline.errors import BadInput
+from pipeline.images import sheet
 from pipeline.images.files import Pixels, write_png
+from pipeline.images.sheet import ALARM, CHECKS, GAP, GROUND, HEADER, PLACE, SLOT
 from pipeline.inspect import contact_sheet
 from pipeline.inspect.command import inspect
-from pipeline.inspect.contact_sheet import ACROSS, ALARM, CHECKS, DOWN, GAP, GROUND, HEADER, PLACE, SLOT
+from pipeline.inspect.contact_sheet import ACROSS, DOWN
 
 CORNERS = np.array([[[250, 0, 0], [0, 250, 0]], [[0, 0, 250], [250, 250, 0]]], np.uint8)
 
@@ -136,9 +138,9 @@ def test_a_title_counts_what_is_shown_and_what_is_not() -> None:
 def test_an_id_is_never_shortened(source: str) -> None:
     """Who sees something on the sheet that has to go needs its id."""
     widest = f"{source}-{'de' * 8}"
-    font = contact_sheet._font(contact_sheet.SMALL)
-    assert contact_sheet._fitting(widest, font, SLOT) == widest
-    short = contact_sheet._fitting("a very long name of a file by somebody.png", font, SLOT)
+    font = sheet.font(sheet.SMALL)
+    assert sheet.fitting(widest, font, SLOT) == widest
+    short = sheet.fitting("a very long name of a file by somebody.png", font, SLOT)
     assert short.startswith("a very")
     assert short.endswith("body.png")
     assert font.getlength(short) <= SLOT
@@ -147,10 +149,10 @@ def test_an_id_is_never_shortened(source: str) -> None:
 def test_captions_tell_artists_in_a_line_of_their_own(tmp_path: Path) -> None:
     write_png(tmp_path / "a.png", sprite())
     image = inspect([tmp_path])["images"][0]
-    known = image | {"ids": ["lospec-1", "lospec-2"], "artists": ["Ann", "Bob"]}
-    pages = [*contact_sheet.write([image], tmp_path / "1.png"), *contact_sheet.write([known], tmp_path / "2.png")]
-    bare, told = (np.asarray(Image.open(page)) for page in pages)
-    assert len(told) == len(bare) + contact_sheet.LINE
+    listed = image | {"ids": ["lospec-1", "lospec-2"], "artists": ["Ann", "Bob"]}
+    pages = [*contact_sheet.write([image], tmp_path / "1.png"), *contact_sheet.write([listed], tmp_path / "2.png")]
+    bare, captioned = (np.asarray(Image.open(page)) for page in pages)
+    assert len(captioned) == len(bare) + sheet.LINE
 
 
 @pytest.mark.parametrize("name", ["a\nb\x1b[2J.png", os.fsdecode(b"\xff.png"), "猫" * 80 + ".png", "\u202egnp.png"])

@@ -125,26 +125,26 @@ def raw_folder(folder: Path) -> Path:
     digests = [sha256(images / f"{number}.png") for number in range(3)]
     for number in range(2):
         (images / f"{number}.png").rename(images / f"{digests[number]}.png")
-    told = {"source": "lospec", "origin": "live", "ai_generated": None}
+    facts = {"source": "lospec", "origin": "live", "ai_generated": None}
     rows = [
-        manifest.kept({"id": "lospec-1", **told, "artist": "Ann", "licence": "CC0-1.0", "sha256": digests[0]}),
-        manifest.kept({"id": "lospec-2", **told, "artist": "Bob", "licence": None, "sha256": digests[0]}),
-        manifest.kept({"id": "lospec-3", **told, "artist": None, "licence": None, "sha256": digests[1]}),
-        manifest.kept({"id": "lospec-4", **told, "artist": "Ann", "licence": None, "sha256": digests[2]}),
-        manifest.dropped({"id": "lospec-5", **told, "artist": "Zoe", "licence": "CC-BY-4.0"}, "noai"),
-        manifest.failed({"id": "lospec-6", **told, "artist": "Zoe"}, "gone"),
+        manifest.kept({"id": "lospec-1", **facts, "artist": "Ann", "licence": "CC0-1.0", "sha256": digests[0]}),
+        manifest.kept({"id": "lospec-2", **facts, "artist": "Bob", "licence": None, "sha256": digests[0]}),
+        manifest.kept({"id": "lospec-3", **facts, "artist": None, "licence": None, "sha256": digests[1]}),
+        manifest.kept({"id": "lospec-4", **facts, "artist": "Ann", "licence": None, "sha256": digests[2]}),
+        manifest.dropped({"id": "lospec-5", **facts, "artist": "Zoe", "licence": "CC-BY-4.0"}, "noai"),
+        manifest.failed({"id": "lospec-6", **facts, "artist": "Zoe"}, "gone"),
     ]
     manifest.write(folder, rows, inputs=[row["id"] for row in rows])
     return folder
 
 
 def test_a_manifest_tells_statuses_reasons_and_the_provenance_of_what_was_kept(tmp_path) -> None:
-    found = command.inspect([raw_folder(tmp_path)])
-    assert found["counts"] == {
+    report = command.inspect([raw_folder(tmp_path)])
+    assert report["counts"] == {
         "files": 3, "native": 3, "enlarged": 0, "unknown": 0, "unreadable": 0,
         "kept": 4, "dropped": 1, "failed": 1, "reasons": {"gone": 1, "noai": 1},
     }  # fmt: skip
-    assert found["manifests"] == [
+    assert report["manifests"] == [
         {
             "path": str(tmp_path / "manifest.jsonl"), "rows": 6, "kept": 4, "dropped": 1, "failed": 1,
             "reasons": {"gone": 1, "noai": 1}, "sources": {"lospec": 4}, "origins": {"live": 4},
@@ -166,26 +166,26 @@ def test_later_stages_name_their_files_by_id(tmp_path) -> None:
     manifest.write(
         tmp_path, [manifest.kept({"id": "lospec-1-f003", "sha256": "of the original"})], inputs=["lospec-1-f003"]
     )
-    found = command.inspect([tmp_path])
-    assert found["images"][0]["ids"] == ["lospec-1-f003"]
-    assert (found["manifests"][0]["missing"], found["manifests"][0]["unlisted"]) == ([], 0)
+    report = command.inspect([tmp_path])
+    assert report["images"][0]["ids"] == ["lospec-1-f003"]
+    assert (report["manifests"][0]["missing"], report["manifests"][0]["unlisted"]) == ([], 0)
 
 
 def test_several_manifests_add_up(tmp_path) -> None:
     raw_folder(tmp_path / "raw" / "a")
     raw_folder(tmp_path / "raw" / "b")
-    found = command.inspect([tmp_path])
-    assert (found["counts"]["kept"], found["counts"]["reasons"]) == (8, {"gone": 2, "noai": 2})
-    assert [Path(told["path"]).parent.name for told in found["manifests"]] == ["a", "b"]
+    report = command.inspect([tmp_path])
+    assert (report["counts"]["kept"], report["counts"]["reasons"]) == (8, {"gone": 2, "noai": 2})
+    assert [Path(summary["path"]).parent.name for summary in report["manifests"]] == ["a", "b"]
 
 
 def test_a_damaged_manifest_does_not_hide_the_pictures(tmp_path) -> None:
     write_png(tmp_path / "a.png", sprite())
     (tmp_path / "manifest.jsonl").write_text("no row")
-    found = command.inspect([tmp_path])
-    assert found["counts"] == {"files": 1, "native": 1, "enlarged": 0, "unknown": 0, "unreadable": 0}
-    assert "manifest.jsonl:1" in found["manifests"][0]["error"]
-    assert any("manifest.jsonl:1" in line for line in command.lines(found))
+    report = command.inspect([tmp_path])
+    assert report["counts"] == {"files": 1, "native": 1, "enlarged": 0, "unknown": 0, "unreadable": 0}
+    assert "manifest.jsonl:1" in report["manifests"][0]["error"]
+    assert any("manifest.jsonl:1" in line for line in command.lines(report))
 
 
 def test_a_person_is_told_of_each_picture_where_there_are_few(tmp_path) -> None:
@@ -236,16 +236,16 @@ def test_text_of_others_cannot_move_the_cursor_nor_flood_the_screen(tmp_path) ->
 
 
 def test_progress_is_told_of_many_pictures_only(tmp_path) -> None:
-    told: list[tuple[str, int, int]] = []
+    calls: list[tuple[str, int, int]] = []
     for number in range(command.MANY + 1):
         (tmp_path / f"{number:03}.png").write_bytes(b"")
-    command.inspect([tmp_path], progress=lambda *args: told.append(args))
-    assert told[0] == ("inspect", 1, command.MANY + 1)
-    assert told[-1] == ("inspect", command.MANY + 1, command.MANY + 1)
-    told.clear()
+    command.inspect([tmp_path], progress=lambda *args: calls.append(args))
+    assert calls[0] == ("inspect", 1, command.MANY + 1)
+    assert calls[-1] == ("inspect", command.MANY + 1, command.MANY + 1)
+    calls.clear()
     (tmp_path / "000.png").unlink()
-    command.inspect([tmp_path], progress=lambda *args: told.append(args))
-    assert not told
+    command.inspect([tmp_path], progress=lambda *args: calls.append(args))
+    assert not calls
 
 
 @pytest.mark.parametrize("length", range(20, 420, 7))

@@ -13,7 +13,8 @@ from torch.testing import assert_close
 from torchvision.models import vgg19
 
 from models.styletransfer.canvases import PaletteCanvas, PixelCanvas, Relaxation, cell_means, enlarge, noise
-from models.styletransfer.losses import (
+from models.styletransfer.optimise import Objective, Schedule, StyleImage, _shrunk, optimise
+from models.styletransfer.style_losses import (
     Gaussian,
     Gram,
     content_loss,
@@ -23,7 +24,6 @@ from models.styletransfer.losses import (
     style_loss,
     total_variation,
 )
-from models.styletransfer.optimise import Artwork, Objective, Schedule, _shrunk, optimise
 from models.styletransfer.vgg import IMAGENET_MEAN, IMAGENET_STD, LAYERS, VGG19, random_weights
 
 TINY = (6, 6, 8, 8, 10)  # conv1_1 ... conv3_1
@@ -47,37 +47,42 @@ def torchvisions_features() -> torch.nn.Sequential:
         return vgg19(weights=None).features
 
 
+@pytest.fixture(scope="module")
+def full_weights() -> dict[str, torch.Tensor]:
+    """Random weights of all sixteen convolutions: drawing them takes most of a second."""
+    return random_weights(seeded())
+
+
 def tiny_network() -> VGG19:
     return VGG19(random_weights(seeded(1), TINY), average_pooling=True)
 
 
-def alone(style):
+def one_each(style):
     """One artwork for each pair."""
-    return [[Artwork(image)] for image in style]
+    return [[StyleImage(image)] for image in style]
 
 
 def stylized(canvas, content, style, *, iterations=12, lr=0.05, objective=OBJECTIVE, artworks=None, **schedule):
     curve = []
     how = Schedule(iterations=iterations, lr=lr, **schedule)
-    final = optimise(canvas, tiny_network(), content, artworks or alone(style), objective, how, report=curve.append)
+    final = optimise(canvas, tiny_network(), content, artworks or one_each(style), objective, how, on_step=curve.append)
     return final, curve
 
 
-def test_sixteen_convolutions_with_the_parameters_of_torchvisions_vgg19():
-    network = VGG19(random_weights(seeded()))
+def test_sixteen_convolutions_with_the_parameters_of_torchvisions_vgg19(full_weights):
+    network = VGG19(full_weights)
     reference = torchvisions_features()
     assert len(network.layers) == 16
     assert sum(p.numel() for p in network.parameters()) == sum(p.numel() for p in reference.parameters()) == 20_024_384
 
 
 @pytest.mark.parametrize("rectified", [True, False])
-def test_every_activation_equals_torchvisions_with_the_same_weights(rectified):
+def test_every_activation_equals_torchvisions_with_the_same_weights(full_weights, rectified):
     reference = torchvisions_features()
     for index, module in enumerate(reference):
         if isinstance(module, torch.nn.ReLU):
             reference[index] = torch.nn.ReLU()  # theirs overwrites the activation before it
-    weights = random_weights(seeded())
-    weights = {key: value + 0.01 if key.endswith("bias") else value for key, value in weights.items()}
+    weights = {key: value + 0.01 if key.endswith("bias") else value for key, value in full_weights.items()}
     reference.load_state_dict(weights, assign=True)
     image = images(1, 32)
     mean, std = torch.tensor(IMAGENET_MEAN).view(3, 1, 1), torch.tensor(IMAGENET_STD).view(3, 1, 1)
@@ -101,13 +106,13 @@ def test_average_pooling_replaces_every_max_pooling():
     assert_close(by_mean["conv2_1"], convolved.relu())
 
 
-def test_nothing_behind_the_deepest_wanted_layer_is_computed():
+def test_nothing_behind_the_deepest_layer_is_computed():
     network = tiny_network()
-    seen = []
+    computed = []
     for name, convolution in network.convolutions.items():
-        convolution.register_forward_hook(lambda *_, name=name: seen.append(name))
+        convolution.register_forward_hook(lambda *_, name=name: computed.append(name))
     assert list(network(images(1), ["conv2_1", "conv1_1"])) == ["conv1_1", "conv2_1"]
-    assert seen == ["conv1_1", "conv1_2", "conv2_1"]
+    assert computed == ["conv1_1", "conv1_2", "conv2_1"]
 
 
 def test_a_layer_without_weights_is_named_with_those_there_are():
@@ -128,17 +133,17 @@ def test_weights_under_other_keys_are_refused():
         VGG19({"conv11.weight": torch.zeros(1)})
 
 
-def test_random_activations_keep_their_scale_through_sixteen_layers():
+def test_random_activations_keep_their_scale_through_sixteen_layers(full_weights):
     with torch.no_grad():
-        found = VGG19(random_weights(seeded()))(enlarge(images(1, 8), 8), list(LAYERS))
-    scales = [activation.square().mean().sqrt() for activation in found.values()]
+        activations = VGG19(full_weights)(enlarge(images(1, 8), 8), list(LAYERS))
+    scales = [activation.square().mean().sqrt() for activation in activations.values()]
     assert max(scales) / min(scales) < 4
 
 
 def test_random_weights_follow_their_generator():
-    one, same, other = (random_weights(seeded(seed), TINY)["0.weight"] for seed in (1, 1, 2))
-    assert torch.equal(one, same)
-    assert not torch.equal(one, other)
+    first, again, other = (random_weights(seeded(seed), TINY)["0.weight"] for seed in (1, 1, 2))
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
 
 
 def test_making_a_network_leaves_the_global_generator_alone():
@@ -150,22 +155,22 @@ def test_making_a_network_leaves_the_global_generator_alone():
 def naive_gram(features):
     """(C, H, W) -> (C, C)."""
     channels, rows, columns = features.shape
-    found = torch.zeros(channels, channels, dtype=features.dtype)
+    matrix = torch.zeros(channels, channels, dtype=features.dtype)
     for i in range(channels):
         for j in range(channels):
             total = sum(features[i, y, x] * features[j, y, x] for y in range(rows) for x in range(columns))
-            found[i, j] = total / (channels * rows * columns)
-    return found
+            matrix[i, j] = total / (channels * rows * columns)
+    return matrix
 
 
 def test_gram_and_its_loss_equal_a_naive_loop():
     features, others = (torch.randn(2, 3, 4, 5, generator=seeded(seed), dtype=torch.float64) for seed in (0, 1))
-    found, losses = gram(features), Gram.of(moments(others)).loss(features)
+    matrices, losses = gram(features), Gram.of(moments(others)).loss(features)
     for n in range(2):
         mine, theirs = naive_gram(features[n]), naive_gram(others[n])
-        assert_close(found[n], mine, atol=1e-6, rtol=1e-6)
-        apart = sum((mine[i, j] - theirs[i, j]) ** 2 for i in range(3) for j in range(3)) / 9
-        assert_close(losses[n], apart, atol=1e-6, rtol=1e-6)
+        assert_close(matrices[n], mine, atol=1e-6, rtol=1e-6)
+        distance = sum((mine[i, j] - theirs[i, j]) ** 2 for i in range(3) for j in range(3)) / 9
+        assert_close(losses[n], distance, atol=1e-6, rtol=1e-6)
 
 
 def test_gram_does_not_see_where_things_are():
@@ -180,8 +185,8 @@ def test_gram_tells_a_colour_from_its_opposite():
     offset = 0.1 * images(1)
     for rectified in (True, False):
         network = VGG19(weights, rectified=rectified)
-        one, opposite = (gram(network(centre + sign * offset, ["conv1_1"])["conv1_1"]) for sign in (1, -1))
-        assert torch.allclose(one, opposite, rtol=1e-3, atol=1e-6) != rectified
+        same, opposite = (gram(network(centre + sign * offset, ["conv1_1"])["conv1_1"]) for sign in (1, -1))
+        assert torch.allclose(same, opposite, rtol=1e-3, atol=1e-6) != rectified
 
 
 def test_losses_are_zero_at_the_target_and_one_number_per_pair():
@@ -190,9 +195,9 @@ def test_losses_are_zero_at_the_target_and_one_number_per_pair():
     moved = {name: x + torch.tensor([0.0, 1.0]).view(2, 1, 1, 1) for name, x in features.items()}
     assert content_loss(moved["a"], features["a"]).tolist() == pytest.approx([0, 1])
     assert style_loss(features, targets).tolist() == [0, 0]
-    found = style_loss(moved, targets)
-    assert found[0] == 0
-    assert found[1] == pytest.approx(
+    losses = style_loss(moved, targets)
+    assert losses[0] == 0
+    assert losses[1] == pytest.approx(
         sum(float((gram(moved[name])[1] - targets[name].matrix[1]).square().mean()) for name in "ab") / 2
     )
 
@@ -200,8 +205,8 @@ def test_losses_are_zero_at_the_target_and_one_number_per_pair():
 @pytest.mark.parametrize("cell", [1, 4])
 def test_the_style_loss_falls_and_the_content_loss_stays_bounded(cell):
     content, style = images(2, seed=1), enlarge(images(2, 4, seed=2), 4)
-    final, curve = stylized(PixelCanvas(cell_means(content, cell), cell=cell), content, style, iterations=30)
-    assert [step.iteration for step in curve] == list(range(31))
+    final, curve = stylized(PixelCanvas(cell_means(content, cell), cell=cell), content, style, iterations=15)
+    assert [step.iteration for step in curve] == list(range(16))
     assert all(end < 0.5 * start for start, end in zip(curve[0].style, curve[-1].style, strict=True))
     assert final.abs().max() <= 1
 
@@ -209,7 +214,8 @@ def test_the_style_loss_falls_and_the_content_loss_stays_bounded(cell):
 def test_from_noise_both_losses_fall():
     content = enlarge(images(1, 2, seed=1), 8)
     shallow = replace(OBJECTIVE, content_layer="conv1_2")
-    _, curve = stylized(PixelCanvas(noise(content, [seeded()])), content, content, iterations=60, objective=shallow)
+    canvas = PixelCanvas(noise(content, [seeded()]))
+    _, curve = stylized(canvas, content, content, iterations=30, lr=0.1, objective=shallow)
     assert curve[-1].content[0] < 0.5 * curve[0].content[0]
     assert curve[-1].style[0] < 0.5 * curve[0].style[0]
 
@@ -218,7 +224,7 @@ def test_without_weight_on_style_the_content_comes_back():
     content, style = enlarge(images(1, 4, seed=1), 4), images(1, seed=2)
     canvas = PixelCanvas(noise(cell_means(content, 4), [seeded()]), cell=4)
     content_alone = replace(OBJECTIVE, content_layer="conv1_2", style_weight=0.0)
-    final, _ = stylized(canvas, content, style, iterations=150, objective=content_alone)
+    final, _ = stylized(canvas, content, style, iterations=100, objective=content_alone)
     assert (final - content).abs().mean() < 0.05
 
 
@@ -238,8 +244,8 @@ def test_a_palette_canvas_starts_at_the_nearest_colours_and_ends_inside_each_pai
     assert_close(canvas.final()[0, :, 6, 9], PALETTE[nearest])
     final, _ = stylized(canvas, content, images(2, seed=2))
     for picture, palette in zip(final, palettes, strict=True):
-        found = {tuple(colour) for colour in picture.flatten(1).T.tolist()}
-        assert found <= {tuple(colour) for colour in palette.tolist()}
+        colours = {tuple(colour) for colour in picture.flatten(1).T.tolist()}
+        assert colours <= {tuple(colour) for colour in palette.tolist()}
         assert torch.equal(enlarge(picture[:, ::4, ::4], 4), picture)
 
 
@@ -248,7 +254,8 @@ def test_the_loss_moves_a_palette_canvas_to_colours_that_the_content_lacks():
     artwork = enlarge(PALETTE[torch.randint(2, (4, 4), generator=seeded())].permute(2, 0, 1)[None], 4)
     canvas = PaletteCanvas(cell_means(content, 4), [PALETTE], cell=4)
     assert canvas.final().unique().tolist() == [-0.5, 0, 0.5]
-    final, curve = stylized(canvas, content, artwork, iterations=60, objective=replace(OBJECTIVE, content_weight=0.0))
+    style_alone = replace(OBJECTIVE, content_weight=0.0)
+    final, curve = stylized(canvas, content, artwork, iterations=30, lr=0.1, objective=style_alone)
     assert {-1, 1} & set(final.unique().tolist())
     assert curve[-1].style[0] < 0.5 * curve[0].style[0]
 
@@ -301,41 +308,41 @@ def test_bf16_reaches_nearly_the_same_losses():
 
 
 def features_of(shape, seed=0):
-    """Unlike any Gaussian with mean 0: means and variances differ by channel."""
-    drawn = torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
-    return drawn.abs() * torch.linspace(0.5, 2, shape[1], dtype=torch.float64)[:, None, None] + 0.1 * drawn
+    """Features unlike any Gaussian with mean 0: means and variances differ by channel."""
+    normal = torch.randn(shape, generator=seeded(seed), dtype=torch.float64)
+    return normal.abs() * torch.linspace(0.5, 2, shape[1], dtype=torch.float64)[:, None, None] + 0.1 * normal
 
 
 def test_moments_equal_a_naive_loop():
     features = features_of((2, 3, 4, 5))
-    found = moments(features)
+    measured = moments(features)
     for n in range(2):
         positions = [features[n, :, y, x] for y in range(4) for x in range(5)]
         mean = sum(positions) / 20
-        assert_close(found.mean[n], mean, atol=1e-6, rtol=1e-6)
+        assert_close(measured.mean[n], mean, atol=1e-6, rtol=1e-6)
         covariance = sum(torch.outer(f - mean, f - mean) for f in positions) / 20
-        gaussian = Gaussian.of(found)
+        gaussian = Gaussian.of(measured)
         assert_close(gaussian.covariance[n], covariance, atol=1e-6, rtol=1e-6)
         assert_close(gaussian.root[n] @ gaussian.root[n], covariance, atol=1e-6, rtol=1e-6)
-        assert_close(found.second[n], sum(torch.outer(f, f) for f in positions) / 20, atol=1e-6, rtol=1e-6)
+        assert_close(measured.second[n], sum(torch.outer(f, f) for f in positions) / 20, atol=1e-6, rtol=1e-6)
 
 
 def naive_wasserstein(features, others):
-    """By its definition, one pair at a time, with SciPy's matrix root."""
-    found = []
+    """The Wasserstein loss by its definition, one pair at a time, with SciPy's matrix root."""
+    losses = []
     for f, g in zip(features.flatten(2).numpy(), others.flatten(2).numpy(), strict=True):
         s, t = np.cov(f, bias=True), np.cov(g, bias=True)
         root = sqrtm(t)
-        apart = ((f.mean(1) - g.mean(1)) ** 2).sum() + np.trace(s + t - 2 * np.real(sqrtm(root @ s @ root)))
-        found.append(apart / len(f))
-    return torch.tensor(found)
+        distance = ((f.mean(1) - g.mean(1)) ** 2).sum() + np.trace(s + t - 2 * np.real(sqrtm(root @ s @ root)))
+        losses.append(distance / len(f))
+    return torch.tensor(losses)
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 5, 6), (3, 8, 3, 3)])
 def test_the_wasserstein_loss_equals_its_definition(shape):
     features, others = features_of(shape), features_of(shape, seed=1)
-    found = Gaussian.of(moments(others)).loss(features)
-    assert_close(found, naive_wasserstein(features, others), atol=1e-6, rtol=1e-6)
+    losses = Gaussian.of(moments(others)).loss(features)
+    assert_close(losses, naive_wasserstein(features, others), atol=1e-6, rtol=1e-6)
 
 
 def test_with_fewer_positions_than_channels_the_wasserstein_loss_is_the_same():
@@ -361,9 +368,9 @@ def test_a_gram_matrix_confuses_what_the_wasserstein_loss_tells_apart():
     """Mean 1 without spread has the second moment of mean 0 with spread 1."""
     plain = torch.ones(1, 1, 2, 2, dtype=torch.float64)
     pattern = torch.tensor([[[[1.0, -1.0], [-1.0, 1.0]]]], dtype=torch.float64)
-    seen = moments(pattern)
-    assert Gram.of(seen).loss(plain) == 0
-    assert Gaussian.of(seen).loss(plain).item() == pytest.approx(2, rel=1e-3)
+    spread = moments(pattern)
+    assert Gram.of(spread).loss(plain) == 0
+    assert Gaussian.of(spread).loss(plain).item() == pytest.approx(2, rel=1e-3)
 
 
 @pytest.mark.parametrize("kind", [Gram, Gaussian])
@@ -394,11 +401,11 @@ def test_variation_is_the_mean_square_of_steps_between_neighbours():
 
 
 def test_mixed_moments_are_those_of_artworks_hung_side_by_side():
-    one, other = features_of((1, 3, 4, 6)), features_of((1, 3, 4, 6), seed=1)
-    hung = moments(torch.cat([one, one, one, other], dim=3))
-    found = mixed([moments(one), moments(other)], [3.0, 1.0])
-    assert_close(found.mean, hung.mean)
-    assert_close(found.second, hung.second)
+    left, right = features_of((1, 3, 4, 6)), features_of((1, 3, 4, 6), seed=1)
+    hung = moments(torch.cat([left, left, left, right], dim=3))
+    mixture = mixed([moments(left), moments(right)], [3.0, 1.0])
+    assert_close(mixture.mean, hung.mean)
+    assert_close(mixture.second, hung.second)
 
 
 def test_layers_weigh_less_and_less_by_the_falloff():
@@ -412,8 +419,8 @@ def test_an_artwork_of_weight_zero_point_nothing_hardly_counts():
     content, style = images(1, seed=1), images(2, seed=2)
     ends = []
     for weight in (1e-6, 1.0, 1e6):
-        works = [[Artwork(style[0]), Artwork(style[1], weight)]]
-        ends.append(stylized(PixelCanvas(content), content, style, artworks=works)[0])
+        styles = [[StyleImage(style[0]), StyleImage(style[1], weight)]]
+        ends.append(stylized(PixelCanvas(content), content, style, artworks=styles)[0])
     first, second = (stylized(PixelCanvas(content), content, style[n : n + 1])[0] for n in range(2))
     assert_close(ends[0], first, atol=2e-2, rtol=0)
     assert_close(ends[2], second, atol=2e-2, rtol=0)
@@ -422,8 +429,8 @@ def test_an_artwork_of_weight_zero_point_nothing_hardly_counts():
 
 def test_artworks_of_several_sizes_serve_together():
     content = images(1, seed=1)
-    works = [[Artwork(images(1, 12)[0]), Artwork(images(1, 20)[0])]]
-    _, curve = stylized(PixelCanvas(content), content, None, artworks=works, iterations=30)
+    styles = [[StyleImage(images(1, 12)[0]), StyleImage(images(1, 20)[0])]]
+    _, curve = stylized(PixelCanvas(content), content, None, artworks=styles, iterations=30)
     assert curve[-1].style[0] < 0.5 * curve[0].style[0]
 
 
@@ -432,9 +439,9 @@ def test_lbfgs_goes_further_than_adam_on_as_many_evaluations(kind):
     content, style = images(1, seed=1), enlarge(images(1, 4, seed=2), 4)
     ends = {}
     for lbfgs in (False, True):
-        _, curve = stylized(canvas_of(kind, content), content, style, iterations=40, lr=0.02, lbfgs=lbfgs)
+        _, curve = stylized(canvas_of(kind, content), content, style, iterations=20, lr=0.02, lbfgs=lbfgs)
         ends[lbfgs] = OBJECTIVE.style_weight * curve[-1].style[0] + curve[-1].content[0]
-        assert len(curve) >= 41
+        assert len(curve) >= 21
     assert ends[True] < (1.1 if kind == "palette" else 1) * ends[False]
 
 
@@ -447,7 +454,7 @@ def test_the_wasserstein_objective_falls_on_every_canvas():
     content, style = images(2, seed=1), enlarge(images(2, 4, seed=2), 4)
     goal = replace(OBJECTIVE, wasserstein=True, style_weight=100.0, falloff=0.5, tv_weight=0.01)
     for kind in ("free", "cell", "palette"):
-        _, curve = stylized(canvas_of(kind, content), content, style, iterations=30, objective=goal)
+        _, curve = stylized(canvas_of(kind, content), content, style, iterations=12, lr=0.1, objective=goal)
         assert all(end < 0.6 * start for start, end in zip(curve[0].style, curve[-1].style, strict=True)), kind
 
 
@@ -462,15 +469,15 @@ def test_weight_on_variation_makes_a_picture_smoother():
 
 def test_the_average_of_the_iterates_is_the_weighted_mean_with_its_bias_removed():
     content, style = images(1, seed=1), images(1, seed=2)
-    kept = []
+    states = []
 
-    class Watched(PixelCanvas):
+    class RecordedCanvas(PixelCanvas):
         def project(self):
             super().project()
-            kept.append(self.leaves[0].detach().clone())
+            states.append(self.leaves[0].detach().clone())
 
-    final, _ = stylized(Watched(content), content, style, iterations=3, ema=0.5)
-    first, second, third = kept[:3]
+    final, _ = stylized(RecordedCanvas(content), content, style, iterations=3, ema=0.5)
+    first, second, third = states[:3]
     assert_close(final, (first + 2 * second + 4 * third) / 7)
 
 
@@ -516,15 +523,15 @@ def test_cells_too_small_to_be_seen_coarser_are_refused():
 
 def test_a_smaller_learning_rate_at_the_end_is_reached_along_a_cosine():
     content, style = images(1, seed=1), images(1, seed=2)
-    kept = [content]
+    states = [content]
 
-    class Watched(PixelCanvas):
+    class RecordedCanvas(PixelCanvas):
         def project(self):
             super().project()
-            kept.append(self.leaves[0].detach().clone())
+            states.append(self.leaves[0].detach().clone())
 
-    stylized(Watched(content * 0.5), content, style, iterations=20, lr=0.01, lr_end=0.01)
-    moved = [float((after - before).abs().max()) for before, after in pairwise(kept[1:])]
+    stylized(RecordedCanvas(content * 0.5), content, style, iterations=20, lr=0.01, lr_end=0.01)
+    moved = [float((after - before).abs().max()) for before, after in pairwise(states[1:])]
     assert max(moved[15:19]) < 0.3 * max(moved[:4])
 
 
@@ -540,33 +547,33 @@ def test_a_soft_choice_mixes_colours_until_the_end_and_the_result_does_not():
 def test_a_falling_temperature_brings_the_soft_choice_to_the_hard_one():
     cells = cell_means(images(1), 4)
     canvas = PaletteCanvas(cells, [PALETTE], cell=4, relaxation=Relaxation(hard=False, start=1.0, end=0.01))
-    apart = [float((canvas.render(done).detach() - canvas.final()).abs().mean()) for done in (0, 0.5, 1)]
-    assert apart[0] > apart[1] > apart[2]
-    assert apart[2] < 0.02
+    distances = [float((canvas.render(done).detach() - canvas.final()).abs().mean()) for done in (0, 0.5, 1)]
+    assert distances[0] > distances[1] > distances[2]
+    assert distances[2] < 0.02
 
 
 @pytest.mark.parametrize(
     ("iterations", "levels", "expected"), [(5, 1, [0, 0.25, 0.5, 0.75, 1]), (3, 2, [0, 0.5, 1]), (1, 1, [0])]
 )
-def test_a_canvas_is_told_how_much_is_done_from_nothing_to_all(iterations, levels, expected):
+def test_a_canvas_hears_how_much_is_done_from_nothing_to_all(iterations, levels, expected):
     """So that a temperature ends where it should."""
-    told = []
+    shares = []
 
-    class Told(PixelCanvas):
+    class RecordedCanvas(PixelCanvas):
         def render(self, done):
-            told.append(done)
+            shares.append(done)
             return super().render(done)
 
-    stylized(Told(images(1)), images(1), images(1, seed=2), iterations=iterations, levels=levels)
-    assert told == expected
+    stylized(RecordedCanvas(images(1)), images(1), images(1, seed=2), iterations=iterations, levels=levels)
+    assert shares == expected
 
 
 def test_seen_coarser_an_artwork_shows_no_new_colour():
-    works = [[Artwork(images(1, seed=2)[0], figure=torch.ones(16, 16))]]
-    content, [[coarse]] = _shrunk(images(1), works, 4)
+    styles = [[StyleImage(images(1, seed=2)[0], figure=torch.ones(16, 16))]]
+    content, [[coarse]] = _shrunk(images(1), styles, 4)
     assert content.shape[2:] == coarse.image.shape[1:] == coarse.figure.shape == (4, 4)
     assert {tuple(c) for c in coarse.image.flatten(1).T.tolist()} <= {
-        tuple(c) for c in works[0][0].image.flatten(1).T.tolist()
+        tuple(c) for c in styles[0][0].image.flatten(1).T.tolist()
     }
 
 
@@ -580,8 +587,8 @@ def test_gumbel_noise_draws_each_colour_as_often_as_the_softmax_says():
     cells = PALETTE[0].view(1, 3, 1, 1).expand(1, 3, 64, 64)
     canvas = PaletteCanvas(cells, [PALETTE], cell=1, relaxation=Relaxation(noise=1.0), generators=[seeded()])
     expected = canvas._logits()[0, :, 0, 0].softmax(0)
-    drawn = canvas.render(0).detach()[0].flatten(1).T
-    shares = torch.stack([(drawn - colour).abs().sum(1).lt(1e-4).float().mean() for colour in PALETTE])
+    rendered = canvas.render(0).detach()[0].flatten(1).T
+    shares = torch.stack([(rendered - colour).abs().sum(1).lt(1e-4).float().mean() for colour in PALETTE])
     assert_close(shares, expected, atol=0.03, rtol=0)
 
 
@@ -598,8 +605,8 @@ def test_a_learned_palette_moves_and_still_holds_few_colours():
 def test_a_pair_whose_features_are_no_numbers_leaves_the_others_alone():
     features = features_of((2, 4, 3, 3))
     target = Gaussian.of(moments(features_of((2, 4, 3, 3), seed=1)))
-    alone_loss = target.keep(torch.tensor([1])).loss(features[1:])
+    alone_loss = target.select(torch.tensor([1])).loss(features[1:])
     features[0, 0, 0, 0] = torch.nan
-    found = target.loss(features)
-    assert found[0].isnan()
-    assert_close(found[1:], alone_loss)
+    losses = target.loss(features)
+    assert losses[0].isnan()
+    assert_close(losses[1:], alone_loss)

@@ -19,11 +19,11 @@ SERIAL, THREADS, PROCESSES = (
     Executor(backend="threading", n_jobs=2),
     Executor(backend="loky", n_jobs=2),
 )
-KEEP = "executor.keep_freed_memory()"
+KEEP = "parallel.keep_freed_memory()"
 FAULTS = """
 import resource
 import numpy as np
-from pipeline import executor
+from pipeline.runtime import parallel
 {}
 np.ones(3 << 20, np.uint8)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -70,8 +70,8 @@ def test_no_more_than_one_window_is_taken_ahead(executor: Executor) -> None:
 @EVERYWHERE
 def test_windows_may_be_empty_or_small(executor: Executor) -> None:
     windows = [("a", []), ("b", [-1]), ("c", []), ("d", [-2] * (CHUNK + 1))]
-    found = {name: list(results) for name, results in stream_map(abs, windows, executor)}
-    assert found == {"a": [], "b": [1], "c": [], "d": [2] * (CHUNK + 1)}
+    lists = {name: list(results) for name, results in stream_map(abs, windows, executor)}
+    assert lists == {"a": [], "b": [1], "c": [], "d": [2] * (CHUNK + 1)}
 
 
 @EVERYWHERE
@@ -123,5 +123,5 @@ def test_a_backend_that_is_not_installed_is_named_with_its_extra(backend: str, m
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc is told")
 def test_freed_memory_is_kept_for_the_next_image() -> None:
     """Page faults of a second array of 3 MB after the first was freed."""
-    fresh, kept = (int(subprocess.check_output([sys.executable, "-c", FAULTS.format(first)])) for first in ("", KEEP))
-    assert kept < fresh / 4
+    fresh, reused = (int(subprocess.check_output([sys.executable, "-c", FAULTS.format(first)])) for first in ("", KEEP))
+    assert reused < fresh / 4

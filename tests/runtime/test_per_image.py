@@ -37,12 +37,12 @@ DISTRIBUTED = [
 
 def works(count: int, first: int = 0) -> dict[str, np.ndarray]:
     """Small sprites of every kind: transparent, enlarged, large enough for tiles, faint."""
-    made = {}
+    images = {}
     for number in range(first, first + count):
         rgba = noise_art(number, 6 + number % 15, 8 + number % 11)
         rgba[..., 3] = np.random.default_rng(number).choice([0, 100, 255, 255], rgba.shape[:2])
-        made[f"w-{number:05}"] = scaled(rgba, 1 + number % 3) if number % 17 else rgba * 0
-    return made
+        images[f"w-{number:05}"] = scaled(rgba, 1 + number % 3) if number % 17 else rgba * 0
+    return images
 
 
 def stages(src: Path, out: Path, executor: Executor = SERIAL, state: Path | None = None) -> str:
@@ -53,7 +53,7 @@ def stages(src: Path, out: Path, executor: Executor = SERIAL, state: Path | None
     return folder_digest(out)
 
 
-def remembered(caplog: pytest.LogCaptureFixture) -> dict[str, tuple[int, int]]:
+def cached(caplog: pytest.LogCaptureFixture) -> dict[str, tuple[int, int]]:
     """Stage -> images, and how many of them the last run found in its cache."""
     lines = [re.fullmatch(r"(\w+): (\d+) images, (\d+) of them remembered", line) for line in caplog.messages]
     return {line[1]: (int(line[2]), int(line[3])) for line in lines if line}
@@ -70,7 +70,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 
 @pytest.fixture
-def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+def log(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     caplog.set_level(logging.INFO)
     return caplog
 
@@ -84,22 +84,22 @@ def test_every_backend_writes_the_same_bytes(many, tmp_path, monkeypatch, backen
     assert stages(src, tmp_path / "out", Executor(backend=backend, n_jobs=2)) == digest
 
 
-def test_a_second_run_computes_nothing_and_writes_the_same_bytes(many, tmp_path, told) -> None:
+def test_a_second_run_computes_nothing_and_writes_the_same_bytes(many, tmp_path, log) -> None:
     src, digest = many
     assert stages(src, tmp_path / "one", state=tmp_path / "state") == digest
-    told.clear()
+    log.clear()
     assert stages(src, tmp_path / "two", Executor(backend="threading", n_jobs=2), tmp_path / "state") == digest
-    assert all(images == found for images, found in remembered(told).values())
-    assert set(remembered(told)) == {"flatten", "grid", "resize"}
+    assert all(images == hits for images, hits in cached(log).values())
+    assert set(cached(log)) == {"flatten", "grid", "resize"}
 
 
-def test_new_works_alone_are_computed(tmp_path, told) -> None:
+def test_new_works_alone_are_computed(tmp_path, log) -> None:
     stages(stage_folder(tmp_path / "old", works(300)), tmp_path / "one", state=tmp_path / "state")
     more = stage_folder(tmp_path / "new", {**works(300), **works(3, first=1000)})
-    told.clear()
+    log.clear()
     with_cache = stages(more, tmp_path / "two", state=tmp_path / "state")
-    assert remembered(told)["flatten"] == (303, 300)
-    assert all(images - found <= 3 for images, found in remembered(told).values())
+    assert cached(log)["flatten"] == (303, 300)
+    assert all(images - hits <= 3 for images, hits in cached(log).values())
     assert with_cache == stages(more, tmp_path / "three")
 
 
@@ -119,15 +119,15 @@ def test_facts_that_a_step_reads_are_part_of_its_key(tmp_path) -> None:
     assert len(backgrounds) == 2
 
 
-def test_other_parameters_find_nothing_and_the_old_ones_everything(many, tmp_path, told) -> None:
+def test_other_parameters_find_nothing_and_the_old_ones_everything(many, tmp_path, log) -> None:
     src, _ = many
     flatten.run(src, tmp_path / "one", FLATTEN, SERIAL, tmp_path / "state")
-    told.clear()
+    log.clear()
     flatten.run(src, tmp_path / "two", FLATTEN.model_copy(update={"policy": "solid"}), SERIAL, tmp_path / "state")
-    assert remembered(told)["flatten"] == (450, 0)
-    told.clear()
+    assert cached(log)["flatten"] == (450, 0)
+    log.clear()
     flatten.run(src, tmp_path / "three", FLATTEN, SERIAL, tmp_path / "state")
-    assert remembered(told)["flatten"] == (450, 450)
+    assert cached(log)["flatten"] == (450, 450)
 
 
 def test_a_damaged_cache_changes_no_result(many, tmp_path) -> None:
@@ -158,8 +158,8 @@ flatten.run(
 
 
 def command(src: Path, dst: Path, state: Path, executor: Executor = SERIAL) -> list[str]:
-    given = [str(src), str(dst), str(state), FLATTEN.model_dump_json(), executor.model_dump_json()]
-    return [sys.executable, "-c", SCRIPT, *given]
+    arguments = [str(src), str(dst), str(state), FLATTEN.model_dump_json(), executor.model_dump_json()]
+    return [sys.executable, "-c", SCRIPT, *arguments]
 
 
 def test_a_rule_that_was_edited_never_serves_an_old_result(tmp_path) -> None:
@@ -196,15 +196,15 @@ def test_after_a_kill_only_what_was_in_work_is_computed_again(tmp_path, n_jobs) 
     assert not (tmp_path / "out").exists()
     again = command(src, tmp_path / "out", tmp_path / "state", executor)
     done = subprocess.run(again, cwd=ROOT, capture_output=True, text=True, check=True)
-    found = int(re.search(r"(\d+) of them remembered", done.stderr)[1])
-    assert 0 < found <= count
-    assert written - found <= 2 * CHUNK * n_jobs * 2
+    hits = int(re.search(r"(\d+) of them remembered", done.stderr)[1])
+    assert 0 < hits <= count
+    assert written - hits <= 2 * CHUNK * n_jobs * 2
     assert not (tmp_path / "out.partial").exists()
     flatten.run(src, tmp_path / "straight", FLATTEN, SERIAL)
     assert folder_digest(tmp_path / "out") == folder_digest(tmp_path / "straight")
 
 
-def test_a_run_that_fails_leaves_no_output_and_keeps_what_it_computed(many, tmp_path, told) -> None:
+def test_a_run_that_fails_leaves_no_output_and_keeps_what_it_computed(many, tmp_path, log) -> None:
     src, _ = many
     broken = tmp_path / "src"
     shutil.copytree(src, broken)
@@ -213,9 +213,9 @@ def test_a_run_that_fails_leaves_no_output_and_keeps_what_it_computed(many, tmp_
     with pytest.raises(manifest.BadInput, match=r"manifest\.jsonl:401"):
         flatten.run(broken, tmp_path / "out", FLATTEN, SERIAL, tmp_path / "state")
     assert not (tmp_path / "out").exists()
-    told.clear()
+    log.clear()
     flatten.run(src, tmp_path / "out", FLATTEN, SERIAL, tmp_path / "state")
-    assert remembered(told)["flatten"][1] >= 200
+    assert cached(log)["flatten"][1] >= 200
 
 
 def test_stats_say_how_many_works_are_transparent_and_how_large_the_cells_are(tmp_path) -> None:

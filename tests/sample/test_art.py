@@ -14,7 +14,7 @@ from pipeline.sample.drawing import art, portraits
 from pipeline.sample.drawing.anime_faces import draw as draw_face
 from pipeline.sample.drawing.character import BACKS, EXTRAS, FRINGES, HEADWEAR, LIDS, MOUTHS, OUTFITS, draw_character
 from pipeline.sample.drawing.geometry import Placement
-from pipeline.sample.drawing.pixel_canvas import fewer_colours
+from pipeline.sample.drawing.pixel_grid import fewer_colours
 
 PLACE = Placement(x=0.5, y=0.48, scale=0.26, tilt=0.0, turn=0.0)
 NATIVE = {
@@ -82,19 +82,19 @@ def test_every_feature_shows_in_both_renderers(field, value):
         draw_character(rng(1)), back="curly", fringe="parted", outfit="shirt", headwear=None, extra=None, mouth="grin",
         lids="open", ahoge=False,
     )  # fmt: skip
-    who = dataclasses.replace(plain, **{field: value})
+    character = dataclasses.replace(plain, **{field: value})
     ground = np.full((128, 128, 3), 90, dtype=np.float32)
-    if who != plain:
-        assert (portraits.draw(who, PLACE, 48) != portraits.draw(plain, PLACE, 48)).any()
-        assert (draw_face(who, PLACE, ground, 128) != draw_face(plain, PLACE, ground, 128)).any()
+    if character != plain:
+        assert (portraits.draw(character, PLACE, 48) != portraits.draw(plain, PLACE, 48)).any()
+        assert (draw_face(character, PLACE, ground, 128) != draw_face(plain, PLACE, ground, 128)).any()
 
 
 def test_portrait_and_face_put_the_head_in_the_same_place():
     """What lets unpaired translation be learned: the same character covers the same cells in both domains."""
     for index in range(8):
-        who = draw_character(rng(index))
-        cells = portraits.draw(who, PLACE, 32)[..., 3] > 0
-        smooth = draw_face(who, PLACE, np.full((128, 128, 3), (0, 255, 0), dtype=np.float32), 128)
+        character = draw_character(rng(index))
+        cells = portraits.draw(character, PLACE, 32)[..., 3] > 0
+        smooth = draw_face(character, PLACE, np.full((128, 128, 3), (0, 255, 0), dtype=np.float32), 128)
         figure = (np.abs(smooth.astype(int) - (0, 255, 0)).max(axis=2) > 16).reshape(32, 4, 32, 4).mean(
             axis=(1, 3)
         ) > 0.5
@@ -128,10 +128,10 @@ def test_a_scene_has_the_asked_size_and_is_opaque():
 @pytest.mark.parametrize("frames", [2, 4, 7])
 def test_an_animation_moves_and_keeps_its_size(frames):
     for index in range(12):
-        drawn = art.animation(rng(index), cells=22, frames=frames)
-        assert [frame.shape for frame in drawn] == [(22, 22, 4)] * frames
-        assert len({frame.tobytes() for frame in drawn}) > 1
-        assert all(frame[..., 3].any() for frame in drawn)
+        images = art.animation(rng(index), cells=22, frames=frames)
+        assert [frame.shape for frame in images] == [(22, 22, 4)] * frames
+        assert len({frame.tobytes() for frame in images}) > 1
+        assert all(frame[..., 3].any() for frame in images)
 
 
 def test_no_sprite_or_item_touches_all_four_borders():
@@ -162,8 +162,8 @@ def test_fewer_colours_invents_none_and_keeps_the_common_ones():
 
 DIGEST = """
 import hashlib
-from pipeline import seeds
-from pipeline.sample import art
+from pipeline.runtime import seeds
+from pipeline.sample.drawing import art
 digest = hashlib.sha256()
 for index in range(3):
     rng = seeds.generator(0, "test", index)

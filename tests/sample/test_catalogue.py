@@ -52,31 +52,31 @@ def test_files_hold_exactly_what_was_drawn(source: str, index: int) -> None:
     work = catalogue.work(source, index)
     if work.special == "truncated" or work.encoding in ("jpg", "webp-lossy"):
         return
-    drawn = catalogue.frames(source, index)
+    native = catalogue.frames(source, index)
     served = decoded(catalogue.file(source, index))
-    drawn = drawn if work.encoding in ("gif", "webp") else drawn[:1]
-    assert len(served) == len(distinct(drawn))
-    for expected, found in zip(distinct(drawn), served, strict=True):
+    native = native if work.encoding in ("gif", "webp") else native[:1]
+    assert len(served) == len(distinct(native))
+    for expected, actual in zip(distinct(native), served, strict=True):
         enlarged = expected.repeat(work.factor, axis=0).repeat(work.factor, axis=1)
-        assert (visible(enlarged) == visible(found)).all()
+        assert (visible(enlarged) == visible(actual)).all()
 
 
 def distinct(frames: tuple[np.ndarray, ...]) -> list[np.ndarray]:
     """Encoders join a frame with an equal one before it."""
-    kept = [frames[0]]
+    distinct_frames = [frames[0]]
     for frame in frames[1:]:
-        if (visible(frame) != visible(kept[-1])).any():
-            kept.append(frame)
-    return kept
+        if (visible(frame) != visible(distinct_frames[-1])).any():
+            distinct_frames.append(frame)
+    return distinct_frames
 
 
 @pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize(("copy", "original"), sorted(catalogue.COPIES.items()))
 def test_copies_show_the_original_cell_for_cell(source: str, copy: int, original: int) -> None:
-    expected, found = visible(catalogue.frames(source, original)[0]), visible(catalogue.frames(source, copy)[0])
-    border = (found.shape[0] - expected.shape[0]) // 2
+    expected, actual = visible(catalogue.frames(source, original)[0]), visible(catalogue.frames(source, copy)[0])
+    border = (actual.shape[0] - expected.shape[0]) // 2
     height, width = expected.shape[:2]
-    assert (found[border : border + height, border : border + width] == expected).all()
+    assert (actual[border : border + height, border : border + width] == expected).all()
     assert catalogue.file(source, copy) != catalogue.file(source, original)
 
 
@@ -85,10 +85,10 @@ def test_copies_show_the_original_cell_for_cell(source: str, copy: int, original
 def test_near_copies_differ_a_little(source: str, near: int, original: int) -> None:
     factor = catalogue.work(source, near).factor
     served = decoded(catalogue.file(source, near))[0][::factor, ::factor].astype(int)
-    drawn = catalogue.frames(source, original)[0].astype(int)
+    native = catalogue.frames(source, original)[0].astype(int)
     if catalogue.work(source, near).encoding == "jpg":
-        drawn = np.dstack([encodings.over_white(drawn.astype(np.uint8)), np.full(drawn.shape[:2], 255)]).astype(int)
-    difference = np.abs(visible(served) - visible(drawn))[..., :3].mean()
+        native = np.dstack([encodings.over_white(native.astype(np.uint8)), np.full(native.shape[:2], 255)]).astype(int)
+    difference = np.abs(visible(served) - visible(native))[..., :3].mean()
     assert 0 < difference < 24
 
 

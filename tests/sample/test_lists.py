@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
+from pipeline.layout import SOURCES
 from pipeline.sample.galleries import catalogue, pages_lospec, pages_pixiehaus, site
 from pipeline.sample.galleries.faults import Faults, Hit
 from pipeline.sample.params import Sample
 
-SOURCES = ("pixeljoint", "lospec", "pixiehaus")
 SAMPLE = Sample(revision="test", pixeljoint=80, lospec=70, pixiehaus=35, faces=8)
 LISTINGS = {"pixeljoint": "/pixels/new_icons.asp?ob=date", "pixiehaus": "/gallery?page=1"}
 SEARCH = "/pixels/new_icons.asp?search=caf%E9&dosearch=1&ob=search&action=search"
@@ -119,16 +119,16 @@ def test_pixiehaus_answers_in_json_when_told_to() -> None:
     with site.serve(SAMPLE, ["pixiehaus"], faults=Faults(json=True)) as served:
         pages = [get(f"{served['pixiehaus']}/gallery?page={page}").json() for page in (1, 2, 3)]
     assert [page["next"] for page in pages] == [2, None, None]
-    shown = [item["image"] for page in pages for item in page["items"]]
-    assert shown == [pages_pixiehaus.path(catalogue.work("pixiehaus", index)) for index in range(35)]
+    images = [item["image"] for page in pages for item in page["items"]]
+    assert images == [pages_pixiehaus.path(catalogue.work("pixiehaus", index)) for index in range(35)]
 
 
 @pytest.mark.parametrize("source", LISTINGS)
 def test_listing_is_not_sent_again_to_who_has_it(urls: dict[str, str], source: str) -> None:
     url = urls[source] + LISTINGS[source]
     first = get(url)
-    for known in ({"if_none_match": first.headers["etag"]}, {"if_modified_since": first.headers["last-modified"]}):
-        again = get(url, **known)
+    for condition in ({"if_none_match": first.headers["etag"]}, {"if_modified_since": first.headers["last-modified"]}):
+        again = get(url, **condition)
         assert (again.status_code, again.content) == (304, b"")
         assert again.headers["etag"] == first.headers["etag"]
         assert again.headers.get("set-cookie") == first.headers.get("set-cookie")
@@ -136,7 +136,7 @@ def test_listing_is_not_sent_again_to_who_has_it(urls: dict[str, str], source: s
 
 @pytest.mark.parametrize("source", LISTINGS)
 @pytest.mark.parametrize(
-    "known",
+    "condition",
     [
         {"if_none_match": '"other"'},
         {"if_modified_since": "Mon, 01 Jan 2001 00:00:00 GMT"},
@@ -144,8 +144,8 @@ def test_listing_is_not_sent_again_to_who_has_it(urls: dict[str, str], source: s
         {"if_none_match": '"other"', "if_modified_since": "Fri, 01 Jan 2100 00:00:00 GMT"},
     ],
 )
-def test_listing_is_sent_to_who_has_another(urls: dict[str, str], source: str, known: dict[str, Any]) -> None:
-    assert get(urls[source] + LISTINGS[source], **known).status_code == 200
+def test_listing_is_sent_to_who_has_another(urls: dict[str, str], source: str, condition: dict[str, Any]) -> None:
+    assert get(urls[source] + LISTINGS[source], **condition).status_code == 200
 
 
 def test_pages_of_two_lists_at_one_address_differ_in_their_tag(urls: dict[str, str]) -> None:

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from pipeline.errors import Unreachable
+from pipeline.layout import SOURCES
 from pipeline.sample.galleries import catalogue, pages_lospec, pages_pixeljoint, site
-from pipeline.sample.galleries.faults import Faults, Scripted
+from pipeline.sample.galleries.faults import Faults, ScriptedAnswer
 from pipeline.sample.params import Sample
 
-SOURCES = ("pixeljoint", "lospec", "pixiehaus")
 SAMPLE = Sample(revision="test", pixeljoint=30, lospec=40, pixiehaus=35, faces=8)
 
 
@@ -140,7 +140,7 @@ def test_unknown_pages_are_not_found(urls: dict[str, str], path: str) -> None:
 
 
 def test_scripted_answers_come_as_often_as_asked() -> None:
-    script = Scripted("/gallery", 429, (("Retry-After", "3"),), times=2, source="lospec")
+    script = ScriptedAnswer("/gallery", 429, (("Retry-After", "3"),), times=2, source="lospec")
     with site.serve(SAMPLE, ["lospec"], faults=Faults(scripted=(script,))) as urls:
         answers = [get(f"{urls['lospec']}/gallery") for _ in range(3)]
     assert [answer[0] for answer in answers] == [429, 429, 200]
@@ -159,20 +159,20 @@ def test_two_servers_show_the_same_gallery(urls: dict[str, str]) -> None:
         pages = (get(served["pixiehaus"] + path)[2] for path in cards(served["pixiehaus"], 2))
         return hashlib.sha256(b"".join(pages)).hexdigest()
 
-    with site.serve(SAMPLE, ["pixiehaus"]) as other:
-        assert digest(other) == digest(urls)
+    with site.serve(SAMPLE, ["pixiehaus"]) as second:
+        assert digest(second) == digest(urls)
 
 
 def test_serve_forever_tells_its_addresses_once_it_answers() -> None:
     class Enough(Exception):
         pass
 
-    told: list[dict[str, str]] = []
+    calls: list[dict[str, str]] = []
 
     def ready(addresses: dict[str, str]) -> None:
-        told.append(addresses)
+        calls.append(addresses)
         raise Enough
 
     with pytest.raises(Enough):
         site.serve_forever(SAMPLE, SOURCES, on_ready=ready)
-    assert set(told[0]) == set(SOURCES)
+    assert set(calls[0]) == set(SOURCES)

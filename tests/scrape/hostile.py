@@ -1,9 +1,9 @@
-"""A server that misbehaves as it is told, below HTTP where need be, and writes down everything that it is asked.
+"""A server that misbehaves by rules, below HTTP where need be, and writes down everything that it is asked.
 
     python tests/scrape/hostile.py ORDERS LOG [PORT PORT]
 
 ORDERS is a JSON list of rules (`Rule.packed`); the ports come as one line of JSON on stdout. LOG gets two JSON Lines a
-request, `ask` when it has arrived and `done` when the last byte is written or the asker is gone: times in seconds,
+request, `ask` when it has arrived and `done` when the last byte is written or the client hangs up: times in seconds,
 `at` monotonic and `wall` since 1970. Standard library only, so that it starts in a moment.
 """
 
@@ -33,7 +33,7 @@ class Rule:
     """An answer, and which requests get it: the first rule that covers one and is not used up.
 
     In body and header values `@port0@` and `@port1@` stand for the ports, `@in3@` for the HTTP date in three seconds,
-    `@name@` for what the group `name` of `target` or `asked` matched.
+    `@name@` for what the group `name` of `target` or `containing` matched.
     """
 
     target: str  # regular expression that the whole path and query match
@@ -41,7 +41,7 @@ class Rule:
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     method: str = ".*"
-    asked: str = ""  # regular expression to be found in the header lines (`name: value`, names in lower case) or body
+    containing: str = ""  # regular expression that the header lines (`name: value`, lower case) or the body match
     port: int | None = None  # 0 or 1; None = both
     times: int | None = None  # first requests that get it; None = all
     length: int | None = None  # Content-Length announced instead of the true one; the connection closes afterwards
@@ -55,12 +55,12 @@ class Rule:
     def packed(self) -> dict[str, Any]:
         return {**asdict(self), "body": base64.b64encode(self.body).decode()}
 
-    def covers(self, asked: dict[str, Any], port: int) -> bool:
+    def covers(self, request: dict[str, Any], port: int) -> bool:
         return (
             self.port in (None, port)
-            and re.fullmatch(self.target, asked["target"]) is not None
-            and re.fullmatch(self.method, asked["method"]) is not None
-            and re.search(self.asked, _lines(asked)) is not None
+            and re.fullmatch(self.target, request["target"]) is not None
+            and re.fullmatch(self.method, request["method"]) is not None
+            and re.search(self.containing, _lines(request)) is not None
         )
 
     @property
@@ -73,14 +73,14 @@ def unpacked(raw: dict[str, Any]) -> Rule:
     return Rule(**{**raw, "headers": headers, "body": base64.b64decode(raw["body"])})
 
 
-class Gone(Exception):
-    """The asker has hung up."""
+class HangUp(Exception):
+    """The client has hung up."""
 
 
 class Server:
     def __init__(self, rules: Sequence[Rule], log: Path) -> None:
-        self._rules, self._left = list(rules), [rule.times for rule in rules]
-        self._log, self._asked, self.ports = log, 0, [0] * PORTS
+        self._rules, self._remaining = list(rules), [rule.times for rule in rules]
+        self._log, self._count, self.ports = log, 0, [0] * PORTS
 
     def note(self, event: str, number: int, **facts: Any) -> None:
         times = {"at": time.monotonic(), "wall": time.time()}
@@ -89,42 +89,42 @@ class Server:
 
     async def talk(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection."""
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, Gone):
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError, HangUp):
             while not await self._exchange(port, reader, writer):
                 pass
         writer.close()
 
     async def _exchange(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer; True when the connection ends with it."""
-        asked = await _read(reader)
-        number, self._asked = self._asked, self._asked + 1
-        rule = self._choose(asked, port)
-        self.note("ask", number, port=port, **asked)
+        request = await _read(reader)
+        number, self._count = self._count, self._count + 1
+        rule = self._choose(request, port)
+        self.note("ask", number, port=port, **request)
         sent = [0]
         try:
-            await _answer(self._filled(rule, asked), reader, writer, sent, head=asked["method"] == "HEAD")
-        except (ConnectionError, Gone):
-            self.note("done", number, status=rule.status, sent=sent[0], gone=True)
+            await _answer(self._filled(rule, request), reader, writer, sent, head=request["method"] == "HEAD")
+        except (ConnectionError, HangUp):
+            self.note("done", number, status=rule.status, sent=sent[0], hung_up=True)
             raise
-        self.note("done", number, status=rule.status, sent=sent[0], gone=False)
+        self.note("done", number, status=rule.status, sent=sent[0], hung_up=False)
         if rule.reset:
             linger = struct.pack("ii", 1, 0)
             writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
             writer.transport.abort()
         return rule.closes
 
-    def _choose(self, asked: dict[str, Any], port: int) -> Rule:
+    def _choose(self, request: dict[str, Any], port: int) -> Rule:
         for number, rule in enumerate(self._rules):
-            left = self._left[number]
-            if left != 0 and rule.covers(asked, port):
-                self._left[number] = None if left is None else left - 1
+            remaining = self._remaining[number]
+            if remaining != 0 and rule.covers(request, port):
+                self._remaining[number] = None if remaining is None else remaining - 1
                 return rule
         return Rule(".*", 404, b"no such page")
 
-    def _filled(self, rule: Rule, asked: dict[str, Any]) -> Rule:
+    def _filled(self, rule: Rule, request: dict[str, Any]) -> Rule:
         words = {f"port{number}": str(port) for number, port in enumerate(self.ports)}
-        for found in (re.fullmatch(rule.target, asked["target"]), re.search(rule.asked, _lines(asked))):
-            words.update({name: text or "" for name, text in (found.groupdict() if found else {}).items()})
+        for match in (re.fullmatch(rule.target, request["target"]), re.search(rule.containing, _lines(request))):
+            words.update({name: text or "" for name, text in (match.groupdict() if match else {}).items()})
         headers = tuple((name, _fill(value, words)) for name, value in rule.headers)
         body = rule.body
         for name, text in words.items():
@@ -132,14 +132,14 @@ class Server:
         return replace(rule, headers=headers, body=body)
 
 
-def _lines(asked: dict[str, Any]) -> str:
-    return "".join(f"{name}: {value}\n" for name, value in asked["headers"].items()) + str(asked["body"])
+def _lines(request: dict[str, Any]) -> str:
+    return "".join(f"{name}: {value}\n" for name, value in request["headers"].items()) + str(request["body"])
 
 
 def _fill(text: str, words: dict[str, str]) -> str:
     for name, value in words.items():
         text = text.replace(f"@{name}@", value)
-    return re.sub(r"@in(\d+)@", lambda found: formatdate(time.time() + int(found[1]), usegmt=True), text)
+    return re.sub(r"@in(\d+)@", lambda match: formatdate(time.time() + int(match[1]), usegmt=True), text)
 
 
 async def _read(reader: asyncio.StreamReader) -> dict[str, Any]:
@@ -162,40 +162,40 @@ async def _answer(
 ) -> None:
     if rule.wait:
         await _pause(reader, rule.wait)
-    whole = len(rule.body) * rule.repeat
+    length = len(rule.body) * rule.repeat
     if not rule.raw:
-        writer.write(_head(rule, whole))
-    left = 0 if head else whole if rule.cut is None else min(rule.cut, whole)
-    for piece in _pieces(rule, left):
+        writer.write(_head(rule, length))
+    limit = 0 if head else length if rule.cut is None else min(rule.cut, length)
+    for piece in _pieces(rule, limit):
         writer.write(piece)
         sent[0] += len(piece)
         await (_pause(reader, rule.drip) if rule.drip else writer.drain())
 
 
-def _head(rule: Rule, whole: int) -> bytes:
+def _head(rule: Rule, length: int) -> bytes:
     lines = [f"HTTP/1.1 {rule.status} Told", *(f"{name}: {value}" for name, value in rule.headers)]
     if rule.status not in (204, 304):
-        lines.append(f"Content-Length: {whole if rule.length is None else rule.length}")
+        lines.append(f"Content-Length: {length if rule.length is None else rule.length}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
 
 
-def _pieces(rule: Rule, left: int) -> Iterator[bytes]:
+def _pieces(rule: Rule, limit: int) -> Iterator[bytes]:
     step = 1 if rule.drip else CHUNK
     for _ in range(rule.repeat):
         for start in range(0, len(rule.body), step):
-            if left <= 0:
+            if limit <= 0:
                 return
-            piece = rule.body[start : start + min(step, left)]
-            left -= len(piece)
+            piece = rule.body[start : start + min(step, limit)]
+            limit -= len(piece)
             yield piece
 
 
 async def _pause(reader: asyncio.StreamReader, seconds: float) -> None:
-    """Wait, unless the asker hangs up."""
+    """Wait, unless the client hangs up."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             if not await reader.read(1):
-                raise Gone
+                raise HangUp
 
 
 async def main(orders: Path, log: Path, *ports: str) -> None:

@@ -11,13 +11,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hostile import Rule
+from typer.testing import CliRunner
 
+from pipeline.cli import app
 from pipeline.errors import PipelineError
 from pipeline.runtime.manifest import Row
 from pipeline.sample.params import Sample
@@ -34,7 +36,7 @@ SLACK = 0.25  # seconds that the server may take to notice that the asker hung u
 
 
 @dataclass(frozen=True)
-class Asked:
+class LoggedRequest:
     """One request as the server saw it; times in seconds, `at` and `until` monotonic, `wall` since 1970."""
 
     number: int
@@ -51,7 +53,7 @@ class Asked:
     until: float | None = None  # None: not answered yet
     status: int | None = None
     sent: int = 0  # bytes of the body
-    gone: bool = False  # the asker hung up first
+    hung_up: bool = False  # the client hung up before the answer's end
 
     @property
     def key(self) -> tuple[int, str, str, str]:
@@ -67,34 +69,35 @@ class Hostile:
     def url(self, host: str = "127.0.0.1") -> str:
         return f"http://{host}:{self.ports[0]}"
 
-    def asked(self) -> list[Asked]:
+    def requests(self) -> list[LoggedRequest]:
         """In the order of arrival."""
-        found: dict[int, dict[str, Any]] = {}
+        events: dict[int, dict[str, Any]] = {}
         for line in self._log.read_text(encoding="utf-8").splitlines():
             event = json.loads(line)
             if event.pop("event") == "ask":
-                found[event["number"]] = event
+                events[event["number"]] = event
             else:
-                facts = {name: event[name] for name in ("status", "sent", "gone")}
-                found[event["number"]].update(facts, until=event["at"])
-        return [Asked(**facts) for facts in found.values()]
+                facts = {name: event[name] for name in ("status", "sent", "hung_up")}
+                events[event["number"]].update(facts, until=event["at"])
+        return [LoggedRequest(**facts) for facts in events.values()]
 
-    def wait_for(self, target: str, seconds: float = 30.0) -> Asked:
+    def wait_for(self, target: str, seconds: float = 30.0) -> LoggedRequest:
         """The first request for a target (regular expression), once it is there."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            for asked in self.asked():
-                if re.fullmatch(target, asked.target):
-                    return asked
+            for request in self.requests():
+                if re.fullmatch(target, request.target):
+                    return request
             time.sleep(0.01)
-        raise AssertionError(f"nobody asked for {target} in {seconds} s: {[asked.target for asked in self.asked()]}")
+        targets = [request.target for request in self.requests()]
+        raise AssertionError(f"nobody asked for {target} in {seconds} s: {targets}")
 
-    def settled(self, seconds: float = 2.0) -> list[Asked]:
+    def settled(self, seconds: float = 2.0) -> list[LoggedRequest]:
         """All requests, once each is answered or given up."""
         end = time.monotonic() + seconds
-        while any(asked.until is None for asked in self.asked()) and time.monotonic() < end:
+        while any(request.until is None for request in self.requests()) and time.monotonic() < end:
             time.sleep(0.01)
-        return self.asked()
+        return self.requests()
 
     def stop(self) -> None:
         self.process.kill()
@@ -123,14 +126,14 @@ def serving(folder: Path, rules: Sequence[Rule], ports: Sequence[int] = ()) -> I
 class Crawled:
     """What came of one crawl."""
 
-    asked: list[Asked]  # by this crawl
+    requests: list[LoggedRequest]  # by this crawl
     rows: dict[str, Row] = field(default_factory=dict)  # by source_id
     stats: dict[str, Any] = field(default_factory=dict)
     error: PipelineError | None = None
 
     @property
     def targets(self) -> list[str]:
-        return [asked.target for asked in self.asked]
+        return [request.target for request in self.requests]
 
     @property
     def reasons(self) -> dict[str, str | None]:
@@ -154,7 +157,7 @@ class Crawler:
         most: int = MOST_ASKS, limit: int | None = None,
     ) -> Crawled:  # fmt: skip
         """`again`: targets that may be asked for more than once, `most` times at most."""
-        before = len(server.asked())
+        before = len(server.requests())
         error: PipelineError | None = None
         try:
             crawl.run(
@@ -163,12 +166,12 @@ class Crawler:
             )  # fmt: skip
         except PipelineError as caught:
             error = caught
-        asked = server.settled()[before:]
-        check_manners(asked, again, most)
+        requests = server.settled()[before:]
+        check_manners(requests, again, most)
         if error is not None:
             assert str(error).isprintable(), f"on a terminal: {str(error)!r}"
-            return Crawled(asked, error=error)
-        return Crawled(asked, *read(self.out))
+            return Crawled(requests, error=error)
+        return Crawled(requests, *read(self.out))
 
 
 def read(out: Path) -> tuple[dict[str, Row], dict[str, Any]]:
@@ -180,23 +183,24 @@ def read(out: Path) -> tuple[dict[str, Row], dict[str, Any]]:
     assert all(stats[status] == counts[status] for status in ("kept", "dropped", "failed"))
     assert stats["reasons"] == Counter(row["reason"] for row in rows if row["reason"])
     assert all(REASONS[row["reason"]] == row["status"] for row in rows if row["status"] != "kept")
-    kept = {row["sha256"] for row in rows if row["status"] == "kept"}
-    assert {path.stem for path in (out / "images").iterdir()} == kept
+    hashes = {row["sha256"] for row in rows if row["status"] == "kept"}
+    assert {path.stem for path in (out / "images").iterdir()} == hashes
     return {row["source_id"]: row for row in rows}, stats
 
 
-def check_manners(asked: Sequence[Asked], again: Collection[str] = (), most: int = MOST_ASKS) -> None:
+def check_manners(requests: Sequence[LoggedRequest], again: Collection[str] = (), most: int = MOST_ASKS) -> None:
     """robots.txt first, one request at a time, an honest name, images as they are, nothing twice without a fault."""
-    for port in {one.port for one in asked}:
-        mine = [one for one in asked if one.port == port]
+    for port in {request.port for request in requests}:
+        mine = [request for request in requests if request.port == port]
         assert (mine[0].method, mine[0].target) == ("GET", "/robots.txt"), f"before robots.txt: {mine[0].target}"
         for first, second in itertools.pairwise(mine):
-            slack = SLACK if first.gone else 0.0
+            slack = SLACK if first.hung_up else 0.0
             assert first.until is not None, f"{first.target} and {second.target} at the same time"
             assert first.until <= second.at + slack, f"{first.target} and {second.target} at the same time"
-    assert not [one for one in asked if not USER_AGENT.fullmatch(one.agent)]
-    assert not [one for one in asked if IMAGE.search(one.target) and one.headers["accept-encoding"] != "identity"]
-    twice = {key: count for key, count in Counter(one.key for one in asked).items() if count > 1}
+    assert not [request for request in requests if not USER_AGENT.fullmatch(request.agent)]
+    images = [request for request in requests if IMAGE.search(request.target)]
+    assert not [image for image in images if image.headers["accept-encoding"] != "identity"]
+    twice = {key: count for key, count in Counter(request.key for request in requests).items() if count > 1}
     assert twice.keys() <= {key for key in twice if key[2] in again}, f"asked twice: {twice}"
     assert max(twice.values(), default=1) <= most, f"asked too often: {twice}"
 
@@ -206,14 +210,21 @@ def home_of(folder: Path) -> dict[str, str]:
     parameters = folder / "params.yaml"
     if not parameters.exists():
         parameters.write_bytes((ROOT / "tests" / "params.yaml").read_bytes())
-    own = {"NO_COLOR": "1", "COLUMNS": "200", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return {**os.environ, **own, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    settings = {"NO_COLOR": "1", "COLUMNS": "200", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    return {**os.environ, **settings, "PATH": f"{BIN}:{os.environ['PATH']}"}
 
 
 def facetopix(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command, to its end, in a folder with its own parameters and state."""
     command = [str(BIN / "facetopix"), *arguments]
     return subprocess.run(command, cwd=home, env=home_of(home), text=True, capture_output=True, timeout=60, check=False)
+
+
+def run_here(home: Path, *arguments: str) -> int:
+    """Exit code of the command, run in this process, which costs a second less than one of its own."""
+    home_of(home)
+    with chdir(home):
+        return CliRunner().invoke(app, arguments).exit_code
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import hostile_pages as pages
 from hostile import Rule
 from hostile_pages import HTML, PNG, Piece
 
-WHOLE = pages.png(1)
+PICTURE = pages.png(1)
 SMUGGLED = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\n\r\n"
@@ -29,16 +29,16 @@ def ends(reason: str | None, asks: int, *answers: dict[str, Any], **facts: Any) 
     return Fault(reason, asks, answers, facts)
 
 
-def image(body: bytes = WHOLE, *headers: tuple[str, str], **told: Any) -> dict[str, Any]:
-    return {"body": body, "headers": headers or PNG, **told}
+def image(body: bytes = PICTURE, *headers: tuple[str, str], **fields: Any) -> dict[str, Any]:
+    return {"body": body, "headers": headers or PNG, **fields}
 
 
-def page(body: bytes = b"", *headers: tuple[str, str], **told: Any) -> dict[str, Any]:
-    return {"body": body, "headers": headers or HTML, **told}
+def page(body: bytes = b"", *headers: tuple[str, str], **fields: Any) -> dict[str, Any]:
+    return {"body": body, "headers": headers or HTML, **fields}
 
 
-def raw(body: bytes, **told: Any) -> dict[str, Any]:
-    return {"body": body, "raw": True, **told}
+def raw(body: bytes, **fields: Any) -> dict[str, Any]:
+    return {"body": body, "raw": True, **fields}
 
 
 def moved(status: int, to: str) -> dict[str, Any]:
@@ -58,10 +58,10 @@ IMAGES = {
     "empty": ends("truncated", 4, image(b"")),
     "empty-once": ends(None, 2, image(b"", times=1)),
     "no-content": ends("truncated", 4, image(b"", status=204)),
-    "file-cut": ends("truncated", 4, image(WHOLE[:-20])),
-    "file-cut-once": ends(None, 2, image(WHOLE[:-20], times=1)),
+    "file-cut": ends("truncated", 4, image(PICTURE[:-20])),
+    "file-cut-once": ends(None, 2, image(PICTURE[:-20], times=1)),
     "jpeg-cut": ends("truncated", 4, image(pages.jpeg()[:-2], ("Content-Type", "image/jpeg"))),
-    "file-damaged": ends("truncated", 4, image(WHOLE[:45] + b"\xff" * 8 + WHOLE[53:])),
+    "file-damaged": ends("truncated", 4, image(PICTURE[:45] + b"\xff" * 8 + PICTURE[53:])),
     "dropped": ends("truncated", 4, image(cut=30)),
     "dropped-at-once": ends("truncated", 4, image(cut=0)),
     "dropped-once": ends(None, 2, image(cut=30, times=1)),
@@ -69,15 +69,15 @@ IMAGES = {
     "no-answer": ends("network", 4, raw(b"")),
     "no-http": ends("network", 4, raw(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")),
     "headers-without-end": ends("network", 4, raw(b"HTTP/1.1 200 OK\r\n" + b"X-Pad: %s\r\n" % (b"p" * 2**20))),
-    "length-too-long": ends("truncated", 4, image(length=len(WHOLE) + 9)),
-    "length-too-short": ends("truncated", 4, image(length=len(WHOLE) - 9)),
+    "length-too-long": ends("truncated", 4, image(length=len(PICTURE) + 9)),
+    "length-too-short": ends("truncated", 4, image(length=len(PICTURE) - 9)),
     "length-negative": ends("network", 4, image(length=-5)),
     "answer-smuggled": ends(None, 1, image(pages.png(902) + SMUGGLED, length=len(pages.png(902)))),
     "chunked": ends(None, 1, raw(CHUNKED + chunk(pages.png(903)) + chunk(b""))),
-    "chunks-cut": ends("truncated", 4, raw(CHUNKED + chunk(WHOLE))),
-    "chunk-too-long": ends("truncated", 4, raw(CHUNKED + b"9999\r\n" + WHOLE)),
+    "chunks-cut": ends("truncated", 4, raw(CHUNKED + chunk(PICTURE))),
+    "chunk-too-long": ends("truncated", 4, raw(CHUNKED + b"9999\r\n" + PICTURE)),
     "until-close": ends(None, 1, raw(UNTIL_CLOSE + pages.png(904))),
-    "until-close-cut": ends("truncated", 4, raw(UNTIL_CLOSE + WHOLE[:-9])),
+    "until-close-cut": ends("truncated", 4, raw(UNTIL_CLOSE + PICTURE[:-9])),
     "hints-first": ends(None, 1, raw(b"HTTP/1.1 103 Early Hints\r\n\r\n" + UNTIL_CLOSE + pages.png(905))),
     "not-found": ends("not_found", 1, image(status=404)),
     "gone-for-good": ends("not_found", 1, image(status=410)),
@@ -87,10 +87,10 @@ IMAGES = {
     "unavailable-for-ever": ends("server", 4, image(b"oops", status=503)),
     "unavailable-twice": ends(None, 3, image(b"oops", status=503, times=2)),
     "gateway-once": ends(None, 2, image(b"oops", status=502, times=1)),
-    "gzip-cut": ends("truncated", 4, image(pages.gzipped(WHOLE)[:-9], ("Content-Encoding", "gzip"))),
+    "gzip-cut": ends("truncated", 4, image(pages.gzipped(PICTURE)[:-9], ("Content-Encoding", "gzip"))),
     "gzip-bomb": ends("too_large", 1, image(pages.bomb(64), ("Content-Encoding", "gzip"))),
-    "gzip-in-gzip": ends("server", 1, image(pages.gzipped(WHOLE), ("Content-Encoding", "gzip, gzip"))),
-    "brotli": ends("server", 1, image(WHOLE, ("Content-Encoding", "br"))),
+    "gzip-in-gzip": ends("server", 1, image(pages.gzipped(PICTURE), ("Content-Encoding", "gzip, gzip"))),
+    "brotli": ends("server", 1, image(PICTURE, ("Content-Encoding", "br"))),
     "announced-huge": ends("too_large", 1, image(length=10**9)),
     "endless": ends("too_large", 1, raw(UNTIL_CLOSE + bytes(2**20), repeat=200)),
     "pixel-bomb": ends("too_large", 1, image(pages.huge_png(5_000))),
@@ -107,11 +107,11 @@ IMAGES = {
     "redirect-to-a-file": ends("off_host", 1, moved(302, "file:///etc/passwd")),
     "redirect-with-password": ends("off_host", 1, moved(302, "http://a:b@127.0.0.1:@port1@/x.png")),
     "redirect-to-nonsense": ends("off_host", 1, moved(302, "http://[::bad/")),
-    "noai": ends("noai", 1, image(WHOLE, ("X-Robots-Tag", "NoAI"))),
-    "noimageai-in-a-list": ends("noai", 1, image(WHOLE, ("x-robots-tag", "index,follow, NOIMAGEAI"))),
-    "noai-in-a-second-header": ends("noai", 1, image(WHOLE, ("X-Robots-Tag", "index"), ("X-Robots-Tag", "noai"))),
-    "content-signal": ends("noai", 1, image(WHOLE, ("Content-Signal", "search=yes, ai-train=no"))),
-    "content-usage": ends("noai", 1, image(WHOLE, ("Content-Usage", "train-ai=n"))),
+    "noai": ends("noai", 1, image(PICTURE, ("X-Robots-Tag", "NoAI"))),
+    "noimageai-in-a-list": ends("noai", 1, image(PICTURE, ("x-robots-tag", "index,follow, NOIMAGEAI"))),
+    "noai-in-a-second-header": ends("noai", 1, image(PICTURE, ("X-Robots-Tag", "index"), ("X-Robots-Tag", "noai"))),
+    "content-signal": ends("noai", 1, image(PICTURE, ("Content-Signal", "search=yes, ai-train=no"))),
+    "content-usage": ends("noai", 1, image(PICTURE, ("Content-Usage", "train-ai=n"))),
 }  # fmt: skip
 
 
@@ -125,7 +125,7 @@ PAGES = {
     "page-error-once": ends(None, 2, page(b"no", status=500, times=1)),
     "page-empty": ends("markup", 1, page()),
     "page-of-something": ends("markup", 1, page(b"<html><h1>Welcome</h1></html>")),
-    "page-is-an-image": ends("markup", 1, page(WHOLE)),
+    "page-is-an-image": ends("markup", 1, page(PICTURE)),
     "page-dropped": ends("truncated", 4, page(ordinary("a"), cut=100)),
     "page-bomb": ends("too_large", 1, page(pages.bomb(32), ("Content-Encoding", "gzip"))),
     "page-gzip": ends(None, 1, page(pages.gzipped(ordinary("b")), ("Content-Encoding", "gzip"))),
@@ -183,8 +183,8 @@ def address(slug: str) -> str:
 
 def _faulty(slug: str, number: int) -> Piece:
     plain = Piece(slug, number, "artist-b")
-    at_image = tuple(Rule(f"(?P<itself>{plain.image_path})", **told) for told in _answers(IMAGES, slug))
-    at_page = tuple(Rule(plain.page_path, **told) for told in _answers(PAGES, slug))
+    at_image = tuple(Rule(f"(?P<itself>{plain.image_path})", **fields) for fields in _answers(IMAGES, slug))
+    at_page = tuple(Rule(plain.page_path, **fields) for fields in _answers(PAGES, slug))
     _, image_url = ADDRESSES.get(slug, (None, ""))
     return Piece(slug, number, "artist-b", page=at_page, image=at_image, image_url=image_url)
 

@@ -25,8 +25,8 @@ def png(seed: int, side: int = 4, padding: int = 0) -> bytes:
     colours = zlib.crc32(str(seed).encode()).to_bytes(4, "big")[:3]
     image = Image.new("RGB", (side, side), tuple(colours))
     image.putpixel((seed % side, 0), (seed % 251, seed // 251 % 251, 7))
-    whole = _saved(image, "PNG")
-    return whole[:-12] + _chunk(b"paDd", bytes(padding)) * bool(padding) + whole[-12:]
+    data = _saved(image, "PNG")
+    return data[:-12] + _chunk(b"paDd", bytes(padding)) * bool(padding) + data[-12:]
 
 
 def jpeg() -> bytes:
@@ -53,8 +53,8 @@ def long_gif(frames: int, side: int = 1) -> bytes:
 
 def text_bomb(mebibytes: int) -> bytes:
     """A small image with so much text as a compressed comment."""
-    whole = png(0)
-    return whole[:33] + _chunk(b"zTXt", b"a\x00\x00" + zlib.compress(bytes(mebibytes * 2**20))) + whole[33:]
+    data = png(0)
+    return data[:33] + _chunk(b"zTXt", b"a\x00\x00" + zlib.compress(bytes(mebibytes * 2**20))) + data[33:]
 
 
 def huge_png(side: int) -> bytes:
@@ -138,7 +138,7 @@ def lospec_listing(pieces: Sequence[Piece], *, clamped: bool = False) -> list[Ru
     """32 a batch; past the end nothing, or the last batch again."""
     batches = [batch(pieces[start : start + 32]) for start in range(0, len(pieces), 32)]
     rules = [
-        Rule("/gallery", 200, body, JSON, method="POST", asked=rf"\bskip={32 * number}\b")
+        Rule("/gallery", 200, body, JSON, method="POST", containing=rf"\bskip={32 * number}\b")
         for number, body in enumerate(batches)
     ]
     return [*rules, Rule("/gallery", 200, batches[-1] if clamped else batch(()), JSON, method="POST")]

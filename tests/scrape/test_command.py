@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import BadParams, Interrupted, MarkupChanged, PipelineError, Refused, Unreachable
 from pipeline.params import Params, load
 from pipeline.scrape import command, crawl
-from pipeline.scrape.command import Wanted
+from pipeline.scrape.command import ScrapeOptions
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,7 +21,7 @@ def params() -> Params:
 
 
 def scrape_of(params: Params, *sources: str, **options: Any) -> dict[str, Any]:
-    return command.scrape_of(Wanted(sources=sources or ("lospec",), **options), params.scrape).model_dump()
+    return command.scrape_of(ScrapeOptions(sources=sources or ("lospec",), **options), params.scrape).model_dump()
 
 
 def test_no_option_leaves_the_parameters_as_they_are(params: Params) -> None:
@@ -48,14 +48,14 @@ def test_no_option_leaves_the_parameters_as_they_are(params: Params) -> None:
 def test_option_wins_over_its_parameter(
     params: Params, source: str, options: dict[str, Any], path: tuple[str, ...], value: Any
 ) -> None:
-    found: Any = scrape_of(params, source, **options)
+    actual: Any = scrape_of(params, source, **options)
     for key in path:
-        found = found[key]
-    assert found == value
+        actual = actual[key]
+    assert actual == value
 
 
 @pytest.mark.parametrize(
-    ("sources", "options", "told"),
+    ("sources", "options", "message"),
     [
         (("pixeljoint",), {"tags": ("cat",)}, "--tag: only lospec"),
         (("lospec", "pixeljoint"), {"medium": "all"}, "--medium: only lospec"),
@@ -70,24 +70,24 @@ def test_option_wins_over_its_parameter(
     ],
 )
 def test_senseless_option_is_an_error_that_names_it(
-    params: Params, sources: tuple[str, ...], options: dict[str, Any], told: str
+    params: Params, sources: tuple[str, ...], options: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(BadParams) as caught:
         scrape_of(params, *sources, **options)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_terms_are_put_to_the_person_before_a_live_crawl_and_their_pages_named(params: Params) -> None:
-    asked: list[str] = []
+    questions: list[str] = []
 
     def ask(question: str) -> bool:
-        asked.append(question)
+        questions.append(question)
         return True
 
-    wanted = Wanted(sources=("lospec", "pixeljoint"), origin="live", contact="me@example.org")
-    assert command.ask_for_terms(wanted, params.scrape, ask).yes is True
-    assert "https://lospec.com/terms-and-conditions" in asked[0]
-    assert "https://pixeljoint.com/pixels/terms.asp" in asked[0]
+    options = ScrapeOptions(sources=("lospec", "pixeljoint"), origin="live", contact="me@example.org")
+    assert command.ask_for_terms(options, params.scrape, ask).yes is True
+    assert "https://lospec.com/terms-and-conditions" in questions[0]
+    assert "https://pixeljoint.com/pixels/terms.asp" in questions[0]
 
 
 @pytest.mark.parametrize(
@@ -97,14 +97,14 @@ def test_nobody_is_asked_without_need(params: Params, options: dict[str, Any]) -
     def ask(_: str) -> bool:
         raise AssertionError("asked")
 
-    wanted = Wanted(sources=("lospec",), **options)
-    assert command.ask_for_terms(wanted, params.scrape, ask) == wanted
+    options = ScrapeOptions(sources=("lospec",), **options)
+    assert command.ask_for_terms(options, params.scrape, ask) == options
 
 
 def test_live_crawl_whose_terms_are_declined_is_refused(params: Params, tmp_path: Path) -> None:
-    wanted = Wanted(sources=("lospec",), origin="live", contact="me@example.org")
-    wanted = command.ask_for_terms(wanted, params.scrape, lambda _: False)
-    outcome = command.run(wanted, params.scrape, params.sample, tmp_path / "raw", tmp_path / "state", lambda *_: None)
+    options = ScrapeOptions(sources=("lospec",), origin="live", contact="me@example.org")
+    options = command.ask_for_terms(options, params.scrape, lambda _: False)
+    outcome = command.run(options, params.scrape, params.sample, tmp_path / "raw", tmp_path / "state", lambda *_: None)
     with pytest.raises(Refused, match="terms-and-conditions"):
         outcome.raise_worst()
     assert not (tmp_path / "raw").exists()

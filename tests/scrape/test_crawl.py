@@ -16,14 +16,14 @@ import pytest
 from filelock import FileLock
 
 from pipeline.errors import BadInput, MarkupChanged, PipelineError, Refused, Unreachable
+from pipeline.layout import SOURCES
 from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 from pipeline.sample.galleries import catalogue, pages_pixeljoint, site
-from pipeline.sample.galleries.faults import Faults, Hit, Scripted
+from pipeline.sample.galleries.faults import Faults, Hit, ScriptedAnswer
 from pipeline.sample.params import Sample
 from pipeline.scrape import crawl
-from pipeline.scrape.crawl import Where
-from pipeline.scrape.origins import SOURCES
+from pipeline.scrape.crawl import CrawlTarget
 from pipeline.scrape.params import Scrape
 
 KEYS = {
@@ -39,7 +39,7 @@ def crawled(small: Sample, scrape: Scrape, tmp_path_factory: pytest.TempPathFact
     """All three sources, from the sample galleries that a crawl starts by itself."""
     root = tmp_path_factory.mktemp("crawl")
     folders = {source: root / "raw" / source for source in SOURCES}
-    outcomes = crawl.run_all(folders, scrape, small, Where(state=root / "state"))
+    outcomes = crawl.run_all(folders, scrape, small, CrawlTarget(state=root / "state"))
     assert crawl.worst(outcomes.values()) is None, outcomes
     return root
 
@@ -61,10 +61,10 @@ def targets(hits: list[Hit]) -> list[str]:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_every_listed_work_is_one_row_and_the_books_balance(crawled: Path, small: Sample, source: str) -> None:
-    found, stats = rows(crawled / "raw" / source), json.loads((crawled / "raw" / source / "stats.json").read_text())
-    assert len(found) == len({row["source_id"] for row in found}) == getattr(small, source)
-    assert all(set(row) == KEYS for row in found)
-    assert stats["kept"] + stats["dropped"] + stats["failed"] == stats["inputs"] == len(found)
+    listed, stats = rows(crawled / "raw" / source), json.loads((crawled / "raw" / source / "stats.json").read_text())
+    assert len(listed) == len({row["source_id"] for row in listed}) == getattr(small, source)
+    assert all(set(row) == KEYS for row in listed)
+    assert stats["kept"] + stats["dropped"] + stats["failed"] == stats["inputs"] == len(listed)
 
 
 @pytest.mark.parametrize(
@@ -82,10 +82,10 @@ def test_what_is_not_kept_says_why(crawled: Path, source: str, reasons: dict[str
 @pytest.mark.parametrize("source", SOURCES)
 def test_images_lie_under_the_hash_of_their_bytes_and_nothing_else_does(crawled: Path, source: str) -> None:
     folder = crawled / "raw" / source
-    kept = manifest.read_kept(folder)
-    names = {f"{row['sha256']}.{'jpg' if row['format'] == 'jpeg' else row['format']}" for row in kept}
+    kept_rows = manifest.read_kept(folder)
+    names = {f"{row['sha256']}.{'jpg' if row['format'] == 'jpeg' else row['format']}" for row in kept_rows}
     assert {path.name for path in (folder / "images").iterdir()} == names
-    for row in kept:
+    for row in kept_rows:
         data = next((folder / "images").glob(f"{row['sha256']}.*")).read_bytes()
         assert hashlib.sha256(data).hexdigest() == row["sha256"]
         assert len(data) == row["bytes"]
@@ -93,12 +93,12 @@ def test_images_lie_under_the_hash_of_their_bytes_and_nothing_else_does(crawled:
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_bytes_are_kept_as_served(crawled: Path, small: Sample, source: str) -> None:
-    whole = {
+    expected = {
         hashlib.sha256(catalogue.file(source, index)).hexdigest()
         for index in range(getattr(small, source))
         if catalogue.work(source, index).special not in (*catalogue.BROKEN.values(), "removed", "nsfw", "noai page")
     }
-    assert {row["sha256"] for row in manifest.read_kept(crawled / "raw" / source)} == whole
+    assert {row["sha256"] for row in manifest.read_kept(crawled / "raw" / source)} == expected
 
 
 def test_pixeljoint_rows_tell_what_the_pages_tell(crawled: Path) -> None:
@@ -126,10 +126,10 @@ def test_lospec_works_of_one_slug_or_none_stay_apart(crawled: Path) -> None:
 
 
 def test_pixiehaus_takes_numbers_and_no_furniture_and_says_that_it_is_generated(crawled: Path) -> None:
-    found = rows(crawled / "raw" / "pixiehaus")
-    assert any(row["source_id"].isdecimal() for row in found)
-    assert all(re.search(r"/(sprites|animations)/", row["image_url"]) for row in found)
-    assert all(row["ai_generated"] is True for row in found)
+    listed = rows(crawled / "raw" / "pixiehaus")
+    assert any(row["source_id"].isdecimal() for row in listed)
+    assert all(re.search(r"/(sprites|animations)/", row["image_url"]) for row in listed)
+    assert all(row["ai_generated"] is True for row in listed)
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -152,6 +152,12 @@ def test_sample_output_is_the_same_bytes_in_another_place(
 ) -> None:
     crawl.run("lospec", tmp_path / "lospec", scrape, small, state=tmp_path / "state")
     assert folder_digest(tmp_path / "lospec") == folder_digest(crawled / "raw" / "lospec")
+
+
+def test_state_has_the_names_that_earlier_versions_gave_it(crawled: Path) -> None:
+    """Or a crawl that began before an update would begin anew."""
+    names = {path.name for path in (crawled / "state").rglob("last-*.jsonl")}
+    assert names == {"last-c590a0061958.jsonl", "last-68ca9101fa0a.jsonl", "last-06d3cdca5f41.jsonl"}
 
 
 @dataclass(frozen=True)
@@ -188,8 +194,8 @@ def test_rerun_asks_for_the_listing_only_and_leaves_the_same_bytes(runs: tuple[s
 def test_nothing_is_asked_for_twice(runs: tuple[str, list[Run]]) -> None:
     """But for the file that arrives damaged, within its retries."""
     _, (first, *_) = runs
-    asked = Counter((hit.target, hit.body) for hit in first.hits)
-    assert [count for count in asked.values() if count > 1] == [4]
+    requests = Counter((hit.target, hit.body) for hit in first.hits)
+    assert [count for count in requests.values() if count > 1] == [4]
 
 
 def test_decoys_thumbnails_and_furniture_are_never_asked_for(runs: tuple[str, list[Run]]) -> None:
@@ -242,9 +248,9 @@ def test_listing_that_repeats_its_last_page_ends(
 
 
 def test_another_list_under_the_same_address_is_noticed(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
-    other = b'<div id="leftblockspan"><h1>Weekly Showcase</h1><div class="imgbox">'
-    other += b"<a class=imglink href=/pixelart/7.htm><img src=x></a></div></div>"
-    script = Scripted(r"/pixels/new_icons\.asp\?q=1&pg=2", body=other)
+    showcase_page = b'<div id="leftblockspan"><h1>Weekly Showcase</h1><div class="imgbox">'
+    showcase_page += b"<a class=imglink href=/pixelart/7.htm><img src=x></a></div></div>"
+    script = ScriptedAnswer(r"/pixels/new_icons\.asp\?q=1&pg=2", body=showcase_page)
     with replica(small, "pixeljoint", scripted=(script,)) as (url, _), pytest.raises(MarkupChanged, match="Newest"):
         crawl.run("pixeljoint", tmp_path / "out", scrape, small, state=tmp_path / "state", base_url=url)
 
@@ -254,7 +260,7 @@ def test_forbidden_page_stops_the_crawl_and_keeps_what_was_stored(
 ) -> None:
     forbidden = f"/pixelart/{pages_pixeljoint.work_id(6)}.htm"
     with (
-        replica(small, "pixeljoint", scripted=(Scripted(re.escape(forbidden), 403),)) as (url, hits),
+        replica(small, "pixeljoint", scripted=(ScriptedAnswer(re.escape(forbidden), 403),)) as (url, hits),
         pytest.raises(Refused) as caught,
     ):
         crawl.run("pixeljoint", tmp_path / "out", scrape, small, state=tmp_path / "state", base_url=url)
@@ -286,21 +292,21 @@ def test_crawl_whose_every_image_is_refused_is_refused(
 
 
 def test_opt_out_on_the_listing_refuses_the_crawl(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
-    script = Scripted("/gallery", headers=(("X-Robots-Tag", "noai"),), body=b'{"success": true, "html": ""}')
+    script = ScriptedAnswer("/gallery", headers=(("X-Robots-Tag", "noai"),), body=b'{"success": true, "html": ""}')
     with replica(small, "lospec", scripted=(script,)) as (url, _), pytest.raises(Refused, match="noai"):
         crawl.run("lospec", tmp_path / "a", scrape, small, state=tmp_path / "state", base_url=url)
 
 
 def test_listing_without_its_nodes_is_a_change_of_markup(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
-    script = Scripted("/gallery", body=b'{"success": true, "html": "<p>redesign</p>"}')
+    script = ScriptedAnswer("/gallery", body=b'{"success": true, "html": "<p>redesign</p>"}')
     with replica(small, "lospec", scripted=(script,)) as (url, _), pytest.raises(MarkupChanged) as caught:
         crawl.run("lospec", tmp_path / "a", scrape, small, state=tmp_path / "state", base_url=url)
     assert (caught.value.exit_code, caught.value.url) == (4, f"{url}/gallery")
 
 
 def test_few_changed_detail_pages_are_rows_and_most_are_an_exit(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
-    def broken(indices: range) -> tuple[Scripted, ...]:
-        return tuple(Scripted(f"/pixelart/{pages_pixeljoint.work_id(index)}.htm", body=b"?") for index in indices)
+    def broken(indices: range) -> tuple[ScriptedAnswer, ...]:
+        return tuple(ScriptedAnswer(f"/pixelart/{pages_pixeljoint.work_id(index)}.htm", body=b"?") for index in indices)
 
     run = {"state": tmp_path / "state", "limit": 20}
     with replica(small, "pixeljoint", scripted=broken(range(1, 4))) as (url, _):
@@ -315,8 +321,8 @@ def test_few_changed_detail_pages_are_rows_and_most_are_an_exit(small: Sample, s
 
 def test_passing_server_errors_do_not_cost_a_work(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
     scripts = (
-        Scripted(f"/pixelart/{pages_pixeljoint.work_id(0)}.htm", 503, times=2),
-        Scripted(f"/pixelart/{pages_pixeljoint.work_id(1)}.htm", 429, (("Retry-After", "1"),), times=1),
+        ScriptedAnswer(f"/pixelart/{pages_pixeljoint.work_id(0)}.htm", 503, times=2),
+        ScriptedAnswer(f"/pixelart/{pages_pixeljoint.work_id(1)}.htm", 429, (("Retry-After", "1"),), times=1),
     )
     with replica(small, "pixeljoint", scripted=scripts) as (url, _):
         stats = crawl.run("pixeljoint", tmp_path / "a", scrape, small, state=tmp_path / "s", base_url=url, limit=3)
@@ -326,7 +332,7 @@ def test_passing_server_errors_do_not_cost_a_work(small: Sample, scrape: Scrape,
 def test_work_that_the_server_cannot_give_is_a_row_and_asked_for_by_the_next_run(
     small: Sample, scrape: Scrape, tmp_path: Path
 ) -> None:
-    script = Scripted(f"/pixelart/{pages_pixeljoint.work_id(2)}.htm", 500, times=4)
+    script = ScriptedAnswer(f"/pixelart/{pages_pixeljoint.work_id(2)}.htm", 500, times=4)
     run = {"state": tmp_path / "state", "limit": 5}
     with replica(small, "pixeljoint", scripted=(script,)) as (url, _):
         first = crawl.run("pixeljoint", tmp_path / "a", scrape, small, base_url=url, **run)
@@ -339,7 +345,7 @@ def test_dead_site_is_unreachable_rather_than_a_folder_of_failures(
     small: Sample, scrape: Scrape, tmp_path: Path
 ) -> None:
     with (
-        replica(small, "pixeljoint", scripted=(Scripted(r"/pixelart/.*", 500),)) as (url, hits),
+        replica(small, "pixeljoint", scripted=(ScriptedAnswer(r"/pixelart/.*", 500),)) as (url, hits),
         pytest.raises(Unreachable) as caught,
     ):
         crawl.run("pixeljoint", tmp_path / "a", scrape, small, state=tmp_path / "state", base_url=url)
@@ -370,9 +376,9 @@ def test_second_crawl_into_the_same_state_is_turned_away(small: Sample, scrape: 
 def test_live_crawl_needs_a_contact_and_accepted_terms(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="contact"):
         crawl.run("lospec", tmp_path / "a", scrape, small, state=tmp_path / "state", origin="live")
-    named = scrape.model_copy(update={"contact": "me@site.test", "accept_terms": ["pixeljoint"]})
+    with_contact = scrape.model_copy(update={"contact": "me@site.test", "accept_terms": ["pixeljoint"]})
     with pytest.raises(Refused, match=r"lospec\.com/terms-and-conditions"):
-        crawl.run("lospec", tmp_path / "a", named, small, state=tmp_path / "state", origin="live")
+        crawl.run("lospec", tmp_path / "a", with_contact, small, state=tmp_path / "state", origin="live")
     with pytest.raises(Refused, match="contact"):
         crawl.run("lospec", tmp_path / "a", scrape, small, state=tmp_path / "state", base_url="https://lospec.com")
     assert not (tmp_path / "state").exists()
@@ -395,26 +401,27 @@ def test_worst_outcome_is_refused_then_unreachable_then_markup() -> None:
 
 def test_lost_cookie_of_another_list_is_noticed(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
     listing = scrape.pixeljoint.model_copy(update={"listing": "hall-of-fame"})
-    bigger, wanted = small.model_copy(update={"pixeljoint": 90}), scrape.model_copy(update={"pixeljoint": listing})
+    bigger = small.model_copy(update={"pixeljoint": 90})
+    hall_of_fame = scrape.model_copy(update={"pixeljoint": listing})
     with replica(bigger, "pixeljoint") as (url, _):
-        stats = crawl.run("pixeljoint", tmp_path / "out", wanted, bigger, state=tmp_path / "state", base_url=url)
+        stats = crawl.run("pixeljoint", tmp_path / "out", hall_of_fame, bigger, state=tmp_path / "state", base_url=url)
     assert stats["inputs"] > 24
     with replica(bigger, "pixeljoint", forgets=True) as (url, _), pytest.raises(MarkupChanged):
-        crawl.run("pixeljoint", tmp_path / "out", wanted, bigger, state=tmp_path / "other", base_url=url)
+        crawl.run("pixeljoint", tmp_path / "out", hall_of_fame, bigger, state=tmp_path / "other", base_url=url)
 
 
 @pytest.mark.parametrize("source", ["pixeljoint", "pixiehaus"])
 def test_listing_is_asked_for_on_condition_that_it_changed(
     small: Sample, scrape: Scrape, tmp_path: Path, source: str
 ) -> None:
-    sent: list[set[bool]] = []
+    conditional: list[set[bool]] = []
     with replica(small, source) as (url, hits):
         for _ in range(2):
             crawl.run(source, tmp_path / "out", scrape, small, state=tmp_path / "state", base_url=url)
             listings = [hit for hit in hits if LISTINGS.fullmatch(hit.target) and hit.target != "/robots.txt"]
-            sent.append({"if-none-match" in hit.headers for hit in listings})
+            conditional.append({"if-none-match" in hit.headers for hit in listings})
             hits.clear()
-    assert sent == [{False}, {True}]
+    assert conditional == [{False}, {True}]
 
 
 def test_two_lists_of_one_site_share_their_works_and_nothing_else(
@@ -423,13 +430,13 @@ def test_two_lists_of_one_site_share_their_works_and_nothing_else(
     bigger = small.model_copy(update={"pixeljoint": 60})
     listing = scrape.pixeljoint.model_copy(update={"listing": "showcase"})
     with replica(bigger, "pixeljoint") as (url, hits):
-        where = {"state": tmp_path / "state", "base_url": url}
-        crawl.run("pixeljoint", tmp_path / "newest", scrape, bigger, **where)
+        common = {"state": tmp_path / "state", "base_url": url}
+        crawl.run("pixeljoint", tmp_path / "newest", scrape, bigger, **common)
         before = folder_digest(tmp_path / "newest")
         hits.clear()
         showcase = scrape.model_copy(update={"pixeljoint": listing})
-        stats = crawl.run("pixeljoint", tmp_path / "showcase", showcase, bigger, **where)
+        stats = crawl.run("pixeljoint", tmp_path / "showcase", showcase, bigger, **common)
         assert [target for target in targets(hits) if not LISTINGS.fullmatch(target)] == []
-        crawl.run("pixeljoint", tmp_path / "newest", scrape, bigger, **where)
+        crawl.run("pixeljoint", tmp_path / "newest", scrape, bigger, **common)
     assert 0 < stats["inputs"] < 60
     assert folder_digest(tmp_path / "newest") == before

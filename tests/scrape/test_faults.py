@@ -7,7 +7,7 @@ from pathlib import Path
 
 import hostile_faults
 import pytest
-from hostile_crawl import Asked, Crawled, Crawler, serving
+from hostile_crawl import Crawled, Crawler, LoggedRequest, serving
 from hostile_faults import ADDRESSES, IMAGES, PAGES, REASONS
 
 from pipeline.sample.params import Sample
@@ -24,14 +24,14 @@ def crawled(small: Sample, scrape: Scrape, tmp_path_factory: pytest.TempPathFact
     again = [hostile_faults.address(slug) for slug, fault in FAULTS.items() if fault.asks > 1]
     with serving(root / "server", hostile_faults.gallery()) as server:
         crawler = Crawler(scrape, small, root)
-        found = crawler.crawl(server, again=again, most=MOST_HOPS)
-    assert found.error is None
-    return found, crawler.out
+        outcome = crawler.crawl(server, again=again, most=MOST_HOPS)
+    assert outcome.error is None
+    return outcome, crawler.out
 
 
-def asks(crawled: Crawled, slug: str) -> list[Asked]:
+def asks(crawled: Crawled, slug: str) -> list[LoggedRequest]:
     """Requests for the address where the fault is."""
-    return [asked for asked in crawled.asked if asked.target == hostile_faults.address(slug)]
+    return [request for request in crawled.requests if request.target == hostile_faults.address(slug)]
 
 
 @pytest.mark.parametrize("slug", REASONS)
@@ -46,9 +46,9 @@ def test_faulty_address_is_asked_for_as_often_as_that_may_help(crawled: tuple[Cr
 
 def test_sound_works_beside_the_faulty_are_kept_each_with_its_own_bytes(crawled: tuple[Crawled, Path]) -> None:
     rows = crawled[0].rows
-    kept = {source_id for source_id in hostile_faults.sound() if rows[source_id]["status"] == "kept"}
-    assert kept == hostile_faults.sound()
-    assert len({rows[source_id]["sha256"] for source_id in kept}) == len(kept)
+    sources_kept = {source_id for source_id in hostile_faults.sound() if rows[source_id]["status"] == "kept"}
+    assert sources_kept == hostile_faults.sound()
+    assert len({rows[source_id]["sha256"] for source_id in sources_kept}) == len(sources_kept)
     assert len(rows) == 2 * len(REASONS)
 
 
@@ -61,16 +61,16 @@ def test_type_is_judged_by_the_bytes(crawled: tuple[Crawled, Path], slug: str) -
 
 def test_bombs_are_cut_short(crawled: tuple[Crawled, Path]) -> None:
     for slug in ("endless", "announced-huge"):
-        assert [asked.sent < NOTICED for asked in asks(crawled[0], slug)] == [True]
+        assert [request.sent < NOTICED for request in asks(crawled[0], slug)] == [True]
 
 
 def test_nothing_is_asked_for_off_the_host_or_at_another_address(crawled: tuple[Crawled, Path]) -> None:
-    assert {asked.host.partition(":")[0] for asked in crawled[0].asked} == {"127.0.0.1"}
-    assert not [asked for asked in crawled[0].asked if asked.target.startswith(("/x", "/latest", "/thumbnails"))]
+    assert {request.host.partition(":")[0] for request in crawled[0].requests} == {"127.0.0.1"}
+    assert not [target for target in crawled[0].targets if target.startswith(("/x", "/latest", "/thumbnails"))]
 
 
 def test_each_sound_page_and_file_is_asked_for_once(crawled: tuple[Crawled, Path]) -> None:
-    counts = Counter(asked.target for asked in crawled[0].asked if "sound" in asked.target)
+    counts = Counter(request.target for request in crawled[0].requests if "sound" in request.target)
     assert len(counts) == 2 * len(REASONS)
     assert set(counts.values()) == {1}
 

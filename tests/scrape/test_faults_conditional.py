@@ -30,13 +30,13 @@ def crawler(small: Sample, scrape: Scrape, tmp_path: Path) -> Crawler:
 
 
 def page(target: str, number: int, *works: int, **headers: str) -> Rule:
-    told = tuple((name.replace("_", "-"), value) for name, value in headers.items())
+    pairs = tuple((name.replace("_", "-"), value) for name, value in headers.items())
     body = pages.pixeljoint_listing([entry(work) for work in works], number, 3)
-    return Rule(target, body=body, headers=(*LATIN, *told))
+    return Rule(target, body=body, headers=(*LATIN, *pairs))
 
 
-def unchanged(target: str, asked: str, times: int | None = None) -> Rule:
-    return Rule(target, 304, asked=asked, times=times)
+def unchanged(target: str, containing: str, times: int | None = None) -> Rule:
+    return Rule(target, 304, containing=containing, times=times)
 
 
 LISTING = [
@@ -54,7 +54,7 @@ def test_unchanged_listing_costs_no_page_and_leaves_the_same_bytes(crawler: Craw
         digest = folder_digest(crawler.out)
         for _ in range(2):
             again = crawler.crawl(server, "pixeljoint")
-            assert [asked.status for asked in again.asked] == [200, 304, 304, 200]
+            assert [request.status for request in again.requests] == [200, 304, 304, 200]
             assert "pixelart" not in "".join(again.targets)
             assert folder_digest(crawler.out) == digest
 
@@ -81,11 +81,11 @@ def test_new_work_on_a_changed_page_is_all_that_is_fetched(crawler: Crawler) -> 
 def test_limited_crawl_remembers_no_more_pages_than_it_saw(crawler: Crawler) -> None:
     with serving(crawler.root / "server", [pages.ALLOW_ALL, *LISTING, *WORKS]) as server:
         few = crawler.crawl(server, "pixeljoint", limit=2)
-        whole = crawler.crawl(server, "pixeljoint")
+        complete = crawler.crawl(server, "pixeljoint")
         few_again = crawler.crawl(server, "pixeljoint", limit=2)
-    assert [len(crawled.rows) for crawled in (few, whole, few_again)] == [2, 5, 2]
-    assert [asked.status for asked in whole.asked if "new_icons" in asked.target] == [304, 200, 200]
-    assert [asked.status for asked in few_again.asked] == [200, 304]
+    assert [len(crawled.rows) for crawled in (few, complete, few_again)] == [2, 5, 2]
+    assert [request.status for request in complete.requests if "new_icons" in request.target] == [304, 200, 200]
+    assert [request.status for request in few_again.requests] == [200, 304]
 
 
 def test_server_that_ignores_the_condition_costs_nothing_but_the_page(crawler: Crawler) -> None:
@@ -93,14 +93,15 @@ def test_server_that_ignores_the_condition_costs_nothing_but_the_page(crawler: C
         crawler.crawl(server, "pixeljoint")
         digest = folder_digest(crawler.out)
         again = crawler.crawl(server, "pixeljoint")
-    assert [asked.status for asked in again.asked] == [200] * 4
+    assert [request.status for request in again.requests] == [200] * 4
     assert folder_digest(crawler.out) == digest
 
 
 def test_first_crawl_and_requests_for_works_set_no_condition(crawler: Crawler) -> None:
     with serving(crawler.root / "server", [pages.ALLOW_ALL, *LISTING, *WORKS]) as server:
         crawled = crawler.crawl(server, "pixeljoint")
-    assert not [asked for asked in crawled.asked if {"if-none-match", "if-modified-since"} & asked.headers.keys()]
+    conditions = {"if-none-match", "if-modified-since"}
+    assert not [request for request in crawled.requests if conditions & request.headers.keys()]
 
 
 def test_unchanged_page_that_was_never_given_is_a_failure_of_the_server(crawler: Crawler) -> None:

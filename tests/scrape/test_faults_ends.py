@@ -12,7 +12,7 @@ from pathlib import Path
 import hostile_pages as pages
 import pytest
 from hostile import Rule
-from hostile_crawl import Crawler, facetopix, serving, started
+from hostile_crawl import Crawler, facetopix, run_here, serving, started
 from hostile_pages import HTML, JSON, PNG
 
 from pipeline.runtime.files import folder_digest
@@ -35,8 +35,8 @@ class End:
     words: str = ""  # regular expression found in the message
 
 
-def at_listing(status: int = 200, body: bytes = b"", *headers: tuple[str, str], **told: object) -> Rule:
-    return Rule("/gallery", status, body, headers or JSON, method="POST", **told)  # type: ignore[arg-type]
+def at_listing(status: int = 200, body: bytes = b"", *headers: tuple[str, str], **fields: object) -> Rule:
+    return Rule("/gallery", status, body, headers or JSON, method="POST", **fields)  # type: ignore[arg-type]
 
 
 def at_works(status: int = 200, body: bytes = b"", *headers: tuple[str, str]) -> Rule:
@@ -115,7 +115,7 @@ def test_fault_ends_the_crawl_with_its_code_and_the_output_as_it_was(
     assert re.fullmatch(end.last, crawled.targets[-1])
     assert crawled.targets.count(crawled.targets[-1]) == end.asks
     assert folder_digest(crawler.out) == digest
-    assert crawled.asked[-1].sent < 64 * 2**20
+    assert crawled.requests[-1].sent < 64 * 2**20
 
 
 def test_what_was_stored_before_a_challenge_is_not_asked_for_again(
@@ -155,9 +155,9 @@ def test_server_that_dies_half_way_is_unreachable_and_costs_only_what_was_not_st
     assert not (tmp_path / "out").exists()
     stored = len(list((tmp_path / ".state").rglob("images/*.png")))
     with serving(tmp_path / "back", pages.lospec(works), server.ports) as back:
-        assert facetopix(tmp_path, *scraping(server.url())).returncode == 0
+        assert run_here(tmp_path, *scraping(server.url())) == 0
     assert stored >= 6
-    assert sum(asked.target.endswith(".png") for asked in back.asked()) == len(works) - stored
+    assert sum(request.target.endswith(".png") for request in back.requests()) == len(works) - stored
 
 
 def scraping(url: str, *more: str) -> Sequence[str]:
@@ -173,8 +173,8 @@ def test_command_tells_the_end_on_one_line_and_by_its_code(tmp_path: Path, name:
         done = facetopix(tmp_path, "-q", *scraping(server.url(), "--json"))
     assert done.returncode == end.code
     assert re.fullmatch(r"facetopix: [^\n]+\n", done.stderr)
-    told = json.loads(done.stdout)
-    assert (told["exit_code"], told["error"] in done.stderr) == (end.code, True)
+    summary = json.loads(done.stdout)
+    assert (summary["exit_code"], summary["error"] in done.stderr) == (end.code, True)
 
 
 def test_command_tells_a_person_the_end_once(tmp_path: Path) -> None:
@@ -188,9 +188,9 @@ def test_command_tells_a_person_the_end_once(tmp_path: Path) -> None:
 def test_command_tells_a_crawl_that_went_well_as_json_alone(tmp_path: Path) -> None:
     with serving(tmp_path / "server", [Rule(WORKS[3].page_path, 404), *pages.lospec(WORKS)]) as server:
         done = facetopix(tmp_path, *scraping(server.url(), "--json"))
-    told = json.loads(done.stdout)
+    summary = json.loads(done.stdout)
     assert (done.returncode, "Traceback" in done.stderr) == (0, False)
-    assert (told["inputs"], told["kept"], told["reasons"]) == (12, 11, {"not_found": 1})
+    assert (summary["inputs"], summary["kept"], summary["reasons"]) == (12, 11, {"not_found": 1})
     assert json.loads((tmp_path / "out" / "lospec" / "stats.json").read_text())["kept"] == 11
 
 
@@ -208,11 +208,11 @@ def test_listing_of_ever_new_works_ends_at_the_page_limit(
 ) -> None:
     """Also when the pass was interrupted half way: the pages before count."""
     monkeypatch.setattr(listing_pass, "MAX_PAGES", 6)
-    one = pages.batch([replace(WORKS[0], slug="piece-@skip@")])
-    batch = Rule("/gallery", 200, one, JSON, method="POST", asked=r"skip=(?P<skip>\d+)")
+    batch_of_one = pages.batch([replace(WORKS[0], slug="piece-@skip@")])
+    batch = Rule("/gallery", 200, batch_of_one, JSON, method="POST", containing=r"skip=(?P<skip>\d+)")
     rest = [batch, pages.ALLOW_ALL, Rule(r"/gallery/.+", 404)]
     crawler = Crawler(scrape, small, tmp_path)
-    with serving(tmp_path / "server", [Rule("/gallery", 503, method="POST", asked=r"skip=4\b"), *rest]) as server:
+    with serving(tmp_path / "server", [Rule("/gallery", 503, method="POST", containing=r"skip=4\b"), *rest]) as server:
         assert crawler.crawl(server, again={"/gallery"}).error is not None
     with serving(tmp_path / "again", rest, server.ports) as server:
         crawled = crawler.crawl(server, again={"/gallery"})

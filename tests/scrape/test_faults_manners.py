@@ -10,7 +10,7 @@ from pathlib import Path
 import hostile_pages as pages
 import pytest
 from hostile import Rule
-from hostile_crawl import Asked, Crawled, Crawler, check_manners, serving
+from hostile_crawl import Crawled, Crawler, LoggedRequest, check_manners, serving
 from hostile_pages import sprite
 
 from pipeline.sample.params import Sample
@@ -18,7 +18,7 @@ from pipeline.scrape import sniff
 from pipeline.scrape.client.fetch import Fetcher
 from pipeline.scrape.client.pace import Access
 from pipeline.scrape.params import Scrape
-from pipeline.scrape.sites.gallery import Rejected
+from pipeline.scrape.sites.gallery import Rejection
 
 TEXT = (("Content-Type", "text/plain"),)
 FILES = [sprite(number) for number in range(4)]
@@ -31,8 +31,8 @@ def crawler(small: Sample, scrape: Scrape, tmp_path: Path) -> Crawler:
     return Crawler(scrape, small, tmp_path)
 
 
-def robots(body: bytes = b"", status: int = 200, *headers: tuple[str, str], **told: object) -> Rule:
-    return Rule("/robots.txt", status, body, (*TEXT, *headers), **told)  # type: ignore[arg-type]
+def robots(body: bytes = b"", status: int = 200, *headers: tuple[str, str], **fields: object) -> Rule:
+    return Rule("/robots.txt", status, body, (*TEXT, *headers), **fields)  # type: ignore[arg-type]
 
 
 def crawl_under(crawler: Crawler, *rules: Rule, again: tuple[str, ...] = (), most: int = 4) -> Crawled:
@@ -41,8 +41,8 @@ def crawl_under(crawler: Crawler, *rules: Rule, again: tuple[str, ...] = (), mos
         return crawler.crawl(server, "pixiehaus", again=again, most=most)
 
 
-ONE = sprite(1).encode()
-BUT_ONE = b"User-agent: *\nDisallow: " + ONE + b"\n"
+FIRST = sprite(1).encode()
+BUT_FIRST = b"User-agent: *\nDisallow: " + FIRST + b"\n"
 FILLER = b"# the lawyers wanted this line, and the next, and the one after that\n" * 15_000
 
 
@@ -55,14 +55,14 @@ FILLER = b"# the lawyers wanted this line, and the next, and the one after that\
         pytest.param(robots(b""), {}, id="empty"),
         pytest.param(robots(b"<html><body>Welcome!</body></html>"), {}, id="a page"),
         pytest.param(robots(b"\xff\xfe\x00\x9f" * 99), {}, id="noise"),
-        pytest.param(robots(BUT_ONE), {sprite(1): "robots"}, id="one work"),
-        pytest.param(robots(b"\xef\xbb\xbf" + BUT_ONE), {sprite(1): "robots"}, id="byte order mark"),
-        pytest.param(robots(BUT_ONE.replace(b"\n", b"\r\n")), {sprite(1): "robots"}, id="CRLF"),
-        pytest.param(robots(BUT_ONE.replace(b"\n", b"\r")), {sprite(1): "robots"}, id="CR"),
-        pytest.param(robots(b"# caf\xe9 \xc3\x28\n" + BUT_ONE), {sprite(1): "robots"}, id="invalid UTF-8"),
-        pytest.param(robots(BUT_ONE + FILLER), {sprite(1): "robots"}, id="a megabyte"),
+        pytest.param(robots(BUT_FIRST), {sprite(1): "robots"}, id="one work"),
+        pytest.param(robots(b"\xef\xbb\xbf" + BUT_FIRST), {sprite(1): "robots"}, id="byte order mark"),
+        pytest.param(robots(BUT_FIRST.replace(b"\n", b"\r\n")), {sprite(1): "robots"}, id="CRLF"),
+        pytest.param(robots(BUT_FIRST.replace(b"\n", b"\r")), {sprite(1): "robots"}, id="CR"),
+        pytest.param(robots(b"# caf\xe9 \xc3\x28\n" + BUT_FIRST), {sprite(1): "robots"}, id="invalid UTF-8"),
+        pytest.param(robots(BUT_FIRST + FILLER), {sprite(1): "robots"}, id="a megabyte"),
         pytest.param(
-            robots(pages.gzipped(BUT_ONE), 200, ("Content-Encoding", "gzip")), {sprite(1): "robots"}, id="gzip"
+            robots(pages.gzipped(BUT_FIRST), 200, ("Content-Encoding", "gzip")), {sprite(1): "robots"}, id="gzip"
         ),
         pytest.param(robots(b"User-agent: *\nDisallow: /*.gif$\n"), {ANIMATION: "robots"}, id="wildcard"),
         pytest.param(robots(b"User-agent: *\nDisallow: /sprites/\nAllow: /sprites/0000\n"), {}, id="longer rule wins"),
@@ -82,8 +82,8 @@ def test_robots_txt_is_read_as_its_author_meant_it(crawler: Crawler, rule: Rule,
     crawled = crawl_under(crawler, rule)
     assert crawled.error is None
     reasons = {row["image_url"].partition("/")[2].partition("/")[2]: row["reason"] for row in crawled.rows.values()}
-    found = {"/" + path.partition("/")[2]: reason for path, reason in reasons.items() if reason}
-    assert found == lost
+    refused = {"/" + path.partition("/")[2]: reason for path, reason in reasons.items() if reason}
+    assert refused == lost
     assert not [target for target in crawled.targets if target in lost], "asked for what is refused"
     assert crawled.targets.count("/robots.txt") == 1
 
@@ -99,8 +99,8 @@ def test_robots_txt_is_read_as_its_author_meant_it(crawler: Crawler, rule: Rule,
         pytest.param(robots(status=503), REFUSED, 4, id="unavailable"),
         pytest.param(robots(status=520), REFUSED, 1, id="error that no retry mends"),
         pytest.param(robots(b"", raw=True), UNREACHABLE, 4, id="no answer"),
-        pytest.param(robots(BUT_ONE, cut=9), None, 4, id="dropped"),
-        pytest.param(robots(BUT_ONE, length=999), None, 4, id="length too long"),
+        pytest.param(robots(BUT_FIRST, cut=9), None, 4, id="dropped"),
+        pytest.param(robots(BUT_FIRST, length=999), None, 4, id="length too long"),
         pytest.param(robots(b"HTTP/1.1 200 OK\r\n\r\n" + FILLER, raw=True, repeat=200), REFUSED, 1, id="endless"),
         pytest.param(robots(b"", 302, ("Location", "http://localhost:@port0@/robots.txt")), REFUSED, 1, id="off host"),
         pytest.param(robots(b"", 302, ("Location", "/robots.txt")), REFUSED, 6, id="redirect loop"),
@@ -113,33 +113,33 @@ def test_without_leave_nothing_but_robots_txt_is_asked_for(
     assert crawled.error is not None
     assert crawled.error.exit_code in ((code,) if code else (REFUSED, UNREACHABLE))
     assert crawled.targets == ["/robots.txt"] * asks
-    assert max(asked.sent for asked in crawled.asked) < 64 * 2**20
+    assert max(request.sent for request in crawled.requests) < 64 * 2**20
     assert not crawler.out.exists()
 
 
 def test_robots_txt_that_moved_is_followed_and_obeyed(crawler: Crawler) -> None:
     hop = robots(b"", 301, ("Location", "/hop"))
-    there = [Rule("/hop", 302, headers=(("Location", "/real.txt"),)), Rule("/real.txt", body=BUT_ONE, headers=TEXT)]
-    crawled = crawl_under(crawler, hop, *there)
+    hops = [Rule("/hop", 302, headers=(("Location", "/real.txt"),)), Rule("/real.txt", body=BUT_FIRST, headers=TEXT)]
+    crawled = crawl_under(crawler, hop, *hops)
     assert crawled.targets[:3] == ["/robots.txt", "/hop", "/real.txt"]
     assert crawled.stats["reasons"] == {"robots": 1}
 
 
 def test_robots_txt_that_fails_once_is_asked_for_again(crawler: Crawler) -> None:
-    crawled = crawl_under(crawler, robots(status=503, times=1), robots(BUT_ONE), again=("/robots.txt",))
+    crawled = crawl_under(crawler, robots(status=503, times=1), robots(BUT_FIRST), again=("/robots.txt",))
     assert crawled.stats["reasons"] == {"robots": 1}
 
 
-def gaps(asked: list[Asked]) -> list[float]:
+def gaps(requests: list[LoggedRequest]) -> list[float]:
     """Seconds between the arrivals of requests."""
-    return [second.at - first.at for first, second in itertools.pairwise(asked)]
+    return [second.at - first.at for first, second in itertools.pairwise(requests)]
 
 
 def test_crawl_delay_spaces_all_requests_from_robots_txt_on(crawler: Crawler) -> None:
     crawled = crawl_under(crawler, robots(b"User-agent: *\nCrawl-delay: 0.4\nAllow: /\n"))
     assert crawled.stats["kept"] == 5
-    assert min(gaps(crawled.asked)) > 0.2, "0.4 but for the time that a busy server takes to look"
-    assert sum(gaps(crawled.asked)) > 0.4 * (len(crawled.asked) - 1) - 0.2
+    assert min(gaps(crawled.requests)) > 0.2, "0.4 but for the time that a busy server takes to look"
+    assert sum(gaps(crawled.requests)) > 0.4 * (len(crawled.requests) - 1) - 0.2
 
 
 @pytest.fixture(scope="module")
@@ -157,8 +157,8 @@ def parked(small: Sample, scrape: Scrape, tmp_path_factory: pytest.TempPathFacto
         yield Crawler(scrape, small, root).crawl(server, "pixiehaus", again=files)
 
 
-def two_asks(crawled: Crawled, number: int) -> tuple[Asked, Asked]:
-    first, second = (asked for asked in crawled.asked if asked.target == sprite(number))
+def two_asks(crawled: Crawled, number: int) -> tuple[LoggedRequest, LoggedRequest]:
+    first, second = (request for request in crawled.requests if request.target == sprite(number))
     return first, second
 
 
@@ -192,8 +192,8 @@ def test_host_that_never_stops_refusing_is_asked_four_times(parked: Crawled) -> 
 
 
 def test_host_that_was_given_up_is_left_alone_as_long_as_it_asked(parked: Crawled) -> None:
-    last = [asked for asked in parked.asked if asked.target == sprite(6)][-1]
-    after = parked.asked[parked.asked.index(last) + 1]
+    last = [request for request in parked.requests if request.target == sprite(6)][-1]
+    after = parked.requests[parked.requests.index(last) + 1]
     assert last.until is not None
     assert (after.target, after.at - last.until > 0.99) == (sprite(7), True)
 
@@ -207,20 +207,20 @@ def test_host_that_asks_for_a_day_is_left_alone_at_once(crawler: Crawler, value:
 
 
 @pytest.mark.parametrize(
-    "rule", [Rule(ONE.decode(), body=pages.png(1), drip=0.05), Rule(ONE.decode(), wait=60)], ids=["drip", "silence"]
+    "rule", [Rule(FIRST.decode(), body=pages.png(1), drip=0.05), Rule(FIRST.decode(), wait=60)], ids=["drip", "silence"]
 )
 def test_answer_that_outlasts_the_patience_is_given_up_each_time(tmp_path: Path, rule: Rule) -> None:
     async def ask(url: str) -> None:
-        access = Access(frozenset({"127.0.0.1"}), https=False, delay=0.0, backoff=0.01, patience=0.4)
+        access = Access(frozenset({"127.0.0.1"}), https=False, delay=0.0, backoff=0.01, timeout=0.4)
         async with Fetcher(access, user_agent="facetopix/1 (+test)") as fetcher:
             await fetcher.image(url + sprite(1), sniff.identify)
 
     with serving(tmp_path, [pages.ALLOW_ALL, rule]) as server:
-        with pytest.raises(Rejected, match="network"):
+        with pytest.raises(Rejection, match="network"):
             asyncio.run(ask(server.url()))
-        asked = [one for one in server.settled() if one.target == sprite(1)]
-    assert [one.gone for one in asked] == [True] * 4
-    check_manners(server.asked(), [sprite(1)])
+        requests = [request for request in server.settled() if request.target == sprite(1)]
+    assert [request.hung_up for request in requests] == [True] * 4
+    check_manners(server.requests(), [sprite(1)])
 
 
 def test_replica_by_name_is_not_left_for_its_number_or_another_name(crawler: Crawler) -> None:
@@ -238,4 +238,4 @@ def test_replica_by_name_is_not_left_for_its_number_or_another_name(crawler: Cra
         crawled = crawler.crawl(server, "pixiehaus", host="localhost")
     assert crawled.stats["reasons"] == {"off_host": len(aways)}
     assert crawled.rows[f"{20:032x}"]["status"] == "kept"
-    assert {asked.host.partition(":")[0] for asked in crawled.asked} == {"localhost"}
+    assert {request.host.partition(":")[0] for request in crawled.requests} == {"localhost"}

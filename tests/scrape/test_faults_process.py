@@ -15,7 +15,7 @@ from pathlib import Path
 import hostile_pages as pages
 import pytest
 from hostile import Rule
-from hostile_crawl import BIN, Asked, Hostile, check_manners, facetopix, home_of, read, serving, started
+from hostile_crawl import BIN, Hostile, LoggedRequest, check_manners, home_of, read, run_here, serving, started
 from hostile_pages import PNG
 
 from pipeline.runtime.manifest import Row
@@ -34,11 +34,11 @@ def scraping(server: Hostile, out: str = "out") -> list[str]:
     return ["scrape", "--source", "lospec", "--base-url", server.url(), "--out", out]
 
 
-def again(home: Path, stderr: str) -> int:
+def run_printed_command(home: Path, stderr: str) -> int:
     """Run the command that the last line of stderr ends with; its exit code."""
     program, *arguments = shlex.split(stderr.splitlines()[-1].partition("to go on: ")[2])
     assert program == "facetopix"
-    return facetopix(home, *arguments).returncode
+    return run_here(home, *arguments)
 
 
 def interrupted_at(home: Path, server: Hostile, target: str, out: str = "out", times: int = 1) -> tuple[int, str]:
@@ -56,30 +56,30 @@ def interrupted_at(home: Path, server: Hostile, target: str, out: str = "out", t
 
 def rows(home: Path, out: str = "out") -> dict[str, Row]:
     """By source_id, but for the times."""
-    found, _ = read(home / out / "lospec")
-    return {key: {**row, "fetched_at": None} for key, row in found.items()}
+    by_id, _ = read(home / out / "lospec")
+    return {key: {**row, "fetched_at": None} for key, row in by_id.items()}
 
 
-def neutral(found: dict[str, Row], server: Hostile) -> dict[str, Row]:
+def neutral(by_id: dict[str, Row], server: Hostile) -> dict[str, Row]:
     """Rows without the ports of one server."""
-    text = json.dumps(found)
+    text = json.dumps(by_id)
     for number, port in enumerate(server.ports):
         text = text.replace(f"127.0.0.1:{port}", f"port{number}")
-    whole: dict[str, Row] = json.loads(text)
-    return whole
+    neutral_rows: dict[str, Row] = json.loads(text)
+    return neutral_rows
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Row]:
     home = tmp_path_factory.mktemp("undisturbed")
     with serving(home / "server", pages.lospec(WORKS)) as server:
-        assert facetopix(home, *scraping(server)).returncode == 0
+        assert run_here(home, *scraping(server)) == 0
     return neutral(rows(home), server)
 
 
-def twice(asked: Sequence[Asked]) -> set[str]:
+def twice(requests: Sequence[LoggedRequest]) -> set[str]:
     """Targets that were asked for more than once by all crawls together."""
-    counts = Counter(one.key for one in asked)
+    counts = Counter(request.key for request in requests)
     return {key[2] for key, count in counts.items() if count > 1}
 
 
@@ -97,7 +97,7 @@ def test_killed_crawl_asks_again_for_the_work_in_flight_at_most(
             process.kill()
         assert not (tmp_path / "out").exists()
         before = len(server.settled())
-        assert facetopix(tmp_path, *scraping(server)).returncode == 0
+        assert run_here(tmp_path, *scraping(server)) == 0
         check_manners(server.settled()[before:])
         in_flight = {moment.target} if moment is LISTING else {SLOW.page_path, SLOW.image_path}
         assert twice(server.settled()) <= {"/robots.txt", *in_flight}
@@ -110,10 +110,10 @@ class Interrupted:
 
     code: int
     stderr: str
-    last: Asked  # request before the end
+    last: LoggedRequest  # request before the end
     output: bool  # there was an output folder
     code_again: int
-    asked_again: list[Asked]
+    asked_again: list[LoggedRequest]
     twice: set[str]
     rows: dict[str, Row]
 
@@ -124,15 +124,15 @@ def interrupted(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
     with serving(home / "server", [slow(1.5), *pages.lospec(WORKS)]) as server:
         code, stderr = interrupted_at(home, server, SLOW.image_path, "my out")
         before, output = server.settled(), (home / "my out").exists()
-        code_again = again(home, stderr)
+        code_again = run_printed_command(home, stderr)
         after = server.settled()
-        found = neutral(rows(home, "my out"), server)
-    return Interrupted(code, stderr, before[-1], output, code_again, after[len(before) :], twice(after), found)
+        by_id = neutral(rows(home, "my out"), server)
+    return Interrupted(code, stderr, before[-1], output, code_again, after[len(before) :], twice(after), by_id)
 
 
 def test_first_ctrl_c_finishes_the_work_in_flight_and_asks_for_no_other(interrupted: Interrupted) -> None:
     assert interrupted.code == INTERRUPTED
-    assert (interrupted.last.target, interrupted.last.gone) == (SLOW.image_path, False)
+    assert (interrupted.last.target, interrupted.last.hung_up) == (SLOW.image_path, False)
     assert not interrupted.output
 
 
@@ -154,7 +154,7 @@ def test_second_ctrl_c_stops_at_once_and_still_tells_how_to_go_on(tmp_path: Path
     with serving(tmp_path / "server", [slow(300), *pages.lospec(WORKS)]) as server:
         code, stderr = interrupted_at(tmp_path, server, SLOW.image_path, times=2)
         assert (code, "Traceback" in stderr) == (INTERRUPTED, False)
-        assert again(tmp_path, stderr) == 0
+        assert run_printed_command(tmp_path, stderr) == 0
         assert twice(server.settled()) <= {"/robots.txt", SLOW.page_path, SLOW.image_path}
         assert neutral(rows(tmp_path), server) == undisturbed
 
@@ -163,7 +163,7 @@ def test_ctrl_c_while_a_parked_host_is_waited_for_does_not_wait(tmp_path: Path) 
     parked = Rule(SLOW.image_path, 429, b"", (("Retry-After", "600"),), times=1)
     with serving(tmp_path / "server", [parked, *pages.lospec(WORKS)]) as server:
         code, stderr = interrupted_at(tmp_path, server, SLOW.image_path)
-        assert (code, again(tmp_path, stderr)) == (INTERRUPTED, 0)
+        assert (code, run_printed_command(tmp_path, stderr)) == (INTERRUPTED, 0)
         assert twice(server.settled()) <= {"/robots.txt", SLOW.page_path, SLOW.image_path}
 
 
@@ -171,7 +171,7 @@ def test_ctrl_c_while_a_crawl_delay_passes_does_not_wait(tmp_path: Path) -> None
     robots = Rule("/robots.txt", body=b"User-agent: *\nCrawl-delay: 300\n")
     with serving(tmp_path / "server", [robots, *pages.lospec(WORKS)]) as server:
         assert interrupted_at(tmp_path, server, "/robots.txt")[0] == INTERRUPTED
-        assert [asked.target for asked in server.asked()] == ["/robots.txt"]
+        assert [request.target for request in server.requests()] == ["/robots.txt"]
 
 
 def test_result_that_cannot_be_written_is_an_error_and_costs_nothing(tmp_path: Path) -> None:
@@ -194,9 +194,9 @@ def in_a_small_disk(folder: Path, script: str) -> None:
     subprocess.run([*unshare, f"{mount}; {script}"], cwd=folder, env=home_of(folder), check=True, timeout=120)
 
 
-@pytest.mark.parametrize(("where", "out", "refetched"), [("disk", "out", 1), (".", "disk/out", 0)])
+@pytest.mark.parametrize(("cwd", "out", "refetched"), [("disk", "out", 1), (".", "disk/out", 0)])
 def test_full_disk_ends_with_code_6_and_the_same_command_goes_on_once_there_is_room(
-    tmp_path: Path, where: str, out: str, refetched: int
+    tmp_path: Path, cwd: str, out: str, refetched: int
 ) -> None:
     """First the state runs out of room, then the output alone; the disk then grows."""
     images = [Rule(work.image_path, body=pages.png(work.number, padding=64 * 1024), headers=PNG) for work in WORKS]
@@ -206,7 +206,7 @@ def test_full_disk_ends_with_code_6_and_the_same_command_goes_on_once_there_is_r
         )
         in_a_small_disk(
             tmp_path,
-            f"""cd {where}
+            f"""cd {cwd}
 {command} 2> {tmp_path}/first.txt; echo $? > {tmp_path}/first.code
 find . -name manifest.jsonl > {tmp_path}/first.found
 mount -o remount,size=16m {tmp_path}/disk
@@ -214,7 +214,7 @@ mount -o remount,size=16m {tmp_path}/disk
 find . -name '*.partial' > {tmp_path}/second.left
 cp -r {out} {tmp_path}/out""",
         )
-        asked = [one.target for one in server.asked() if one.target.endswith(".png")]
+        requests = [request.target for request in server.requests() if request.target.endswith(".png")]
     first, second = ((tmp_path / f"{run}.txt").read_text() for run in ("first", "second"))
     codes = [(tmp_path / f"{run}.code").read_text().strip() for run in ("first", "second")]
     assert (codes, "Traceback" in first) == ([str(UNREACHABLE), "0"], False), first + second
@@ -222,4 +222,4 @@ cp -r {out} {tmp_path}/out""",
     assert not (tmp_path / "first.found").read_text()
     assert not (tmp_path / "second.left").read_text()
     assert len(rows(tmp_path)) == len(WORKS)
-    assert len(asked) <= len(WORKS) + refetched
+    assert len(requests) <= len(WORKS) + refetched

@@ -35,9 +35,9 @@ def listing(page: int, *entries: str, pages_: int = 3) -> Rule:
     """A page of the list, given only to who has the cookie of the page before."""
     target = r"/pixels/new_icons\.asp\?" + ("ob=date" if page == 1 else rf"q=1&pg={page}")
     cookie = ("Set-Cookie", f"v=ob=date&pg={page}&token=after{page}; path=/")
-    asked = rf"cookie: .*\bv=\S*token=after{page - 1}" if page > 1 else ""
+    containing = rf"cookie: .*\bv=\S*token=after{page - 1}" if page > 1 else ""
     body = pages.pixeljoint_listing(entries, page, pages_)
-    return Rule(target, body=body, headers=(*LATIN, cookie), asked=asked)
+    return Rule(target, body=body, headers=(*LATIN, cookie), containing=containing)
 
 
 def pixeljoint(crawler: Crawler, *rules: Rule, limit: int | None = None) -> Crawled:
@@ -46,7 +46,7 @@ def pixeljoint(crawler: Crawler, *rules: Rule, limit: int | None = None) -> Craw
 
 
 def listed(crawled: Crawled) -> list[str]:
-    return [asked.target for asked in crawled.asked if "new_icons" in asked.target or asked.target == "/gallery"]
+    return [target for target in crawled.targets if "new_icons" in target or target == "/gallery"]
 
 
 @pytest.fixture(scope="module")
@@ -107,9 +107,9 @@ def test_links_are_resolved_against_the_address_where_the_page_was_found(joined:
 
 
 def test_listing_sends_back_the_cookie_it_was_given_and_works_are_asked_without(joined: Crawled) -> None:
-    tokens = [asked.cookie.rpartition("token=")[2] for asked in joined.asked if "pg=" in asked.target]
+    tokens = [request.cookie.rpartition("token=")[2] for request in joined.requests if "pg=" in request.target]
     assert tokens == ["after1", "after2"]
-    assert not [asked.target for asked in joined.asked if asked.cookie and "pg=" not in asked.target]
+    assert not [request.target for request in joined.requests if request.cookie and "pg=" not in request.target]
 
 
 def test_listing_ends_at_the_last_page_of_the_pager(joined: Crawled) -> None:
@@ -119,8 +119,8 @@ def test_listing_ends_at_the_last_page_of_the_pager(joined: Crawled) -> None:
 def test_cookie_survives_a_redirect(crawler: Crawler) -> None:
     moved = Rule(r"/pixels/new_icons\.asp\?q=1&pg=2", 301, headers=(("Location", "/pixels/v2.asp?q=1&pg=2"),))
     second = pages.pixeljoint_listing([entry(5)], 2, 2)
-    there = Rule(r"/pixels/v2\.asp\?q=1&pg=2", body=second, headers=LATIN, asked="cookie: .*token=after1")
-    crawled = pixeljoint(crawler, listing(1, entry(4), pages_=2), moved, there)
+    target = Rule(r"/pixels/v2\.asp\?q=1&pg=2", body=second, headers=LATIN, containing="cookie: .*token=after1")
+    crawled = pixeljoint(crawler, listing(1, entry(4), pages_=2), moved, target)
     assert set(crawled.rows) == {"4", "5"}
 
 
@@ -168,13 +168,14 @@ def test_batches_end_empty_or_clamped(crawler: Crawler, clamped: bool) -> None:
     works = pages.pieces(40)
     crawled = lospec(crawler, works, clamped=clamped)
     assert len(crawled.rows) == 40
-    skips = [asked.body.partition("skip=")[2].partition("&")[0] for asked in crawled.asked if asked.method == "POST"]
+    bodies = [request.body for request in crawled.requests if request.method == "POST"]
+    skips = [body.partition("skip=")[2].partition("&")[0] for body in bodies]
     assert skips == ["0", "32", "40"]
 
 
 def test_work_on_two_batches_is_stored_once_and_is_not_the_end(crawler: Crawler) -> None:
     works = pages.pieces(35)
-    second = Rule("/gallery", body=pages.batch(works[30:]), headers=JSON, method="POST", asked=r"\bskip=32\b")
+    second = Rule("/gallery", body=pages.batch(works[30:]), headers=JSON, method="POST", containing=r"\bskip=32\b")
     crawled = lospec(crawler, works, second)
     assert len(crawled.rows) == 35
     assert set(Counter(target for target in crawled.targets if "piece" in target).values()) == {1}
@@ -184,11 +185,11 @@ def test_work_on_two_batches_is_stored_once_and_is_not_the_end(crawler: Crawler)
 def test_listing_that_moved_is_still_asked_by_post(crawler: Crawler, status: int) -> None:
     works = pages.pieces(3)
     moved = Rule("/gallery", status, headers=(("Location", "/new-gallery"),), method="POST")
-    there = Rule("/new-gallery", body=pages.batch(works), headers=JSON, method="POST", asked=r"\bskip=0\b")
+    target = Rule("/new-gallery", body=pages.batch(works), headers=JSON, method="POST", containing=r"\bskip=0\b")
     empty = Rule("/new-gallery", body=pages.batch(()), headers=JSON, method="POST")
-    crawled = lospec(crawler, works, moved, there, empty)
+    crawled = lospec(crawler, works, moved, target, empty)
     assert len(crawled.rows) == 3
-    assert {asked.method for asked in crawled.asked if asked.target.endswith("gallery")} == {"POST"}
+    assert {request.method for request in crawled.requests if request.target.endswith("gallery")} == {"POST"}
 
 
 def test_listing_with_invalid_utf8_loses_no_entry(crawler: Crawler) -> None:
@@ -261,7 +262,7 @@ ENDLESS = {
     "lospec": [
         Rule(
             "/gallery", body=pages.batch([Piece(f"p-@n@-{number}") for number in range(4)]), headers=JSON,
-            asked=r"\bskip=(?P<n>\d+)",
+            containing=r"\bskip=(?P<n>\d+)",
         ),
         Rule("/gallery/artist-a/.*", body=pages.lospec_page(Piece("any")), headers=HTML, port=0),
         Rule(r"/gallery/any-000000\.png", body=pages.png(1), headers=PNG),

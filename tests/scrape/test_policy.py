@@ -23,7 +23,7 @@ from pipeline.scrape.settle import FIELDS, row_id
 from pipeline.takedown.blocklist import load
 
 
-def wishes(scrape: Scrape, tmp_path: Path, *entries: dict[str, Any], **changed: Any) -> policy.Policy:
+def make_policy(scrape: Scrape, tmp_path: Path, *entries: dict[str, Any], **changed: Any) -> policy.Policy:
     return policy.of("lospec", scrape.model_copy(update=changed), load(blocklist(tmp_path, *entries)))
 
 
@@ -34,8 +34,8 @@ def blocklist(tmp_path: Path, *entries: dict[str, Any]) -> Path:
 
 
 def row(**facts: Any) -> manifest.Row:
-    known = {"id": "lospec-0123456789abcdef", "source": "lospec", "source_id": "ann/cat", "status": "kept"}
-    return {**dict.fromkeys(FIELDS), **known, **facts}
+    defaults = {"id": "lospec-0123456789abcdef", "source": "lospec", "source_id": "ann/cat", "status": "kept"}
+    return {**dict.fromkeys(FIELDS), **defaults, **facts}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def row(**facts: Any) -> manifest.Row:
 def test_verdict_names_the_first_wish_that_a_work_goes_against(
     scrape: Scrape, tmp_path: Path, changed: dict[str, Any], facts: dict[str, Any], reason: str | None
 ) -> None:
-    assert wishes(scrape, tmp_path, **changed).verdict(row(**facts)) == reason
+    assert make_policy(scrape, tmp_path, **changed).verdict(row(**facts)) == reason
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_verdict_names_the_first_wish_that_a_work_goes_against(
 def test_work_that_was_taken_down_tells_nothing_but_its_identity(
     scrape: Scrape, tmp_path: Path, entry: dict[str, Any]
 ) -> None:
-    judged = wishes(scrape, tmp_path, entry).today(row(title="Cat", artist="Ann", image_url="http://x/y.png"))
-    assert (judged["status"], judged["reason"]) == ("dropped", "blocklist")
-    assert judged["title"] is judged["artist"] is judged["image_url"] is None
-    assert judged["source_id"] == "ann/cat"
+    dropped = make_policy(scrape, tmp_path, entry).apply(row(title="Cat", artist="Ann", image_url="http://x/y.png"))
+    assert (dropped["status"], dropped["reason"]) == ("dropped", "blocklist")
+    assert dropped["title"] is dropped["artist"] is dropped["image_url"] is None
+    assert dropped["source_id"] == "ann/cat"
 
 
 @pytest.mark.parametrize(
@@ -131,33 +131,33 @@ def replica(request: pytest.FixtureRequest, small: Sample, scrape: Scrape, tmp_p
 
 
 def test_limit_counts_works_of_the_wished_kind_and_the_others_are_rows_too(replica: Replica) -> None:
-    found = replica.crawl(limit=30, animation="still")
-    counts = Counter(row["reason"] for row in found)
+    listed = replica.crawl(limit=30, animation="still")
+    counts = Counter(row["reason"] for row in listed)
     assert counts["limit"] > 0
-    assert len(found) - counts["limit"] == 30
-    assert all(row["frames"] == 1 for row in found if row["status"] == "kept")
-    assert all(row["frames"] > 1 for row in found if row["reason"] == "limit")
+    assert len(listed) - counts["limit"] == 30
+    assert all(row["frames"] == 1 for row in listed if row["status"] == "kept")
+    assert all(row["frames"] > 1 for row in listed if row["reason"] == "limit")
 
 
 def test_other_wishes_and_back_ask_for_no_work_twice(replica: Replica) -> None:
     replica.crawl()
-    everything = folder_digest(replica.root / "out")
+    digest = folder_digest(replica.root / "out")
     animated = replica.crawl(animation="animated")
     assert replica.works_asked == []
     assert {row["frames"] > 1 for row in animated if row["status"] == "kept"} == {True}
     replica.crawl()
     assert replica.works_asked == []
-    assert folder_digest(replica.root / "out") == everything
+    assert folder_digest(replica.root / "out") == digest
 
 
 def test_since_ends_the_listing_at_a_page_of_old_works_and_fetches_no_old_image(replica: Replica) -> None:
     newest = catalogue.work("pixeljoint", 0).posted
     since = catalogue.work("pixeljoint", 10).posted.date().isoformat()
     assert since < newest.date().isoformat()
-    found = replica.crawl(since=since)
+    listed = replica.crawl(since=since)
     assert replica.listings_asked == 2, "the third page holds nothing younger"
-    assert {row["reason"] for row in found if row["posted"] and row["posted"][:10] < since} == {"limit"}
-    old = [row["image_url"] for row in found if row["reason"] == "limit"]
+    assert {row["reason"] for row in listed if row["posted"] and row["posted"][:10] < since} == {"limit"}
+    old = [row["image_url"] for row in listed if row["reason"] == "limit"]
     assert not set(old) & {f"{replica.url}{target}" for target in replica.works_asked}
     later = replica.crawl()
     assert {row["reason"] for row in later} & {"limit"} == set()
@@ -176,8 +176,8 @@ def test_blocked_work_is_not_even_opened(replica: Replica, tmp_path: Path) -> No
         ),
     }[replica.source]
     entry = {"id": row_id(replica.source, source_id)}
-    found = replica.crawl(limit=6, blocked=blocklist(tmp_path, entry))
-    assert [row["source_id"] for row in found if row["reason"] == "blocklist"] == [source_id]
+    listed = replica.crawl(limit=6, blocked=blocklist(tmp_path, entry))
+    assert [row["source_id"] for row in listed if row["reason"] == "blocklist"] == [source_id]
     assert not [target for target in replica.works_asked if source_id in target]
 
 
@@ -185,17 +185,18 @@ def test_image_of_a_blocked_artist_is_not_fetched_and_lifting_the_block_fetches_
     replica: Replica, tmp_path: Path
 ) -> None:
     artist = catalogue.work("pixeljoint", 2).artist_name
-    found = replica.crawl(limit=20, blocked=blocklist(tmp_path, {"artist": artist.upper(), "source": "pixeljoint"}))
-    taken = [row for row in found if row["reason"] == "blocklist"]
-    theirs = [index for index in range(20) if catalogue.work("pixeljoint", index).artist_name == artist]
-    assert {row["source_id"] for row in taken} == {str(pages_pixeljoint.work_id(index)) for index in theirs}
-    assert {row["artist"] for row in taken} == {None}
+    listed = replica.crawl(limit=20, blocked=blocklist(tmp_path, {"artist": artist.upper(), "source": "pixeljoint"}))
+    blocked_rows = [row for row in listed if row["reason"] == "blocklist"]
+    indices = [index for index in range(20) if catalogue.work("pixeljoint", index).artist_name == artist]
+    assert {row["source_id"] for row in blocked_rows} == {str(pages_pixeljoint.work_id(index)) for index in indices}
+    assert {row["artist"] for row in blocked_rows} == {None}
     assert artist not in (replica.root / "out" / "manifest.jsonl").read_text(encoding="utf-8")
-    names = {pages_pixeljoint.full_name(catalogue.work("pixeljoint", index)) for index in theirs}
+    names = {pages_pixeljoint.full_name(catalogue.work("pixeljoint", index)) for index in indices}
     assert not [target for target in replica.works_asked if target.rpartition("/")[2] in names]
-    again = replica.crawl(limit=20)
-    assert "blocklist" not in {row["reason"] for row in again}
-    assert {row["artist"] for row in again if row["source_id"] in {one["source_id"] for one in taken}} == {artist}
+    blocked_ids = {row["source_id"] for row in blocked_rows}
+    later = replica.crawl(limit=20)
+    assert "blocklist" not in {row["reason"] for row in later}
+    assert {row["artist"] for row in later if row["source_id"] in blocked_ids} == {artist}
 
 
 @pytest.mark.parametrize("replica", ["lospec"], indirect=True)
@@ -206,25 +207,25 @@ def test_opt_out_is_overridden_by_the_flag_only_and_the_record_says_so(
     assert len(refused) == 2
     assert all(row["consent"].startswith("refused: ") for row in refused.values())
     with caplog.at_level(logging.WARNING):
-        kept = {row["source_id"]: row for row in replica.crawl(ignore_opt_outs=["lospec"])}
+        overridden = {row["source_id"]: row for row in replica.crawl(ignore_opt_outs=["lospec"])}
     assert caplog.text.count("overridden at the user's word") >= 2
     for source_id in refused:
-        assert kept[source_id]["status"] == "kept"
-        assert "overridden" in kept[source_id]["consent"]
-    again = {row["source_id"] for row in replica.crawl() if row["reason"] == "noai"}
-    assert again == set(refused)
+        assert overridden[source_id]["status"] == "kept"
+        assert "overridden" in overridden[source_id]["consent"]
+    later = {row["source_id"] for row in replica.crawl() if row["reason"] == "noai"}
+    assert later == set(refused)
     assert replica.works_asked == []
 
 
 def test_flag_for_another_site_overrides_nothing(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
-    other = scrape.model_copy(update={"ignore_opt_outs": ["pixeljoint"]})
+    params = scrape.model_copy(update={"ignore_opt_outs": ["pixeljoint"]})
     robots = "User-agent: *\nContent-Signal: ai-train=no\n"
     with site.serve(small, ["lospec"], faults=Faults(robots=robots)) as urls, pytest.raises(Refused):
-        crawl.run("lospec", tmp_path / "out", other, small, state=tmp_path / "state", base_url=urls["lospec"])
+        crawl.run("lospec", tmp_path / "out", params, small, state=tmp_path / "state", base_url=urls["lospec"])
 
 
 def test_robots_opt_out_under_the_flag_is_in_every_row(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
-    ours = scrape.model_copy(update={"ignore_opt_outs": ["lospec"], "limit": 4})
+    params = scrape.model_copy(update={"ignore_opt_outs": ["lospec"], "limit": 4})
     with site.serve(small, ["lospec"], faults=Faults(robots="User-agent: *\nContent-Signal: ai-train=no\n")) as urls:
-        crawl.run("lospec", tmp_path / "out", ours, small, state=tmp_path / "state", base_url=urls["lospec"])
+        crawl.run("lospec", tmp_path / "out", params, small, state=tmp_path / "state", base_url=urls["lospec"])
     assert all("overridden: robots.txt" in row["consent"] for row in manifest.read_kept(tmp_path / "out"))

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import BadInput, MarkupChanged, Refused, Unreachable
+from pipeline.layout import SOURCES
 from pipeline.sample.galleries import site
 from pipeline.sample.galleries.faults import Faults, Hit
 from pipeline.sample.params import Sample
 from pipeline.scrape import origins, preview
-from pipeline.scrape.crawl import Where
-from pipeline.scrape.origins import SOURCES
+from pipeline.scrape.crawl import CrawlTarget
 from pipeline.scrape.params import Scrape
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -22,7 +22,7 @@ def test_plan_asks_for_robots_and_for_nothing_else(small: Sample, scrape: Scrape
     faults = Faults(on_hit=hits.append, robots="User-agent: *\nCrawl-delay: 3\n")
     with site.serve(small, [source], faults=faults) as urls:
         plan = preview.plan(
-            source, scrape.model_copy(update={"limit": 5}), small, Where(state=tmp_path, base_url=urls[source])
+            source, scrape.model_copy(update={"limit": 5}), small, CrawlTarget(state=tmp_path, base_url=urls[source])
         )
     assert [hit.target for hit in hits] == ["/robots.txt"]
     assert plan["robots"] == {"verdict": "allowed", "crawl_delay": 3.0}
@@ -37,20 +37,20 @@ def test_plan_asks_for_robots_and_for_nothing_else(small: Sample, scrape: Scrape
 )
 def test_plan_tells_the_verdict(small: Sample, scrape: Scrape, tmp_path: Path, robots: str, verdict: str) -> None:
     with site.serve(small, ["lospec"], faults=Faults(robots=robots)) as urls:
-        plan = preview.plan("lospec", scrape, small, Where(state=tmp_path, base_url=urls["lospec"]))
+        plan = preview.plan("lospec", scrape, small, CrawlTarget(state=tmp_path, base_url=urls["lospec"]))
     assert plan["robots"]["verdict"] == verdict
     with pytest.raises(Unreachable):
-        preview.plan("lospec", scrape, small, Where(state=tmp_path, base_url=urls["lospec"]))
+        preview.plan("lospec", scrape, small, CrawlTarget(state=tmp_path, base_url=urls["lospec"]))
 
 
 def test_plan_of_the_sample_runs_the_sample(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
-    plan = preview.plan("pixiehaus", scrape, small, Where(state=tmp_path))
+    plan = preview.plan("pixiehaus", scrape, small, CrawlTarget(state=tmp_path))
     assert plan["start"]["url"] == "http://pixiehaus.sample.invalid/gallery?page=1"
 
 
 def test_plan_of_a_live_site_needs_what_its_crawl_needs(small: Sample, scrape: Scrape, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="contact"):
-        preview.plan("lospec", scrape, small, Where(state=tmp_path, origin="live"))
+        preview.plan("lospec", scrape, small, CrawlTarget(state=tmp_path, origin="live"))
 
 
 def test_page_in_a_file_is_read_as_what_it_is(scrape: Scrape) -> None:

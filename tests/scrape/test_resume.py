@@ -60,12 +60,12 @@ def test_killed_crawl_resumes_and_refetches_nothing(small: Sample, scrape: Scrap
         settled = [json.loads(line) for line in journal.read_text().splitlines(keepends=True) if line.endswith("\n")]
         hits.clear()
         stats = crawl.run(source, tmp_path / "out", scrape, small, state=tmp_path / "state", base_url=urls[source])
-        asked = {f"{urls[source]}{hit.target}" for hit in hits}
+        requests = {f"{urls[source]}{hit.target}" for hit in hits}
         crawl.run(source, tmp_path / "whole", scrape, small, state=tmp_path / "other", base_url=urls[source])
     assert stats["inputs"] == getattr(small, source)
     assert 6 <= len(settled) < stats["inputs"]
     fetched = {row[key] for row in settled for key in ("page_url", "image_url")}
-    assert not asked & fetched
+    assert not requests & fetched
     assert not [hit for hit in hits[: stats["new"]] if "new_icons" in hit.target], "the listing was walked again"
     assert without_times(tmp_path / "out") == without_times(tmp_path / "whole")
 

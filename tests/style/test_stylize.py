@@ -1,4 +1,4 @@
-"""The stylize stage, its features and its palettes."""
+"""The stylize stage and its features."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -26,15 +27,23 @@ from pipeline.images import files, palettes
 from pipeline.runtime import fingerprint, manifest
 from pipeline.runtime.files import folder_digest
 from pipeline.runtime.settings import Resize
-from pipeline.style import features as weights
-from pipeline.style import pairs, stage, transfer
-from pipeline.style.palette import read_palette
+from pipeline.style import features, pairs, stage, transfer
 from pipeline.style.params import Style, Temperature
-from pipeline.style.transfer import Transfer
 
 ROOT = Path(__file__).parents[2]
+WIDTHS = (4, 4, 6, 6, 8)  # channels of conv1_1 ... conv3_1
 RESIZE = Resize(size=32, cells=8, min_cells=1, max_aspect=2.0, larger="crop", crop="saliency")
 REAL = Path(os.environ.get("FACETOPIX_SHARED", "../shared")) / "weights"
+
+
+code_digest = cache(fingerprint.code_digest)
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Narrow random features and one digest of the code: 20 million weights, and who imports whom, take longer."""
+    monkeypatch.setattr(fingerprint, "code_digest", code_digest)
+    monkeypatch.setattr(features, "random_weights", partial(random_weights, widths=WIDTHS))
 
 
 def draw_split(folder: Path) -> Path:
@@ -68,7 +77,7 @@ def by_seed(split: Path, count: int, artworks: int = 1) -> list[pairs.Pair]:
 
 
 def names(pair: pairs.Pair) -> list[str]:
-    return [work.name for work in pair.works]
+    return [artwork.name for artwork in pair.artworks]
 
 
 def changed(**values: object) -> Style:
@@ -76,7 +85,7 @@ def changed(**values: object) -> Style:
 
 
 def tiny_file(path: Path, layers: int = 5) -> str:
-    save_file(random_weights(torch.Generator().manual_seed(3), (4, 4, 6, 6, 8)[:layers]), path)
+    save_file(random_weights(torch.Generator().manual_seed(3), WIDTHS[:layers]), path)
     return str(path)
 
 
@@ -96,11 +105,11 @@ def test_cell_pictures_hold_one_colour_per_cell_and_only_few_of_the_artworks(spl
     out = run(split)
     for row in manifest.read_kept(out):
         picture = files.read_rgb(out / row["canvas"] / f"{row['face']}.png")
-        found = {tuple(colour) for colour in picture.reshape(-1, 3).tolist()}
+        colours = {tuple(colour) for colour in picture.reshape(-1, 3).tolist()}
         on_grid = np.array_equal(picture, picture[::4, ::4].repeat(4, 0).repeat(4, 1))
         artwork = files.read_rgb(split / "pixel/test" / f"{row['artworks'][0]}.png")
-        of_artwork = found <= {tuple(colour) for colour in artwork.reshape(-1, 3).tolist()}
-        assert (on_grid, of_artwork, len(found) <= 4) == ((True,) * 3 if row["canvas"] == "cell" else (False,) * 3)
+        of_artwork = colours <= {tuple(colour) for colour in artwork.reshape(-1, 3).tolist()}
+        assert (on_grid, of_artwork, len(colours) <= 4) == ((True,) * 3 if row["canvas"] == "cell" else (False,) * 3)
 
 
 def test_without_a_palette_the_cell_canvas_keeps_the_grid_and_mixes_colours(split):
@@ -128,15 +137,15 @@ def test_twice_the_same_bytes_and_another_seed_other_bytes(split):
 
 
 def test_each_face_starts_from_noise_of_its_own_whatever_the_batch(split):
-    standing = {"start": "noise", "canvases": ["free"], "iterations": 1, "lr": 1e-6}
-    out, alone, other = (
-        run(split, name, changed(batch_size=size, **standing), seed)
-        for name, size, seed in (("out", 2, 7), ("alone", 1, 7), ("other", 2, 8))
+    values = {"start": "noise", "canvases": ["free"], "iterations": 1, "lr": 1e-6}
+    out, single, reseeded = (
+        run(split, name, changed(batch_size=size, **values), seed)
+        for name, size, seed in (("out", 2, 7), ("single", 1, 7), ("reseeded", 2, 8))
     )
     pictures = [path.read_bytes() for path in sorted((out / "free").iterdir())]
     assert len(set(pictures)) == 3
-    assert [path.read_bytes() for path in sorted((alone / "free").iterdir())] == pictures
-    assert not {path.read_bytes() for path in (other / "free").iterdir()} & set(pictures)
+    assert [path.read_bytes() for path in sorted((single / "free").iterdir())] == pictures
+    assert not {path.read_bytes() for path in (reseeded / "free").iterdir()} & set(pictures)
     assert all(row["content_start"] > 0.01 for row in manifest.read_kept(out))
 
 
@@ -169,7 +178,7 @@ def test_a_picture_of_another_size_is_bad_input(split):
 
 @pytest.mark.parametrize("statistics", ["gram", "wasserstein"])
 def test_a_pair_that_diverges_is_a_failed_row_without_a_picture(split, tmp_path, statistics):
-    broken = random_weights(torch.Generator(), (4, 4, 6, 6, 8))
+    broken = random_weights(torch.Generator(), WIDTHS)
     broken["0.bias"][0] = torch.nan
     save_file(broken, tmp_path / "nan.safetensors")
     out = run(split, params=changed(features=str(tmp_path / "nan.safetensors"), statistics=statistics))
@@ -191,21 +200,25 @@ def test_success_removes_the_state(split):
 
 KILLED = """
 import sys
+from functools import partial
 from pathlib import Path
-from pipeline.modelling import stylize
-from pipeline.params import Resize, Style
+from models.styletransfer.vgg import random_weights
+from pipeline.runtime.settings import Resize
+from pipeline.style import features, stage
+from pipeline.style.params import Style
 root = Path(sys.argv[1])
-stylize.run(root / "split", root / "out", Style.model_validate_json(sys.argv[2]),
-            Resize.model_validate_json(sys.argv[3]), 7, 1, root / "state")
+features.random_weights = partial(random_weights, widths=(4, 4, 6, 6, 8))
+stage.run(root / "split", root / "out", Style.model_validate_json(sys.argv[2]),
+          Resize.model_validate_json(sys.argv[3]), 7, 1, root / "state")
 """
 
 
-LONG = changed(iterations=25, batch_size=1)
+LONG = changed(iterations=40, batch_size=1)  # long enough to be killed in time
 
 
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a run left that got SIGKILL as soon as its first batch was on disk."""
+    """The folder of a run that got SIGKILL as soon as its first batch was on disk."""
     root = tmp_path_factory.mktemp("killed")
     draw_split(root / "split")
     return killed_in(root, LONG)
@@ -227,7 +240,7 @@ def killed_in(root: Path, params: Style) -> Path:
 
 @pytest.fixture
 def interrupted(killed: Path, tmp_path: Path) -> Path:
-    """A copy of it: results depend on no path."""
+    """A copy of the killed run: results depend on no path."""
     shutil.copytree(killed, tmp_path / "killed")
     return tmp_path / "killed"
 
@@ -237,9 +250,9 @@ def saved_batch(root: Path) -> Path:
 
 
 def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(interrupted, split):
-    saved = saved_batch(interrupted)
+    batch = saved_batch(interrupted)
     out = run(interrupted / "split", params=LONG)
-    assert not saved.exists()
+    assert not batch.exists()
     assert folder_digest(out) == folder_digest(run(split, "uninterrupted", LONG))
 
 
@@ -248,20 +261,20 @@ def test_a_list_of_pairs_that_is_killed_loses_at_most_the_batch_in_flight(tmp_pa
     lines = [
         f'{{"face": "face{n}", "artworks": ["art{n % 2}", "art{1 - n % 2}"], "weights": [1, 0.4]}}' for n in range(5)
     ]
-    params = told(split, *lines).model_copy(update={"iterations": 25, "batch_size": 2})
+    params = params_with(split, *lines).model_copy(update={"iterations": 40, "batch_size": 2})
     killed_in(tmp_path, params)
-    saved = list(tmp_path.glob("state/style/*/*.npz"))
-    assert 1 <= len(saved) < 3
-    for file in saved:
+    batches = list(tmp_path.glob("state/style/*/*.npz"))
+    assert 1 <= len(batches) < 3
+    for file in batches:
         mark(file)
     out = run(split, params=params)
     marked = [row["style_end"] == 123 for row in manifest.read_kept(out)]
-    assert marked == [True] * 2 * len(saved) + [False] * (5 - 2 * len(saved))
+    assert marked == [True] * 2 * len(batches) + [False] * (5 - 2 * len(batches))
     assert folder_digest(out / "cell") == folder_digest(run(split, "uninterrupted", params) / "cell")
 
 
 def mark(file: Path) -> None:
-    """Losses that no computation gives."""
+    """Put losses into a stored batch that no computation gives."""
     with np.load(file) as batch:
         marked = {**batch, "style": np.full_like(batch["style"], 123.0)}
     np.savez(file, **marked)
@@ -274,10 +287,10 @@ def test_finished_batches_are_not_done_again(interrupted):
 
 
 def test_state_of_other_parameters_is_not_used(interrupted):
-    saved = saved_batch(interrupted)
-    np.savez(saved, pixels=0, style=0, content=0, iterations=0)
+    batch = saved_batch(interrupted)
+    np.savez(batch, pixels=0, style=0, content=0, iterations=0)
     run(interrupted / "split", params=LONG.model_copy(update={"iterations": 3}))
-    assert saved.exists()
+    assert batch.exists()
 
 
 def test_two_runs_of_the_same_do_not_share_the_state(interrupted):
@@ -285,7 +298,7 @@ def test_two_runs_of_the_same_do_not_share_the_state(interrupted):
         run(interrupted / "split", params=LONG)
 
 
-def told(split: Path, *lines: str) -> Style:
+def params_with(split: Path, *lines: str) -> Style:
     """The style section with a file of these pairs."""
     file = split.parent / "pairs.jsonl"
     file.write_text("".join(line + "\n" for line in lines))
@@ -298,7 +311,7 @@ def test_a_file_of_pairs_says_which_face_takes_which_style(split):
         "",
         '{"face": "face0", "artworks": ["art1", "art0"], "weights": [3, 1.5]}',
     )
-    rows = manifest.read_kept(run(split, params=told(split, *lines)))
+    rows = manifest.read_kept(run(split, params=params_with(split, *lines)))
     assert [(row["face"], row["artworks"], row["weights"]) for row in rows] == [
         ("face0", ["art1", "art0"], [3, 1.5]), ("face3", ["empty1"], [1]),
     ]  # fmt: skip
@@ -307,15 +320,15 @@ def test_a_file_of_pairs_says_which_face_takes_which_style(split):
 def test_several_artworks_by_seed_are_all_taken_up(split):
     assert [sorted(names(pair)) for pair in by_seed(split, 2, artworks=2)] == [["art0", "art1"]] * 2
     out = run(split, params=changed(artworks=2, palette=16, canvases=["cell"]))
-    one, other = (
+    first, second = (
         {tuple(c) for c in files.read_rgb(split / f"pixel/test/{name}.png").reshape(-1, 3).tolist()}
         for name in ("art0", "art1")
     )
     pictures = [files.read_rgb(path) for path in sorted((out / "cell").iterdir())]
-    found = {tuple(c) for picture in pictures for c in picture.reshape(-1, 3).tolist()}
-    assert found <= one | other
-    assert found & one - other
-    assert found & other - one
+    colours = {tuple(c) for picture in pictures for c in picture.reshape(-1, 3).tolist()}
+    assert colours <= first | second
+    assert colours & first - second
+    assert colours & second - first
 
 
 @pytest.mark.parametrize(
@@ -335,7 +348,7 @@ def test_several_artworks_by_seed_are_all_taken_up(split):
 )
 def test_a_line_that_is_no_pair_is_named_with_what_was_expected(split, line, words):
     with pytest.raises(BadInput, match=words):
-        run(split, params=told(split, line))
+        run(split, params=params_with(split, line))
 
 
 def test_a_missing_file_of_pairs_is_bad_input(split):
@@ -343,20 +356,20 @@ def test_a_missing_file_of_pairs_is_bad_input(split):
         run(split, params=changed(pairs_file=str(split / "absent.jsonl")))
 
 
-def test_a_given_palette_is_all_that_the_pictures_hold(split):
+def test_a_palette_of_a_file_is_all_that_the_pictures_hold(split):
     out = run(split, params=changed(palette_from="file", canvases=["cell"]))
-    given = {tuple(colour) for colour in palettes.load("grey-4").tolist()}
+    greys = {tuple(colour) for colour in palettes.load("grey-4").tolist()}
     for path in (out / "cell").iterdir():
-        assert {tuple(colour) for colour in files.read_rgb(path).reshape(-1, 3).tolist()} <= given
+        assert {tuple(colour) for colour in files.read_rgb(path).reshape(-1, 3).tolist()} <= greys
 
 
 def test_a_learned_palette_is_as_small_and_of_new_colours(split):
     out = run(split, params=changed(palette_from="learned", canvases=["cell"], pairs=1))
     picture = files.read_rgb(next((out / "cell").iterdir()))
     artwork = files.read_rgb(split / f"pixel/test/{manifest.read_kept(out)[0]['artworks'][0]}.png")
-    found = {tuple(colour) for colour in picture.reshape(-1, 3).tolist()}
-    assert len(found) <= 4
-    assert not found <= {tuple(colour) for colour in artwork.reshape(-1, 3).tolist()}
+    colours = {tuple(colour) for colour in picture.reshape(-1, 3).tolist()}
+    assert len(colours) <= 4
+    assert not colours <= {tuple(colour) for colour in artwork.reshape(-1, 3).tolist()}
 
 
 def test_lbfgs_takes_pairs_one_by_one_whatever_the_batch_size(split):
@@ -378,8 +391,8 @@ def test_other_arithmetic_gives_other_pictures_and_still_moves_to_the_style(spli
 def test_the_line_search_of_lbfgs_sees_one_temperature(split, optimiser, start):
     params = changed(optimiser=optimiser, temperature=Temperature(start=2.0, end=0.2))
     [pair] = by_seed(split, 1)
-    seen = Transfer("cell", weights.features(params, 7), params, 4, 7, "cpu")
-    relaxation = transfer._canvas(seen, [pair], to_signed(pair.content[None])).relaxation
+    cells = stage.transfer_of(params, "cell", stage.load_features(params, 7), 4, 7, "cpu")
+    relaxation = transfer._canvas(cells, [pair], to_signed(pair.content[None])).relaxation
     assert (relaxation.start, relaxation.end) == (start, 0.2)
 
 
@@ -411,16 +424,16 @@ def test_a_plateau_ends_pairs_early_and_their_rows_say_when(split):
 
 
 def test_progress_counts_pairs_and_ends_with_all_of_them(split):
-    told = []
+    calls = []
     stage.run(
         split, split.parent / "out", STYLE, RESIZE, 7, 1, split.parent / "state",
-        progress=lambda task, done, total, text="": told.append((task, done, total, text)),
+        progress=lambda task, done, total, text="": calls.append((task, done, total, text)),
     )  # fmt: skip
-    free = [(done, total) for task, done, total, _ in told if task == "stylize free"]
+    free = [(done, total) for task, done, total, _ in calls if task == "stylize free"]
     assert free[-1] == (3, 3)
     assert (2, 3) in free
     assert [done for done, _ in free] == sorted(done for done, _ in free)
-    assert any("iteration 5/6, style loss" in text for *_, text in told)
+    assert any("iteration 5/6, style loss" in text for *_, text in calls)
 
 
 def test_weights_of_a_file_serve_whatever_their_width(split, tmp_path):
@@ -431,18 +444,18 @@ def test_weights_of_a_file_serve_whatever_their_width(split, tmp_path):
 def test_a_layer_that_the_file_lacks_is_named_with_those_it_holds(tmp_path):
     features = tiny_file(tmp_path / "tiny.safetensors", layers=2)
     with pytest.raises(BadInput, match=r"holds conv1_1, conv1_2; .* also ask for conv2_1, conv2_2$"):
-        weights.features(changed(features=features), 7)
+        stage.load_features(changed(features=features), 7)
 
 
 def test_a_layer_that_vgg19_does_not_have_is_a_bad_parameter():
     with pytest.raises(BadParams, match="'conv6_1' is not one of conv1_1, "):
-        weights.features(changed(style_layers=["conv1_1", "conv6_1"]), 7)
+        stage.load_features(changed(style_layers=["conv1_1", "conv6_1"]), 7)
 
 
 def test_a_file_that_is_no_vgg_says_what_it_holds(tmp_path):
     save_file({"conv11.weight": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(BadInput, match=r"not VGG-19 under torchvision's keys: .* got conv11\.weight"):
-        weights.features(changed(features=str(tmp_path / "other.safetensors")), 7)
+        stage.load_features(changed(features=str(tmp_path / "other.safetensors")), 7)
 
 
 @pytest.mark.parametrize("content", [None, b"not safetensors"])
@@ -451,7 +464,7 @@ def test_an_unreadable_file_is_bad_input(tmp_path, content):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(BadInput, match=r"broken\.safetensors: not a readable safetensors file"):
-        weights.features(changed(features=str(path)), 7)
+        stage.load_features(changed(features=str(path)), 7)
 
 
 @pytest.fixture
@@ -465,7 +478,7 @@ def hub(tmp_path: Path):
 
 def test_offline_imagenet_names_the_file_to_place_and_the_parameter_to_set(hub):
     with pytest.raises(Unreachable) as caught:
-        weights.features(changed(features="imagenet"), 7)
+        stage.load_features(changed(features="imagenet"), 7)
     assert str(hub / "checkpoints" / "vgg19-dcbb9e9d.pth") in str(caught.value)
     assert "set style.features to <path>.safetensors" in str(caught.value)
 
@@ -473,41 +486,41 @@ def test_offline_imagenet_names_the_file_to_place_and_the_parameter_to_set(hub):
 @pytest.fixture
 def stand_in(hub):
     """A small file in the place of torchvision's own, which cannot be fetched here."""
-    state = {f"features.{key}": value for key, value in random_weights(torch.Generator(), (4, 4, 6, 6, 8)).items()}
+    state = {f"features.{key}": value for key, value in random_weights(torch.Generator(), WIDTHS).items()}
     (hub / "checkpoints").mkdir(parents=True)
-    torch.save({**state, "classifier.0.weight": torch.zeros(2)}, weights.imagenet_file())
+    torch.save({**state, "classifier.0.weight": torch.zeros(2)}, features.imagenet_file())
 
 
 @pytest.mark.usefixtures("stand_in")
 def test_a_file_placed_there_is_used(monkeypatch):
-    """Its hash is not torchvision's, so only the way is tested."""
-    monkeypatch.setattr(weights, "_check", lambda _: None)
-    assert weights.features(changed(features="imagenet"), 7).layers == tuple(LAYERS)[:5]
+    """Its hash is not torchvision's, so the check of it is left out."""
+    monkeypatch.setattr(features, "_check", lambda _: None)
+    assert stage.load_features(changed(features="imagenet"), 7).layers == tuple(LAYERS)[:5]
 
 
 @pytest.mark.usefixtures("stand_in")
 def test_a_file_placed_there_with_another_hash_is_refused():
     expected = r"vgg19-dcbb9e9d\.pth: expected a sha256 that starts with dcbb9e9d, got [0-9a-f]{8}; remove it"
     with pytest.raises(BadInput, match=expected):
-        weights.features(changed(features="imagenet"), 7)
+        stage.load_features(changed(features="imagenet"), 7)
 
 
 def test_state_belongs_to_all_code_that_a_picture_depends_on():
     """A fix of the toning must not be mixed with pictures from before it."""
-    files = {path.name for path in fingerprint.closure("pipeline.style.stage")}
+    modules = {path.name for path in fingerprint.closure("pipeline.style.stage")}
     assert {
         "tone_match.py",
         "background.py",
         "palette_losses.py",
-        "neighbours.py",
+        "cooccurrence.py",
         "transfer.py",
         "optimise.py",
-    } <= files
+    } <= modules
 
 
 def test_the_digest_of_features_follows_their_weights():
-    one, same, other = (weights.digest(weights.features(STYLE, seed)) for seed in (7, 7, 8))
-    assert one == same != other
+    first, again, other = (features.digest(stage.load_features(STYLE, seed)) for seed in (7, 7, 8))
+    assert first == again != other
 
 
 @pytest.mark.shared
@@ -517,36 +530,3 @@ def test_trained_first_layers_move_both_canvases(split):
     layers = ["conv1_1", "conv2_1", "conv3_1"]
     out = run(split, params=changed(features=str(file), style_layers=layers, content_layer="conv3_1", style_weight=1e3))
     assert all(row["style_end"] < row["style_start"] for row in manifest.read_kept(out))
-
-
-def art(text: str) -> np.ndarray:
-    """Letters of a picture, rows split by /, as greys."""
-    return np.array([[[20 * (ord(letter) - 64)] * 3 for letter in row] for row in text.split("/")], np.uint8)
-
-
-def greys(palette: np.ndarray) -> str:
-    return "".join(chr(value // 20 + 64) for value in palette[:, 0].tolist())
-
-
-def test_few_colours_are_all_kept_commonest_first():
-    assert greys(read_palette(art("ABB/BCC"), 3)) == "BCA"
-
-
-def test_many_colours_become_the_nearest_that_occur():
-    assert greys(read_palette(art("AAAAB/JJJJK"), 2)) == "AJ"
-
-
-def test_areas_say_which_colours_are_common():
-    assert greys(read_palette(art("AAAB"), 2, np.array([1.0, 1.0, 1.0, 3.5]))) == "BA"
-    assert greys(read_palette(art("AABBJJKK"), 2, np.array([1.0, 1.0, 1e-6, 1e-6, 1e-6, 1e-6, 1.4, 1.4]))) == "KA"
-
-
-def test_a_small_accent_far_from_all_others_survives():
-    assert "L" in greys(read_palette(art("AAAAAA/BBBBBB/CCCCCL"), 2))
-
-
-def test_a_palette_never_holds_a_colour_that_the_artwork_lacks():
-    artwork = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
-    palette = read_palette(artwork, 8)
-    assert 2 <= len(palette) <= 8
-    assert {tuple(c) for c in palette.tolist()} <= {tuple(c) for c in artwork.reshape(-1, 3).tolist()}

@@ -68,7 +68,7 @@ def paeth(a: int, b: int, c: int) -> int:
 def compressed(samples: np.ndarray, depth: int, interlaced: bool, rng: np.random.Generator) -> bytes:
     step = max(1, samples.shape[2] * depth // 8)
     passes = [samples[y::dy, x::dx] for x, y, dx, dy in PASSES] if interlaced else [samples]
-    parts = [filtered(packed_rows(one, depth), step, rng) for one in passes if one.size]
+    parts = [filtered(packed_rows(part, depth), step, rng) for part in passes if part.size]
     return zlib.compress(b"".join(parts))
 
 

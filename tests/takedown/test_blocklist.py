@@ -89,7 +89,7 @@ def test_an_id_is_no_artist_and_an_artist_is_no_id() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "message"),
     [
         (b'{"id": "lospec-1"', "not JSON"), (b"\xff\xfe", "not JSON"), (b"[]", r"found \[\]"), (b"{}", "found {}"),
         (b'{"id": "x", "artist": "y"}', "unknown key 'artist'"), (b'{"id": "x", "sauce": "y"}', "unknown key 'sauce'"),
@@ -99,10 +99,10 @@ def test_an_id_is_no_artist_and_an_artist_is_no_id() -> None:
         (b'{"artist": "\\ud800"}', "found"),
     ],
 )  # fmt: skip
-def test_a_damaged_list_is_refused_and_never_taken_for_a_shorter_one(tmp_path: Path, line: bytes, told: str) -> None:
+def test_a_damaged_list_is_refused_and_never_taken_for_a_shorter_one(tmp_path: Path, line: bytes, message: str) -> None:
     path = tmp_path / "blocklist.jsonl"
     path.write_bytes(b'{"id": "lospec-1"}\n\n' + line + b"\n")
-    with pytest.raises(BadInput, match=rf'blocklist\.jsonl:3: .*{told}.*expected {{"id"'):
+    with pytest.raises(BadInput, match=rf'blocklist\.jsonl:3: .*{message}.*expected {{"id"'):
         blocklist.load(path)
     with pytest.raises(BadInput):
         blocklist.add(path, [{"id": "lospec-2"}])
@@ -142,8 +142,8 @@ def test_what_is_listed_already_stays_as_it_is(tmp_path: Path) -> None:
 @given(entry_lists, st.randoms())
 def test_the_bytes_depend_on_what_is_listed_not_on_its_order(entries: list[Entry], random) -> None:
     shuffled = random.sample(entries, len(entries)) + entries[:2]
-    with listed(*entries) as one, listed(*shuffled) as other:
-        assert (one.read_bytes() if entries else b"") == (other.read_bytes() if entries else b"")
+    with listed(*entries) as left, listed(*shuffled) as right:
+        assert (left.read_bytes() if entries else b"") == (right.read_bytes() if entries else b"")
 
 
 @given(entry_lists, entry_lists)

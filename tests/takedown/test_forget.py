@@ -51,7 +51,6 @@ def crawled(folder: Path, works: Sequence[tuple[Row, bytes | None]]) -> Path:
                 state.record(work)
             else:
                 state.keep(work, data)
-                state.flush()
     return folder
 
 
@@ -78,10 +77,10 @@ def images(folder: Path) -> list[bytes]:
 
 
 def run(home: Path, *, artists: Sequence[str] = (), ids: Sequence[str] = (), **more: Any) -> dict[str, Any]:
-    wanted = {"source": None, "dry_run": False, **more}
+    options = {"source": None, "dry_run": False, **more}
     return command.run(
         artists=artists, ids=ids, state=home / ".state", blocklist=home / "inputs" / "blocklist.jsonl",
-        outputs=(home / "data", home / "exports"), **wanted,
+        outputs=(home / "data", home / "exports"), **options,
     )  # fmt: skip
 
 
@@ -133,15 +132,15 @@ def test_listing_pages_that_told_of_a_work_are_asked_for_again(tmp_path: Path) -
     """An emptied page would end the pass there; a cursor is cut, a finished pass loses that page only."""
     folder = home_with_ann(tmp_path)
     run(tmp_path, artists=["Ann"])
-    left = {name: [page["listing"]["items"][0]["source_id"] for page in lines(folder / f"{name}-0.jsonl")]
+    remaining = {name: [page["listing"]["items"][0]["source_id"] for page in lines(folder / f"{name}-0.jsonl")]
             for name in ("pass", "last")}  # fmt: skip
-    assert left == {"pass": ["bob/cow"], "last": ["bob/cow", "z/z"]}
+    assert remaining == {"pass": ["bob/cow"], "last": ["bob/cow", "z/z"]}
 
 
 def test_an_artwork_on_a_listing_tells_its_artist_too(tmp_path: Path) -> None:
     folder = home_with_ann(tmp_path)
-    told = pages([item("7", None, {"artist": "Ann"})], [item("8", None, {"artist": "B"})])
-    write_lines(folder / "last-0.jsonl", told)
+    listing = pages([item("7", None, {"artist": "Ann"})], [item("8", None, {"artist": "B"})])
+    write_lines(folder / "last-0.jsonl", listing)
     assert run(tmp_path, artists=["ann"])["works"] == sorted(map(row_id, ("ann/cat", "x/dog", "ann/bird", "7")))
     assert [page["listing"]["items"][0]["source_id"] for page in lines(folder / "last-0.jsonl")] == ["8"]
 
@@ -211,9 +210,9 @@ def test_a_second_time_there_is_nothing_left_to_do(tmp_path: Path) -> None:
 def test_a_dry_run_says_the_same_and_changes_nothing(tmp_path: Path) -> None:
     home_with_ann(tmp_path)
     before = folder_digest(tmp_path)
-    told = run(tmp_path, artists=["Ann"], dry_run=True)
+    plan = run(tmp_path, artists=["Ann"], dry_run=True)
     assert folder_digest(tmp_path) == before
-    assert told == run(tmp_path, artists=["Ann"])
+    assert plan == run(tmp_path, artists=["Ann"])
 
 
 def test_a_crawl_at_work_is_left_alone_the_rest_is_done_and_the_wish_stands(tmp_path: Path) -> None:
@@ -257,12 +256,12 @@ def test_a_torn_last_line_goes_with_the_image_it_was_for(tmp_path: Path) -> None
 @pytest.mark.parametrize("damage", [b"{", b"[]", b'{"x": 1}'])
 def test_a_damaged_line_is_told_and_keeps_nothing_else_from_going(tmp_path: Path, damage: bytes) -> None:
     damaged = home_with_ann(tmp_path)
-    whole = crawled(tmp_path / ".state/crawl/pixiehaus/live", [(row("1", "Ann", b"elk", "pixiehaus"), b"elk")])
+    sound = crawled(tmp_path / ".state/crawl/pixiehaus/live", [(row("1", "Ann", b"elk", "pixiehaus"), b"elk")])
     journal = (damaged / "journal.jsonl").read_bytes()
     (damaged / "journal.jsonl").write_bytes(damage + b"\n" + journal)
     with pytest.raises(BadInput, match=r"journal\.jsonl:1: "):
         run(tmp_path, artists=["Ann"])
-    assert images(whole) == []
+    assert images(sound) == []
     assert (damaged / "journal.jsonl").read_bytes() == damage + b"\n" + journal
 
 
@@ -297,8 +296,8 @@ def test_outputs_that_tell_of_a_work_are_named_and_left_as_they_are(tmp_path: Pa
 
 
 def test_a_folder_of_the_users_own_is_no_artist(tmp_path: Path) -> None:
-    own = row("ann/cat.png", None, b"", "inputs")
-    write_lines(tmp_path / "data/raw/inputs/manifest.jsonl", [own, row("b.png", "Ann", b"", "inputs")])
+    drawing = row("ann/cat.png", None, b"", "inputs")
+    write_lines(tmp_path / "data/raw/inputs/manifest.jsonl", [drawing, row("b.png", "Ann", b"", "inputs")])
     assert run(tmp_path, artists=["Ann"])["works"] == [row_id("b.png", "inputs")]
 
 
@@ -321,7 +320,7 @@ test_forget.run(Path(sys.argv[1]), artists=["Ann"])
 
 def killed_after(home: Path, steps: int) -> bool:
     """Forget Ann in another process, which is killed before its next change of a file; False when it was done."""
-    code = KILLED.format(tests=str(ROOT / "tests"))
+    code = KILLED.format(tests=str(Path(__file__).parent))
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run([sys.executable, "-c", code, str(home), str(steps)], env=environment, check=False)
     assert done.returncode in (-9, 0)
@@ -368,9 +367,9 @@ def test_the_next_crawl_notes_the_works_as_blocked_and_fetches_nothing_of_them(t
     assert {id: after[id] for id in after.keys() - result["works"]} == {
         id: before[id] for id in before.keys() - result["works"]
     }
-    gone = {before[id]["sha256"] for id in result["works"]} - {after[id]["sha256"] for id in after}
-    assert gone
-    assert gone.isdisjoint(path.stem for path in tmp_path.rglob("images/*"))
+    removed = {before[id]["sha256"] for id in result["works"]} - {after[id]["sha256"] for id in after}
+    assert removed
+    assert removed.isdisjoint(path.stem for path in tmp_path.rglob("images/*"))
     assert artist not in next((tmp_path / ".state").rglob("journal.jsonl")).read_text(encoding="utf-8")
     run(tmp_path, ids=list(before))
     assert not any(work["status"] == "kept" for work in crawl_again().values())

@@ -8,21 +8,42 @@ nothing to do with each other. One JSON object a line; `note` and `date` are fre
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.errors import BadInput
+from pipeline.runtime import lists
 
+Verdict = Literal["same", "alternate", "different"]
 Overrides = Mapping[frozenset[str], str]  # pair of ids -> verdict
+Id = Annotated[str, Field(min_length=1)]
 
-SAME, ALTERNATE, DIFFERENT = VERDICTS = ("same", "alternate", "different")
+SAME, ALTERNATE, DIFFERENT = VERDICTS = get_args(Verdict)
 EXPECTED = (
     'expected {"one": ID, "other": ANOTHER_ID, "verdict": "same" or "alternate" or "different"}, '
     'with "note" and "date" as texts if any'
 )
-REQUIRED, OPTIONAL = {"one", "other", "verdict"}, {"note", "date"}
+
+
+class Override(BaseModel):
+    """A line of the file: what a person decided about two works."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    one: Id
+    other: Id
+    verdict: Verdict
+    note: str = ""
+    date: str = ""
+
+    @model_validator(mode="after")
+    def _names_two_works(self) -> Override:
+        if self.one == self.other:
+            raise ValueError("the same work twice")
+        return self
 
 
 def load(path: Path) -> Overrides:
@@ -32,40 +53,11 @@ def load(path: Path) -> Overrides:
         BadInput: no such file, a line that is no verdict, or two lines that contradict each other.
     """
     verdicts: dict[frozenset[str], str] = {}
-    first_lines: dict[frozenset[str], int] = {}
-    for number, line in enumerate(_lines(path), 1):
-        if not line.strip():
-            continue
-        where = f"{path}:{number}"
-        entry = _parsed(line, where)
-        pair = frozenset((entry["one"], entry["other"]))
-        if verdicts.setdefault(pair, entry["verdict"]) != entry["verdict"]:
-            raise BadInput(
-                f"{where}: {entry['verdict']!r} contradicts line {first_lines[pair]}, which says {verdicts[pair]!r}"
-            )
-        first_lines.setdefault(pair, number)
+    places: dict[frozenset[str], str] = {}
+    for place, line in lists.read(path, Override, topic="overrides", expected=EXPECTED):
+        pair = frozenset((line.one, line.other))
+        if verdicts.setdefault(pair, line.verdict) != line.verdict:
+            first = places[pair].rpartition(":")[2]
+            raise BadInput(f"{place}: {line.verdict!r} contradicts line {first}, which says {verdicts[pair]!r}")
+        places.setdefault(pair, place)
     return verdicts
-
-
-def _lines(path: Path) -> list[bytes]:
-    try:
-        return path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise BadInput(f"{path}: expected a file of overrides, it may be empty: {error.strerror}") from error
-
-
-def _parsed(line: bytes, where: str) -> dict[str, str]:
-    try:
-        raw = json.loads(line.decode())
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{where}: not JSON ({error}); {EXPECTED}") from error
-    if not _is_entry(raw):
-        raise BadInput(f"{where}: found {raw!r}; {EXPECTED}")
-    return dict(raw)
-
-
-def _is_entry(raw: Any) -> bool:
-    if not isinstance(raw, dict) or not REQUIRED <= raw.keys() <= REQUIRED | OPTIONAL:
-        return False
-    texts = all(isinstance(value, str) for value in raw.values())
-    return texts and raw["one"] != raw["other"] and raw["verdict"] in VERDICTS and "" not in (raw["one"], raw["other"])

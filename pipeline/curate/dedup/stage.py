@@ -31,7 +31,7 @@ from pipeline.images import sheet
 from pipeline.images.folders import EXTENSIONS
 from pipeline.runtime import manifest
 from pipeline.runtime.cache import Cache, CacheScope, opened
-from pipeline.runtime.cached_map import Item, recall_map
+from pipeline.runtime.cached_map import Item, cached_map
 from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.per_image import write_new
@@ -91,7 +91,7 @@ def run(
         comparison = Comparison(table, images, params, executor, cache)
         decisions = decide.decide(table, overridden, comparison.compare, params.max_difference)
         _write_decisions(out, decisions.verdicts)
-        stats = manifest.write_streamed(out, _rows(_sources(srcs), summaries, decisions), counted={}, binned={})
+        stats = manifest.write_streamed(out, _rows(_sources(srcs), summaries, decisions))
         _remove_dropped(images, decisions.verdicts)
         unknown = sorted(decide.overridden_ids(overridden).difference(table.ids))
         if unknown:
@@ -132,7 +132,7 @@ def _examined(
     selection = FrameSelection(frames=params.frames, most=params.most_frames)
     items = (Item(str(row["id"]), path.read_bytes(), {}) for row, path in _sources(srcs))
     scope = CacheScope.of(examine.__name__, selection)
-    for id, value in recall_map(partial(examine.examine, selection=selection), items, scope, cache, executor):
+    for id, value in cached_map(partial(examine.examine, selection=selection), items, scope, cache, executor):
         file = examine.unpack(value)
         summary = _summary(file)
         summaries.append(distinct.setdefault(summary, summary))
@@ -208,11 +208,11 @@ def _closeness(verdict: Verdict) -> tuple[bool, float, str, str]:
     return not drop, -distance if drop else distance, verdict.in_favour_of, verdict.dropped or verdict.kept
 
 
-def _shown(images: Path, verdict: Verdict) -> sheet.Shown:
+def _shown(images: Path, verdict: Verdict) -> sheet.Entry:
     right = verdict.dropped or verdict.kept
     outcome = "right one dropped" if verdict.dropped else "both kept"
     caption = f"{verdict.tier}  {verdict.distance}  {outcome}"
-    return sheet.Shown(images / f"{verdict.in_favour_of}.png", images / f"{right}.png", caption)
+    return sheet.pair(images / f"{verdict.in_favour_of}.png", images / f"{right}.png", caption)
 
 
 def _remove_dropped(images: Path, verdicts: Iterable[Verdict]) -> None:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.images import canonical
+from pipeline.images.colour import LUMA_WEIGHTS
 from pipeline.images.files import Pixels, read_rgba
 from pipeline.similarity import search
 
@@ -33,7 +34,7 @@ TWICE_LUMA, TWICE_CHROMA = 4.0, 6.0  # of two lossy copies that share no block: 
 BLOCK, PLAIN = 8, 24  # pixels a side of a codec's block; range of each channel up to which a block says nothing
 SMOOTH_COLOUR, SMOOTH_CHROMA = 28.0, 8.0  # of a resampled copy, over 3 x 3 pixels
 YCC: Floats = np.array(  # RGB -> luma and two chromas, JPEG's
-    [[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
+    [LUMA_WEIGHTS, [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
 ).T
 CACHED = 64  # pictures; pairs come sorted
 

@@ -93,7 +93,7 @@ def _box(row: Row) -> Row:
 
 
 def _drawn(row: Row, images: Path, size: int) -> list[Face]:
-    return [_saved(row, face_list.drawn(int(row["index"]), size), images)]
+    return [_saved(row, face_list.draw(int(row["index"]), size), images)]
 
 
 def _input_rows(src: Path, blocked: blocklist.Blocklist) -> list[Row]:

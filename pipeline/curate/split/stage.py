@@ -28,7 +28,7 @@ from pipeline.curate.split.params import Split
 from pipeline.errors import BadInput
 from pipeline.runtime import manifest
 from pipeline.runtime.cache import Cache, CacheScope, opened
-from pipeline.runtime.cached_map import Item, recall_map
+from pipeline.runtime.cached_map import Item, cached_map
 from pipeline.runtime.files import output_dir
 from pipeline.runtime.identity import plain, work_of
 from pipeline.runtime.manifest import Row
@@ -127,7 +127,7 @@ def run(
         _require_disjoint(*domains)
         splits = [deal(domain.labels(), shares, seed, domain.name) for domain in domains]
         rows = [_rows(domain, numbers, out, params) for domain, numbers in zip(domains, splits, strict=True)]
-        stats = manifest.write_streamed(out, ((row["id"], [row]) for row in merge(*rows, key=_id)), {}, {})
+        stats = manifest.write_streamed(out, ((row["id"], [row]) for row in merge(*rows, key=_id)))
         for domain in domains:
             check_leaks(domain, splits_on_disk(domain, out / domain.name))
         stats |= _summary(domains, splits)
@@ -143,7 +143,7 @@ def _read(domain: Domain, params: Split, aliases: Mapping[Artist, Artist], execu
     """Number the works that no filter drops."""
     rows = (row for row in manifest.stream_kept(domain.src) if excluded(domain.name, row, params) is None)
     items = (_item(domain, row) for row in rows)
-    for row, value in recall_map(kinship.examine, items, CacheScope.of(kinship.__name__), cache, executor):
+    for row, value in cached_map(kinship.examine, items, CacheScope.of(kinship.__name__), cache, executor):
         artist = _artist(row, aliases)
         digests = kinship.digests(value, str(_picture(domain.src, row)))
         domain.add(row["id"], _addresses(domain.name, row, artist, *digests), artist)

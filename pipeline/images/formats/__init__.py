@@ -1,9 +1,9 @@
-"""Bytes of any picture that a gallery serves -> exact pixels, or a reason from a closed list.
+"""Decodes the bytes of any picture that a gallery serves to exact pixels, or gives a reason from a closed list.
 
 PNG (all depths and colour types, Adam7, APNG), GIF, WebP, JPEG and BMP, told apart by their first bytes, since names
 lie. No colour is invented: samples are taken as they are (`png` tells of 16 bits, `stills` of CMYK and colour
-management), EXIF orientation is applied, and colours under alpha 0 become 0. A file that is damaged anywhere in what
-was asked for gives nothing.
+management), EXIF orientation is applied, and colours under alpha 0 become 0. A file that is damaged anywhere in the
+frames that are asked for gives nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from functools import partial
 from typing import Literal
 
 from pipeline.images.files import DAMAGED, Pixels
-from pipeline.images.formats import frames as choosing
+from pipeline.images.formats import frames as frame_choice
 from pipeline.images.formats import gif, png, stills, webp
 from pipeline.images.formats.container import MAX_FRAMES, REASONS, Facts, Source, Undecodable
 
@@ -36,7 +36,7 @@ READERS: dict[bytes, Callable[[bytes], Source]] = {
 
 @dataclass(frozen=True)
 class Frame:
-    """A picture as it is looked at; `index` is its place in the animation, from 0."""
+    """A picture as viewers show it; `index` is its place in the animation, from 0."""
 
     index: int
     rgba: Pixels  # uint8 (H, W, 4)
@@ -44,17 +44,19 @@ class Frame:
 
 @dataclass(frozen=True)
 class Decoded:
+    """A decoded file."""
+
     facts: Facts
     frames: tuple[Frame, ...]  # at least one, by index
 
 
 def decode(data: bytes, name: str, *, frames: Policy, most: int) -> Decoded:
-    """A file's facts and the frames that are asked for; a still picture has one, whatever is asked for.
+    """Decode a file: its facts and the frames that are asked for; a still picture always has one.
 
     Args:
         name: of the file, for errors.
         frames: `first` (of an animation, not the picture that an APNG shows in its place); `distinct` = the first and
-            the frames that differ most, see `choosing.distinct`; `all` = every frame but exact repeats.
+            the frames that differ most, see `frames.distinct`; `all` = every frame but exact repeats.
         most: how many `distinct` frames there may be.
 
     Raises:
@@ -62,7 +64,7 @@ def decode(data: bytes, name: str, *, frames: Policy, most: int) -> Decoded:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow warns of bombs and odd metadata; both are judged here
+            warnings.simplefilter("ignore")  # Pillow warns of bombs and odd metadata; both are checked here
             source = _reader(data)(data)
             return Decoded(source.facts, _chosen(source, frames, most))
     except Undecodable as error:
@@ -89,7 +91,7 @@ def _chosen(source: Source, frames: Policy, most: int) -> tuple[Frame, ...]:
     if pixels > MAX_ANIMATION:
         raise Undecodable("too_many_frames", f"{facts.frames} frames of {facts.width}x{facts.height} pixels")
     if frames == "all":
-        found = choosing.every(source.play)
+        chosen = frame_choice.every(source.play)
     else:
-        found = choosing.distinct(choosing.replayed(source.play, pixels), most)
-    return tuple(Frame(index, rgba) for index, rgba in found.items())
+        chosen = frame_choice.distinct(frame_choice.replayed(source.play, pixels), most)
+    return tuple(Frame(index, rgba) for index, rgba in chosen.items())

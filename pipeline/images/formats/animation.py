@@ -1,4 +1,4 @@
-"""The canvas of an animation: patches are drawn on it one after the other, each cleared away in its own manner."""
+"""Composition of animations: patches are drawn on a canvas one after the other, each cleared away in its own manner."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ Disposal = Literal["keep", "clear", "restore"]
 class Patch:
     """A rectangle of new pixels, and what becomes of it after its time."""
 
-    rgba: Pixels  # (h, w, 4), zero under alpha 0; whoever composes may overwrite it
+    rgba: Pixels  # (h, w, 4), zero under alpha 0; `compose` may overwrite it
     left: int
     top: int
-    over: bool  # drawn over what is there; False = in place of it
+    over: bool  # drawn over the canvas; False = in place of it
     disposal: Disposal
 
     def fills(self, width: int, height: int) -> bool:
+        """Whether it covers a canvas of this size exactly."""
         return (self.left, self.top, *self.rgba.shape[1::-1]) == (0, 0, width, height)
 
 
@@ -69,6 +70,6 @@ def _mixed(source: NDArray[np.int64], ground: NDArray[np.int64]) -> NDArray[np.i
     """
     front = source[..., 3:] * 255
     back = ground[..., 3:] * (255 - source[..., 3:])
-    whole = np.maximum(front + back, 1)  # alpha times 255
-    colours = (2 * (source[..., :3] * front + ground[..., :3] * back) + whole) // (2 * whole)
-    return np.concatenate([colours, (2 * whole + 255) // 510], axis=-1)
+    total = np.maximum(front + back, 1)  # alpha times 255
+    colours = (2 * (source[..., :3] * front + ground[..., :3] * back) + total) // (2 * total)
+    return np.concatenate([colours, (2 * total + 255) // 510], axis=-1)

@@ -1,4 +1,4 @@
-"""A file whose container was read and whose frames can be asked for."""
+"""What all image formats share: facts of a file, a source of frames, reasons why a file cannot be decoded, limits."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Undecodable(BadInput):
 
 @dataclass(frozen=True)
 class Facts:
-    """What an image file says of itself; `format` by its magic bytes."""
+    """Facts of an image file; `format` by its first bytes."""
 
     format: str
-    width: int  # as it is looked at: EXIF orientation applied
+    width: int  # as viewers show it: EXIF orientation applied
     height: int
     frames: int  # of the animation; 1 = a still picture
     has_alpha: bool  # it can hold transparency: an alpha channel, a transparent colour, a canvas left open
@@ -36,14 +36,15 @@ class Facts:
 
 @dataclass(frozen=True)
 class Source:
-    """Facts, and a way to play the frames from the first; a frame is valid until the next is asked for."""
+    """A file whose container was read: `play` gives the frames from the first, each valid until the next."""
 
     facts: Facts
     play: Callable[[], Iterator[Pixels]]
 
 
 def check_size(width: int, height: int) -> None:
-    """
+    """Refuse pictures that are too large.
+
     Raises:
         Undecodable: too_large; unreadable (no pixels at all).
     """
@@ -54,7 +55,8 @@ def check_size(width: int, height: int) -> None:
 
 
 def check_frames(frames: int) -> None:
-    """
+    """Refuse animations that are too long.
+
     Raises:
         Undecodable: too_many_frames.
     """

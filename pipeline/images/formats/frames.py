@@ -1,4 +1,4 @@
-"""Which frames of an animation are taken. Frames are played anew for every choice, so that few are held at a time."""
+"""The choice of an animation's frames. Frames are played anew for every choice, so that few are held at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Play = Callable[[], Iterator[Pixels]]
 
 
 def distinct(play: Play, most: int) -> dict[int, Pixels]:
-    """At most `most` frames, by index: the first, then one by one the frame that is farthest from all chosen ones.
+    """Choose at most `most` frames, by index: the first, then one by one the frame farthest from all chosen ones.
 
     The distance of two frames is the share of pixels that differ; of equally far ones the earliest is taken, and an
     exact repeat never. Plays `most` times; no more than MOST_HELD pixels are taken.
@@ -52,8 +52,8 @@ def _farthest(play: Play, newest: Pixels, nearest: np.ndarray) -> tuple[np.ndarr
     return np.array(reach), farthest
 
 
-def _changed(frame: Pixels, other: Pixels) -> int:
-    return int(np.count_nonzero(frame.view(np.uint32) != other.view(np.uint32)))
+def _changed(left: Pixels, right: Pixels) -> int:
+    return int(np.count_nonzero(left.view(np.uint32) != right.view(np.uint32)))
 
 
 def every(play: Play) -> dict[int, Pixels]:
@@ -62,14 +62,14 @@ def every(play: Play) -> dict[int, Pixels]:
     Raises:
         Undecodable: too_many_frames, when they are more than can be held.
     """
-    seen: set[bytes] = set()
+    digests: set[bytes] = set()
     chosen: dict[int, Pixels] = {}
     held = 0
     for number, frame in enumerate(play()):
         digest = hashlib.sha256(frame.tobytes()).digest()
-        if digest in seen:
+        if digest in digests:
             continue
-        seen.add(digest)
+        digests.add(digest)
         chosen[number] = frame.copy()
         held += frame.shape[0] * frame.shape[1]
         if held > MOST_HELD:
@@ -78,7 +78,7 @@ def every(play: Play) -> dict[int, Pixels]:
 
 
 def replayed(play: Play, pixels: int) -> Play:
-    """The same frames; of an animation with few `pixels` in all they are decoded only once."""
+    """A `play` of the same frames; of an animation with few `pixels` in all they are decoded only once."""
     if pixels > HELD:
         return play
     held = [frame.copy() for frame in play()]

@@ -41,11 +41,13 @@ class Shot(NamedTuple):
     codes: bytes  # code size and data blocks
 
     def covers(self, width: int, height: int) -> bool:
+        """Whether it leaves nothing open of a canvas of this size."""
         return self.left == self.top == 0 and self.width >= width and self.height >= height
 
 
 def read(data: bytes) -> Source:
-    """
+    """Read the blocks of a GIF file.
+
     Raises:
         Undecodable: truncated, unreadable, too_large, too_many_frames.
     """
@@ -73,7 +75,7 @@ def _opens(shot: Shot, after: Shot) -> bool:
 
 
 def _shots(data: bytes) -> Iterator[Shot]:
-    """Raises IndexError or struct.error where the file ends early."""
+    """The images of a file; IndexError or struct.error where it ends early."""
     flags, at = data[10], 13
     table, at = _table(data, at, flags)
     key, disposal, frames = None, 0, 0
@@ -85,10 +87,10 @@ def _shots(data: bytes) -> Iterator[Shot]:
             at = _skip(data, at + 2)
         elif kind == IMAGE:
             left, top, width, height, flags = struct.unpack_from("<HHHHB", data, at + 1)
-            own, start = _table(data, at + 10, flags)
+            local, start = _table(data, at + 10, flags)
             at = _skip(data, start + 1)
             yield Shot(
-                left, top, width, height, own or table, key, DISPOSALS.get(disposal, "keep"),
+                left, top, width, height, local or table, key, DISPOSALS.get(disposal, "keep"),
                 bool(flags & INTERLACED), data[start:at],
             )  # fmt: skip
             key, disposal, frames = None, 0, frames + 1
@@ -98,13 +100,13 @@ def _shots(data: bytes) -> Iterator[Shot]:
 
 
 def _table(data: bytes, at: int, flags: int) -> tuple[bytes, int]:
-    """The colour table there, if there is one, and where it ends."""
+    """The colour table that begins at a byte, if there is one, and where it ends."""
     end = at + (3 << (flags & 7) + 1) if flags & TABLE else at
     return data[at:end], end
 
 
 def _skip(data: bytes, at: int) -> int:
-    """Where the data blocks that begin there end."""
+    """The end of the data blocks that begin at a byte."""
     while size := data[at]:
         at += size + 1
     return at + 1

@@ -50,11 +50,12 @@ class Control:
 
     @property
     def place(self) -> tuple[int, int, int, int]:
+        """left, top, width, height."""
         return self.left, self.top, self.width, self.height
 
 
 class Chunks:
-    """What a file consists of.
+    """The chunks of a file that its pixels depend on.
 
     Raises:
         Undecodable: truncated, unreadable, too_many_frames.
@@ -67,12 +68,12 @@ class Chunks:
         self.animated = 0  # frames that acTL tells of; 0 = a still picture
         self.controls: list[Control] = []
         self.sequence = 0
-        found = _chunks(data)
-        name, header = next(found, (b"IEND", b""))
+        chunks = _chunks(data)
+        name, header = next(chunks, (b"IEND", b""))
         if name != b"IHDR" or len(header) != 13:
             raise Undecodable("unreadable", f"a PNG file that begins with {name!r}, expected IHDR")
         self.width, self.height, self.depth, self.kind, *_, self.interlaced = struct.unpack(">IIBBBBB", header)
-        for name, content in found:
+        for name, content in chunks:
             self._take(name, content)
 
     def _take(self, name: bytes, content: bytes) -> None:
@@ -103,9 +104,10 @@ class Chunks:
 
 
 def read(data: bytes) -> Source:
-    """
+    """Read the chunks of a PNG or APNG file.
+
     Raises:
-        Undecodable: truncated, unreadable, too_large, too_many_frames; what Pillow raises (io.DAMAGED).
+        Undecodable: truncated, unreadable, too_large, too_many_frames; what Pillow raises (files.DAMAGED).
     """
     chunks = Chunks(data)
     check_size(chunks.width, chunks.height)
@@ -118,7 +120,7 @@ def read(data: bytes) -> Source:
         rgba = upright(_pixels(chunks, chunks.width, chunks.height, chunks.parts), turn)
         return Source(Facts("PNG", *size, 1, has_alpha, lossless=True), lambda: iter((rgba,)))
     _check(chunks)
-    has_alpha = has_alpha or any(one.disposal == "clear" for one in chunks.controls)
+    has_alpha = has_alpha or any(control.disposal == "clear" for control in chunks.controls)
     facts = Facts("PNG", *size, chunks.animated, has_alpha, lossless=True)
     return Source(facts, partial(_play, chunks, turn))
 
@@ -148,28 +150,28 @@ def _control(content: bytes) -> Control:
 
 
 def _check(chunks: Chunks) -> None:
-    """The frames of an animation against what the file says of them."""
+    """Compare the frames of an animation with what the file declares of them."""
     controls, width, height = chunks.controls, chunks.width, chunks.height
     if len(controls) < chunks.animated:
         raise Undecodable("truncated", f"an APNG file with {len(controls)} of {chunks.animated} frames")
-    if len(controls) > chunks.animated or not all(one.parts for one in controls):
+    if len(controls) > chunks.animated or not all(control.parts for control in controls):
         raise Undecodable("unreadable", f"an APNG file of {chunks.animated} frames with other frames in it")
-    for one in controls:
-        check_size(one.width, one.height)
-        if one.left + one.width > width or one.top + one.height > height:
+    for control in controls:
+        check_size(control.width, control.height)
+        if control.left + control.width > width or control.top + control.height > height:
             raise Undecodable("unreadable", f"an APNG frame reaches beyond the canvas of {width}x{height}")
     if controls[0].parts is chunks.parts and controls[0].place != (0, 0, width, height):
         raise Undecodable("unreadable", f"the first APNG frame does not fill the canvas of {width}x{height}")
 
 
 def _play(chunks: Chunks, turn: int) -> Iterator[Pixels]:
-    for canvas in compose(chunks.width, chunks.height, (_patch(chunks, one) for one in chunks.controls)):
+    for canvas in compose(chunks.width, chunks.height, (_patch(chunks, control) for control in chunks.controls)):
         yield upright(canvas, turn)
 
 
-def _patch(chunks: Chunks, one: Control) -> Patch:
-    rgba = _pixels(chunks, one.width, one.height, one.parts)
-    return Patch(rgba, one.left, one.top, one.over, one.disposal)
+def _patch(chunks: Chunks, control: Control) -> Patch:
+    rgba = _pixels(chunks, control.width, control.height, control.parts)
+    return Patch(rgba, control.left, control.top, control.over, control.disposal)
 
 
 def _pixels(chunks: Chunks, width: int, height: int, parts: list[bytes]) -> Pixels:

@@ -1,4 +1,4 @@
-"""Pixels on their way from a codec to a frame."""
+"""From the samples of a codec to the pixels of a frame: palettes, hidden colours, orientation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def table_of(rgb: bytes) -> Pixels:
 
 
 def coloured(indices: Pixels, table: Pixels) -> Pixels:
-    """uint8 (H, W) and a palette (N, 4) -> (H, W, 4).
+    """Colours of indices: uint8 (H, W) and a palette (N, 4) -> (H, W, 4).
 
     Raises:
         Undecodable: unreadable, where a pixel is beyond the palette.
@@ -32,25 +32,25 @@ def coloured(indices: Pixels, table: Pixels) -> Pixels:
 
 
 def without_hidden(rgba: Pixels) -> Pixels:
-    """The same array, 0 wherever alpha is 0."""
+    """Clear the colours under alpha 0, in place."""
     packed = rgba.view("<u4")
     packed *= packed >= 1 << 24  # alpha is the highest byte
     return rgba
 
 
 def orientation(exif: bytes) -> int:
-    """1 to 8, as EXIF has it; 1 (upright) where none is told or the data are damaged."""
+    """The orientation of EXIF data, 1 to 8; 1 (upright) where there is none or the data are damaged."""
     try:
-        found = Image.Exif()
-        found.load(exif)
-        told = found.get(ExifTags.Base.Orientation)
+        tags = Image.Exif()
+        tags.load(exif)
+        value = tags.get(ExifTags.Base.Orientation)
     except DAMAGED:
         return 1
-    return told if isinstance(told, int) and told in TURNS else 1
+    return value if isinstance(value, int) and value in TURNS else 1
 
 
 def upright(pixels: Pixels, orientation: int) -> Pixels:
-    """(H, W, C) as it is meant to be looked at, pixels moved and never mixed, as browsers show it."""
+    """Turn (H, W, C) as its orientation says and browsers show it: pixels are moved, never mixed."""
     if orientation == 1:
         return pixels
     rows, columns = TURNS[orientation]

@@ -19,9 +19,10 @@ JPEG_END = b"\xff\xd9"
 
 
 def read_jpeg(data: bytes) -> Source:
-    """
+    """Decode a JPEG file.
+
     Raises:
-        Undecodable: truncated, too_large; what Pillow raises (io.DAMAGED).
+        Undecodable: truncated, too_large; what Pillow raises (files.DAMAGED).
     """
     if JPEG_END not in data:
         raise Undecodable("truncated", f"a JPEG file without its end, {len(data)} bytes")
@@ -29,9 +30,10 @@ def read_jpeg(data: bytes) -> Source:
 
 
 def read(data: bytes, format: str) -> Source:
-    """
+    """Decode a still picture of one of Pillow's formats.
+
     Raises:
-        Undecodable: too_large; what Pillow raises (io.DAMAGED).
+        Undecodable: too_large; what Pillow raises (files.DAMAGED).
     """
     image = opened(data, format)
     turn, has_alpha = turn_of(image), image.has_transparency_data
@@ -43,18 +45,18 @@ def read(data: bytes, format: str) -> Source:
 
 
 def opened(data: bytes, format: str) -> ImageFile.ImageFile:
-    """A picture whose size is bearable."""
+    """Open a picture that is not too large; nothing is decoded yet."""
     image = Image.open(BytesIO(data), formats=(format,))
     check_size(*image.size)
     return image
 
 
 def turn_of(image: ImageFile.ImageFile) -> int:
-    """EXIF orientation."""
+    """The EXIF orientation of a picture, 1 to 8."""
     exif = image.info.get("exif")
     return orientation(exif) if exif else 1
 
 
 def as_array(rgba: Image.Image) -> Pixels:
-    """uint8 (H, W, 4), zero under alpha 0."""
+    """The pixels of a picture, uint8 (H, W, 4), zero under alpha 0."""
     return without_hidden(np.array(rgba))

@@ -20,9 +20,10 @@ ANIMATED, ALPHA = 0x02, 0x10
 
 
 def read(data: bytes) -> Source:
-    """
+    """Read the chunks of a WebP file; a still one is decoded.
+
     Raises:
-        Undecodable: truncated, too_large, too_many_frames; what Pillow raises (io.DAMAGED).
+        Undecodable: truncated, too_large, too_many_frames; what Pillow raises (files.DAMAGED).
     """
     if len(data) < int.from_bytes(data[4:8], "little") + 8:
         raise Undecodable("truncated", f"a WebP file without its end, {len(data)} bytes")

@@ -1,4 +1,4 @@
-"""Smooth anime-like faces: the figure drawn supersampled, reduced, then shaded softly at the final size."""
+"""The smooth renderer of a character: anime-like faces, drawn supersampled, reduced, then shaded softly."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pipeline.images.files import Pixels
 from pipeline.sample.drawing.character import Character, draw_character
 from pipeline.sample.drawing.face_parts import Pen, draw_brows, draw_eyes, draw_nose_and_mouth
 from pipeline.sample.drawing.figure import Figure, build
-from pipeline.sample.drawing.geometry import Placement, Shape, points, whole
+from pipeline.sample.drawing.geometry import Placement, Shape, pixel_coordinates, points
 from pipeline.sample.drawing.ramps import GOLDEN, Colour, Ramp, mix, oklch
 
 SUPERSAMPLE = 2  # at least
-DRAWN = 512  # pixels a side of the drawing, at least
+LEAST_SIDE = 512  # pixels a side of the drawing, at least
 CLEAR: Colour = (128, 128, 128)  # under the background
 Plane = NDArray[np.float32]  # (size, size), 0..1
 Picture = NDArray[np.float32]  # (size, size, 3), 0..255
@@ -27,14 +27,14 @@ REAR_HAIR = ("back", "tail", "strand")
 
 
 def face(rng: np.random.Generator, size: int = 256) -> Pixels:
-    """uint8 (size, size, 3)."""
-    who = draw_character(rng)
-    return draw(who, pose(rng, who), _background(rng, size), size)
+    """A random face over a background, uint8 (size, size, 3)."""
+    character = draw_character(rng)
+    return draw(character, pose(rng, character), _background(rng, size), size)
 
 
-def pose(rng: np.random.Generator, who: Character) -> Placement:
+def pose(rng: np.random.Generator, character: Character) -> Placement:
     """Head and shoulders, slightly turned, tilted and moved."""
-    tall = who.headwear in ("witch hat", "horns", "cat ears", "tiara", "beret")
+    tall = character.headwear in ("witch hat", "horns", "cat ears", "tiara", "beret")
     return Placement(
         x=rng.uniform(0.465, 0.535),
         y=rng.uniform(0.45, 0.5) + 0.04 * tall,
@@ -44,53 +44,55 @@ def pose(rng: np.random.Generator, who: Character) -> Placement:
     )
 
 
-def draw(who: Character, place: Placement, background: Picture, size: int) -> Pixels:
-    """The character over a background of the same size."""
-    figure = build(who, place)
-    factor = max(SUPERSAMPLE, DRAWN // size)
+def draw(character: Character, place: Placement, background: Picture, size: int) -> Pixels:
+    """A character over a background of the same size, uint8 (size, size, 3)."""
+    figure = build(character, place)
+    factor = max(SUPERSAMPLE, LEAST_SIDE // size)
     side = size * factor
     image, labels = Image.new("RGB", (side, side), CLEAR), Image.new("L", (side, side))
-    _paint(image, labels, figure.below, who, 1)
+    _paint(image, labels, figure.below, character, 1)
     pen = Pen(image, place, side)
-    draw_eyes(pen, who)
-    draw_nose_and_mouth(pen, who)
-    _paint(image, labels, figure.above, who, 1 + len(figure.below))
-    draw_brows(pen, who)
+    draw_eyes(pen, character)
+    draw_nose_and_mouth(pen, character)
+    _paint(image, labels, figure.above, character, 1 + len(figure.below))
+    draw_brows(pen, character)
     coverage = _Coverage(labels, ["", *(shape.part for shape in (*figure.below, *figure.above))], factor)
     picture = np.asarray(image.reduce(factor), dtype=np.float32).copy()
-    _shade(picture, coverage, figure, who, place)
+    _shade(picture, coverage, figure, character, place)
     picture += coverage.of("")[..., None] * (background - np.array(CLEAR, dtype=np.float32))
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
-def _paint(image: Image.Image, labels: Image.Image, shapes: list[Shape], who: Character, first: int) -> None:
+def _paint(image: Image.Image, labels: Image.Image, shapes: list[Shape], character: Character, first: int) -> None:
     side, pen, marker = image.width, ImageDraw.Draw(image), ImageDraw.Draw(labels)
     for index, shape in enumerate(shapes, first):
-        contour = whole(shape.points, side)
-        fill, ink = _colours(shape.part, who, index)
+        contour = pixel_coordinates(shape.points, side)
+        fill, ink = _colours(shape.part, character, index)
         pen.polygon(contour, fill=fill)
         marker.polygon(contour, fill=index)
         for line in shape.ink:
-            pen.line(whole(line, side), fill=ink, width=max(1, side // 220), joint="curve")
-            marker.line(whole(line, side), fill=index, width=max(1, side // 220))
+            pen.line(pixel_coordinates(line, side), fill=ink, width=max(1, side // 220), joint="curve")
+            marker.line(pixel_coordinates(line, side), fill=index, width=max(1, side // 220))
 
 
-def _colours(part: str, who: Character, index: int) -> tuple[Colour, Colour]:
+def _colours(part: str, character: Character, index: int) -> tuple[Colour, Colour]:
     """Fill and line of a part; neighbouring locks differ slightly."""
     if part in SKIN:
-        return who.skin.base, mix(who.skin.ink, who.skin.shade, 0.2)
+        return character.skin.base, mix(character.skin.ink, character.skin.shade, 0.2)
     if part in REAR_HAIR:
-        return mix(who.hair.shade, who.hair.base, 0.45 if part == "tail" else 0.1), who.hair.ink
+        return mix(character.hair.shade, character.hair.base, 0.45 if part == "tail" else 0.1), character.hair.ink
     if part in FRONT_HAIR:
-        return mix(who.hair.base, who.hair.shade, 0.14 * (index % 3)), mix(who.hair.ink, who.hair.shade, 0.3)
-    tones = _ramp_of(part, who)
+        return mix(character.hair.base, character.hair.shade, 0.14 * (index % 3)), mix(
+            character.hair.ink, character.hair.shade, 0.3
+        )
+    tones = _ramp_of(part, character)
     return (tones.light if part == "collar" else tones.base), tones.ink
 
 
-def _ramp_of(part: str, who: Character) -> Ramp:
+def _ramp_of(part: str, character: Character) -> Ramp:
     if part in ("clothes", "hat"):
-        return who.clothes
-    return GOLDEN if part == "gold" else who.trim
+        return character.clothes
+    return GOLDEN if part == "gold" else character.trim
 
 
 class _Coverage:
@@ -104,42 +106,44 @@ class _Coverage:
         return np.asarray(self.labels.point(table).reduce(self.factor), dtype=np.float32) / np.float32(255)
 
 
-def _shade(picture: Picture, coverage: _Coverage, figure: Figure, who: Character, place: Placement) -> None:
+def _shade(picture: Picture, coverage: _Coverage, figure: Figure, character: Character, place: Placement) -> None:
     """Cast shadows, gradients, blush and gloss, in place."""
     front, rear, skin = coverage.of(*FRONT_HAIR), coverage.of(*REAR_HAIR), coverage.of("face")
     head = np.minimum(front + skin, 1)
-    _shade_skin(picture, coverage, front, skin, who, place)
-    _shade_hair(picture, front, rear, head, who, place)
-    _gloss(picture, front, figure, who)
+    _shade_skin(picture, coverage, front, skin, character, place)
+    _shade_hair(picture, front, rear, head, character, place)
+    _gloss(picture, front, figure, character)
     size = len(picture)
     down = _down(size)
     cloth = coverage.of("clothes", "trim", "collar", "hat")
     unit = place.scale * size
-    _tint(picture, cloth * (_moved(head, 0.05 * unit, 0.22 * unit) + _ramp_up(down, 0.72, 1.4)), who.clothes, 1.0)
+    _tint(picture, cloth * (_moved(head, 0.05 * unit, 0.22 * unit) + _ramp_up(down, 0.72, 1.4)), character.clothes, 1.0)
 
 
 def _shade_skin(
-    picture: Picture, coverage: _Coverage, front: Plane, skin: Plane, who: Character, place: Placement
+    picture: Picture, coverage: _Coverage, front: Plane, skin: Plane, character: Character, place: Placement
 ) -> None:
     size = len(picture)
     unit = place.scale * size  # pixels per head unit
     over = np.minimum(front + coverage.of("hat", "accent", "gold"), 1)
     side = _down(size).T
-    away = _ramp_up(1 - side if who.left else side, 0.5, 2.0)
+    away = _ramp_up(1 - side if character.left else side, 0.5, 2.0)
     shadow: Plane = skin * (0.9 * _moved(over, 0.03 * unit, 0.13 * unit) + 0.8 * away**2)
     shadow += coverage.of("neck") * 1.1 * _moved(skin, 0.04 * unit, 0.34 * unit)
-    _tint(picture, shadow, who.skin, 1.0)
-    _blush(picture, skin, who, place)
+    _tint(picture, shadow, character.skin, 1.0)
+    _blush(picture, skin, character, place)
 
 
-def _shade_hair(picture: Picture, front: Plane, rear: Plane, head: Plane, who: Character, place: Placement) -> None:
+def _shade_hair(
+    picture: Picture, front: Plane, rear: Plane, head: Plane, character: Character, place: Placement
+) -> None:
     size = len(picture)
     unit, low = place.scale * size, _down(size)
-    way = 0.1 if who.left else -0.1
-    edge = 1 - _moved(front, way * unit, -0.1 * unit)
+    sign = 0.1 if character.left else -0.1
+    edge = 1 - _moved(front, sign * unit, -0.1 * unit)
     shadow = front * (0.8 * _ramp_up(low, place.y, 2.2) + 0.6 * edge)
     shadow += rear * (0.5 * _ramp_up(low, place.y, 1.5) + 0.6 * _moved(head, 0, 0.12 * unit))
-    _tint(picture, shadow, who.hair, 1.0)
+    _tint(picture, shadow, character.hair, 1.0)
 
 
 def _down(size: int) -> Plane:
@@ -170,7 +174,7 @@ def _moved(mask: Plane, right: float, down: float) -> Plane:
     return moved
 
 
-def _blush(picture: Picture, skin: Plane, who: Character, place: Placement) -> None:
+def _blush(picture: Picture, skin: Plane, character: Character, place: Placement) -> None:
     size = len(skin)
     grid = (np.arange(size, dtype=np.float32) + 0.5) / size
     wide, high = 0.24 * place.scale, 0.13 * place.scale
@@ -178,15 +182,15 @@ def _blush(picture: Picture, skin: Plane, who: Character, place: Placement) -> N
     for side in (-1, 1):
         x, y = place.head(points((side * 0.6, 0.66)))[0]
         glow += np.exp(-(((grid - y) / high) ** 2))[:, None] * np.exp(-(((grid - x) / wide) ** 2))[None, :]
-    picture[..., 1:] *= (1 - (0.15 if who.blush else 0.05) * glow * skin)[..., None]
+    picture[..., 1:] *= (1 - (0.15 if character.blush else 0.05) * glow * skin)[..., None]
 
 
-def _gloss(picture: Picture, front: Plane, figure: Figure, who: Character) -> None:
+def _gloss(picture: Picture, front: Plane, figure: Figure, character: Character) -> None:
     size = len(picture)
     image = Image.new("L", (size, size))
-    ImageDraw.Draw(image).polygon(whole(figure.shine, size), fill=255)
+    ImageDraw.Draw(image).polygon(pixel_coordinates(figure.shine, size), fill=255)
     soft = np.asarray(image.filter(ImageFilter.GaussianBlur(size / 170)), dtype=np.float32) / 255
-    light = np.array(mix(who.hair.light, (255, 255, 255), 0.45), dtype=np.float32)
+    light = np.array(mix(character.hair.light, (255, 255, 255), 0.45), dtype=np.float32)
     picture += (soft * front * 0.62)[..., None] * (light - picture)
 
 

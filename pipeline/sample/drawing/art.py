@@ -1,4 +1,4 @@
-"""Procedural art, the same bytes from the same generator: what the sample galleries and the sample faces show."""
+"""Every kind of procedural art: the same random generator draws the same bytes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,8 @@ from pipeline.sample.drawing.sprites import sprite
 __all__ = ["animation", "describe", "face", "item", "portrait", "scene", "sprite"]
 
 MOODS = (
-    "Sleepy",
-    "Brave",
-    "Little",
-    "Lost",
-    "Grumpy",
-    "Shiny",
-    "Wandering",
-    "Secret",
-    "Cheerful",
-    "Old",
-    "Quiet",
-    "Tiny",
-)
+    "Sleepy", "Brave", "Little", "Lost", "Grumpy", "Shiny", "Wandering", "Secret", "Cheerful", "Old", "Quiet", "Tiny",
+)  # fmt: skip
 SUBJECTS = {
     "witch": "fantasy", "knight": "fantasy", "elf": "fantasy", "slime": "creature", "ghost": "creature",
     "robot": "sci-fi", "pilot": "sci-fi", "student": "anime", "idol": "anime", "shrine maiden": "anime",
@@ -65,10 +54,10 @@ def _bobbing(rng: np.random.Generator, cells: int, frames: int) -> list[Pixels]:
 
 
 def _blinking(rng: np.random.Generator, cells: int, frames: int) -> list[Pixels]:
-    who = dataclasses.replace(draw_character(rng), fringe="straight", lids="open")
-    place = portraits.pose(rng, who, cells)
-    shut = dataclasses.replace(who, lids="closed")
-    return [portraits.draw(shut if step == frames - 1 else who, place, cells) for step in range(frames)]
+    character = dataclasses.replace(draw_character(rng), fringe="straight", lids="open")
+    place = portraits.pose(rng, character, cells)
+    shut = dataclasses.replace(character, lids="closed")
+    return [portraits.draw(shut if step == frames - 1 else character, place, cells) for step in range(frames)]
 
 
 def _turning(rng: np.random.Generator, cells: int, frames: int) -> list[Pixels]:

@@ -1,4 +1,4 @@
-"""A character as plain values: what both renderers (pixels, smooth) draw from."""
+"""A character as plain values, from which the smooth and the pixel renderer draw."""
 
 from __future__ import annotations
 

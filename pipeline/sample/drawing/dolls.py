@@ -9,16 +9,16 @@ import numpy as np
 
 from pipeline.images.files import Pixels
 from pipeline.sample.drawing.geometry import Points, Shape, plain
-from pipeline.sample.drawing.pixel_canvas import (
+from pipeline.sample.drawing.pixel_grid import (
     INK,
     LIGHT,
     SHADE,
-    Canvas,
     Map,
     Mask,
+    PixelGrid,
     fewer_colours,
     neighbours,
-    reduced,
+    reduce_shapes,
 )
 from pipeline.sample.drawing.ramps import Colour, Ramp
 
@@ -38,34 +38,34 @@ class Doll:
 
 
 def render(doll: Doll, cells: int) -> Pixels:
-    """uint8 (cells, cells, 4), alpha 0 or 255, at most 16 colours."""
+    """A doll as pixel art, uint8 (cells, cells, 4): alpha 0 or 255, at most 16 colours."""
     names = sorted(doll.ramps)
-    canvas = reduced(doll.shapes, cells, {name: index for index, name in enumerate(names, 1)})
-    _light(canvas, 1 if cells < 40 else 2)
-    _outline(canvas)
+    grid = reduce_shapes(doll.shapes, cells, {name: index for index, name in enumerate(names, 1)})
+    _light(grid, 1 if cells < 40 else 2)
+    _outline(grid)
     table = np.zeros((len(names) + 1, 4, 3), dtype=np.uint8)
     for index, name in enumerate(names, 1):
         tones = doll.ramps[name]
         table[index] = (tones.ink, tones.shade, tones.base, tones.light)
-    rgb = table[canvas.material, canvas.tone]
+    rgb = table[grid.material, grid.tone]
     for dot in doll.dots:
         _set_dot(rgb, dot, cells)
-    alpha = np.where(canvas.material == 0, 0, 255).astype(np.uint8)
+    alpha = np.where(grid.material == 0, 0, 255).astype(np.uint8)
     return fewer_colours(np.dstack([rgb * (alpha[..., None] > 0), alpha]), MOST_COLOURS)
 
 
-def _light(canvas: Canvas, depth: int) -> None:
+def _light(grid: PixelGrid, depth: int) -> None:
     """Rims of each shape: light at the upper left, shade at the lower right (twice as deep below)."""
-    shape, solid = canvas.shape, canvas.shape > 0
+    shape, solid = grid.shape, grid.shape > 0
     away = np.zeros_like(solid)
     for dy, dx in ((0, depth), (depth, 0), (2 * depth, 0), (depth, depth)):
         away |= _differs(shape, dy, dx)
-    canvas.tone[solid & away] = SHADE
+    grid.tone[solid & away] = SHADE
     towards = _differs(shape, -depth, 0) & _differs(shape, 0, -depth)
     towards |= _differs(shape, -depth, -depth) & ~away
-    canvas.tone[solid & towards] = LIGHT
+    grid.tone[solid & towards] = LIGHT
     behind = np.max(neighbours(shape), axis=0) > shape
-    canvas.tone[solid & behind & (canvas.tone != LIGHT)] = SHADE
+    grid.tone[solid & behind & (grid.tone != LIGHT)] = SHADE
 
 
 def _differs(shape: Map, dy: int, dx: int) -> Mask:
@@ -76,11 +76,11 @@ def _differs(shape: Map, dy: int, dx: int) -> Mask:
     return np.not_equal(moved, shape)
 
 
-def _outline(canvas: Canvas) -> None:
-    around = np.max(neighbours(canvas.material), axis=0)
-    contour = (canvas.material == 0) & (around != 0)
-    canvas.material[contour] = around[contour]
-    canvas.tone[contour] = INK
+def _outline(grid: PixelGrid) -> None:
+    around = np.max(neighbours(grid.material), axis=0)
+    contour = (grid.material == 0) & (around != 0)
+    grid.material[contour] = around[contour]
+    grid.tone[contour] = INK
 
 
 def _set_dot(rgb: Pixels, dot: Dot, cells: int) -> None:
@@ -100,8 +100,9 @@ def both(shape: Shape) -> list[Shape]:
 
 
 def flipped(contour: Points) -> Points:
-    other: Points = contour[::-1] * np.array([-1.0, 1.0]) + np.array([1.0, 0.0])
-    return other
+    """The mirror image of a contour in the unit square."""
+    mirror: Points = contour[::-1] * np.array([-1.0, 1.0]) + np.array([1.0, 0.0])
+    return mirror
 
 
 def closed(right: Points) -> Points:

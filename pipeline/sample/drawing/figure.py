@@ -1,4 +1,4 @@
-"""A character as a stack of shapes in frame coordinates (square of side 1), rearmost first."""
+"""A character as a stack of shapes in frame coordinates (square of side 1), which both renderers draw."""
 
 from __future__ import annotations
 
@@ -36,29 +36,29 @@ class Figure:
     shine: Points
 
 
-def build(who: Character, place: Placement) -> Figure:
-    """The stack; eyes, nose and mouth belong between `below` and `above`."""
-    back = hair.behind(who)
+def build(character: Character, place: Placement) -> Figure:
+    """The shapes of a character; eyes, nose and mouth belong between `below` and `above`."""
+    back = hair.behind(character)
     hanging = [shape for shape in back if shape.part.startswith("front")]
     rear = [shape for shape in back if not shape.part.startswith("front")]
-    hat = headwear.worn(who)
+    hat = headwear.on_head(character)
     below = [
         *_placed(rear, place.head),
-        *_placed([_neck(), *wardrobe.outfit(who)], place.body),
-        *_placed(wardrobe.neckwear(who), place.body),
-        *_placed([*_ears(who), _face(who)], place.head),
+        *_placed([_neck(), *wardrobe.outfit(character)], place.body),
+        *_placed(wardrobe.neckwear(character), place.body),
+        *_placed([*_ears(character), _face(character)], place.head),
     ]
-    over = [*hair.cap(who), *hair.beside(who), *fringe(who)]
-    above = _placed([*hanging, *over, *headwear.on_face(who), *hat], place.head)
-    return Figure(below, above, place.head(hair.shine(who)))
+    over = [*hair.cap(character), *hair.beside(character), *fringe(character)]
+    above = _placed([*hanging, *over, *headwear.on_face(character), *hat], place.head)
+    return Figure(below, above, place.head(hair.shine(character)))
 
 
-def _placed(shapes: list[Shape], put: Callable[[Points], Points]) -> list[Shape]:
-    return [Shape(s.part, put(s.points), tuple(put(line) for line in s.ink)) for s in shapes]
+def _placed(shapes: list[Shape], place: Callable[[Points], Points]) -> list[Shape]:
+    return [Shape(s.part, place(s.points), tuple(place(line) for line in s.ink)) for s in shapes]
 
 
-def _face(who: Character) -> Shape:
-    cheek, jaw = 0.83 - 0.09 * who.jaw, 0.5 - 0.12 * who.jaw
+def _face(character: Character) -> Shape:
+    cheek, jaw = 0.83 - 0.09 * character.jaw, 0.5 - 0.12 * character.jaw
     right = points(
         (0, -1.1), (0.62, -0.98), (0.95, -0.5), (0.99, 0.0), (0.95, 0.38), (cheek, 0.72), (jaw, 0.98), (0.13, 1.15)
     )
@@ -66,8 +66,8 @@ def _face(who: Character) -> Shape:
     return outlined("face", contour)
 
 
-def _ears(who: Character) -> list[Shape]:
-    if who.elf_ears:
+def _ears(character: Character) -> list[Shape]:
+    if character.elf_ears:
         ear = blob((0.86, 0.0), (1.2, -0.05), (1.62, -0.3), (1.35, 0.2), (0.95, 0.46))
     else:
         ear = ellipse(1.0, 0.26, 0.15, 0.26)

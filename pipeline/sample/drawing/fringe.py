@@ -1,4 +1,4 @@
-"""Locks over the forehead, as tuples (crown, left, right, tip) in head units."""
+"""Locks of hair over the forehead, as tuples (crown, left, right, tip) in head units."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ Spot = tuple[float, float]
 Lock = tuple[Spot, float, float, Spot]  # leaves the crown, covers x = left..right at the hairline, ends in its tip
 
 
-def fringe(who: Character) -> list[Shape]:
-    """The locks of `who`, rearmost first."""
-    return [_lock(*lock) for lock in FRINGE[who.fringe](who)]
+def fringe(character: Character) -> list[Shape]:
+    """The locks of `character`, rearmost first."""
+    return [_lock(*lock) for lock in FRINGE[character.fringe](character)]
 
 
 def _lock(crown: Spot, left: float, right: float, tip: Spot) -> Shape:
@@ -31,28 +31,28 @@ def _lock(crown: Spot, left: float, right: float, tip: Spot) -> Shape:
     return Shape("fringe", np.concatenate([down, edge, back, up]), (pen,))
 
 
-def _straight(who: Character) -> list[Lock]:
+def _straight(character: Character) -> list[Lock]:
     spans = _spans(np.linspace(-0.93, 0.93, 6))
-    return [((0.0, -1.2), a - 0.05, b + 0.05, ((a + b) / 2, 0.04 * n)) for (a, b), n in _with(spans, who.jitter)]
+    return [((0.0, -1.2), a - 0.05, b + 0.05, ((a + b) / 2, 0.04 * n)) for (a, b), n in _with(spans, character.jitter)]
 
 
-def _pointed(who: Character) -> list[Lock]:
-    noise, depth = who.jitter, (0.28, 0.02, 0.16, 0.0, 0.3)
+def _pointed(character: Character) -> list[Lock]:
+    noise, depth = character.jitter, (0.28, 0.02, 0.16, 0.0, 0.3)
     spans = _spans(np.array([-0.98, -0.6, -0.22, 0.2, 0.6, 0.98]) + 0.05 * np.array(noise[:6]))
     tips = [((a + b) / 2 + 0.1 * noise[6 + i], depth[i] + 0.07 * noise[i]) for i, (a, b) in enumerate(spans)]
-    return [((0.1 * _way(who), -1.2), a - 0.04, b + 0.04, tip) for (a, b), tip in zip(spans, tips, strict=True)]
+    return [((0.1 * _sign(character), -1.2), a - 0.04, b + 0.04, tip) for (a, b), tip in zip(spans, tips, strict=True)]
 
 
-def _parted(who: Character) -> list[Lock]:
+def _parted(character: Character) -> list[Lock]:
     return _on_both_sides([
-        ((0.0, -1.2), 0.02, 0.5, (0.62, -0.1 + 0.08 * who.jitter[0])),
-        ((0.0, -1.2), 0.42, 0.98, (0.96, 0.42 + 0.1 * who.jitter[1])),
+        ((0.0, -1.2), 0.02, 0.5, (0.62, -0.1 + 0.08 * character.jitter[0])),
+        ((0.0, -1.2), 0.42, 0.98, (0.96, 0.42 + 0.1 * character.jitter[1])),
     ])  # fmt: skip
 
 
-def _swept(who: Character) -> list[Lock]:
-    noise, crown = who.jitter, (-0.45, -1.18)
-    return _to_a_side(who, [
+def _swept(character: Character) -> list[Lock]:
+    noise, crown = character.jitter, (-0.45, -1.18)
+    return _to_a_side(character, [
         (crown, -0.98, -0.5, (-0.93, 0.3 + 0.1 * noise[0])),
         (crown, 0.5, 0.98, (0.98, 0.42 + 0.1 * noise[1])),
         (crown, 0.12, 0.72, (0.8, 0.12 + 0.08 * noise[2])),
@@ -61,18 +61,18 @@ def _swept(who: Character) -> list[Lock]:
     ])  # fmt: skip
 
 
-def _centre_lock(who: Character) -> list[Lock]:
-    noise = who.jitter
+def _centre_lock(character: Character) -> list[Lock]:
+    noise = character.jitter
     sides = _on_both_sides([
         ((0.0, -1.2), 0.14, 0.6, (0.42 + 0.06 * noise[0], 0.02 + 0.06 * noise[1])),
         ((0.0, -1.2), 0.5, 0.98, (0.9, 0.4 + 0.1 * noise[2])),
     ])  # fmt: skip
-    return [*sides, ((0.0, -1.2), -0.26, 0.26, (0.06 * _way(who), 0.4 + 0.08 * noise[3]))]
+    return [*sides, ((0.0, -1.2), -0.26, 0.26, (0.06 * _sign(character), 0.4 + 0.08 * noise[3]))]
 
 
-def _over_one_eye(who: Character) -> list[Lock]:
-    noise, crown = who.jitter, (-0.4, -1.18)
-    return _to_a_side(who, [
+def _over_one_eye(character: Character) -> list[Lock]:
+    noise, crown = character.jitter, (-0.4, -1.18)
+    return _to_a_side(character, [
         (crown, -0.98, -0.52, (-0.9, 0.35 + 0.1 * noise[0])),
         (crown, 0.5, 1.02, (0.9, 0.95 + 0.08 * noise[1])),
         (crown, 0.05, 0.68, (0.52, 0.72 + 0.08 * noise[2])),
@@ -80,12 +80,12 @@ def _over_one_eye(who: Character) -> list[Lock]:
     ])  # fmt: skip
 
 
-def _cropped(who: Character) -> list[Lock]:
-    way = _way(who)
-    spans = _spans(np.linspace(-0.94, 0.94, 7) + 0.04 * np.array(who.jitter[:7]))
+def _cropped(character: Character) -> list[Lock]:
+    sign = _sign(character)
+    spans = _spans(np.linspace(-0.94, 0.94, 7) + 0.04 * np.array(character.jitter[:7]))
     return [
-        ((0.3 * way, -1.2), a - 0.04, b + 0.04, ((a + b) / 2 + 0.14 * way, -0.22 + 0.1 * n))
-        for (a, b), n in _with(spans, who.jitter)
+        ((0.3 * sign, -1.2), a - 0.04, b + 0.04, ((a + b) / 2 + 0.14 * sign, -0.22 + 0.1 * n))
+        for (a, b), n in _with(spans, character.jitter)
     ]
 
 
@@ -99,8 +99,8 @@ FRINGE: dict[str, Callable[[Character], list[Lock]]] = {
 }  # fmt: skip
 
 
-def _way(who: Character) -> float:
-    return -1.0 if who.left else 1.0
+def _sign(character: Character) -> float:
+    return -1.0 if character.left else 1.0
 
 
 def _spans(edges: ArrayLike) -> list[tuple[float, float]]:
@@ -120,5 +120,5 @@ def _on_both_sides(locks: list[Lock]) -> list[Lock]:
     return [*map(_flipped, locks), *locks]
 
 
-def _to_a_side(who: Character, locks: list[Lock]) -> list[Lock]:
-    return [_flipped(lock) for lock in locks] if who.left else locks
+def _to_a_side(character: Character, locks: list[Lock]) -> list[Lock]:
+    return [_flipped(lock) for lock in locks] if character.left else locks

@@ -29,17 +29,19 @@ def outlined(part: str, points: Points) -> Shape:
 
 
 def plain(part: str, points: Points) -> Shape:
+    """A shape without ink."""
     return Shape(part, points, ())
 
 
 def points(*pairs: tuple[float, float]) -> Points:
+    """Pairs x, y as an array (n, 2)."""
     return np.array(pairs, dtype=np.float64)
 
 
 def mirrored(shape: Points) -> Points:
     """The same contour on the other side of the face."""
-    other: Points = shape[::-1] * np.array([-1.0, 1.0])
-    return other
+    mirror: Points = shape[::-1] * np.array([-1.0, 1.0])
+    return mirror
 
 
 def pair(part: str, right: Points) -> list[Shape]:
@@ -102,7 +104,7 @@ def taper(path: Points, widths: Sequence[float]) -> Points:
     return np.concatenate([path + normal * half, (path - normal * half)[::-1]])
 
 
-def whole(shape: Points, side: int) -> list[int]:
+def pixel_coordinates(shape: Points, side: int) -> list[int]:
     """Frame coordinates to whole pixels x, y, x, y, ... of a square picture: the same polygon on every machine."""
     flat: list[int] = np.floor(shape * side).astype(np.int64).ravel().tolist()
     return flat

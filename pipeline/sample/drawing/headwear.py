@@ -1,4 +1,4 @@
-"""What is worn on head and face (head units), rearmost first."""
+"""Headwear, glasses and jewels as shapes in head units, rearmost first."""
 
 from __future__ import annotations
 
@@ -25,56 +25,56 @@ from pipeline.sample.drawing.geometry import (
 )
 
 
-def on_face(who: Character) -> list[Shape]:
-    """Glasses, pins and ear jewels."""
-    match who.extra:
+def on_face(character: Character) -> list[Shape]:
+    """Shapes of glasses, hairpins and earrings."""
+    match character.extra:
         case "glasses":
             rims = [ellipse(s * 0.46, 0.32, 0.37, 0.31) for s in (-1, 1)]
             pen = [np.concatenate([rim, rim[:1]]) for rim in rims]
             bridge = bezier((-0.1, 0.26), (0, 0.2), (0.1, 0.26))
             return [Shape("glasses", points((0, 0), (0, 0)), (*pen, bridge))]
         case "hairpin":
-            return [_sided(who, "accent", points((0.62, -0.42), (0.98, -0.22), (0.92, -0.1), (0.56, -0.3)))]
+            return [_sided(character, "accent", points((0.62, -0.42), (0.98, -0.22), (0.92, -0.1), (0.56, -0.3)))]
         case "earrings":
             return pair("accent", ellipse(1.02, 0.66, 0.1, 0.14, 14))
         case _:
             return []
 
 
-def worn(who: Character) -> list[Shape]:
-    """Hats, bows, ears, horns."""
-    return HEADWEAR[who.headwear](who) if who.headwear else []
+def on_head(character: Character) -> list[Shape]:
+    """Shapes of hats, bows, animal ears and horns."""
+    return HEADWEAR[character.headwear](character) if character.headwear else []
 
 
-def _sided(who: Character, part: str, contour: Points) -> Shape:
+def _sided(character: Character, part: str, contour: Points) -> Shape:
     """A shape on the character's own side."""
-    return outlined(part, mirrored(contour) if who.left else contour)
+    return outlined(part, mirrored(contour) if character.left else contour)
 
 
-def _ribbon(who: Character) -> list[Shape]:
+def _ribbon(character: Character) -> list[Shape]:
     wing = blob((0.75, -1.05), (1.1, -1.62), (1.5, -1.5), (1.42, -1.0))
-    other = blob((0.75, -1.05), (0.2, -1.62), (0.1, -1.35), (0.3, -1.1))
+    second = blob((0.75, -1.05), (0.2, -1.62), (0.1, -1.35), (0.3, -1.1))
     tail = points((0.8, -1.0), (1.5, -0.75), (1.42, -0.5), (1.1, -0.6))
-    return [_sided(who, "accent", contour) for contour in (tail, wing, other)]
+    return [_sided(character, "accent", contour) for contour in (tail, wing, second)]
 
 
-def _headband(who: Character) -> list[Shape]:
-    return [outlined("accent", taper(arc(1.06, 1.02, 172, 8) * who.volume, (0.08, 0.12, 0.08)))]
+def _headband(character: Character) -> list[Shape]:
+    return [outlined("accent", taper(arc(1.06, 1.02, 172, 8) * character.volume, (0.08, 0.12, 0.08)))]
 
 
-def _witch_hat(who: Character) -> list[Shape]:
+def _witch_hat(character: Character) -> list[Shape]:
     brim = symmetric(curve((0, -1.08), (0.9, -0.98), (1.75, -0.62), (0.9, -0.62), (0, -0.74)))
     band = symmetric(curve((0, -1.26), (0.86, -1.1), (0.95, -0.84), (0, -1.0)))
     cone = np.concatenate([
         curve((-0.95, -0.85), (-0.62, -1.5), (-0.1, -2.1), (0.62, -2.25)),
         curve((0.62, -2.25), (0.42, -1.9), (0.66, -1.5), (0.95, -0.85)),
     ])  # fmt: skip
-    return [_sided(who, "hat", cone), outlined("accent", band), outlined("hat", brim)]
+    return [_sided(character, "hat", cone), outlined("accent", band), outlined("hat", brim)]
 
 
-def _beret(who: Character) -> list[Shape]:
+def _beret(character: Character) -> list[Shape]:
     disc = blob((-1.2, -0.78), (-1.0, -1.35), (-0.1, -1.72), (1.0, -1.5), (1.5, -0.98), (1.1, -0.78), (0, -0.98))
-    return [_sided(who, "hat", disc), outlined("hat", ellipse(0, -1.72, 0.1, 0.12, 12))]
+    return [_sided(character, "hat", disc), outlined("hat", ellipse(0, -1.72, 0.1, 0.12, 12))]
 
 
 def _tiara(_: Character) -> list[Shape]:
@@ -92,14 +92,14 @@ def _horns(_: Character) -> list[Shape]:
     return pair("gold", taper(bezier((0.6, -1.0), (1.1, -1.3), (0.95, -1.85)), (0.2, 0.15, 0.0)))
 
 
-def _flower(who: Character) -> list[Shape]:
+def _flower(character: Character) -> list[Shape]:
     centres = ellipse(0.82, -0.78, 0.2, 0.2, 5).tolist()
-    petals = [_sided(who, "accent", ellipse(x, y, 0.17, 0.17, 14)) for x, y in centres]
-    return [*petals, _sided(who, "gold", ellipse(0.82, -0.78, 0.11, 0.11, 12))]
+    petals = [_sided(character, "accent", ellipse(x, y, 0.17, 0.17, 14)) for x, y in centres]
+    return [*petals, _sided(character, "gold", ellipse(0.82, -0.78, 0.11, 0.11, 12))]
 
 
-def _headphones(who: Character) -> list[Shape]:
-    band = outlined("hat", taper(arc(1.2, 1.34, 192, -12), (0.08, 0.1, 0.08)) * who.volume)
+def _headphones(character: Character) -> list[Shape]:
+    band = outlined("hat", taper(arc(1.2, 1.34, 192, -12), (0.08, 0.1, 0.08)) * character.volume)
     return [band, *pair("hat", ellipse(1.14, 0.22, 0.2, 0.36)), *pair("accent", ellipse(1.2, 0.22, 0.1, 0.2, 14))]
 
 

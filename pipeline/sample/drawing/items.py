@@ -1,4 +1,4 @@
-"""Things to pick up (unit square, y down)."""
+"""Pixel art of things to pick up, from shapes in the unit square (y down)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ GLASS, LEAF, PAPER = ramp(0.9, 0.03, 220), ramp(0.62, 0.14, 145), ramp(0.9, 0.05
 
 
 def item(rng: np.random.Generator, cells: int = 16) -> Pixels:
-    """uint8 (cells, cells, 4): one thing on transparency."""
+    """A random thing on transparency, uint8 (cells, cells, 4)."""
     kinds: tuple[Callable[[np.random.Generator], Doll], ...] = (
         _potion, _sword, _gem, _coin, _apple, _cherries, _chest, _key, _heart, _shield, _scroll, _axe,
     )  # fmt: skip
@@ -84,10 +84,7 @@ def coin(width: float, metal: Ramp) -> Doll:
 
 def _apple(rng: np.random.Generator) -> Doll:
     skin = ramp(0.6, 0.19, float(rng.choice([25.0, 30.0, 60.0, 125.0])))
-    fruit = plain(
-        "skin",
-        closed(curve((0.5, 0.34), (0.66, 0.27), (0.88, 0.4), (0.84, 0.7), (0.64, 0.92), (0.5, 0.88))),
-    )
+    fruit = plain("skin", closed(curve((0.5, 0.34), (0.66, 0.27), (0.88, 0.4), (0.84, 0.7), (0.64, 0.92), (0.5, 0.88))))
     stalk = plain("wood", taper(bezier((0.5, 0.36), (0.5, 0.2), (0.58, 0.1)), (0.045, 0.045)))
     leaf = plain("leaf", blob((0.54, 0.26), (0.68, 0.1), (0.88, 0.14), (0.74, 0.28)))
     return Doll([fruit, stalk, leaf], {"skin": skin, "wood": WOOD, "leaf": LEAF}, [(0.3, 0.46, ("W",))])
@@ -131,14 +128,8 @@ def _heart(rng: np.random.Generator) -> Doll:
 
 
 def _shield(rng: np.random.Generator) -> Doll:
-    edge = plain(
-        "rim",
-        closed(curve((0.5, 0.08), (0.74, 0.14), (0.88, 0.14), (0.86, 0.52), (0.7, 0.78), (0.5, 0.94))),
-    )
-    field = plain(
-        "field",
-        closed(curve((0.5, 0.18), (0.7, 0.23), (0.77, 0.23), (0.76, 0.5), (0.64, 0.7), (0.5, 0.82))),
-    )
+    edge = plain("rim", closed(curve((0.5, 0.08), (0.74, 0.14), (0.88, 0.14), (0.86, 0.52), (0.7, 0.78), (0.5, 0.94))))
+    field = plain("field", closed(curve((0.5, 0.18), (0.7, 0.23), (0.77, 0.23), (0.76, 0.5), (0.64, 0.7), (0.5, 0.82))))
     sign = (
         plain("rim", closed(points((0.5, 0.3), (0.56, 0.44), (0.66, 0.48), (0.56, 0.54), (0.5, 0.7))))
         if rng.random() < 0.7

@@ -1,4 +1,4 @@
-"""Pixel-art busts: the figure reduced to cells, then shaded, outlined and stamped as a pixel artist does."""
+"""The pixel renderer of a character: busts, reduced to cells, then shaded, outlined and stamped."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from pipeline.sample.drawing import stamps
 from pipeline.sample.drawing.character import Character, draw_character
 from pipeline.sample.drawing.figure import EYE_X, EYE_Y, Figure, build
 from pipeline.sample.drawing.geometry import Placement, points
-from pipeline.sample.drawing.pixel_canvas import (
+from pipeline.sample.drawing.pixel_grid import (
     BASE,
     EMPTY,
     INK,
     LIGHT,
     SHADE,
-    Canvas,
-    dithered,
-    drawn,
+    PixelGrid,
+    dither,
     fewer_colours,
     inside,
+    line_mask,
     neighbours,
-    reduced,
-    smeared,
+    reduce_shapes,
+    smear,
 )
 from pipeline.sample.drawing.ramps import GOLDEN, Colour, mix, oklch
 
@@ -44,20 +44,20 @@ BLUSH: Colour = (232, 96, 110)
 
 
 def portrait(rng: np.random.Generator, cells: int = 32) -> Pixels:
-    """uint8 (cells, width, 4): a bust, alpha 0 or 255, at most 20 colours; width is `cells`, less where trimmed."""
-    who = draw_character(rng)
-    place = pose(rng, who, cells)
+    """A random bust, uint8 (cells, width, 4): alpha 0 or 255, at most 20 colours; width <= cells where trimmed."""
+    character = draw_character(rng)
+    place = pose(rng, character, cells)
     kind = rng.random()
-    picture = draw(who, place, cells)
+    picture = draw(character, place, cells)
     if kind < 0.4:
         return fewer_colours(_over(picture, _background(rng, cells)), MOST_COLOURS)
     picture = fewer_colours(picture, MOST_COLOURS)
     return _trimmed(picture) if kind > 0.85 else picture
 
 
-def pose(rng: np.random.Generator, who: Character, cells: int) -> Placement:
+def pose(rng: np.random.Generator, character: Character, cells: int) -> Placement:
     """Nearly frontal, on the middle of the grid: busts are drawn straight."""
-    tall = who.headwear in ("witch hat", "horns", "cat ears", "tiara", "beret")
+    tall = character.headwear in ("witch hat", "horns", "cat ears", "tiara", "beret")
     tilted = rng.random() < 0.2
     return Placement(
         x=0.5 + float(rng.integers(-1, 2)) * 0.5 / cells,
@@ -68,95 +68,91 @@ def pose(rng: np.random.Generator, who: Character, cells: int) -> Placement:
     )
 
 
-def draw(who: Character, place: Placement, cells: int) -> Pixels:
-    """uint8 (cells, cells, 4): the character over nothing."""
-    figure = build(who, place)
-    canvas = reduced([*figure.below, *figure.above], cells, MATERIAL)
-    _shade_hair(canvas, figure, cells)
-    _shade_skin(canvas, cells)
-    _shade_cloth(canvas, cells)
-    _outline(canvas)
-    _features(canvas, who, place, cells)
-    return _coloured(canvas, who)
+def draw(character: Character, place: Placement, cells: int) -> Pixels:
+    """A character without background, uint8 (cells, cells, 4)."""
+    figure = build(character, place)
+    grid = reduce_shapes([*figure.below, *figure.above], cells, MATERIAL)
+    _shade_hair(grid, figure, cells)
+    _shade_skin(grid, cells)
+    _shade_cloth(grid, cells)
+    _outline(grid)
+    _features(grid, character, place, cells)
+    return _coloured(grid, character)
 
 
-def _shade_hair(canvas: Canvas, figure: Figure, cells: int) -> None:
+def _shade_hair(grid: PixelGrid, figure: Figure, cells: int) -> None:
     """Rear hair dark, strands between locks, tips in shade, light across the dome."""
-    tone = canvas.tone
-    rear, front = canvas.of("back"), canvas.of("cap", "fringe", "side")
-    hair = canvas.material == HAIR
+    tone = grid.tone
+    rear, front = grid.of("back"), grid.of("cap", "fringe", "side")
+    hair = grid.material == HAIR
     tone[rear] = SHADE
-    above, below, left, right = neighbours(canvas.shape)
+    above, below, left, right = neighbours(grid.shape)
     for side in (above, below, left, right):
-        covered = hair & (side > canvas.shape) & (np.isin(side, canvas.shape[hair]))
-        tone[covered & ~rear & ~canvas.of("cap")] = SHADE
+        covered = hair & (side > grid.shape) & (np.isin(side, grid.shape[hair]))
+        tone[covered & ~rear & ~grid.of("cap")] = SHADE
         tone[covered & rear] = INK
-    tone[canvas.of("fringe", "side") & np.isin(below, _ids(canvas, "face"))] = SHADE
-    lit = inside(figure.shine, cells) & front & ((tone == BASE) | canvas.of("fringe"))
+    tone[grid.of("fringe", "side") & np.isin(below, _ids(grid, "face"))] = SHADE
+    lit = inside(figure.shine, cells) & front & ((tone == BASE) | grid.of("fringe"))
     tone[lit] = LIGHT
-    tone[rear & canvas.beside("face", "neck", "ear")] = INK
-    tails = canvas.of("tail", "front tail")
+    tone[rear & grid.beside("face", "neck", "ear")] = INK
+    tails = grid.of("tail", "front tail")
     tone[tails & (right == 0)] = SHADE
     for shape in (*figure.below, *figure.above):
         if shape.part in ("strand", "front strand"):
-            tone[drawn(shape.ink, cells) & (tails | canvas.of("cap"))] = SHADE
-            tone[drawn(shape.ink, cells) & rear] = INK
+            tone[line_mask(shape.ink, cells) & (tails | grid.of("cap"))] = SHADE
+            tone[line_mask(shape.ink, cells) & rear] = INK
 
 
-def _ids(canvas: Canvas, *parts: str) -> list[int]:
-    return [index for index, part in enumerate(canvas.parts) if part in parts]
+def _ids(grid: PixelGrid, *parts: str) -> list[int]:
+    return [index for index, part in enumerate(grid.parts) if part in parts]
 
 
-def _shade_skin(canvas: Canvas, cells: int) -> None:
+def _shade_skin(grid: PixelGrid, cells: int) -> None:
     """Shadows of hair and hat on the face, of the head on the neck, and the jaw line."""
     step = 1 if cells < 44 else 2
-    over_face = canvas.of("cap", "fringe", "side", "hat", "accent", "gold")
-    face, neck = canvas.of("face"), canvas.of("neck")
-    canvas.tone[face & smeared(over_face, step)] = SHADE
-    canvas.tone[neck & smeared(face, 2 * step)] = SHADE
-    canvas.tone[neck & canvas.beside("face")] = INK
-    inner_ear = canvas.of("ear") & canvas.beside("face")
-    canvas.tone[inner_ear] = SHADE
+    over_face = grid.of("cap", "fringe", "side", "hat", "accent", "gold")
+    face, neck = grid.of("face"), grid.of("neck")
+    grid.tone[face & smear(over_face, step)] = SHADE
+    grid.tone[neck & smear(face, 2 * step)] = SHADE
+    grid.tone[neck & grid.beside("face")] = INK
+    inner_ear = grid.of("ear") & grid.beside("face")
+    grid.tone[inner_ear] = SHADE
 
 
-def _shade_cloth(canvas: Canvas, cells: int) -> None:
+def _shade_cloth(grid: PixelGrid, cells: int) -> None:
     """Light on the shoulders, shade below the head and at the borders away from the light."""
     step = 1 if cells < 44 else 2
-    cloth = np.isin(canvas.material, (CLOTHES, TRIM, GOLD))
-    above, below, left, right = neighbours(canvas.shape)
-    canvas.tone[cloth & (above == 0) & (canvas.material == CLOTHES)] = LIGHT
-    canvas.tone[cloth & ((right != canvas.shape) | (below < canvas.shape))] = SHADE
-    canvas.tone[canvas.of("clothes", "trim", "collar") & smeared(canvas.of("face", "neck", "side", "fringe"), step)] = (
-        SHADE
-    )
+    cloth = np.isin(grid.material, (CLOTHES, TRIM, GOLD))
+    above, below, left, right = neighbours(grid.shape)
+    grid.tone[cloth & (above == 0) & (grid.material == CLOTHES)] = LIGHT
+    grid.tone[cloth & ((right != grid.shape) | (below < grid.shape))] = SHADE
+    grid.tone[grid.of("clothes", "trim", "collar") & smear(grid.of("face", "neck", "side", "fringe"), step)] = SHADE
     covered = (
-        canvas.of("clothes")
-        & ((left > canvas.shape) | (above > canvas.shape))
-        & canvas.beside("clothes", "trim", "collar")
+        grid.of("clothes") & ((left > grid.shape) | (above > grid.shape)) & grid.beside("clothes", "trim", "collar")
     )
-    canvas.tone[covered] = INK
+    grid.tone[covered] = INK
 
 
-def _outline(canvas: Canvas) -> None:
+def _outline(grid: PixelGrid) -> None:
     """A tinted contour: the empty cells beside the figure take the dark tone of what they touch."""
-    around = np.stack(neighbours(canvas.material, EMPTY))
+    around = np.stack(neighbours(grid.material, EMPTY))
     lined = np.where(np.isin(around, (TRIM, GOLD)), HAIR, around).max(axis=0)
-    contour = (canvas.material == EMPTY) & (lined != EMPTY)
-    canvas.material[contour] = lined[contour]
-    canvas.tone[contour] = INK
+    contour = (grid.material == EMPTY) & (lined != EMPTY)
+    grid.material[contour] = lined[contour]
+    grid.tone[contour] = INK
 
 
-def _features(canvas: Canvas, who: Character, place: Placement, cells: int) -> None:
+def _features(grid: PixelGrid, character: Character, place: Placement, cells: int) -> None:
     eye = stamps.eyes_for(cells)
-    skin = canvas.of("face")
+    skin = grid.of("face")
     for side in (-1, 1):
-        winking = who.lids == "wink" and (side < 0) == who.left
-        lids = "closed" if winking else "open" if who.lids == "wink" else who.lids
+        winking = character.lids == "wink" and (side < 0) == character.left
+        lids = "closed" if winking else "open" if character.lids == "wink" else character.lids
         spot = place.head(points((side * EYE_X, EYE_Y)))[0] * cells
-        _stamp(canvas, eye[lids], spot, skin, flip=side > 0, hidden=0.55)
-        if who.blush and cells >= 28:
+        _stamp(grid, eye[lids], spot, skin, flip=side > 0, hidden=0.55)
+        if character.blush and cells >= 28:
             _stamp(
-                canvas,
+                grid,
                 ("RR",) if cells < 40 else ("RRR", "RRR"),
                 place.head(points((side * 0.62, 0.72)))[0] * cells,
                 skin,
@@ -164,17 +160,17 @@ def _features(canvas: Canvas, who: Character, place: Placement, cells: int) -> N
                 hidden=0,
             )
         if cells >= 40:
-            _brow(canvas, who, place, cells, side)
+            _brow(grid, character, place, cells, side)
     if cells >= 28:
-        _stamp(canvas, ("B",), place.head(points((0.0, 0.62)))[0] * cells, skin, flip=False, hidden=0)
+        _stamp(grid, ("B",), place.head(points((0.0, 0.62)))[0] * cells, skin, flip=False, hidden=0)
     mouth = place.head(points((0.0, 0.86)))[0] * cells
-    _stamp(canvas, stamps.mouths_for(cells)[who.mouth], mouth, skin, flip=False, hidden=0)
-    if who.extra == "glasses":
-        _glasses(canvas, place, cells)
+    _stamp(grid, stamps.mouths_for(cells)[character.mouth], mouth, skin, flip=False, hidden=0)
+    if character.extra == "glasses":
+        _glasses(grid, place, cells)
 
 
 def _stamp(
-    canvas: Canvas,
+    grid: PixelGrid,
     stamp: stamps.Stamp,
     centre: NDArray[np.float64],
     skin: NDArray[np.bool_],
@@ -194,20 +190,20 @@ def _stamp(
     if sum(not skin[y, x] for y, x, _ in spots) > hidden * len(spots):
         return
     for y, x, letter in spots:
-        canvas.material[y, x], canvas.tone[y, x] = LETTERS[letter]
+        grid.material[y, x], grid.tone[y, x] = LETTERS[letter]
 
 
-def _brow(canvas: Canvas, who: Character, place: Placement, cells: int, side: int) -> None:
-    outer, inner = stamps.BROWS[who.brows]
+def _brow(grid: PixelGrid, character: Character, place: Placement, cells: int, side: int) -> None:
+    outer, inner = stamps.BROWS[character.brows]
     y = EYE_Y - 0.52
     path = np.array([(side * x, y - inner + (inner - outer) * (x - 0.24) / 0.44) for x in np.linspace(0.24, 0.68, 8)])
-    face = canvas.of("face")
+    face = grid.of("face")
     for column, row in np.floor(place.head(path) * cells).astype(np.int64):
-        if face[row, column] and canvas.material[row, column] == SKIN:
-            canvas.material[row, column], canvas.tone[row, column] = HAIR, INK
+        if face[row, column] and grid.material[row, column] == SKIN:
+            grid.material[row, column], grid.tone[row, column] = HAIR, INK
 
 
-def _glasses(canvas: Canvas, place: Placement, cells: int) -> None:
+def _glasses(grid: PixelGrid, place: Placement, cells: int) -> None:
     """Rims around the eyes: a rectangle without corners, and the bridge."""
     half = max(2, round(0.36 * place.scale * cells))
     for side in (-1, 1):
@@ -217,20 +213,27 @@ def _glasses(canvas: Canvas, place: Placement, cells: int) -> None:
             (y + i, x + s * half) for i in run for s in (-1, 1)
         ]
         for row, column in rim:
-            if canvas.of("face")[row, column]:
-                canvas.material[row, column], canvas.tone[row, column] = TRIM, SHADE
+            if grid.of("face")[row, column]:
+                grid.material[row, column], grid.tone[row, column] = TRIM, SHADE
 
 
-def _coloured(canvas: Canvas, who: Character) -> Pixels:
+def _coloured(grid: PixelGrid, character: Character) -> Pixels:
     table = np.zeros((8, 4, 3), dtype=np.uint8)
-    ramps = {SKIN: who.skin, HAIR: who.hair, CLOTHES: who.clothes, TRIM: who.trim, GOLD: GOLDEN, EYE: who.iris}
+    ramps = {
+        SKIN: character.skin,
+        HAIR: character.hair,
+        CLOTHES: character.clothes,
+        TRIM: character.trim,
+        GOLD: GOLDEN,
+        EYE: character.iris,
+    }
     for material, tones in ramps.items():
         table[material] = (tones.ink, tones.shade, tones.base, tones.light)
-    table[HAIR, INK] = mix(who.hair.ink, (18, 12, 24), 0.25)
+    table[HAIR, INK] = mix(character.hair.ink, (18, 12, 24), 0.25)
     table[EYE, INK], table[PAPER] = MOUTH, PAPER_WHITE
-    table[EYE, BASE] = mix(who.skin.base, BLUSH, 0.3)
-    alpha = np.where(canvas.material == EMPTY, 0, 255).astype(np.uint8)
-    return np.dstack([table[canvas.material, canvas.tone], alpha])
+    table[EYE, BASE] = mix(character.skin.base, BLUSH, 0.3)
+    alpha = np.where(grid.material == EMPTY, 0, 255).astype(np.uint8)
+    return np.dstack([table[grid.material, grid.tone], alpha])
 
 
 def _background(rng: np.random.Generator, cells: int) -> Pixels:
@@ -238,7 +241,7 @@ def _background(rng: np.random.Generator, cells: int) -> Pixels:
     hue, lightness = rng.uniform(0, 360), rng.uniform(0.45, 0.95)
     first = oklch(lightness, rng.uniform(0.01, 0.08), hue)
     second = oklch(lightness - rng.uniform(0.05, 0.12), rng.uniform(0.01, 0.08), hue + rng.uniform(-40, 40))
-    return dithered((cells, cells), first, first if rng.random() < 0.5 else second, rng.uniform(0.4, 0.7))
+    return dither((cells, cells), first, first if rng.random() < 0.5 else second, rng.uniform(0.4, 0.7))
 
 
 def _over(picture: Pixels, background: Pixels) -> Pixels:

@@ -1,11 +1,11 @@
-"""Opaque little worlds: side views with dithered skies, and maps of tiles seen from above."""
+"""Opaque pixel art of landscapes with dithered skies, and of maps of tiles seen from above."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from pipeline.images.files import Pixels
-from pipeline.sample.drawing.pixel_canvas import dithered, fewer_colours
+from pipeline.sample.drawing.pixel_grid import dither, fewer_colours
 from pipeline.sample.drawing.ramps import Colour, Ramp, mix, oklch, ramp
 
 MOST_COLOURS = 16
@@ -13,7 +13,7 @@ TILE = 16  # cells a side
 
 
 def scene(rng: np.random.Generator, width: int = 96, height: int = 64) -> Pixels:
-    """uint8 (height, width, 4), opaque, at most 16 colours."""
+    """A random scene, uint8 (height, width, 4): opaque, at most 16 colours."""
     rgb = _landscape(rng, width, height) if rng.random() < 0.6 else _map(rng, width, height)
     return fewer_colours(np.dstack([rgb, np.full((height, width), 255, dtype=np.uint8)]), MOST_COLOURS)
 
@@ -22,7 +22,7 @@ def _landscape(rng: np.random.Generator, width: int, height: int) -> Pixels:
     night = rng.random() < 0.3
     hue = rng.uniform(270, 300) if night else float(rng.choice([235.0, 215.0, 30.0, 60.0]))
     sky = oklch(0.35 if night else 0.72, 0.07, hue), oklch(0.5 if night else 0.88, 0.06, hue + rng.uniform(-50, 50))
-    rgb = dithered((height, width), sky[0], sky[1], 0.3)
+    rgb = dither((height, width), sky[0], sky[1], 0.3)
     _disc(rgb, rng, (252, 244, 206) if night else (255, 232, 150))
     (_stars if night else _clouds)(rgb, rng)
     land = ramp(rng.uniform(0.5, 0.7), 0.11, rng.uniform(100, 160))

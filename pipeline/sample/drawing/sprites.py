@@ -1,4 +1,4 @@
-"""Full-body characters and creatures (unit square, y down)."""
+"""Pixel art of whole characters and creatures, from shapes in the unit square (y down)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ EYES = (("KW", "KK"), ("K", "K"), ("WK", "WK"), ("KK",))
 
 
 def sprite(rng: np.random.Generator, cells: int = 24) -> Pixels:
-    """uint8 (cells, cells, 4): one figure on transparency."""
+    """A random figure on transparency, uint8 (cells, cells, 4)."""
     return render(doll(rng), cells)
 
 
 def doll(rng: np.random.Generator) -> Doll:
+    """A random figure as shapes."""
     kinds: tuple[Callable[[np.random.Generator], Doll], ...] = (
         _person, _person, _person, _mage, _knight, _slime, _ghost, _robot, _mushroom, _cat, _bat, _chick,
     )  # fmt: skip
@@ -62,10 +63,7 @@ def _body(rng: np.random.Generator) -> list[Shape]:
 def _person(rng: np.random.Generator) -> Doll:
     ramps = {"skin": _skin(rng), "hair": _hair(rng), "shirt": any_ramp(rng), "trousers": any_ramp(rng), "leather": WOOD}
     low = float(rng.choice([0.5, 0.62, 0.74]))
-    rear = plain(
-        "hair",
-        closed(curve((0.5, 0.06), (0.7, 0.12), (0.77, 0.32), (0.74, low), (0.5, low - 0.04))),
-    )
+    rear = plain("hair", closed(curve((0.5, 0.06), (0.7, 0.12), (0.77, 0.32), (0.74, low), (0.5, low - 0.04))))
     head = plain("skin", closed(curve((0.5, 0.12), (0.68, 0.2), (0.71, 0.36), (0.64, 0.53), (0.5, 0.58))))
     gap = rng.uniform(0.3, 0.4)
     dome = curve((0.5, 0.06), (0.69, 0.12), (0.76, 0.3), (0.74, 0.46))
@@ -165,10 +163,7 @@ def _mushroom(rng: np.random.Generator) -> Doll:
 
 def _cat(rng: np.random.Generator) -> Doll:
     lightness, chroma, hue = HAIR[str(rng.choice(["black", "brown", "honey", "orange", "silver", "white"]))]
-    tail = plain(
-        "fur",
-        taper(curve((0.64, 0.86), (0.84, 0.86), (0.9, 0.68), (0.84, 0.54)), (0.05, 0.05, 0.03)),
-    )
+    tail = plain("fur", taper(curve((0.64, 0.86), (0.84, 0.86), (0.9, 0.68), (0.84, 0.54)), (0.05, 0.05, 0.03)))
     body = plain("fur", closed(curve((0.5, 0.5), (0.66, 0.64), (0.7, 0.86), (0.6, 0.95), (0.5, 0.95))))
     chest = plain("pale", ellipse(0.5, 0.76, 0.09, 0.13))
     ear = plain("fur", points((0.56, 0.24), (0.78, 0.08), (0.76, 0.36)))

@@ -1,4 +1,4 @@
-"""Hand-made pixels for the features of a face, by size of the picture.
+"""Hand-made pixels for the features of a face in the pixel renderer, by size of the picture.
 
 Letters: K lash, D dark iris, I iris, W white, L lips and lines, M mouth inside, R blush, . nothing.
 Eyes are the viewer's left one: the outer corner is on the left.
@@ -59,8 +59,10 @@ BROWS: dict[str, tuple[float, float]] = {  # height of the outer and the inner e
 
 
 def eyes_for(cells: int) -> dict[str, Stamp]:
+    """Stamps of an eye for a picture of so many cells a side, by state of the lids."""
     return EYES[2 if cells < 25 else 3 if cells < 34 else 4 if cells < 42 else 5 if cells < 54 else 7]
 
 
 def mouths_for(cells: int) -> dict[str, Stamp]:
+    """Stamps of a mouth for a picture of so many cells a side, by expression."""
     return MOUTHS[2 if cells < 25 else 3 if cells < 46 else 5]

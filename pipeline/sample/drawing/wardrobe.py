@@ -1,4 +1,4 @@
-"""Clothes, in body units: the head's, without its tilt."""
+"""Clothes as shapes in body units: those of the head, without its tilt."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ from pipeline.sample.drawing.geometry import (
 FLOOR = 3.2  # y below every frame
 
 
-def outfit(who: Character) -> list[Shape]:
-    return OUTFIT[who.outfit]()
+def outfit(character: Character) -> list[Shape]:
+    """Shapes of a character's clothes, rearmost first."""
+    return OUTFIT[character.outfit]()
 
 
 def _torso(neck: float, high: float, broad: float) -> Points:
@@ -126,25 +127,14 @@ def _dress() -> list[Shape]:
         Shape("neck", arms, (np.concatenate([arms, arms[:1]]), *bones)),
         *pair("clothes", strap),
         outlined("clothes", bodice),
-        plain(
-            "trim",
-            taper(
-                curve((-0.96, 2.2), (-0.5, 2.06), (0, 2.28), (0.5, 2.06), (0.96, 2.2)),
-                (0.06, 0.06),
-            ),
-        ),
+        plain("trim", taper(curve((-0.96, 2.2), (-0.5, 2.06), (0, 2.28), (0.5, 2.06), (0.96, 2.2)), (0.06, 0.06))),
     ]
 
 
 def _kimono() -> list[Shape]:
     band = points((0.3, 1.3), (0.62, 1.42), (-0.1, 2.5), (-0.5, FLOOR), (-0.9, FLOOR), (-0.1, 2.1))
     under = mirrored(band)
-    return [
-        _clothed(_torso(0.5, 1.48, 1.5), _arm()),
-        _vee(2.2),
-        outlined("collar", under),
-        outlined("trim", band),
-    ]
+    return [_clothed(_torso(0.5, 1.48, 1.5), _arm()), _vee(2.2), outlined("collar", under), outlined("trim", band)]
 
 
 OUTFIT: dict[str, Callable[[], list[Shape]]] = {
@@ -153,8 +143,9 @@ OUTFIT: dict[str, Callable[[], list[Shape]]] = {
 }  # fmt: skip
 
 
-def neckwear(who: Character) -> list[Shape]:
-    match who.extra:
+def neckwear(character: Character) -> list[Shape]:
+    """Shapes of a choker or a scarf, if the character wears one."""
+    match character.extra:
         case "choker":
             band = points((-0.34, 1.28), (0, 1.36), (0.34, 1.28), (0.34, 1.42), (0, 1.52), (-0.34, 1.42))
             return [outlined("trim", band)]

@@ -1,4 +1,4 @@
-"""What each sample gallery lists: which work stands where, who made it, what its file holds.
+"""What each sample gallery lists: its works, who made them, what their files hold.
 
 Work `index` of a source is the same whatever the length of the gallery and the user's seed. Index 0 is the newest.
 Every hundred works hold the same mix: what real galleries hold, broken files and copies included.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 
@@ -40,7 +40,7 @@ ACCENTS = ("à la carte", "café", "früh", "señor", "déjà vu")
 
 
 @dataclass(frozen=True)
-class Work:
+class ListedWork:
     """One listed work, without its pixels."""
 
     source: str
@@ -65,18 +65,19 @@ class Work:
 
 
 @cache
-def work(source: str, index: int) -> Work:
+def work(source: str, index: int) -> ListedWork:
+    """The work at a place of a gallery's list; 0 is the newest."""
     place = index % 100
     rng = seeds.generator(0, "sample", source, index, "facts")
     special = BROKEN.get(place) or SPECIAL[source].get(place, "")
     kind = "copy" if place in COPIES else "near copy" if place in NEAR_COPIES else _kinds(source, index // 100)[place]
-    artist = index // 100 if special in ("empty slug", "same slug") else _anyone(rng, source)
+    artist = index // 100 if special in ("empty slug", "same slug") else _pick_artist(rng, source)
     artist = (artist + (place == 21)) % ARTISTS[source]
     title, tags = art.describe(rng)
     factor = int(rng.integers(2, 9)) if rng.random() < ENLARGED else 1
     if place in (33, 86) or (place == 9 and source == "pixiehaus"):
         factor = work(source, index - place + COPIES[place]).factor % 4 + 2  # never the original's
-    return Work(
+    return ListedWork(
         source=source,
         index=index,
         kind=kind,
@@ -93,6 +94,7 @@ def work(source: str, index: int) -> Work:
 
 @cache
 def artist_names(source: str) -> tuple[str, ...]:
+    """The artists of a gallery, all of different names."""
     rng = seeds.generator(0, "sample", source, "artists")
     names: list[str] = []
     while len(names) < ARTISTS[source]:
@@ -118,10 +120,10 @@ def number(*address: str | int, digits: int) -> str:
 @cache
 def file(source: str, index: int) -> bytes:
     """The bytes that the gallery serves as the full image."""
-    this = work(source, index)
-    pixels = [_enlarge(frame, this.factor) for frame in frames(source, index)]
-    data = encodings.encode(pixels, this.encoding)
-    return data[: len(data) * 2 // 3] if this.special == "truncated" else data
+    listed = work(source, index)
+    pixels = [_enlarge(frame, listed.factor) for frame in frames(source, index)]
+    data = encodings.encode(pixels, listed.encoding)
+    return data[: len(data) * 2 // 3] if listed.special == "truncated" else data
 
 
 def thumbnail(source: str, index: int) -> bytes:
@@ -135,29 +137,29 @@ def thumbnail(source: str, index: int) -> bytes:
 @lru_cache(maxsize=128)
 def frames(source: str, index: int) -> tuple[Pixels, ...]:
     """The work as drawn, one pixel per cell, before it is enlarged."""
-    this = work(source, index)
+    listed = work(source, index)
     rng = seeds.generator(0, "sample", source, index, "finish")
-    if this.kind == "copy":
-        original = _original(this)
-        return tuple(_pad(frame, rng) for frame in original) if this.place in (58, 86) else original
-    if this.kind == "near copy":
-        original = _original(this)
-        return original if this.encoding in ("jpg", "webp-lossy") else tuple(_edit(frame, rng) for frame in original)
-    drawn = _draw(this, seeds.generator(0, "sample", source, index))
-    if this.place in SOFT:
-        drawn = [_soften(frame) for frame in drawn]
-    dirty = rng.random() < DIRTY and this.encoding in ("png", "webp")
-    return tuple(_hide_colour(frame) if dirty else frame for frame in drawn)
+    if listed.kind == "copy":
+        original = _original(listed)
+        return tuple(_pad(frame, rng) for frame in original) if listed.place in (58, 86) else original
+    if listed.kind == "near copy":
+        original = _original(listed)
+        return original if listed.encoding in ("jpg", "webp-lossy") else tuple(_edit(frame, rng) for frame in original)
+    images = _draw(listed, seeds.generator(0, "sample", source, index))
+    if listed.place in SOFT:
+        images = [_soften(frame) for frame in images]
+    dirty = rng.random() < DIRTY and listed.encoding in ("png", "webp")
+    return tuple(_hide_colour(frame) if dirty else frame for frame in images)
 
 
-def _original(this: Work) -> tuple[Pixels, ...]:
-    place = {**COPIES, **NEAR_COPIES}[this.place]
-    original = frames(this.source, this.index - this.place + place)
-    return original if this.encoding in ("gif", "webp") else original[:1]
+def _original(listed: ListedWork) -> tuple[Pixels, ...]:
+    place = {**COPIES, **NEAR_COPIES}[listed.place]
+    original = frames(listed.source, listed.index - listed.place + place)
+    return original if listed.encoding in ("gif", "webp") else original[:1]
 
 
-def _draw(this: Work, rng: np.random.Generator) -> list[Pixels]:
-    match this.kind:
+def _draw(listed: ListedWork, rng: np.random.Generator) -> list[Pixels]:
+    match listed.kind:
         case "portrait":
             return [art.portrait(rng, cells=int(rng.choice((24, 26, 28, 30, 32), p=(0.08, 0.2, 0.24, 0.24, 0.24))))]
         case "sprite":
@@ -175,7 +177,7 @@ def _kinds(source: str, block: int) -> tuple[str, ...]:
     return tuple(seeds.generator(0, "sample", source, "kinds", block).permutation(deck).tolist())
 
 
-def _anyone(rng: np.random.Generator, source: str) -> int:
+def _pick_artist(rng: np.random.Generator, source: str) -> int:
     """Some artists post much, most little."""
     return int(ARTISTS[source] * rng.random() ** 1.6)
 
@@ -249,10 +251,15 @@ def digest() -> str:
     total = hashlib.sha256()
     for source in sorted(ARTISTS):
         for index in EXCERPT:
-            total.update(repr(work(source, index)).encode())
+            total.update(_described(work(source, index)).encode())
             for frame in frames(source, index):
                 total.update(repr(frame.shape).encode() + frame.tobytes())
     for index in range(3):
         face = art.face(seeds.generator(0, "sample", "faces", index), size=64)
         total.update(repr(face.shape).encode() + face.tobytes())
     return total.hexdigest()[:16]
+
+
+def _described(work: ListedWork) -> str:
+    """The fields of a work as text, the same whatever its class is called."""
+    return f"Work({', '.join(f'{field.name}={getattr(work, field.name)!r}' for field in fields(work))})"

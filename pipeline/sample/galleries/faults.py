@@ -1,4 +1,4 @@
-"""What a test may ask of a sample gallery beyond its ordinary answers."""
+"""How tests make a sample gallery misbehave, and what it reports of each request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Hit:
-    """One request as the gallery saw it."""
+    """One request as it arrived at a gallery."""
 
     source: str
     method: str
@@ -27,7 +27,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Scripted:
+class ScriptedAnswer:
     """An answer given instead of the ordinary one."""
 
     path: str  # regular expression that the whole path and query must match
@@ -53,6 +53,6 @@ class Faults:
     first_page: int = 1  # pixiehaus
     validators: frozenset[str] = frozenset({"etag", "last-modified"})  # of listing pages that are asked for by GET
     robots: str = "User-agent: *\nDisallow: /pixels/members.asp\n"
-    scripted: tuple[Scripted, ...] = ()
+    scripted: tuple[ScriptedAnswer, ...] = ()
     latency: float = 0.0  # seconds before each answer
     on_hit: Callable[[Hit], None] = field(default=lambda _: None)

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from pipeline.sample.galleries import catalogue
-from pipeline.sample.galleries.catalogue import Work
+from pipeline.sample.galleries.catalogue import ListedWork
 from pipeline.sample.galleries.faults import Faults
 from pipeline.sample.galleries.serving import STYLE, image_response, not_found
 
@@ -22,11 +22,12 @@ BATCH = 32
 CATEGORIES = ("hand-pixelled", "hand-pixelled", "hand-pixelled", "pixel-painting", "reduction")  # by turns
 
 
-def artist_slug(work: Work) -> str:
+def artist_slug(work: ListedWork) -> str:
+    """The artist as addresses name them."""
     return catalogue.slug(work.artist_name)
 
 
-def piece_slug(work: Work) -> str:
+def piece_slug(work: ListedWork) -> str:
     """Not unique: some are empty, some are shared between artists."""
     if work.special == "empty slug" and work.index // 100 < catalogue.ARTISTS[SOURCE]:
         return ""
@@ -35,28 +36,29 @@ def piece_slug(work: Work) -> str:
     return f"{catalogue.slug(work.title)}-{work.index}"
 
 
-def file_name(work: Work) -> str:
+def file_name(work: ListedWork) -> str:
     """The page's slug, or the artist's, and six digits that follow from nothing on the page."""
     stem = piece_slug(work) or artist_slug(work)
     return f"{stem}-{catalogue.number(SOURCE, work.index, digits=6)}.{work.extension}"
 
 
 def routes(size: int, faults: Faults) -> list[Route]:
+    """The addresses of a gallery of `size` works."""
     works = [catalogue.work(SOURCE, index) for index in range(size)]
     by_slug = {(artist_slug(work), piece_slug(work)): work for work in works}
     by_file = {file_name(work): work for work in works}
 
     @lru_cache(maxsize=16)
-    def chosen(medium: str, category: str, sorting: str, tags: str) -> Sequence[Work]:
+    def works_of(medium: str, category: str, sorting: str, tags: str) -> Sequence[ListedWork]:
         return _list(works, medium, category, sorting, tags)
 
     async def batch(request: Request) -> Response:
         form = dict(parse_qsl((await request.body()).decode(), keep_blank_values=True))
-        asked = chosen(*(form.get(name, "") for name in ("medium", "category", "sorting", "tags")))
+        matches = works_of(*(form.get(name, "") for name in ("medium", "category", "sorting", "tags")))
         skip = int(form.get("skip") or 0)
-        if faults.clamp and skip >= len(asked):
-            skip = (len(asked) - 1) // BATCH * BATCH
-        return JSONResponse({"success": True, "html": _tiles(asked[skip : skip + BATCH], request)})
+        if faults.clamp and skip >= len(matches):
+            skip = (len(matches) - 1) // BATCH * BATCH
+        return JSONResponse({"success": True, "html": _tiles(matches[skip : skip + BATCH], request)})
 
     async def load(request: Request) -> Response:
         return HTMLResponse(_tiles(works[:BATCH], request))
@@ -87,26 +89,28 @@ def routes(size: int, faults: Faults) -> list[Route]:
     ]
 
 
-def category(work: Work) -> str:
+def category(work: ListedWork) -> str:
+    """The category in which a work is listed."""
     return CATEGORIES[work.index % len(CATEGORIES)]
 
 
-def likes(work: Work) -> int:
+def likes(work: ListedWork) -> int:
+    """How many people like a work."""
     return work.index % 17
 
 
-def _list(works: Sequence[Work], medium: str, wanted: str, sorting: str, tags: str) -> Sequence[Work]:
-    """The works of a list: all are pixel art; of several tags (split at commas: GUESS) a work must have each."""
+def _list(works: Sequence[ListedWork], medium: str, only: str, sorting: str, tags: str) -> Sequence[ListedWork]:
+    """The works of a list: all are pixel art; a work must have each of several tags (split at commas: GUESS)."""
     if medium not in ("", "all", "pixel-art"):
         return []
-    named = {tag for tag in tags.split(",") if tag}
-    found = [work for work in works if wanted in ("", category(work)) and named <= set(work.tags)]
+    required = {tag for tag in tags.split(",") if tag}
+    matches = [work for work in works if only in ("", category(work)) and required <= set(work.tags)]
     match sorting:
         case "likes":
-            return sorted(found, key=lambda work: (-likes(work), work.index))
+            return sorted(matches, key=lambda work: (-likes(work), work.index))
         case "top":
-            return sorted(found, key=lambda work: catalogue.number(SOURCE, work.index, "score", digits=6))
-    return found
+            return sorted(matches, key=lambda work: catalogue.number(SOURCE, work.index, "score", digits=6))
+    return matches
 
 
 def _cdn(request: Request) -> str:
@@ -115,11 +119,11 @@ def _cdn(request: Request) -> str:
     return f"http://cdn.{host}" if host.endswith(".invalid") else f"http://{host}"
 
 
-def _tiles(works: Sequence[Work], request: Request) -> str:
+def _tiles(works: Sequence[ListedWork], request: Request) -> str:
     return "".join(_tile(work, _cdn(request)) for work in works)
 
 
-def _tile(work: Work, cdn: str) -> str:
+def _tile(work: ListedWork, cdn: str) -> str:
     artist, slug = artist_slug(work), piece_slug(work)
     engagement = f'<div class="engagement"><svg></svg> {likes(work)} <svg></svg> {work.index % 5}</div>'
     return f"""<a class="gallery-thumbnail" href="/gallery/{artist}/{slug}"><img class="thumbnail" \
@@ -127,7 +131,7 @@ src="{cdn}/thumbnails/gallery/{artist}/{slug}-default.png"><div class="title">{e
 <div class="medium">pixel art</div></a>"""
 
 
-def _detail(work: Work, request: Request) -> tuple[str, str]:
+def _detail(work: ListedWork, request: Request) -> tuple[str, str]:
     """Body and head of a piece's page."""
     frame = catalogue.frames(SOURCE, work.index)[0]
     height, width = (side * work.factor for side in frame.shape[:2])

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pipeline.sample.galleries import catalogue
-from pipeline.sample.galleries.catalogue import Work
+from pipeline.sample.galleries.catalogue import ListedWork
 from pipeline.sample.galleries.faults import Faults
 from pipeline.sample.galleries.serving import STYLE, image_response, listing_response, not_found
 
@@ -28,28 +28,31 @@ SIDEBAR = """<div id="rightblock"><div class="bx"><div class="imgboxhome"><a hre
 
 
 def work_id(index: int) -> int:
+    """The number in the address of a work's page."""
     return FIRST_ID - 3 * index
 
 
-def file_name(work: Work) -> str:
+def file_name(work: ListedWork) -> str:
+    """The name of the thumbnail."""
     return f"{catalogue.slug(work.title).replace('-', '_')}_{work.index}.{work.extension}"
 
 
-def full_name(work: Work) -> str:
-    """Most uploads got a number added to their name."""
+def full_name(work: ListedWork) -> str:
+    """The name of the full image: most uploads got a number added."""
     stem, _, extension = file_name(work).rpartition(".")
     suffix = f"__r{catalogue.number(SOURCE, work.index, digits=9)}" if work.index % 3 else ""
     return f"{stem}{suffix}.{extension}"
 
 
 def routes(size: int, faults: Faults) -> list[Route]:
+    """The addresses of a gallery of `size` works."""
     works = [catalogue.work(SOURCE, index) for index in range(size)]
     by_id = {work_id(work.index): work for work in works}
     by_file = {full_name(work): work for work in works}
     by_thumbnail = {file_name(work): work for work in works}
 
     @lru_cache(maxsize=16)
-    def chosen(order: str, text: str) -> Sequence[Work]:
+    def works_of(order: str, text: str) -> Sequence[ListedWork]:
         return _list(works, order, text)
 
     async def listing(request: Request) -> Response:
@@ -57,7 +60,7 @@ def routes(size: int, faults: Faults) -> list[Route]:
         number = int(query.get("pg", "1"))
         order, text = state.get("ob", "date"), state.get("search", "")
         heading = f"Search results: {escape(text)}" if order == "search" else HEADINGS.get(order, HEADINGS["date"])
-        response = _page(chosen(order, text), number, faults, heading)
+        response = _page(works_of(order, text), number, faults, heading)
         if not faults.forgets:
             response.headers["set-cookie"] = f"v={_cookie({**state, 'ob': order, 'pg': str(number)})}; path=/"
         return listing_response(request, response, works[0], faults)
@@ -81,7 +84,7 @@ def routes(size: int, faults: Faults) -> list[Route]:
 
 
 def _state(request: Request, faults: Faults) -> Mapping[str, str]:
-    """Which list is meant: what the query says where it names an order, else what cookie `v` has kept."""
+    """Which list is meant: what the query says if it names an order, else what is in cookie `v`."""
     query = _pairs(request.url.query)
     if "ob" in query:
         return query
@@ -97,7 +100,7 @@ def _cookie(state: Mapping[str, str]) -> str:
     return urlencode({name: state.get(name, "") for name in STATE}, encoding="windows-1252", errors="xmlcharrefreplace")
 
 
-def _list(works: Sequence[Work], order: str, text: str) -> Sequence[Work]:
+def _list(works: Sequence[ListedWork], order: str, text: str) -> Sequence[ListedWork]:
     """The works of a list in its order: `ob=date` newest first, `rating` the best third, `search` by title."""
     match order:
         case "rating":
@@ -110,11 +113,11 @@ def _list(works: Sequence[Work], order: str, text: str) -> Sequence[Work]:
     return works
 
 
-def _page(works: Sequence[Work], number: int, faults: Faults, heading: str) -> Response:
+def _page(works: Sequence[ListedWork], number: int, faults: Faults, heading: str) -> Response:
     pages = max(1, -(-len(works) // PER_PAGE))
-    shown = min(number, pages) if faults.end == "repeat" else number
-    entries = "".join(map(_entry, works[(shown - 1) * PER_PAGE : shown * PER_PAGE])) or "No icons found."
-    pager = _pager(shown, pages)
+    page = min(number, pages) if faults.end == "repeat" else number
+    entries = "".join(map(_entry, works[(page - 1) * PER_PAGE : page * PER_PAGE])) or "No icons found."
+    pager = _pager(page, pages)
     return _html(f"""<div id="leftblockspan"><h1>{heading}</h1><div class="bx"><div class="grid">{pager}
 {entries}{pager}</div></div></div>
 {SIDEBAR}""")
@@ -129,7 +132,7 @@ def _pager(number: int, pages: int) -> str:
 {following}</div>"""
 
 
-def _entry(work: Work) -> str:
+def _entry(work: ListedWork) -> str:
     """Every second title in entities, the others in raw windows-1252 bytes."""
     number, artist = work_id(work.index), escape(work.artist_name)
     title = _entities(work.title) if work.index % 2 else escape(work.title)
@@ -144,7 +147,7 @@ def _entities(text: str) -> str:
     return "".join(f"&{codepoint2name[ord(char)]};" if ord(char) > 127 else escape(char) for char in text)
 
 
-def _detail(work: Work, base: str) -> str:
+def _detail(work: ListedWork, base: str) -> str:
     if work.special == "removed":
         return f'<div id="leftblockspan"><h1>Pixel Art Details</h1><div class="bx">{REMOVED}</div></div>'
     posted = f"{work.posted.month}/{work.posted.day}/{work.posted.year} {work.posted:%H:%M}"

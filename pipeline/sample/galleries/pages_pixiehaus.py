@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from pipeline.runtime import seeds
 from pipeline.sample.galleries import catalogue
-from pipeline.sample.galleries.catalogue import Work
+from pipeline.sample.galleries.catalogue import ListedWork
 from pipeline.sample.galleries.faults import Faults
 from pipeline.sample.galleries.serving import STYLE, image_response, listing_response, upload_response
 
@@ -20,30 +20,32 @@ PER_PAGE = 30
 NUMERIC_EVERY = 25  # one name in so many is a number
 
 
-def stem(work: Work) -> str:
-    """A UUID version 4 without dashes, or a number that falls as works get older."""
+def stem(work: ListedWork) -> str:
+    """The name of a work's file: a UUID version 4 without dashes, or a number that falls as works get older."""
     if work.index % NUMERIC_EVERY == 3:
         return str(629_048 - 4 * work.index)
     digits = f"{seeds.derive(0, 'name', work.index, 1):016x}{seeds.derive(0, 'name', work.index, 2):016x}"
     return f"{digits[:12]}4{digits[13:16]}8{digits[17:]}"
 
 
-def path(work: Work) -> str:
+def path(work: ListedWork) -> str:
+    """The path of a work's file."""
     folder = "animations" if work.kind == "animation" else "sprites"
     return f"/{folder}/{stem(work)}.{work.extension}"
 
 
 def routes(size: int, faults: Faults) -> list[Route]:
+    """The addresses of a gallery of `size` works."""
     works = [catalogue.work(SOURCE, index) for index in range(size)]
     by_path = {path(work): work for work in works}
     last = max(1, -(-size // PER_PAGE))
 
     async def gallery(request: Request) -> Response:
         number = int(request.query_params.get(faults.page_parameter, faults.first_page)) - faults.first_page + 1
-        shown = min(number, last) if faults.end == "repeat" else number
-        page = works[(shown - 1) * PER_PAGE : shown * PER_PAGE] if shown > 0 else []
+        page = min(number, last) if faults.end == "repeat" else number
+        listed = works[(page - 1) * PER_PAGE : page * PER_PAGE] if page > 0 else []
         following = number + faults.first_page if number < last else None
-        response = _json(page, following) if faults.json else HTMLResponse(_document(page, following, faults))
+        response = _json(listed, following) if faults.json else HTMLResponse(_document(listed, following, faults))
         return listing_response(request, response, works[0], faults)
 
     async def image(request: Request) -> Response:
@@ -58,7 +60,7 @@ def routes(size: int, faults: Faults) -> list[Route]:
     ]
 
 
-def _card(work: Work) -> str:
+def _card(work: ListedWork) -> str:
     """Among the cards stands an uploaded picture of somebody else's, as on the site."""
     link, image = f"/sprite/{stem(work)}", f'<img loading="lazy" src="{path(work)}" alt="{escape(work.title)}">'
     card = f'<div class="card"><a href="{link}">{image}</a></div>\n'
@@ -67,13 +69,13 @@ def _card(work: Work) -> str:
     return card
 
 
-def _json(works: Sequence[Work], following: int | None) -> Response:
+def _json(works: Sequence[ListedWork], following: int | None) -> Response:
     furniture = {"avatar": "/special/default.png", "made_from": "/static/uploads/some-prompt__1a2b3c4d.webp"}
     items = [{"id": stem(work), "prompt": work.title, "image": path(work), **furniture} for work in works]
     return JSONResponse({"items": items, "next": following})
 
 
-def _document(works: Sequence[Work], following: int | None, faults: Faults) -> str:
+def _document(works: Sequence[ListedWork], following: int | None, faults: Faults) -> str:
     cards = "".join(map(_card, works))
     more = f'<a href="/gallery?{faults.page_parameter}={following}">more</a>' if following is not None else ""
     return f"""<!DOCTYPE html><html><head><meta charset="utf-8"><style>{STYLE}</style></head><body>

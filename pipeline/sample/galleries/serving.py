@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from pipeline.sample.galleries import catalogue, encodings
-from pipeline.sample.galleries.catalogue import Work
+from pipeline.sample.galleries.catalogue import ListedWork
 from pipeline.sample.galleries.faults import Faults
 
 MIME = {"png": "image/png", "gif": "image/gif", "webp": "image/webp", "jpg": "image/jpeg"}
@@ -19,8 +19,8 @@ STYLE = """body{font:14px sans-serif;background:#eceff1;margin:2em}img{image-ren
 .tooltip{width:9em}.pager{flex-basis:100%}color{display:inline-block;width:1em;height:1em}date,tags{display:block}svg{display:none}"""
 
 
-def image_response(request: Request, work: Work | None, *, thumbnail: bool = False) -> Response:
-    """A work's file, broken in the way that the catalogue says; thumbnails are whole."""
+def image_response(request: Request, work: ListedWork | None, *, thumbnail: bool = False) -> Response:
+    """The file of a work, broken if the catalogue says so, or its thumbnail, which never is."""
     if work is None or (work.special == "missing" and not thumbnail):
         return not_found(request)
     if thumbnail:
@@ -33,30 +33,30 @@ def image_response(request: Request, work: Work | None, *, thumbnail: bool = Fal
     return response
 
 
-def _validated(request: Request, data: bytes, mime: str, work: Work) -> Response:
+def _validated(request: Request, data: bytes, mime: str, work: ListedWork) -> Response:
     response = Response(data, headers={"content-type": mime})
     tag = f'"{hashlib.sha256(data).hexdigest()[:16]}"'
     return conditional(request, response, {"etag": tag, "last-modified": format_datetime(work.posted, usegmt=True)})
 
 
-def listing_response(request: Request, response: Response, newest: Work, faults: Faults) -> Response:
+def listing_response(request: Request, response: Response, newest: ListedWork, faults: Faults) -> Response:
     """A page of a listing with its validators, or 304; `newest` is the work that was listed last."""
     tag = f'"{hashlib.sha256(response.body).hexdigest()}"'
     validators = {"etag": tag, "last-modified": format_datetime(newest.posted, usegmt=True)}
-    wanted = {name: value for name, value in validators.items() if name in faults.validators}
-    return conditional(request, response, wanted)
+    enabled = {name: value for name, value in validators.items() if name in faults.validators}
+    return conditional(request, response, enabled)
 
 
 def conditional(request: Request, response: Response, validators: dict[str, str]) -> Response:
     """The response with its validators, or 304 where the client has it already (RFC 9110 13.1); cookies stay."""
     response.headers.update(validators)
-    if not _is_known(request, validators):
+    if not _is_unchanged(request, validators):
         return response
-    kept = {name: value for name, value in response.headers.items() if name in (*validators, "set-cookie", "vary")}
-    return Response(status_code=304, headers=kept)
+    headers = {name: value for name, value in response.headers.items() if name in (*validators, "set-cookie", "vary")}
+    return Response(status_code=304, headers=headers)
 
 
-def _is_known(request: Request, validators: dict[str, str]) -> bool:
+def _is_unchanged(request: Request, validators: dict[str, str]) -> bool:
     tags, since = request.headers.get("if-none-match"), request.headers.get("if-modified-since")
     if tags is not None and "etag" in validators:
         return validators["etag"] in [tag.strip().removeprefix("W/") for tag in tags.split(",")]
@@ -75,4 +75,5 @@ async def upload_response(_: Request) -> Response:
 
 
 def not_found(_: Request) -> Response:
+    """The answer to an address that leads nowhere."""
     return PlainTextResponse("not found", status_code=404)

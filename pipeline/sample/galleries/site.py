@@ -41,15 +41,15 @@ def app(source: str, sample: Sample, faults: Faults) -> ASGIApp:
         case _:
             raise ValueError(f"no sample gallery {source!r}")
     starlette = Starlette(routes=[Route("/robots.txt", robots), *routes])
-    return _Faulty(starlette, source, faults)
+    return _FaultInjector(starlette, source, faults)
 
 
-class _Faulty:
+class _FaultInjector:
     """Reports each request, and answers it by script where one covers it."""
 
     def __init__(self, inner: ASGIApp, source: str, faults: Faults) -> None:
         self._inner, self._source, self._faults = inner, source, faults
-        self._given = [itertools.count() for _ in faults.scripted]
+        self._counts = [itertools.count() for _ in faults.scripted]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -68,8 +68,8 @@ class _Faulty:
         await answer(scope, replay, send)
 
     def _scripted(self, hit: Hit) -> Response | None:
-        for script, given in zip(self._faults.scripted, self._given, strict=True):
-            if script.covers(hit) and (script.times is None or next(given) < script.times):
+        for script, count in zip(self._faults.scripted, self._counts, strict=True):
+            if script.covers(hit) and (script.times is None or next(count) < script.times):
                 return Response(script.body, script.status, dict(script.headers))
         return None
 
@@ -135,13 +135,7 @@ def serve(
 
 def _server(gallery: ASGIApp) -> _Server:
     config = uvicorn.Config(
-        gallery,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        timeout_graceful_shutdown=2,
+        gallery, http="h11", ws="none", lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=2
     )
     return _Server(config)
 
@@ -160,7 +154,7 @@ def _listen(port: int) -> socket.socket:
 def serve_forever(
     sample: Sample, sources: Sequence[str], *, port: int = 0, on_ready: Callable[[dict[str, str]], None]
 ) -> None:
-    """Run the galleries until interrupted; `on_ready` is told the base address of each."""
+    """Run the galleries until interrupted; `on_ready` is called with the base address of each."""
 
     async def forever() -> None:
         async with running(sample, sources, port=port) as ports:

@@ -1,0 +1,1 @@
+"""The polite client: pace, robots.txt, retries, limits."""

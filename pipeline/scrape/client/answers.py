@@ -1,4 +1,4 @@
-"""Answers judged without a client: status, Retry-After, size, encoding."""
+"""What an answer is worth, without a client: its status, Retry-After, size and encoding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Generic, TypeVar
 
-from pipeline.scrape.sites.gallery import Rejected
+from pipeline.scrape.sites.gallery import Rejection
 
 T = TypeVar("T")
 
@@ -18,17 +18,17 @@ MISSING = frozenset({404, 410})
 MAX_RETRY_AFTER = 900.0  # seconds; a host that wants more is left alone
 
 
-class Again(Rejected):
-    """Rejected for now: asking once more, `wait` seconds later at the earliest, may help; `why` in a word or two."""
+class Retry(Rejection):
+    """A rejection for now: another request, at least `wait` seconds later, may succeed; `cause` in a word or two."""
 
-    def __init__(self, reason: str, detail: str, wait: float = 0.0, why: str = "") -> None:
+    def __init__(self, reason: str, detail: str, wait: float = 0.0, cause: str = "") -> None:
         super().__init__(reason, detail)
-        self.wait, self.why = wait, why or reason
+        self.wait, self.cause = wait, cause or reason
 
 
 @dataclass(frozen=True)
 class Answer:
-    """A whole answer; header names in lower case."""
+    """An HTTP answer with its body; header names in lower case."""
 
     url: str
     status: int
@@ -39,7 +39,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Page:
-    """A page that may be used."""
+    """The text of a page that may be used."""
 
     url: str  # final address
     text: str
@@ -49,8 +49,8 @@ class Page:
 
 
 @dataclass(frozen=True)
-class Picture(Generic[T]):
-    """An image that may be used."""
+class FetchedImage(Generic[T]):
+    """The bytes of an image that may be used."""
 
     data: bytes
     facts: T  # what the decoder made of the bytes
@@ -60,15 +60,15 @@ class Picture(Generic[T]):
 def validators(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers with which a page can be asked for again on condition that it changed (RFC 9110 section 13.1)."""
     pairs = (("If-None-Match", "etag"), ("If-Modified-Since", "last-modified"))
-    return {name: headers[told] for name, told in pairs if headers.get(told)}
+    return {condition: headers[name] for condition, name in pairs if headers.get(name)}
 
 
 def check(answer: Answer) -> None:
-    """Raises Rejected unless the answer is a success."""
+    """Raises Rejection unless the answer is a success."""
     if answer.status in MISSING:
-        raise Rejected("not_found", f"{answer.url} answers {answer.status}")
+        raise Rejection("not_found", f"{answer.url} answers {answer.status}")
     if not 200 <= answer.status < 300:
-        raise Rejected("server", f"{answer.url} answers {answer.status}")
+        raise Rejection("server", f"{answer.url} answers {answer.status}")
 
 
 def retry_after(value: str, now: datetime) -> float:
@@ -85,22 +85,22 @@ def retry_after(value: str, now: datetime) -> float:
 
 
 async def read(chunks: AsyncIterator[bytes], headers: Mapping[str, str], limit: int) -> bytes:
-    """The whole body, inflated; never more than `limit` bytes, before or after inflating.
+    """The body of an answer, inflated; never more than `limit` bytes, before or after inflating.
 
     Raises:
-        Rejected: too_large; server for an encoding that was not asked for.
-        Again: truncated, fewer bytes than the answer announced.
+        Rejection: too_large; server for an encoding that was not asked for.
+        Retry: truncated, fewer bytes than the answer announced.
     """
     announced = headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
-        raise Rejected("too_large", f"{announced} bytes announced, the limit is {limit}")
+        raise Rejection("too_large", f"{announced} bytes announced, the limit is {limit}")
     body = bytearray()
     async for chunk in chunks:
         body += chunk
         if len(body) > limit:
-            raise Rejected("too_large", f"more than {limit} bytes")
+            raise Rejection("too_large", f"more than {limit} bytes")
     if announced.isdecimal() and len(body) != int(announced):
-        raise Again("truncated", f"{len(body)} of {announced} bytes arrived")
+        raise Retry("truncated", f"{len(body)} of {announced} bytes arrived")
     return _inflate(bytes(body), headers.get("content-encoding", "identity").strip().lower(), limit)
 
 
@@ -108,14 +108,14 @@ def _inflate(body: bytes, encoding: str, limit: int) -> bytes:
     if encoding in ("identity", ""):
         return body
     if encoding not in ("gzip", "deflate"):
-        raise Rejected("server", f"content encoding {encoding!r} was not asked for")
+        raise Rejection("server", f"content encoding {encoding!r} was not asked for")
     inflater = zlib.decompressobj(wbits=47 if encoding == "gzip" else 15)
     try:
         text = inflater.decompress(body, limit + 1)
     except zlib.error as error:
-        raise Again("truncated", f"{encoding} body: {error}") from error
+        raise Retry("truncated", f"{encoding} body: {error}") from error
     if len(text) > limit:
-        raise Rejected("too_large", f"more than {limit} bytes once inflated")
+        raise Rejection("too_large", f"more than {limit} bytes once inflated")
     if not inflater.eof:
-        raise Again("truncated", f"{encoding} body without its end")
+        raise Retry("truncated", f"{encoding} body without its end")
     return text

@@ -1,6 +1,6 @@
 """The one polite client: robots.txt, pace, retries, caps and refusals. The only module that knows httpx and tenacity.
 
-What may improve by waiting is asked again; a 401 or 403 ends the crawl; everything else is told to the caller once.
+What may improve by waiting is asked again; a 401 or 403 ends the crawl; every other failure is raised at once.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import tenacity
 
 from pipeline.errors import Refused, Unreachable
 from pipeline.scrape.client import answers, robots
-from pipeline.scrape.client.answers import Again, Answer, Page, Picture
-from pipeline.scrape.client.pace import Access, Clock, Lane
+from pipeline.scrape.client.answers import Answer, FetchedImage, Page, Retry
+from pipeline.scrape.client.pace import Access, Clock, HostThrottle
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Rejected, Request, printable
+from pipeline.scrape.sites.gallery import Rejection, Request, printable
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ KEPT_HEADERS = ("user-agent", "accept", "accept-encoding", "content-type", "if-n
 
 
 class Cookies:
-    """The cookie jar of one listing."""
+    """The cookie jar of one listing, which can be saved and loaded."""
 
     def __init__(self, saved: list[list[str]] | None = None) -> None:
         self.jar = httpx.Cookies()
@@ -53,17 +53,19 @@ class Cookies:
             self.jar.set(name, value, domain, path)
 
     def dump(self) -> list[list[str]]:
+        """The cookies as JSON can hold them."""
         return [[cookie.name, cookie.value or "", cookie.domain, cookie.path] for cookie in self.jar.jar]
 
     def add_missing(self, request: Request) -> None:
-        known = {cookie.name for cookie in self.jar.jar}
+        """Set a request's own cookies where the site has set none of that name."""
+        names = {cookie.name for cookie in self.jar.jar}
         for name, value in request.cookies:
-            if name not in known:
+            if name not in names:
                 self.jar.set(name, value, httpx.URL(request.url).host, "/")
 
 
-class Loopback(httpx.AsyncHTTPTransport):
-    """Answers for given host names come from ports of this machine."""
+class LoopbackTransport(httpx.AsyncHTTPTransport):
+    """Sends requests for certain host names to ports of this machine."""
 
     def __init__(self, ports: Mapping[str, int]) -> None:
         super().__init__()
@@ -79,16 +81,16 @@ class Loopback(httpx.AsyncHTTPTransport):
         return await super().handle_async_request(request)
 
 
-class Public(httpx.AsyncHTTPTransport):
+class PublicTransport(httpx.AsyncHTTPTransport):
     """Refuses host names that lead into a private network, or back to this machine."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         url = request.url
         try:
-            found = await asyncio.get_running_loop().getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
+            addresses = await asyncio.get_running_loop().getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
         except socket.gaierror as error:
             raise httpx.ConnectError(f"{url.host}: {error.strerror}") from error
-        for *_, address in found:
+        for *_, address in addresses:
             _require_public(url.host, str(address[0]))
         response = await super().handle_async_request(request)
         peer = response.extensions["network_stream"].get_extra_info("server_addr")
@@ -103,7 +105,7 @@ def _require_public(host: str, address: str) -> None:
 
 
 class Fetcher:
-    """Asks on behalf of one crawl. `now` serves to read HTTP dates only."""
+    """The HTTP client of one crawl. `now` serves to read HTTP dates only."""
 
     def __init__(
         self,
@@ -114,11 +116,13 @@ class Fetcher:
         clock: Clock | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._transport = transport or (Public() if access.public else httpx.AsyncHTTPTransport(trust_env=False))
+        self._transport = transport or (
+            PublicTransport() if access.public else httpx.AsyncHTTPTransport(trust_env=False)
+        )
         self._access, self._clock, self._now = access, clock or Clock(), now
         self._headers = {"User-Agent": user_agent, "Accept": "*/*"}
-        self._lanes: dict[str, Lane] = {}
-        self._book = robots.Book(self._robots, self._clock.monotonic)
+        self._throttles: dict[str, HostThrottle] = {}
+        self._robots_cache = robots.RobotsCache(self._fetch_robots, self._clock.monotonic)
 
     async def __aenter__(self) -> Fetcher:
         return self
@@ -129,10 +133,10 @@ class Fetcher:
     async def page(
         self, request: Request, cookies: Cookies | None = None, validators: Mapping[str, str] | None = None
     ) -> Page:
-        """A page as text; with the `validators` of an earlier answer perhaps only the word that it is unchanged.
+        """A page as text; with the `validators` of an earlier answer it may come back as unchanged, without text.
 
         Raises:
-            Rejected: not this page.
+            Rejection: not this page.
             Refused, Unreachable: no page of this site, for it answers 401 or 403, or asks to wait too long.
         """
         answer = await self._ask(lambda: self._page(request, cookies, validators or {}))
@@ -140,10 +144,10 @@ class Fetcher:
             return Page(answer.url, "", answer.opt_out, validators or {}, unchanged=True)
         text = html.decode(answer.body, answer.headers.get("content-type", ""))
         if (tags := text.count("<")) > MAX_TAGS:
-            raise Rejected("too_large", f"{tags} tags at {answer.url}, the limit is {MAX_TAGS}")
+            raise Rejection("too_large", f"{tags} tags at {answer.url}, the limit is {MAX_TAGS}")
         metas = html.robots_meta(text) if HAS_ROBOTS_META.search(text) else []
-        told = robots.directives_opt_out(metas)
-        opt_out = self._opted_out(f"meta robots: {told}", answer.url) if told else answer.opt_out
+        directive = robots.directives_opt_out(metas)
+        opt_out = self._check_opt_out(f"meta robots: {directive}", answer.url) if directive else answer.opt_out
         return Page(answer.url, text, opt_out, answers.validators(answer.headers))
 
     async def _page(self, request: Request, cookies: Cookies | None, validators: Mapping[str, str]) -> Answer:
@@ -156,69 +160,69 @@ class Fetcher:
             answers.check(answer)
         return answer
 
-    async def image(self, url: str, decode: Callable[[bytes], T]) -> Picture[T]:
+    async def image(self, url: str, decode: Callable[[bytes], T]) -> FetchedImage[T]:
         """The bytes at an address and what `decode` makes of them; what `decode` calls truncated is asked for again."""
         return await self._ask(lambda: self._image(url, decode))
 
-    async def _image(self, url: str, decode: Callable[[bytes], T]) -> Picture[T]:
+    async def _image(self, url: str, decode: Callable[[bytes], T]) -> FetchedImage[T]:
         request = _build("GET", url, {**self._headers, "Accept-Encoding": "identity"})
         answer = await self._follow(request, IMAGE_BYTES, None)
         answers.check(answer)
         try:
-            return Picture(answer.body, decode(answer.body), answer.opt_out)
-        except Rejected as error:
-            raise (Again(error.reason, error.detail) if error.reason == "truncated" else error) from error
+            return FetchedImage(answer.body, decode(answer.body), answer.opt_out)
+        except Rejection as error:
+            raise (Retry(error.reason, error.detail) if error.reason == "truncated" else error) from error
 
     async def rules(self, url: str) -> robots.Rules:
-        """The robots.txt of an address's origin; see `robots.Book.rules`."""
+        """The robots.txt of an address's origin; see `robots.RobotsCache.rules`."""
         return await self._rules_of(httpx.URL(url))
 
     async def _rules_of(self, url: httpx.URL) -> robots.Rules:
-        rules = await self._book.rules(f"{url.scheme}://{url.netloc.decode('ascii')}")
+        rules = await self._robots_cache.rules(f"{url.scheme}://{url.netloc.decode('ascii')}")
         if rules.delay > MAX_CRAWL_DELAY:
             raise Refused(f"{url.host}: robots.txt asks for {rules.delay:.0f} s between two requests")
-        await self._lane(url).slow_down(rules.delay)
+        await self._throttle(url).slow_down(rules.delay)
         return rules
 
-    async def _robots(self, origin: str) -> tuple[int, bytes]:
+    async def _fetch_robots(self, origin: str) -> tuple[int, bytes]:
         request = _build("GET", origin + "/robots.txt", {**self._headers, "Accept-Encoding": "gzip, deflate"})
         answer = await self._ask(lambda: self._follow(request, PAGE_BYTES, None, of_robots=True))
         return answer.status, answer.body
 
-    def _opted_out(self, told: str, url: str) -> str:
-        """Raises Rejected, unless the user overrides training opt-outs: then it is logged and handed on."""
-        told = printable(told)
+    def _check_opt_out(self, opt_out: str, url: str) -> str:
+        """Raises Rejection, unless the user overrides training opt-outs: then it is logged and returned."""
+        opt_out = printable(opt_out)
         if not self._access.ignore_opt_outs:
-            raise Rejected("noai", f"{told} at {url}")
-        logger.warning("training opt-out overridden at the user's word: %s at %s", told, url)
-        return told
+            raise Rejection("noai", f"{opt_out} at {url}")
+        logger.warning("training opt-out overridden at the user's word: %s at %s", opt_out, url)
+        return opt_out
 
-    async def _ask(self, ask: Callable[[], Awaitable[T]]) -> T:
-        """Ask, and ask again what may improve, waiting longer each time and never less than the host wants."""
+    async def _ask(self, request: Callable[[], Awaitable[T]]) -> T:
+        """Send a request, and again what may improve, waiting longer each time and never less than the host wants."""
         try:
-            return await ask()
-        except Again as error:
-            return await self._persist(ask, error)
+            return await request()
+        except Retry as error:
+            return await self._ask_again(request, error)
 
-    async def _persist(self, ask: Callable[[], Awaitable[T]], first: Again) -> T:
-        """The attempts after a `first` one that failed, which counts as theirs."""
+    async def _ask_again(self, request: Callable[[], Awaitable[T]], first: Retry) -> T:
+        """The attempts after a `first` one that failed, which counts as one of them."""
         backoff = tenacity.wait_exponential_jitter(
             multiplier=self._access.backoff, max=MAX_BACKOFF, jitter=self._access.backoff
         )
-        attempts = itertools.chain([_raiser(first)], itertools.repeat(ask))
-        why = ""
+        attempts = itertools.chain([_raise_once(first)], itertools.repeat(request))
+        cause = ""
 
         def wait(state: tenacity.RetryCallState) -> float:
-            nonlocal why
+            nonlocal cause
             error = state.outcome.exception() if state.outcome else None
-            why, asked = (error.why, error.wait) if isinstance(error, Again) else ("", 0.0)
-            return max(backoff(state), asked)
+            cause, seconds = (error.cause, error.wait) if isinstance(error, Retry) else ("", 0.0)
+            return max(backoff(state), seconds)
 
         retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_exception_type(Again),
+            retry=tenacity.retry_if_exception_type(Retry),
             stop=tenacity.stop_after_attempt(ATTEMPTS),
             wait=wait,
-            sleep=lambda seconds: self._clock.wait(seconds, why),
+            sleep=lambda seconds: self._clock.wait(seconds, cause),
             reraise=True,
         )
         async for attempt in retrying:
@@ -230,7 +234,7 @@ class Fetcher:
     async def _follow(
         self, request: httpx.Request, limit: int, cookies: Cookies | None, *, of_robots: bool = False
     ) -> Answer:
-        """One request through its redirects, each hop permitted anew."""
+        """Send a request and follow its redirects; each hop is checked against hosts, robots.txt and opt-outs."""
         opt_out = None
         for _ in range(MAX_REDIRECTS + 1):
             request = self._check_host(request)
@@ -242,78 +246,81 @@ class Fetcher:
             if location is None:
                 return replace(answer, opt_out=answer.opt_out or opt_out)
             request = _redirected(request, answer.status, location)
-        raise Rejected("server", f"more than {MAX_REDIRECTS} redirects, last to {request.url}")
+        raise Rejection("server", f"more than {MAX_REDIRECTS} redirects, last to {request.url}")
 
     def _check_host(self, request: httpx.Request) -> httpx.Request:
         url = request.url
         if url.scheme == "http" and self._access.https:
             url = url.copy_with(scheme="https")
         if url.scheme not in ("http", "https") or url.host not in self._access.hosts or url.userinfo:
-            raise Rejected("off_host", f"{url} is not an address of {', '.join(sorted(self._access.hosts))}")
+            raise Rejection("off_host", f"{url} is not an address of {', '.join(sorted(self._access.hosts))}")
         return request if url == request.url else _build(request.method, str(url), request.headers, request.content)
 
     async def _check_rules(self, address: httpx.URL) -> str | None:
         url, rules = str(address), await self._rules_of(address)
         if not rules.allows(url):
-            why = "could not be had" if rules.closed else "disallows it"
-            raise Rejected("robots", f"{url}: robots.txt {why}")
-        return self._opted_out("robots.txt opts out of training", url) if rules.opts_out(url) else None
+            problem = "could not be had" if rules.closed else "disallows it"
+            raise Rejection("robots", f"{url}: robots.txt {problem}")
+        return self._check_opt_out("robots.txt opts out of training", url) if rules.opts_out(url) else None
 
     async def _send(
         self, request: httpx.Request, limit: int, cookies: Cookies | None, of_robots: bool
     ) -> tuple[Answer, str | None]:
-        lane = self._lane(request.url)
-        async with lane.turn(self._access.delay):
-            with _translated(request.url, lane):
-                return await self._exchange(request, lane, limit, cookies, of_robots)
+        throttle = self._throttle(request.url)
+        async with throttle.turn(self._access.delay):
+            with _translate_errors(request.url, throttle):
+                return await self._exchange(request, throttle, limit, cookies, of_robots)
 
     async def _exchange(
-        self, request: httpx.Request, lane: Lane, limit: int, cookies: Cookies | None, of_robots: bool
+        self, request: httpx.Request, throttle: HostThrottle, limit: int, cookies: Cookies | None, of_robots: bool
     ) -> tuple[Answer, str | None]:
         began = time.monotonic()
-        async with asyncio.timeout(self._access.patience):
+        async with asyncio.timeout(self._access.timeout):
             response = await self._transport.handle_async_request(request)
             response.request = request
             try:
                 if cookies is not None:
                     cookies.jar.extract_cookies(response)
-                opt_out = None if of_robots else self._judge(response)
-                self._retry_later(response, lane)
-                with _translated(request.url, lane, cut="truncated"):
+                opt_out = None if of_robots else self._check_headers(response)
+                self._retry_later(response, throttle)
+                with _translate_errors(request.url, throttle, cut="truncated"):
                     body = await answers.read(response.aiter_raw(), response.headers, limit)
             finally:
                 await response.aclose()
-        lane.observe(time.monotonic() - began)
+        throttle.observe(time.monotonic() - began)
         location = response.headers.get("location") if response.is_redirect else None
         return Answer(str(request.url), response.status_code, dict(response.headers), body, opt_out), location
 
-    def _judge(self, response: httpx.Response) -> str | None:
-        """By status and headers, before the body is read. robots.txt itself is not judged by opt-outs and 403."""
+    def _check_headers(self, response: httpx.Response) -> str | None:
+        """Raises on a refusal or an opt-out before the body is read; returns an opt-out that is overridden.
+
+        robots.txt itself is exempt.
+        """
         url = response.request.url
         if response.status_code in (401, 403):
             raise Refused(f"{url}: the site answers {response.status_code}; the crawl ends here")
-        told = robots.headers_opt_out(response.headers)
-        return self._opted_out(told, str(url)) if told else None
+        opt_out = robots.headers_opt_out(response.headers)
+        return self._check_opt_out(opt_out, str(url)) if opt_out else None
 
-    def _retry_later(self, response: httpx.Response, lane: Lane) -> None:
+    def _retry_later(self, response: httpx.Response, throttle: HostThrottle) -> None:
         if response.status_code not in answers.RETRYABLE:
             return
         status, url = response.status_code, response.request.url
         wait = answers.retry_after(response.headers.get("retry-after", ""), self._now())
         if wait > answers.MAX_RETRY_AFTER:
             raise Unreachable(f"{url}: the host asks to wait {wait:.0f} s; come back later")
-        lane.park(wait, f"{status}")
-        lane.struggle()
-        raise Again("server", f"{url} answers {status}", wait, why=f"{status}")
+        throttle.park(wait, f"{status}")
+        throttle.struggle()
+        raise Retry("server", f"{url} answers {status}", wait, cause=f"{status}")
 
-    def _lane(self, url: httpx.URL) -> Lane:
-        lane = self._lanes.get(name := url.netloc.decode("ascii"))
-        if lane is None:
-            lane = self._lanes[name] = Lane(self._clock, adaptive=self._access.delay > 0)
-        return lane
+    def _throttle(self, url: httpx.URL) -> HostThrottle:
+        throttle = self._throttles.get(name := url.netloc.decode("ascii"))
+        if throttle is None:
+            throttle = self._throttles[name] = HostThrottle(self._clock, adaptive=self._access.delay > 0)
+        return throttle
 
 
-def _raiser(error: Again) -> Callable[[], Awaitable[Any]]:
+def _raise_once(error: Retry) -> Callable[[], Awaitable[Any]]:
     async def fail() -> Any:
         raise error
 
@@ -321,16 +328,16 @@ def _raiser(error: Again) -> Callable[[], Awaitable[Any]]:
 
 
 @contextmanager
-def _translated(url: httpx.URL, lane: Lane, cut: str = "network") -> Iterator[None]:
-    """The one seam where the client's errors become ours; `cut` is the reason for a broken-off answer."""
+def _translate_errors(url: httpx.URL, throttle: HostThrottle, cut: str = "network") -> Iterator[None]:
+    """Turn the client's errors into ours; `cut` is the reason for a broken-off answer."""
     try:
         yield
     except httpx.RemoteProtocolError as error:
-        lane.struggle()
-        raise Again(cut, f"{url}: {error}") from error
+        throttle.struggle()
+        raise Retry(cut, f"{url}: {error}") from error
     except (httpx.TimeoutException, httpx.NetworkError, TimeoutError) as error:
-        lane.struggle()
-        raise Again("network", f"{url}: {error or type(error).__name__}") from error
+        throttle.struggle()
+        raise Retry("network", f"{url}: {error or type(error).__name__}") from error
 
 
 def _build(
@@ -343,7 +350,7 @@ def _build(
     try:
         return httpx.Request(method, url, headers=headers, data=form, content=content, extensions=EXTENSIONS)
     except (httpx.InvalidURL, ValueError) as error:
-        raise Rejected("off_host", f"{url!r} is no address: {error}") from error
+        raise Rejection("off_host", f"{url!r} is no address: {error}") from error
 
 
 def _redirected(request: httpx.Request, status: int, location: str) -> httpx.Request:

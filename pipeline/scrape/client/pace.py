@@ -28,7 +28,7 @@ class Access:
     delay: float  # seconds between two requests to one host, 0 = no pacing
     backoff: float  # seconds before the first retry; doubles
     public: bool = False  # hosts must resolve to public addresses
-    patience: float = 120.0  # seconds for one request with its whole body
+    timeout: float = 120.0  # seconds for one request with its whole body
     ignore_opt_outs: bool = False  # training opt-outs are logged and recorded, not obeyed
 
 
@@ -38,54 +38,59 @@ class Clock:
 
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     monotonic: Callable[[], float] = time.monotonic
-    on_wait: Callable[[float, str], None] | None = None  # told seconds and cause before a wait for a host
-    stop: Stop | None = None  # ends the spacing too
+    on_wait: Callable[[float, str], None] | None = None  # called with seconds and cause before a wait for a host
+    stop: StopSignal | None = None  # ends the spacing too
 
-    async def wait(self, seconds: float, why: str) -> None:
+    async def wait(self, seconds: float, cause: str) -> None:
+        """Sleep, and say so before."""
         if self.on_wait is not None:
-            self.on_wait(seconds, why)
+            self.on_wait(seconds, cause)
         await self.sleep(seconds)
 
-    async def finish(self, work: Coroutine[Any, Any, None]) -> None:
-        """Wait for what the loop's clock ends."""
-        await (self.stop.unless_wished(work) if self.stop else work)
+    async def finish(self, waiting: Coroutine[Any, Any, None]) -> None:
+        """Await what the event loop's own clock ends, unless the crawl is to stop."""
+        await (self.stop.interrupt(waiting) if self.stop else waiting)
 
 
-class Stop:
-    """A wish to stop: whoever sleeps is woken by it, whoever works asks for it between two works."""
+class StopSignal:
+    """Tells a crawl to stop: it wakes who sleeps, and is checked between two works."""
 
     def __init__(self) -> None:
-        self._wished = asyncio.Event()
+        self._event = asyncio.Event()
 
-    def wish(self) -> None:
-        self._wished.set()
+    def set(self) -> None:
+        """Tell the crawl to stop."""
+        self._event.set()
 
-    def obey(self) -> None:
-        """Raises Interrupted once stopping is wished for."""
-        if self._wished.is_set():
+    def check(self) -> None:
+        """Raises Interrupted once the signal is set."""
+        if self._event.is_set():
             raise Interrupted("interrupted")
 
-    async def unless_wished(self, work: Coroutine[Any, Any, None]) -> None:
-        """Raises Interrupted when the wish comes before the work is done."""
-        working, wished = asyncio.ensure_future(work), asyncio.ensure_future(self._wished.wait())
-        await asyncio.wait({working, wished}, return_when=asyncio.FIRST_COMPLETED)
-        wished.cancel()
-        if not working.done():
-            working.cancel()
-            self.obey()
+    async def interrupt(self, waiting: Coroutine[Any, Any, None]) -> None:
+        """Await a coroutine; raises Interrupted when the signal comes before its end."""
+        task, signal = asyncio.ensure_future(waiting), asyncio.ensure_future(self._event.wait())
+        await asyncio.wait({task, signal}, return_when=asyncio.FIRST_COMPLETED)
+        signal.cancel()
+        if not task.done():
+            task.cancel()
+            self.check()
 
     async def sleep(self, seconds: float) -> None:
-        """Raises Interrupted when woken before the time."""
+        """Sleep; raises Interrupted when the signal comes before the time."""
         try:
             async with asyncio.timeout(seconds):
-                await self._wished.wait()
+                await self._event.wait()
         except TimeoutError:
             return
-        self.obey()
+        self.check()
 
 
-class Lane:
-    """The way to one host. Spacing runs on the loop's clock, parking on the crawl's."""
+class HostThrottle:
+    """Spaces the requests to one host: one at a time, and none while the host is parked.
+
+    Spacing runs on the event loop's clock, parking on the crawl's.
+    """
 
     def __init__(self, clock: Clock, *, adaptive: bool) -> None:
         self.slowness = 0.0  # seconds on top of the delay
@@ -93,7 +98,7 @@ class Lane:
         self._lock = asyncio.Lock()
         self._delay = 0.0
         self._limiter: AsyncLimiter | None = None  # one request per period: more capacity would let bursts through
-        self._parked_until, self._why = float("-inf"), ""
+        self._parked_until, self._cause = float("-inf"), ""
         self._started = float("-inf")
 
     async def slow_down(self, delay: float) -> None:
@@ -102,29 +107,29 @@ class Lane:
             self._delay, self._limiter = delay, AsyncLimiter(1, delay * (1 + JITTER))
             await self._clock.finish(self._limiter.acquire())
 
-    def park(self, seconds: float, why: str) -> None:
+    def park(self, seconds: float, cause: str) -> None:
         """No request before `seconds` have passed."""
         until = self._clock.monotonic() + seconds
         if until > self._parked_until:
-            self._parked_until, self._why = until, why
+            self._parked_until, self._cause = until, cause
 
     def observe(self, seconds: float) -> None:
-        """A good answer took so long: a slow host is given as long to rest, a quick one its usual pace back."""
+        """Adapt to the seconds of a good answer: a slow host rests as long again, a quick one regains its pace."""
         if self._adaptive:
             slower = max(self.slowness * RECOVERY, seconds - self._delay)
             self.slowness = min(MAX_SLOWNESS, slower) if slower > self._delay / 20 else 0.0
 
     def struggle(self) -> None:
-        """An answer that asks for less, or none: twice as slow from here."""
+        """Ask half as often from here: the host asked for less, or gave no answer."""
         if self._adaptive:
             self.slowness = min(MAX_SLOWNESS, max(2 * self.slowness, self._delay))
 
     @asynccontextmanager
-    async def turn(self, delay: float) -> AsyncIterator[Lane]:
-        """Hold the lane, when it is free, rested for `delay` and no longer parked."""
+    async def turn(self, delay: float) -> AsyncIterator[HostThrottle]:
+        """The turn to ask the host, once no other request is in flight, `delay` has passed and it is not parked."""
         async with self._lock:
-            while (left := self._parked_until - self._clock.monotonic()) > 0:
-                await self._clock.wait(left, self._why)
+            while (seconds := self._parked_until - self._clock.monotonic()) > 0:
+                await self._clock.wait(seconds, self._cause)
             if self._limiter is not None:
                 await self._clock.finish(self._limiter.acquire())
                 await asyncio.sleep(random.uniform(0, JITTER * self._delay))
@@ -137,6 +142,6 @@ class Lane:
     async def _keep_distance(self) -> None:
         """A late start must not bring the next one nearer than the delay."""
         loop = asyncio.get_running_loop()
-        while (left := self._started + self._delay - loop.time()) > 0:
-            await asyncio.sleep(left)
+        while (seconds := self._started + self._delay - loop.time()) > 0:
+            await asyncio.sleep(seconds)
         self._started = loop.time()

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from protego import Protego
 
-from pipeline.scrape.sites.gallery import Rejected
+from pipeline.scrape.sites.gallery import Rejection
 
 AGENT = "facetopix"  # product token that robots.txt groups are matched against
 MAX_BYTES = 512 * 1024  # RFC 9309 section 2.5 asks for at least 500 KiB
@@ -38,20 +38,20 @@ class Rules:
         return any(path.startswith(prefix) for prefix in self.opted_out)
 
 
-def read(data: bytes) -> Rules:
+def parse(data: bytes) -> Rules:
     """Parse a robots.txt, a UTF-8 byte order mark included; what is no rule is passed over."""
     text = data[:MAX_BYTES].decode("utf-8-sig", "replace")
     protego = Protego.parse(text)
     return Rules(protego, float(protego.crawl_delay(AGENT) or 0), _opt_outs(text))
 
 
-def everything() -> Rules:
-    """No robots.txt: all is allowed."""
-    return read(b"")
+def allow_all() -> Rules:
+    """The rules of a host without a robots.txt: everything may be asked for."""
+    return parse(b"")
 
 
-def nothing() -> Rules:
-    """A robots.txt that cannot be had: all is disallowed (RFC 9309 section 2.3.1.4)."""
+def allow_none() -> Rules:
+    """The rules of a host whose robots.txt cannot be had: nothing may be asked for (RFC 9309 section 2.3.1.4)."""
     return Rules(Protego.parse(""), 0.0, (), closed=True)
 
 
@@ -73,12 +73,15 @@ def _opt_outs(text: str) -> tuple[str, ...]:
             if name.lower() in SIGNALS and NO_TRAINING.search(value):
                 for agent in agents:
                     by_agent.setdefault(agent, []).append(value if value.startswith("/") else "/")
-    ours = by_agent.get(AGENT, by_agent.get("*", []))
-    return tuple(line.split()[0] for line in [*by_agent.get("", []), *ours])
+    group = by_agent.get(AGENT, by_agent.get("*", []))
+    return tuple(line.split()[0] for line in [*by_agent.get("", []), *group])
 
 
 def headers_opt_out(headers: Mapping[str, str]) -> str | None:
-    """`X-Robots-Tag` with noai, noimageai or noml, `Content-Signal` or `Content-Usage` against training: that line."""
+    """The header line that opts out of training, if any.
+
+    That is `X-Robots-Tag` with noai, noimageai or noml, `Content-Signal` or `Content-Usage`.
+    """
     tag = headers.get("x-robots-tag", "")
     if directives_opt_out([tag]):
         return f"X-Robots-Tag: {tag}"
@@ -96,11 +99,11 @@ def directives_opt_out(values: Iterable[str]) -> str | None:
     return None
 
 
-class Book:
+class RobotsCache:
     """The robots.txt of each origin, asked for once and again after a day (RFC 9309 section 2.4).
 
     Args:
-        fetch: status and body of the robots.txt of an origin; raises Rejected when there is no answer.
+        fetch: status and body of the robots.txt of an origin; raises Rejection when there is no answer.
         monotonic: seconds.
     """
 
@@ -108,30 +111,30 @@ class Book:
         self, fetch: Callable[[str], Awaitable[tuple[int, bytes]]], monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._fetch, self._monotonic = fetch, monotonic
-        self._found: dict[str, tuple[float, Rules | Rejected]] = {}
+        self._answers: dict[str, tuple[float, Rules | Rejection]] = {}  # with the time of each
         self._lock = asyncio.Lock()
 
     async def rules(self, origin: str) -> Rules:
         """What an origin (scheme, host, port) says.
 
         Raises:
-            Rejected: network, the origin does not answer: nothing of it may be asked.
+            Rejection: network, the origin does not answer: nothing of it may be asked.
         """
         async with self._lock:
-            asked_at, found = self._found.get(origin, (float("-inf"), None))
-            if found is None or self._monotonic() - asked_at > MAX_AGE:
-                found = await self._ask(origin)
-                self._found[origin] = (self._monotonic(), found)
-        if isinstance(found, Rejected):
-            raise found
-        return found
+            asked_at, answer = self._answers.get(origin, (float("-inf"), None))
+            if answer is None or self._monotonic() - asked_at > MAX_AGE:
+                answer = await self._ask(origin)
+                self._answers[origin] = (self._monotonic(), answer)
+        if isinstance(answer, Rejection):
+            raise answer
+        return answer
 
-    async def _ask(self, origin: str) -> Rules | Rejected:
+    async def _ask(self, origin: str) -> Rules | Rejection:
         """2xx are rules, 4xx mean that there are none, all else that nothing is allowed (RFC 9309 section 2.3.1)."""
         try:
             status, body = await self._fetch(origin)
-        except Rejected as error:
-            return error if error.reason == "network" else nothing()
+        except Rejection as error:
+            return error if error.reason == "network" else allow_none()
         if status < 300:
-            return read(body)
-        return everything() if 400 <= status < 500 else nothing()
+            return parse(body)
+        return allow_all() if 400 <= status < 500 else allow_none()

@@ -1,0 +1,1 @@
+"""The three galleries: their addresses and their markup."""

@@ -30,7 +30,7 @@ def printable(text: str, longest: int = 500) -> str:
     return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[:longest])
 
 
-class Rejected(PipelineError):
+class Rejection(PipelineError):
     """One page or image that does not become a kept row; `reason` is a key of REASONS."""
 
     def __init__(self, reason: str, detail: str) -> None:
@@ -50,8 +50,8 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Artwork:
-    """What a page tells about one work; None where it does not say."""
+class ArtworkDetails:
+    """What a page says about one work; None where it does not say."""
 
     image_url: str  # absolute, of the full image
     title: str | None = None
@@ -65,17 +65,17 @@ class Artwork:
 
 
 @dataclass(frozen=True)
-class Gone:
+class RemovalNotice:
     """A page that says that its work was removed."""
 
 
 @dataclass(frozen=True)
-class Found:
+class ListingEntry:
     """One entry of a listing."""
 
     source_id: str  # the site's stable identity of the work
     page_url: str
-    artwork: Artwork | None = None  # None: open `page_url` to learn it
+    artwork: ArtworkDetails | None = None  # None: open `page_url` to learn it
     title: str | None = None  # as the listing gives it
     artist: str | None = None  # as the listing gives it
 
@@ -84,7 +84,7 @@ class Found:
 class Listing:
     """One page of a listing."""
 
-    items: tuple[Found, ...]  # in the order of the page
+    items: tuple[ListingEntry, ...]  # in the order of the page
     next: Request | None  # None: the site says that this was the last page
     pages: int | None = None  # page count that the page states
     heading: str | None = None
@@ -122,4 +122,4 @@ class Gallery(Protocol):
     def parse_listing(self, text: str, url: str, request: Request | None) -> Listing:
         """`request` asked for the page; None: which page of the listing it is is not known."""
 
-    def parse_artwork(self, text: str, url: str) -> Artwork | Gone: ...
+    def parse_artwork(self, text: str, url: str) -> ArtworkDetails | RemovalNotice: ...

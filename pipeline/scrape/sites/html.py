@@ -44,27 +44,32 @@ class Scope:
     url: str  # final address of the page: links are resolved against it
 
     def all(self, css: str) -> list[Scope]:
+        """Every match, in the order of the page; perhaps none."""
         return [Scope(node, self.site, self.url) for node in self.node.css(css)]
 
-    def some(self, css: str, at_least: int = 1) -> list[Scope]:
-        found = self.all(css)
-        if len(found) < at_least:
-            raise self._changed(css, f"at least {at_least}", len(found))
-        return found
+    def at_least_one(self, css: str) -> list[Scope]:
+        """Every match; there must be one."""
+        matches = self.all(css)
+        if not matches:
+            raise self.changed(css, "at least 1")
+        return matches
 
     def one(self, css: str) -> Scope:
-        found = self.all(css)
-        if len(found) != 1:
-            raise self._changed(css, "exactly 1", len(found))
-        return found[0]
+        """The only match."""
+        matches = self.all(css)
+        if len(matches) != 1:
+            raise self.changed(css, found=len(matches))
+        return matches[0]
 
     def maybe(self, css: str) -> Scope | None:
-        found = self.all(css)
-        if len(found) > 1:
-            raise self._changed(css, "at most 1", len(found))
-        return found[0] if found else None
+        """The only match, or None."""
+        matches = self.all(css)
+        if len(matches) > 1:
+            raise self.changed(css, "at most 1", len(matches))
+        return matches[0] if matches else None
 
     def text(self) -> str:
+        """Text with that of the child elements, white space as single spaces."""
         return clean(self.node.text())
 
     def own_text(self) -> str:
@@ -72,13 +77,14 @@ class Scope:
         return clean(self.node.text(deep=False))
 
     def get(self, attribute: str) -> str | None:
+        """An attribute, if it is there."""
         return self.node.attributes.get(attribute)
 
     def need(self, attribute: str) -> str:
         """An attribute that must be there and not empty."""
         value = (self.get(attribute) or "").strip()
         if not value:
-            raise self._changed(f"{self.node.tag}[{attribute}]", "exactly 1", 0)
+            raise self.changed(f"{self.node.tag}[{attribute}]")
         return value
 
     def link(self, attribute: str) -> str:
@@ -89,7 +95,8 @@ class Scope:
         """An attribute as an absolute address; the page's own where it is missing or empty."""
         return resolve(self.url, self.get(attribute) or "")
 
-    def _changed(self, css: str, expected: str, found: int) -> MarkupChanged:
+    def changed(self, css: str, expected: str = "exactly 1", found: int = 0) -> MarkupChanged:
+        """The error for a page whose markup is not what the parser expects."""
         return MarkupChanged(site=self.site, selector=css, expected=expected, found=found, url=self.url)
 
 
@@ -102,7 +109,7 @@ def parse(text: str, *, site: str, url: str) -> Scope:
 
 
 def resolve(base: str, link: str) -> str:
-    """Absolute address of a link in any of its forms; the link as it stands when it is none."""
+    """Absolute address of a link in any of its forms; the link as it stands when it cannot be read."""
     try:
         return urljoin(base, link.strip())
     except ValueError:
@@ -110,7 +117,7 @@ def resolve(base: str, link: str) -> str:
 
 
 def split(address: str) -> SplitResult:
-    """The parts of an address; all empty when it is none."""
+    """The parts of an address; all empty when it is no address."""
     try:
         return urlsplit(address)
     except ValueError:
@@ -121,5 +128,5 @@ def robots_meta(text: str) -> list[str]:
     """Contents of `<meta name="robots">` and of metas for our own agent."""
     root = LexborHTMLParser(text).root
     metas = root.css("meta[name][content]") if root is not None else []
-    named = ((meta.attributes.get("name") or "", meta.attributes.get("content") or "") for meta in metas)
-    return [content for name, content in named if name.strip().lower() in ("robots", "facetopix")]
+    pairs = ((meta.attributes.get("name") or "", meta.attributes.get("content") or "") for meta in metas)
+    return [content for name, content in pairs if name.strip().lower() in ("robots", "facetopix")]

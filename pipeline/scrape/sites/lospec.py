@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from pipeline.errors import MarkupChanged
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Artwork, Found, Gone, Listing, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, Listing, ListingEntry, RemovalNotice, Request
 
 PIECE_PATH = re.compile(r"^/gallery/([^/:]+)/([^/:]*)/?$")  # a colon stands in addresses of filters
 COLOUR = re.compile(r"#?([0-9a-f]{6})")
@@ -54,7 +54,7 @@ class Lospec:
         batch = html.parse(_tiles(text, url), site=self.name, url=url)
         tiles = batch.all("a.gallery-thumbnail")
         if not tiles and not self._may_be_empty(batch, skip):
-            batch.some("a.gallery-thumbnail")
+            batch.at_least_one("a.gallery-thumbnail")
         for tile in tiles:
             self._check_medium(tile)
         following = self._batch(page + 1, skip + len(tiles)) if tiles else None
@@ -68,21 +68,19 @@ class Lospec:
 
     def _check_medium(self, tile: html.Scope) -> None:
         """A tile that names another medium than the one asked for: the site did not filter."""
-        named = {node.text().lower().replace(" ", "-") for node in tile.all(".medium")} & set(MEDIA)
-        if self.medium != "all" and named - {self.medium}:
-            expected = f"{self.medium!r} as asked for, not {', '.join(sorted(named))}"
-            raise MarkupChanged(
-                site=self.name, selector="a.gallery-thumbnail .medium", expected=expected, found=0, url=tile.url
-            )
+        media = {node.text().lower().replace(" ", "-") for node in tile.all(".medium")} & set(MEDIA)
+        if self.medium != "all" and media - {self.medium}:
+            expected = f"{self.medium!r} as asked for, not {', '.join(sorted(media))}"
+            raise tile.changed("a.gallery-thumbnail .medium", expected)
 
-    def parse_artwork(self, text: str, url: str) -> Artwork | Gone:
+    def parse_artwork(self, text: str, url: str) -> ArtworkDetails | RemovalNotice:
         page = html.parse(text, site=self.name, url=url)
         image = page.one("img.fullsize").link("src")
         heading = page.one("header h1")
         artist = page.one("artist profile info name").text()
         posted = page.maybe("header date")
         medium, category = ([node.text() or None for node in page.all("category a")] + [None, None])[:2]
-        return Artwork(
+        return ArtworkDetails(
             image,
             title=heading.own_text() or None,  # a <span> inside marks a masterpiece
             artist=artist or None,
@@ -108,15 +106,14 @@ def _tiles(text: str, url: str) -> str:
     return tiles
 
 
-def _entry(tile: html.Scope) -> Found:
+def _entry(tile: html.Scope) -> ListingEntry:
     """Identity is artist and slug together: slugs repeat between artists, and some are empty."""
     page_url = tile.link("href")
-    found = PIECE_PATH.match(html.split(page_url).path)
-    if not found:
-        selector = "a.gallery-thumbnail[href='/gallery/<artist>/<slug>']"
-        raise MarkupChanged(site=tile.site, selector=selector, expected="exactly 1", found=0, url=tile.url)
+    match = PIECE_PATH.match(html.split(page_url).path)
+    if not match:
+        raise tile.changed("a.gallery-thumbnail[href='/gallery/<artist>/<slug>']")
     titles = tile.all(".title")
-    return Found(f"{found[1]}/{found[2]}", page_url, title=titles[0].text() if titles else None)
+    return ListingEntry(f"{match[1]}/{match[2]}", page_url, title=titles[0].text() if titles else None)
 
 
 def _tags(page: html.Scope) -> tuple[str, ...] | None:
@@ -130,5 +127,5 @@ def _palette(page: html.Scope) -> tuple[str, ...] | None:
     """Whether the site writes a leading # is not known; what is no colour of six hex digits is passed over."""
     if not page.all("palette"):
         return None
-    written = ((swatch.get("data-tooltip") or "").strip().lower() for swatch in page.all("palette color"))
-    return tuple(f"#{found[1]}" for colour in written if (found := COLOUR.fullmatch(colour)))
+    colours = ((swatch.get("data-tooltip") or "").strip().lower() for swatch in page.all("palette color"))
+    return tuple(f"#{match[1]}" for colour in colours if (match := COLOUR.fullmatch(colour)))

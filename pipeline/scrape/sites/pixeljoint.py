@@ -9,20 +9,20 @@ from datetime import datetime
 from typing import ClassVar, Literal
 from urllib.parse import urlencode
 
-from pipeline.errors import MarkupChanged
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Artwork, Found, Gone, Listing, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, Listing, ListingEntry, RemovalNotice, Request
 
 PAGE_PATH = re.compile(r"/pixelart/(\d+)(?:/[^/?#]*)?(?:\.htm)?(?:[?#]|$)")
 ARTIST_PATH = re.compile(r"^/p/\d+\.htm$")
 SMALL_PATH = re.compile(r"^/files/icons/[^/]+$")  # the full image lies one folder deeper
 REMOVED = "ACHTUNG! PIXEL ART INACTIVE!"
-NOTHING = "No icons found."
+NO_RESULTS = "No icons found."
+SELECTED = ".pager-select-holder option[selected]"
 POSTED = "%m/%d/%Y %H:%M"
 ORDER = {"newest": "date", "hall-of-fame": "rating", "showcase": "showcase", "search": "search"}  # list -> key `ob`
 MENU = {"newest": "Newest", "hall-of-fame": "Hall of Fame", "showcase": "Weekly Showcase"}  # names in the site's menu
 
-Told = tuple[str, str | None]  # title and artist in the tooltip of an entry
+Tooltip = tuple[str, str | None]  # title and artist of an entry
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class PixelJoint:
         return self.listing == "newest"
 
     @property
-    def _sought(self) -> str:
+    def _search_text(self) -> str:
         return self.search if self.listing == "search" else ""
 
     def start(self) -> Request:
@@ -62,44 +62,47 @@ class PixelJoint:
         block = html.parse(text, site=self.name, url=url).one("#leftblockspan")
         headings = block.all("h1")
         heading = headings[0].text() if headings else None
-        self._check_heading(heading, url)
+        self._check_heading(heading, block)
         number, pages = _page_number(request) if request else _selected(block), _last_page(block)
         entries = block.all(".imgbox")
-        if not entries and NOTHING not in block.text() and number <= (pages or 1):
-            block.some(".imgbox")
-        told = _tooltips(block)
-        items = tuple(_entry(entry, told) for entry in entries)
-        over = not items or (pages is not None and number >= pages)
-        if not over:
+        if not entries and NO_RESULTS not in block.text() and number <= (pages or 1):
+            block.at_least_one(".imgbox")
+        tooltips = _tooltips(block)
+        items = tuple(_entry(entry, tooltips) for entry in entries)
+        is_last = not items or (pages is not None and number >= pages)
+        if not is_last:
             _check_selected(block, number)
-        return Listing(items, None if over else self._page(number + 1), pages, heading)
+        return Listing(items, None if is_last else self._page(number + 1), pages, heading)
 
     def _page(self, number: int) -> Request:
         """The list is chosen by cookie `v`; without it the same address answers with another list."""
         state = [("av", ""), ("dimo", "<="), ("anim", ""), ("iso", ""), ("ob", ORDER[self.listing]), ("dint", "")]
-        state += [("pg", str(number)), ("search", self._sought), ("tran", "")]
+        state += [("pg", str(number)), ("search", self._search_text), ("tran", "")]
         state += [("colors", ""), ("d", ""), ("colorso", ">="), ("dim", ""), ("owner", "0")]
         url = f"{self.origin}/pixels/new_icons.asp?q=1&pg={number}"
         return Request(url, cookies=(("v", _encoded(state)),))
 
-    def _check_heading(self, heading: str | None, url: str) -> None:
+    def _check_heading(self, heading: str | None, block: html.Scope) -> None:
         """A page under the menu name of another list comes after a lost cookie; what else it may say is unknown."""
-        own, shown = MENU.get(self.listing, "Search"), (heading or "").lower()
-        named = [name for name in MENU.values() if name.lower() in shown and name.lower() not in self._sought.lower()]
-        if named and own not in named:
-            expected = f"the list {own!r} instead of {heading!r}"
-            raise MarkupChanged(site=self.name, selector="#leftblockspan h1", expected=expected, found=0, url=url)
+        expected_name, text, search = (
+            MENU.get(self.listing, "Search"),
+            (heading or "").lower(),
+            self._search_text.lower(),
+        )
+        names = [name for name in MENU.values() if name.lower() in text and name.lower() not in search]
+        if names and expected_name not in names:
+            raise block.changed("#leftblockspan h1", f"the list {expected_name!r} instead of {heading!r}")
 
-    def parse_artwork(self, text: str, url: str) -> Artwork | Gone:
+    def parse_artwork(self, text: str, url: str) -> ArtworkDetails | RemovalNotice:
         page = html.parse(text, site=self.name, url=url)
         if REMOVED in page.text() and not page.all("#mainimg"):
-            return Gone()
+            return RemovalNotice()
         image = page.one("#mainimg").link("src")
         if SMALL_PATH.match(html.split(image).path):
-            raise _missing(page, "#mainimg[src*='/files/icons/full/']")
+            raise page.changed("#mainimg[src*='/files/icons/full/']")
         rows = _rows(page)
         title, artist, posted = (_value(page, rows, label) for label in ("Title:", "Pixel Artist:", "Posted:"))
-        return Artwork(
+        return ArtworkDetails(
             image, title=title.text() or None, artist=artist.one("a").text() or None, posted=_iso(posted.text())
         )
 
@@ -110,29 +113,29 @@ def _encoded(pairs: list[tuple[str, str]]) -> str:
 
 
 def _page_number(request: Request) -> int:
-    found = re.search(r"[?&]pg=(\d+)", request.url)
-    return int(found[1]) if found else 1
+    match = re.search(r"[?&]pg=(\d+)", request.url)
+    return int(match[1]) if match else 1
 
 
-def _entry(entry: html.Scope, told: Mapping[str, Told]) -> Found:
+def _entry(entry: html.Scope, tooltips: Mapping[str, Tooltip]) -> ListingEntry:
     link = entry.one("a.imglink")
     page_url = link.link("href")
-    found = PAGE_PATH.search(page_url)
-    if not found:
-        raise _missing(link, "a.imglink[href*='/pixelart/']")
-    title, artist = told.get(page_url, (None, None))
-    return Found(found[1], page_url, title=title, artist=artist)
+    match = PAGE_PATH.search(page_url)
+    if not match:
+        raise link.changed("a.imglink[href*='/pixelart/']")
+    title, artist = tooltips.get(page_url, (None, None))
+    return ListingEntry(match[1], page_url, title=title, artist=artist)
 
 
-def _tooltips(block: html.Scope) -> dict[str, Told]:
-    """Page address -> what is told of that work; a tooltip without a link to one tells of none."""
-    told: dict[str, Told] = {}
+def _tooltips(block: html.Scope) -> dict[str, Tooltip]:
+    """Page address of a work -> its tooltip; one without a link to a work is passed over."""
+    tooltips: dict[str, Tooltip] = {}
     for tooltip in block.all(".tooltip"):
         links = [(html.split(link.maybe_link("href")).path, link.text()) for link in tooltip.all("a[href]")]
         people = [text for path, text in links if ARTIST_PATH.match(path)]
         for link in tooltip.all("strong > a[href]"):
-            told[link.maybe_link("href")] = (link.text(), people[0] if people else None)
-    return told
+            tooltips[link.maybe_link("href")] = (link.text(), people[0] if people else None)
+    return tooltips
 
 
 def _last_page(block: html.Scope) -> int | None:
@@ -140,30 +143,29 @@ def _last_page(block: html.Scope) -> int | None:
     pagers = block.all(".pager-select-holder select")
     if not pagers:
         return None
-    numbers = [option.get("value") or "" for option in pagers[0].some("option[value]")]
+    numbers = [option.get("value") or "" for option in pagers[0].at_least_one("option[value]")]
     if not any(number.isdecimal() for number in numbers):
-        raise _missing(block, ".pager-select-holder option[value=<number>]")
+        raise block.changed(".pager-select-holder option[value=<number>]")
     return max(int(number) for number in numbers if number.isdecimal())
 
 
 def _selected(block: html.Scope) -> int:
     """The page that the pager marks; 1 where it marks none."""
-    marked = [option.get("value") or "" for option in block.all(".pager-select-holder option[selected]")]
-    return int(marked[0]) if marked and marked[0].isdecimal() else 1
+    values = [option.get("value") or "" for option in block.all(SELECTED)]
+    return int(values[0]) if values and values[0].isdecimal() else 1
 
 
 def _check_selected(block: html.Scope, number: int) -> None:
     """Where the pager marks the page that it shows, that must be the page asked for."""
-    marked = block.all(".pager-select-holder option[selected]")
-    shown = {option.get("value") for option in marked}
-    if len(shown) == 1 and shown != {str(number)}:
-        raise _missing(block, f".pager-select-holder option[selected][value='{number}']")
+    values = {option.get("value") for option in block.all(SELECTED)}
+    if len(values) == 1 and values != {str(number)}:
+        raise block.changed(f"{SELECTED}[value='{number}']")
 
 
 def _rows(page: html.Scope) -> dict[str, html.Scope]:
     """Label -> value cell of the details table, in the first box: comments stand in later ones."""
     rows: dict[str, html.Scope] = {}
-    for row in page.some("#leftblockspan .bx")[0].all("tr"):
+    for row in page.at_least_one("#leftblockspan .bx")[0].all("tr"):
         cells = [cell for cell in row.all("tr > td") if cell.node.parent == row.node]
         label = cells[0].all("td > strong") if len(cells) == 2 else []
         if label:
@@ -173,12 +175,8 @@ def _rows(page: html.Scope) -> dict[str, html.Scope]:
 
 def _value(page: html.Scope, rows: dict[str, html.Scope], label: str) -> html.Scope:
     if label not in rows:
-        raise _missing(page, f"#leftblockspan .bx td > strong ({label})")
+        raise page.changed(f"#leftblockspan .bx td > strong ({label})")
     return rows[label]
-
-
-def _missing(page: html.Scope, selector: str) -> MarkupChanged:
-    return MarkupChanged(site=page.site, selector=selector, expected="exactly 1", found=0, url=page.url)
 
 
 def _iso(posted: str) -> str | None:

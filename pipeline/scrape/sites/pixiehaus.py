@@ -11,7 +11,7 @@ from urllib.parse import SplitResult
 
 from pipeline.errors import MarkupChanged
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Artwork, Found, Gone, Listing, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, Listing, ListingEntry, RemovalNotice, Request
 
 WORK_PATH = re.compile(r"^/(?:sprites|animations)/([0-9a-f]{32}|[0-9]{6,})\.(?:webp|gif|png)$")
 WORK_SHAPE = "/(sprites|animations)/<32 hex or digits>.(webp|gif|png)"
@@ -45,8 +45,8 @@ class PixieHaus:
         return Request(f"{self.origin}/gallery?{self.page_parameter}={number}")
 
     def _number(self, request: Request) -> int:
-        found = re.search(rf"[?&]{re.escape(self.page_parameter)}=(\d+)", request.url)
-        return int(found[1]) if found else self.first_page
+        match = re.search(rf"[?&]{re.escape(self.page_parameter)}=(\d+)", request.url)
+        return int(match[1]) if match else self.first_page
 
     def parse_listing(self, text: str, url: str, request: Request | None) -> Listing:
         answer = _json(text)
@@ -54,30 +54,31 @@ class PixieHaus:
         number = self._number(request) if request else self.first_page
         if not items and number <= self.first_page:
             raise MarkupChanged(site=self.name, selector=WORK_SHAPE, expected="at least 1", found=0, url=url)
-        told_last = isinstance(answer, dict) and "next" in answer and answer["next"] is None
-        return Listing(items, None if told_last or not items else self._page(number + 1))
+        is_last = isinstance(answer, dict) and "next" in answer and answer["next"] is None
+        return Listing(items, None if is_last or not items else self._page(number + 1))
 
-    def parse_artwork(self, text: str, url: str) -> Artwork | Gone:  # noqa: ARG002
+    def parse_artwork(self, text: str, url: str) -> ArtworkDetails | RemovalNotice:  # noqa: ARG002
         """The listing already names the files: no page of this site is opened for a single work."""
         raise MarkupChanged(site=self.name, selector=WORK_SHAPE, expected="a listing", found=0, url=url)
 
 
-def _works(links: Iterator[Link], url: str) -> tuple[Found, ...]:
+def _works(links: Iterator[Link], url: str) -> tuple[ListingEntry, ...]:
     """Each file of this site that looks like a work, once, in the order of the page.
 
     A query is left out of the address: none is known, and it might ask for another size.
     """
-    works: dict[str, Found] = {}
+    works: dict[str, ListingEntry] = {}
     gallery = html.resolve(url, html.split(url).path)
     for link, alt in links:
         parts = html.split(html.resolve(url, link))
-        found = WORK_PATH.match(parts.path)
-        if not found or parts.scheme not in ("http", "https") or _host(parts) != _host(html.split(url)):
+        match = WORK_PATH.match(parts.path)
+        if not match or parts.scheme not in ("http", "https") or _host(parts) != _host(html.split(url)):
             continue
         address = parts._replace(query="", fragment="").geturl()
-        known = works.setdefault(found[1], Found(found[1], gallery, Artwork(address, title=alt), title=alt))
-        if known.artwork and not known.title and alt:
-            works[found[1]] = replace(known, title=alt, artwork=replace(known.artwork, title=alt))
+        artwork = ArtworkDetails(address, title=alt)
+        entry = works.setdefault(match[1], ListingEntry(match[1], gallery, artwork, title=alt))
+        if entry.artwork and not entry.title and alt:
+            works[match[1]] = replace(entry, title=alt, artwork=replace(entry.artwork, title=alt))
     return tuple(works.values())
 
 
@@ -100,9 +101,9 @@ def _page_links(text: str, url: str) -> Iterator[Link]:
 def _addresses(text: str) -> Iterator[str]:
     """Addresses of works inside a script, a srcset, a style or escaped JSON."""
     text = ESCAPED_SLASH.sub("/", text)
-    for found in WORK_IN_TEXT.finditer(text):
-        backwards = BEFORE.match(text[max(0, found.start() - MAX_BEFORE) : found.start()][::-1])
-        yield (backwards[0][::-1] if backwards else "") + found[0]
+    for match in WORK_IN_TEXT.finditer(text):
+        backwards = BEFORE.match(text[max(0, match.start() - MAX_BEFORE) : match.start()][::-1])
+        yield (backwards[0][::-1] if backwards else "") + match[0]
 
 
 def _json(text: str) -> Any:

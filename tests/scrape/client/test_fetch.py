@@ -16,10 +16,10 @@ import pytest
 
 from pipeline.errors import Refused, Unreachable
 from pipeline.scrape.client import fetch
-from pipeline.scrape.client.answers import Page, Picture
+from pipeline.scrape.client.answers import FetchedImage, Page
 from pipeline.scrape.client.fetch import Cookies, Fetcher
 from pipeline.scrape.client.pace import Access, Clock
-from pipeline.scrape.sites.gallery import Rejected, Request
+from pipeline.scrape.sites.gallery import Rejection, Request
 
 URL = "https://site.test/page"
 NOW = datetime(2025, 3, 1, 12, 0, tzinfo=UTC)
@@ -32,7 +32,7 @@ class Recorded:
 
     def __init__(self, answers: Iterable[Answer], robots: Answer | Callable[[], Answer], access: Access) -> None:
         self.answers, self.robots = list(answers), robots
-        self.asked: list[httpx.Request] = []
+        self.requests: list[httpx.Request] = []
         self.naps: list[float] = []
         self.clock = 0.0
         self.fetcher = Fetcher(
@@ -44,14 +44,14 @@ class Recorded:
         )
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        self.asked.append(request)
+        self.requests.append(request)
         if request.url.path == "/robots.txt":
-            found = self.robots() if callable(self.robots) else self.robots
+            answer = self.robots() if callable(self.robots) else self.robots
         else:
-            found = self.answers.pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return streamed(found)
+            answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return streamed(answer)
 
     async def sleep(self, seconds: float) -> None:
         self.naps.append(seconds)
@@ -59,7 +59,7 @@ class Recorded:
 
     @property
     def paths(self) -> list[str]:
-        return [request.url.path for request in self.asked]
+        return [request.url.path for request in self.requests]
 
     def page(self, request: Request | None = None, cookies: Cookies | None = None) -> str:
         return asyncio.run(self.fetcher.page(request or Request(URL), cookies)).text
@@ -98,12 +98,12 @@ def test_robots_is_asked_before_anything_else_and_once() -> None:
 def test_user_agent_is_honest_on_every_request() -> None:
     recorded = site(ok())
     recorded.page()
-    assert {request.headers["user-agent"] for request in recorded.asked} == {"facetopix/1 (+me@site.test)"}
+    assert {request.headers["user-agent"] for request in recorded.requests} == {"facetopix/1 (+me@site.test)"}
 
 
 def test_disallowed_page_is_not_asked_for() -> None:
     recorded = site(robots=ok("User-agent: *\nDisallow: /page"))
-    with pytest.raises(Rejected, match="robots"):
+    with pytest.raises(Rejection, match="robots"):
         recorded.page()
     assert recorded.paths == ["/robots.txt"]
 
@@ -116,14 +116,14 @@ def test_robots_that_does_not_exist_allows(status: int) -> None:
 @pytest.mark.parametrize("status", [500, 503, 501])
 def test_robots_that_fails_disallows_everything(status: int) -> None:
     recorded = site(robots=lambda: httpx.Response(status))
-    with pytest.raises(Rejected, match="robots"):
+    with pytest.raises(Rejection, match="robots"):
         recorded.page()
     assert set(recorded.paths) == {"/robots.txt"}
 
 
 def test_robots_of_a_dead_host_is_a_network_failure_and_nothing_else_is_asked() -> None:
     recorded = site(robots=httpx.ConnectError("refused"))
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         recorded.page()
     assert caught.value.reason == "network"
     assert set(recorded.paths) == {"/robots.txt"}
@@ -142,7 +142,7 @@ def test_passing_failures_are_asked_again(status: int) -> None:
 )
 def test_permanent_failures_are_not_asked_again(status: int, reason: str) -> None:
     recorded = site(httpx.Response(status))
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         recorded.page()
     assert caught.value.reason == reason
     assert recorded.naps == []
@@ -150,7 +150,7 @@ def test_permanent_failures_are_not_asked_again(status: int, reason: str) -> Non
 
 def test_retries_end() -> None:
     recorded = site(*[httpx.Response(503)] * fetch.ATTEMPTS)
-    with pytest.raises(Rejected, match="server"):
+    with pytest.raises(Rejection, match="server"):
         recorded.page()
     assert recorded.answers == []
 
@@ -173,11 +173,11 @@ def test_retry_after_is_obeyed_as_seconds_and_as_a_date(value: str, status: int)
 
 def test_retry_after_parks_the_host_for_every_request() -> None:
     recorded = site(*[httpx.Response(503, headers={"retry-after": "30"})] * fetch.ATTEMPTS, ok())
-    with pytest.raises(Rejected):
+    with pytest.raises(Rejection):
         recorded.page()
-    left = recorded.clock
+    clock = recorded.clock
     assert recorded.image() == b"fine"
-    assert recorded.clock - left == pytest.approx(30)
+    assert recorded.clock - clock == pytest.approx(30)
 
 
 def test_a_host_that_asks_for_hours_is_left_alone() -> None:
@@ -241,20 +241,20 @@ def test_opted_out_image_is_refused_before_its_body_is_read(name: str) -> None:
             yield b""
 
     recorded = site(httpx.Response(200, headers={name: "NoAI, noindex"}, stream=Unread()))
-    with pytest.raises(Rejected, match="noai"):
+    with pytest.raises(Rejection, match="noai"):
         recorded.image()
 
 
 @pytest.mark.parametrize("content", ["noai", "index, NOIMAGEAI", "noml"])
 def test_page_that_opts_out_in_a_meta_is_refused(content: str) -> None:
     recorded = site(ok(f"<html><head><META NAME='Robots' content='{content}'></head></html>"))
-    with pytest.raises(Rejected, match="noai"):
+    with pytest.raises(Rejection, match="noai"):
         recorded.page()
 
 
 def test_robots_that_opts_out_of_training_is_a_refusal() -> None:
     recorded = site(robots=ok("User-agent: *\nContent-Signal: ai-train=no\nAllow: /"))
-    with pytest.raises(Rejected, match="noai"):
+    with pytest.raises(Rejection, match="noai"):
         recorded.page()
     assert recorded.paths == ["/robots.txt"]
 
@@ -265,22 +265,22 @@ def test_robots_that_opts_out_of_training_is_a_refusal() -> None:
 )
 def test_addresses_off_the_allowed_hosts_are_never_asked(url: str) -> None:
     recorded = site()
-    with pytest.raises(Rejected, match="off_host"):
+    with pytest.raises(Rejection, match="off_host"):
         recorded.image(url)
-    assert recorded.asked == []
+    assert recorded.requests == []
 
 
 def test_redirect_off_the_allowed_hosts_is_not_followed() -> None:
     recorded = site(httpx.Response(302, headers={"location": "https://elsewhere.test/a.png"}))
-    with pytest.raises(Rejected, match="off_host"):
+    with pytest.raises(Rejection, match="off_host"):
         recorded.image()
-    assert all(request.url.host == "site.test" for request in recorded.asked)
+    assert all(request.url.host == "site.test" for request in recorded.requests)
 
 
 def test_redirect_to_another_allowed_host_meets_that_hosts_robots() -> None:
     recorded = site(httpx.Response(301, headers={"location": "//cdn.test/b.png"}), ok("image"))
     assert recorded.image() == b"image"
-    assert [str(request.url) for request in recorded.asked][2:] == [
+    assert [str(request.url) for request in recorded.requests][2:] == [
         "https://cdn.test/robots.txt",
         "https://cdn.test/b.png",
     ]
@@ -288,7 +288,7 @@ def test_redirect_to_another_allowed_host_meets_that_hosts_robots() -> None:
 
 def test_endless_redirects_end() -> None:
     recorded = site(*[httpx.Response(302, headers={"location": "/page"})] * 6)
-    with pytest.raises(Rejected, match="server"):
+    with pytest.raises(Rejection, match="server"):
         recorded.page()
 
 
@@ -296,7 +296,7 @@ def test_endless_redirects_end() -> None:
 def test_post_keeps_its_form_through_a_moved_address(status: int, method: str) -> None:
     recorded = site(httpx.Response(status, headers={"location": "/gallery2"}), ok())
     recorded.page(Request("https://site.test/gallery", method="POST", form=(("skip", "32"),)))
-    last = recorded.asked[-1]
+    last = recorded.requests[-1]
     assert (last.url.path, last.method) == ("/gallery2", method)
     assert last.content == (b"skip=32" if method == "POST" else b"")
 
@@ -304,7 +304,7 @@ def test_post_keeps_its_form_through_a_moved_address(status: int, method: str) -
 def test_http_addresses_are_asked_by_https() -> None:
     recorded = site(ok("image"))
     recorded.image("http://site.test/a.png")
-    assert {request.url.scheme for request in recorded.asked} == {"https"}
+    assert {request.url.scheme for request in recorded.requests} == {"https"}
 
 
 def test_cookies_stay_with_the_listing_and_survive_a_restart() -> None:
@@ -314,7 +314,7 @@ def test_cookies_stay_with_the_listing_and_survive_a_restart() -> None:
     recorded.page()
     restarted = Cookies(jar.dump())
     recorded.page(Request(URL, cookies=(("v", "mine"), ("w", "1"))), restarted)
-    sent = [request.headers.get("cookie") for request in recorded.asked if request.url.path == "/page"]
+    sent = [request.headers.get("cookie") for request in recorded.requests if request.url.path == "/page"]
     assert sent[:2] == [None, None]
     assert sorted(str(sent[2]).split("; ")) == ["v=av=&ob=date&pg=1", "w=1"]
 
@@ -322,13 +322,13 @@ def test_cookies_stay_with_the_listing_and_survive_a_restart() -> None:
 def test_cookie_of_a_request_serves_where_the_site_set_none() -> None:
     recorded = site(ok())
     recorded.page(Request(URL, cookies=(("v", "ob=date&pg=2"),)), Cookies())
-    assert recorded.asked[-1].headers["cookie"] == "v=ob=date&pg=2"
+    assert recorded.requests[-1].headers["cookie"] == "v=ob=date&pg=2"
 
 
 def test_images_are_asked_for_without_compression() -> None:
     recorded = site(ok("image"))
     recorded.image()
-    assert recorded.asked[-1].headers["accept-encoding"] == "identity"
+    assert recorded.requests[-1].headers["accept-encoding"] == "identity"
 
 
 def test_compressed_pages_are_inflated() -> None:
@@ -341,14 +341,14 @@ def test_compressed_pages_are_inflated() -> None:
 def test_compression_bomb_is_refused() -> None:
     body = gzip.compress(b"\x00" * (fetch.PAGE_BYTES + 1))
     recorded = site(httpx.Response(200, stream=httpx.ByteStream(body), headers={"content-encoding": "gzip"}))
-    with pytest.raises(Rejected, match="too_large"):
+    with pytest.raises(Rejection, match="too_large"):
         recorded.page()
 
 
 @pytest.mark.parametrize("headers", [{}, {"content-length": str(fetch.IMAGE_BYTES + 1)}])
 def test_body_over_the_cap_is_refused(headers: dict[str, str]) -> None:
     stream = httpx.ByteStream(b"x" * (fetch.IMAGE_BYTES + 1))
-    with pytest.raises(Rejected, match="too_large"):
+    with pytest.raises(Rejection, match="too_large"):
         site(httpx.Response(200, stream=stream, headers=headers)).image()
 
 
@@ -362,10 +362,10 @@ def test_image_that_decodes_as_truncated_is_asked_for_again() -> None:
 
     def decode(data: bytes) -> int:
         if data == b"half":
-            raise Rejected("truncated", "half")
+            raise Rejection("truncated", "half")
         return len(data)
 
-    assert asyncio.run(recorded.fetcher.image("https://site.test/a.png", decode)) == Picture(b"whole", 5)
+    assert asyncio.run(recorded.fetcher.image("https://site.test/a.png", decode)) == FetchedImage(b"whole", 5)
 
 
 def test_page_can_be_asked_for_on_condition_that_it_changed() -> None:
@@ -381,16 +381,16 @@ def test_page_can_be_asked_for_on_condition_that_it_changed() -> None:
     assert first.validators == {"If-None-Match": '"a"', "If-Modified-Since": tagged["last-modified"]}
     assert (second.unchanged, second.validators) == (True, first.validators)
     assert (third.unchanged, third.text, third.validators) == (False, "new", {})
-    assert [request.headers.get("if-none-match") for request in recorded.asked] == [None, None, '"a"', '"a"']
+    assert [request.headers.get("if-none-match") for request in recorded.requests] == [None, None, '"a"', '"a"']
 
 
 def test_unchanged_page_that_nobody_knows_is_a_failure() -> None:
-    with pytest.raises(Rejected, match="server"):
+    with pytest.raises(Rejection, match="server"):
         site(httpx.Response(304)).page()
 
 
 @pytest.mark.parametrize(
-    ("answer", "robots", "told"),
+    ("answer", "robots", "opt_out"),
     [
         (httpx.Response(200, text="x", headers={"x-robots-tag": "noai"}), None, "X-Robots-Tag: noai"),
         (ok("<meta name=robots content='noai, index'>"), None, "meta robots: noai, index"),
@@ -398,9 +398,9 @@ def test_unchanged_page_that_nobody_knows_is_a_failure() -> None:
         (ok(), None, None),
     ],
 )
-def test_overridden_opt_out_is_handed_on(answer: Answer, robots: Answer | None, told: str | None) -> None:
+def test_overridden_opt_out_is_handed_on(answer: Answer, robots: Answer | None, opt_out: str | None) -> None:
     recorded = site(answer, robots=robots, access=replace(ACCESS, ignore_opt_outs=True))
-    assert asyncio.run(recorded.fetcher.page(Request(URL))).opt_out == told
+    assert asyncio.run(recorded.fetcher.page(Request(URL))).opt_out == opt_out
 
 
 def test_answer_that_drips_for_longer_than_the_patience_is_given_up() -> None:
@@ -411,8 +411,8 @@ def test_answer_that_drips_for_longer_than_the_patience_is_given_up() -> None:
                 await asyncio.sleep(0.01)
 
     drips = [httpx.Response(200, stream=Drip()) for _ in range(fetch.ATTEMPTS)]
-    recorded = site(*drips, access=replace(ACCESS, patience=0.05))
-    with pytest.raises(Rejected, match="network"):
+    recorded = site(*drips, access=replace(ACCESS, timeout=0.05))
+    with pytest.raises(Rejection, match="network"):
         recorded.image()
     assert recorded.answers == []
 
@@ -425,16 +425,16 @@ def test_allowed_name_that_leads_to_this_machine_is_not_asked() -> None:
 
 
 def test_waits_that_a_host_causes_are_told_with_their_cause() -> None:
-    told: list[tuple[float, str]] = []
+    waits: list[tuple[float, str]] = []
     recorded = site(httpx.Response(429, headers={"retry-after": "7"}), ok())
-    clock = Clock(recorded.sleep, lambda: recorded.clock, lambda seconds, why: told.append((seconds, why)))
+    clock = Clock(recorded.sleep, lambda: recorded.clock, lambda seconds, why: waits.append((seconds, why)))
     fetcher = Fetcher(ACCESS, user_agent="x", transport=httpx.MockTransport(recorded.answer), clock=clock)
     asyncio.run(fetcher.page(Request(URL)))
-    assert told[0] == (7.0, "429")
+    assert waits[0] == (7.0, "429")
 
 
 def test_page_of_more_tags_than_any_site_has_is_refused() -> None:
-    with pytest.raises(Rejected, match="too_large"):
+    with pytest.raises(Rejection, match="too_large"):
         site(ok("<div>" * (fetch.MAX_TAGS + 1))).page()
 
 

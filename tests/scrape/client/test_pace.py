@@ -10,35 +10,35 @@ from collections.abc import Callable
 import pytest
 
 from pipeline.errors import Interrupted
-from pipeline.scrape.client.pace import MAX_SLOWNESS, Clock, Lane, Stop
-from pipeline.scrape.client.robots import MAX_AGE, Book
-from pipeline.scrape.sites.gallery import Rejected
+from pipeline.scrape.client.pace import MAX_SLOWNESS, Clock, HostThrottle, StopSignal
+from pipeline.scrape.client.robots import MAX_AGE, RobotsCache
+from pipeline.scrape.sites.gallery import Rejection
 
 
 class Frozen:
     """Seconds that pass when somebody sleeps, and what was told before."""
 
     def __init__(self) -> None:
-        self.now, self.told = 0.0, []  # type: float, list[tuple[float, str]]
-        self.clock = Clock(sleep=self.sleep, monotonic=lambda: self.now, on_wait=self.tell)
+        self.now, self.waits = 0.0, []  # type: float, list[tuple[float, str]]
+        self.clock = Clock(sleep=self.sleep, monotonic=lambda: self.now, on_wait=self.note)
 
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def tell(self, seconds: float, why: str) -> None:
-        self.told.append((round(seconds, 3), why))
+    def note(self, seconds: float, why: str) -> None:
+        self.waits.append((round(seconds, 3), why))
 
 
-async def turns(lane: Lane, count: int, delay: float = 0.0) -> list[float]:
+async def turns(throttle: HostThrottle, count: int, delay: float = 0.0) -> list[float]:
     started = []
     for _ in range(count):
-        async with lane.turn(delay):
+        async with throttle.turn(delay):
             started.append(time.monotonic())
     return started
 
 
 def test_spacing_has_jitter_but_is_never_below_the_delay() -> None:
-    started = asyncio.run(turns(Lane(Clock(), adaptive=False), 8, delay=0.05))
+    started = asyncio.run(turns(HostThrottle(Clock(), adaptive=False), 8, delay=0.05))
     gaps = [later - earlier for earlier, later in itertools.pairwise(started)]
     assert min(gaps) >= 0.0495
     assert len({round(gap, 6) for gap in gaps}) > 1
@@ -46,59 +46,59 @@ def test_spacing_has_jitter_but_is_never_below_the_delay() -> None:
 
 def test_parked_host_waits_and_says_why() -> None:
     frozen = Frozen()
-    lane = Lane(frozen.clock, adaptive=False)
-    lane.park(30, "429")
-    lane.park(7, "503")
-    asyncio.run(turns(lane, 2))
-    assert frozen.told == [(30.0, "429")]
+    throttle = HostThrottle(frozen.clock, adaptive=False)
+    throttle.park(30, "429")
+    throttle.park(7, "503")
+    asyncio.run(turns(throttle, 2))
+    assert frozen.waits == [(30.0, "429")]
 
 
 def test_struggling_host_is_asked_ever_more_slowly_and_a_recovered_one_as_before() -> None:
-    lane = Lane(Frozen().clock, adaptive=True)
-    asyncio.run(lane.slow_down(0.01))
+    throttle = HostThrottle(Frozen().clock, adaptive=True)
+    asyncio.run(throttle.slow_down(0.01))
     slowness = []
     for _ in range(4):
-        lane.struggle()
-        slowness.append(round(lane.slowness, 3))
+        throttle.struggle()
+        slowness.append(round(throttle.slowness, 3))
     assert slowness == [0.01, 0.02, 0.04, 0.08]
     for _ in range(40):
-        lane.struggle()
-    assert lane.slowness == MAX_SLOWNESS
+        throttle.struggle()
+    assert throttle.slowness == MAX_SLOWNESS
     for _ in range(60):
-        lane.observe(0.005)
-    assert lane.slowness == 0
+        throttle.observe(0.005)
+    assert throttle.slowness == 0
 
 
 def test_host_that_takes_long_is_given_as_long_to_rest() -> None:
     frozen = Frozen()
-    lane = Lane(frozen.clock, adaptive=True)
+    throttle = HostThrottle(frozen.clock, adaptive=True)
 
     async def slow_then_next() -> None:
-        await turns(lane, 1, delay=0.01)
-        lane.observe(5.01)
-        await turns(lane, 1, delay=0.01)
+        await turns(throttle, 1, delay=0.01)
+        throttle.observe(5.01)
+        await turns(throttle, 1, delay=0.01)
 
     asyncio.run(slow_then_next())
-    assert frozen.told == [(5.0, "the host is slow")]
+    assert frozen.waits == [(5.0, "the host is slow")]
 
 
 def test_replica_on_loopback_is_not_paced_beyond_what_it_asks() -> None:
     frozen = Frozen()
-    lane = Lane(frozen.clock, adaptive=False)
-    lane.struggle()
-    lane.observe(9.0)
-    asyncio.run(turns(lane, 3))
-    assert frozen.told == []
+    throttle = HostThrottle(frozen.clock, adaptive=False)
+    throttle.struggle()
+    throttle.observe(9.0)
+    asyncio.run(turns(throttle, 3))
+    assert frozen.waits == []
 
 
 def test_wish_to_stop_wakes_whoever_sleeps() -> None:
     async def wished_while_asleep() -> float:
-        stop, began = Stop(), time.monotonic()
-        asyncio.get_running_loop().call_later(0.02, stop.wish)
+        stop, began = StopSignal(), time.monotonic()
+        asyncio.get_running_loop().call_later(0.02, stop.set)
         with pytest.raises(Interrupted):
             await stop.sleep(60)
         with pytest.raises(Interrupted):
-            stop.obey()
+            stop.check()
         return time.monotonic() - began
 
     assert asyncio.run(wished_while_asleep()) < 30
@@ -106,7 +106,7 @@ def test_wish_to_stop_wakes_whoever_sleeps() -> None:
 
 def test_sleep_without_a_wish_lasts_as_long_as_it_should() -> None:
     began = time.monotonic()
-    asyncio.run(Stop().sleep(0.05))
+    asyncio.run(StopSignal().sleep(0.05))
     assert time.monotonic() - began >= 0.049
 
 
@@ -121,11 +121,11 @@ def asked_at(ages: list[float], answer: Callable[[], tuple[int, bytes]]) -> int:
 
     async def look() -> None:
         nonlocal now
-        book = Book(fetch, lambda: now)
+        book = RobotsCache(fetch, lambda: now)
         for now in ages:  # noqa: B007
             try:
                 await book.rules("https://site.test")
-            except Rejected:
+            except Rejection:
                 continue
 
     asyncio.run(look())
@@ -142,6 +142,6 @@ def test_robots_is_asked_for_once_a_day() -> None:
 
 def test_host_that_gives_no_robots_is_not_pestered_for_it() -> None:
     def silence() -> tuple[int, bytes]:
-        raise Rejected("network", "no answer")
+        raise Rejection("network", "no answer")
 
     assert asked_at([0, 1, 2], silence) == 1

@@ -20,16 +20,16 @@ SITE = "https://lospec.com"
     ],
 )
 def test_rules_of_rfc_9309_are_obeyed(text: str, path: str, allowed: bool) -> None:
-    assert robots.read(text.encode()).allows(SITE + path) is allowed
+    assert robots.parse(text.encode()).allows(SITE + path) is allowed
 
 
 def test_missing_robots_allows_everything_and_an_unreadable_one_nothing() -> None:
-    assert robots.everything().allows(SITE + "/x")
-    assert not robots.nothing().allows(SITE + "/x")
+    assert robots.allow_all().allows(SITE + "/x")
+    assert not robots.allow_none().allows(SITE + "/x")
 
 
 def test_crawl_delay_is_read_as_a_decimal() -> None:
-    assert robots.read(b"User-agent: *\nCrawl-delay: 2.5").delay == 2.5
+    assert robots.parse(b"User-agent: *\nCrawl-delay: 2.5").delay == 2.5
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_crawl_delay_is_read_as_a_decimal() -> None:
     ],
 )
 def test_training_opt_outs_in_robots_are_seen(text: str, path: str, opted_out: bool) -> None:
-    assert robots.read(text.encode()).opts_out(SITE + path) is opted_out
+    assert robots.parse(text.encode()).opts_out(SITE + path) is opted_out
 
 
 @pytest.mark.parametrize(

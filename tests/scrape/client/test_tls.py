@@ -20,7 +20,7 @@ from cryptography.x509.oid import NameOID
 
 from pipeline.scrape.client.fetch import Fetcher
 from pipeline.scrape.client.pace import Access
-from pipeline.scrape.sites.gallery import Rejected, Request
+from pipeline.scrape.sites.gallery import Rejection, Request
 
 HOST = "127.0.0.1"
 ACCESS = Access(frozenset({HOST}), https=True, delay=0.0, backoff=0.001)
@@ -49,14 +49,14 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @dataclass
 class Server:
-    """Answers in TLS only; `asked` are the request lines that came through it."""
+    """Answers in TLS only; `requests` are the request lines that came through it."""
 
     port: int = 0
-    asked: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0].decode()
-        self.asked.append(line)
+        self.requests.append(line)
         path = line.split()[1]
         moved = f"HTTP/1.1 302 Found\r\nLocation: http://{HOST}:{self.port}/new\r\n" if path == "/old" else ""
         head = moved or f"HTTP/1.1 {404 if path == '/robots.txt' else 200} There\r\n"
@@ -82,7 +82,7 @@ async def ask(certificate: Path, trusted: Path | None, path: str) -> tuple[str, 
         client = Fetcher(ACCESS, user_agent="facetopix/1", transport=httpx.AsyncHTTPTransport(verify=context))
         async with client:
             page = await client.page(Request(f"http://{HOST}:{server.port}{path}"))
-    return page.text, server.asked
+    return page.text, server.requests
 
 
 def test_http_addresses_are_asked_over_tls(certificate: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_redirect_back_to_http_stays_on_tls(certificate: Path) -> None:
 
 def test_a_certificate_that_nobody_vouches_for_is_a_network_failure(certificate: Path) -> None:
     """Not even robots.txt is asked: nothing is told to a host that may be another."""
-    with pytest.raises(Rejected) as caught:
+    with pytest.raises(Rejection) as caught:
         asyncio.run(ask(certificate, None, "/page"))
     assert caught.value.reason == "network"
     assert "certificate" in caught.value.detail.lower()

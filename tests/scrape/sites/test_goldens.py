@@ -13,9 +13,9 @@ import pytest
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pipeline.errors import MarkupChanged
-from pipeline.scrape import origins
+from pipeline.layout import SOURCES
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Artwork, Gallery, Gone, Listing, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, Gallery, Listing, RemovalNotice, Request
 from pipeline.scrape.sites.lospec import Lospec
 from pipeline.scrape.sites.pixeljoint import PixelJoint
 from pipeline.scrape.sites.pixiehaus import PixieHaus
@@ -47,7 +47,7 @@ def parse(case: Path, text: str, meta: dict[str, Any]) -> Any:
     gallery = gallery_of(case.parent.name, meta.get("gallery", {}))
     if case.name.startswith("artwork"):
         artwork = gallery.parse_artwork(text, meta["url"])
-        return {"gone": True} if isinstance(artwork, Gone) else json.loads(json.dumps(asdict(artwork)))
+        return {"gone": True} if isinstance(artwork, RemovalNotice) else json.loads(json.dumps(asdict(artwork)))
     request = Request(meta["url"], form=tuple(meta.get("form", {}).items()))
     return json.loads(json.dumps(asdict(gallery.parse_listing(text, meta["url"], request))))
 
@@ -63,7 +63,7 @@ def test_field_is_read_from_the_page(case: Path, field: str) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=name)
 def test_golden_names_every_field(case: Path) -> None:
-    kind = Artwork if case.name.startswith("artwork") else Listing
+    kind = ArtworkDetails if case.name.startswith("artwork") else Listing
     expected = load(case)[2]
     assert expected == {"gone": True} or set(expected) == {field.name for field in fields(kind)}
 
@@ -126,7 +126,7 @@ def edited(css: str, text: str, edit: Callable[[LexborNode], object]) -> str:
     return page.html
 
 
-@pytest.mark.parametrize("source", origins.SOURCES)
+@pytest.mark.parametrize("source", SOURCES)
 def test_every_gallery_has_goldens(source: str) -> None:
     cases = [case.name for case in CASES if case.parent.name == source]
     assert any("past_end" in case for case in cases)

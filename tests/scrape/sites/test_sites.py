@@ -14,7 +14,7 @@ from pipeline.sample.galleries import catalogue, pages_lospec, pages_pixeljoint,
 from pipeline.sample.galleries.faults import Faults
 from pipeline.sample.params import Sample
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import Artwork, Found, Gallery, Listing, Request
+from pipeline.scrape.sites.gallery import ArtworkDetails, Gallery, Listing, ListingEntry, Request
 from pipeline.scrape.sites.lospec import Lospec
 from pipeline.scrape.sites.pixeljoint import PixelJoint
 from pipeline.scrape.sites.pixiehaus import PixieHaus
@@ -30,14 +30,17 @@ def urls() -> Iterator[dict[str, str]]:
 
 
 class Visitor:
-    """Sends what a parser describes: `jar` keeps the site's cookies, `own` sends the parser's where it has none."""
+    """Sends what a parser describes.
 
-    def __init__(self, *, jar: bool = True, own: bool = True) -> None:
-        self._jar, self._own, self._cookies = jar, own, httpx.Cookies()
+    `jar` keeps the site's cookies, `request_cookies` sends the parser's where it has none.
+    """
+
+    def __init__(self, *, jar: bool = True, request_cookies: bool = True) -> None:
+        self._jar, self._request_cookies, self._cookies = jar, request_cookies, httpx.Cookies()
 
     def text(self, request: Request) -> str:
-        own = dict(request.cookies) if self._own and "v" not in self._cookies else {}
-        with httpx.Client(trust_env=False, timeout=10, cookies={**self._cookies, **own}) as client:
+        request_cookies = dict(request.cookies) if self._request_cookies and "v" not in self._cookies else {}
+        with httpx.Client(trust_env=False, timeout=10, cookies={**self._cookies, **request_cookies}) as client:
             answer = client.request(request.method, request.url, data=dict(request.form) or None)
         if self._jar:
             self._cookies.update(answer.cookies)
@@ -53,7 +56,7 @@ class Visitor:
         return pages
 
 
-def items(pages: list[Listing]) -> list[Found]:
+def items(pages: list[Listing]) -> list[ListingEntry]:
     return [item for page in pages for item in page.items]
 
 
@@ -103,7 +106,9 @@ def test_pixeljoint_search_is_the_full_form_percent_encoded() -> None:
 
 
 @pytest.mark.parametrize("listing", ["newest", "hall-of-fame", "showcase", "search"])
-@pytest.mark.parametrize("visitor", [{}, {"own": False}, {"jar": False}], ids=["both", "of the site", "of the parser"])
+@pytest.mark.parametrize(
+    "visitor", [{}, {"request_cookies": False}, {"jar": False}], ids=["both", "of the site", "of the parser"]
+)
 def test_pixeljoint_list_is_kept_by_the_cookie_of_the_site_or_of_the_parser(
     urls: dict[str, str], listing: Any, visitor: dict[str, bool]
 ) -> None:
@@ -136,7 +141,7 @@ def test_pixeljoint_lists_differ_in_heading_or_length(urls: dict[str, str]) -> N
 def test_pixeljoint_list_of_a_lost_cookie_is_noticed(urls: dict[str, str], listing: Any) -> None:
     text = "e" if listing == "search" else "newest"  # not looked for in the other lists
     with pytest.raises(MarkupChanged) as caught:
-        Visitor(jar=False, own=False).walk(PixelJoint(urls["pixeljoint"], listing, text))
+        Visitor(jar=False, request_cookies=False).walk(PixelJoint(urls["pixeljoint"], listing, text))
     assert (caught.value.selector, caught.value.found) == ("#leftblockspan h1", 0)
     assert "Newest Pixel Art" in caught.value.expected
     assert caught.value.url.endswith("pg=2")
@@ -179,9 +184,9 @@ def test_pixeljoint_thumbnail_in_place_of_the_full_image_is_a_change_of_markup()
 
 
 def test_pixeljoint_listing_tells_title_and_artist_of_each_work(urls: dict[str, str]) -> None:
-    found = items(Visitor().walk(PixelJoint(urls["pixeljoint"])))
-    works = [catalogue.work("pixeljoint", index) for index in range(len(found))]
-    assert [(item.title, item.artist) for item in found] == [(work.title, work.artist_name) for work in works]
+    listed = items(Visitor().walk(PixelJoint(urls["pixeljoint"])))
+    works = [catalogue.work("pixeljoint", index) for index in range(len(listed))]
+    assert [(item.title, item.artist) for item in listed] == [(work.title, work.artist_name) for work in works]
 
 
 def test_lospec_sends_what_it_was_asked_for() -> None:
@@ -199,18 +204,18 @@ def test_lospec_sends_what_it_was_asked_for() -> None:
 @pytest.mark.parametrize("listing", ["latest", "top", "likes"])
 def test_lospec_lists_hold_the_same_works_in_another_order(urls: dict[str, str], listing: Any) -> None:
     newest = ids(Visitor().walk(Lospec(urls["lospec"])))
-    found = ids(Visitor().walk(Lospec(urls["lospec"], listing)))
-    assert sorted(found) == sorted(newest)
-    assert len(set(found)) == SIZE["lospec"]
-    assert (found == newest) == (listing == "latest")
+    listed = ids(Visitor().walk(Lospec(urls["lospec"], listing)))
+    assert sorted(listed) == sorted(newest)
+    assert len(set(listed)) == SIZE["lospec"]
+    assert (listed == newest) == (listing == "latest")
 
 
 def test_lospec_filters_reach_the_site_on_every_batch(urls: dict[str, str]) -> None:
     works = [catalogue.work("lospec", index) for index in range(SIZE["lospec"])]
-    found = ids(Visitor().walk(Lospec(urls["lospec"], category="hand-pixelled", tags=("pixelart",))))
+    listed = ids(Visitor().walk(Lospec(urls["lospec"], category="hand-pixelled", tags=("pixelart",))))
     chosen = [work for work in works if "pixelart" in work.tags and pages_lospec.category(work) == "hand-pixelled"]
-    assert found == [f"{pages_lospec.artist_slug(work)}/{pages_lospec.piece_slug(work)}" for work in chosen]
-    assert 0 < len(found) < SIZE["lospec"]
+    assert listed == [f"{pages_lospec.artist_slug(work)}/{pages_lospec.piece_slug(work)}" for work in chosen]
+    assert 0 < len(listed) < SIZE["lospec"]
     assert len(ids(Visitor().walk(Lospec(urls["lospec"], category="hand-pixelled")))) > pages_lospec.BATCH
 
 
@@ -237,7 +242,7 @@ def test_lospec_piece_tells_medium_category_tags_and_palette(urls: dict[str, str
     artwork = gallery.parse_artwork(Visitor().text(Request(url)), url)
     frame = catalogue.frames("lospec", index)[0]
     colours = {f"#{bytes(pixel[:3]).hex()}" for row in frame for pixel in row if pixel[3]}
-    assert isinstance(artwork, Artwork)
+    assert isinstance(artwork, ArtworkDetails)
     assert (artwork.medium, artwork.category) == ("pixel art", pages_lospec.category(work))
     assert (artwork.tags, artwork.palette) == (work.tags, tuple(sorted(colours)))
 

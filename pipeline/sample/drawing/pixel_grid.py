@@ -1,4 +1,4 @@
-"""Pictures made cell by cell: shapes reduced to a map of parts by majority, neighbourhoods, stamps, few colours."""
+"""The grid on which pixel art is drawn: shapes reduced to cells by majority, neighbourhoods, few colours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pipeline.images.files import Pixels
-from pipeline.sample.drawing.geometry import Points, Shape, whole
+from pipeline.sample.drawing.geometry import Points, Shape, pixel_coordinates
 
 Map = NDArray[np.int64]  # (cells, cells)
 Mask = NDArray[np.bool_]  # (cells, cells)
@@ -20,8 +20,8 @@ INK, SHADE, BASE, LIGHT = range(4)  # tones
 
 
 @dataclass
-class Canvas:
-    """One picture in the making: which shape, which material and which tone each cell has."""
+class PixelGrid:
+    """Pixel art in the making: which shape, which material and which tone each cell has."""
 
     shape: Map  # index of the shape, later ones in front; 0 = nothing
     material: Map
@@ -41,23 +41,23 @@ class Canvas:
         return np.array([part in parts for part in self.parts])
 
 
-def reduced(shapes: Sequence[Shape], cells: int, material_of: Mapping[str, int]) -> Canvas:
-    """Majority per cell: first of the materials, then of the shapes of the winning material."""
+def reduce_shapes(shapes: Sequence[Shape], cells: int, material_of: Mapping[str, int]) -> PixelGrid:
+    """Shapes as cells, by majority: first of the materials, then of the shapes of the winning material."""
     factor = 6 if cells <= 40 else 4
     image = Image.new("L", (cells * factor,) * 2)
     pen = ImageDraw.Draw(image)
     for index, shape in enumerate(shapes, 1):
-        pen.polygon(whole(shape.points, cells * factor), fill=index)
+        pen.polygon(pixel_coordinates(shape.points, cells * factor), fill=index)
     parts = ["", *(shape.part for shape in shapes)]
     material = np.array([EMPTY, *(material_of[shape.part] for shape in shapes)])
     votes = _votes(np.asarray(image), cells, factor, len(parts))
     groups = votes @ (material[:, None] == np.arange(material.max() + 1)).astype(np.int64)
     winner = groups.argmax(axis=1)
     chosen = np.where(material == winner[:, None], votes, -1).argmax(axis=1)
-    grid = (cells, cells)
-    canvas = Canvas(chosen.reshape(grid), winner.reshape(grid), np.full(grid, BASE), parts)
-    _without_orphans(canvas)
-    return canvas
+    size = (cells, cells)
+    grid = PixelGrid(chosen.reshape(size), winner.reshape(size), np.full(size, BASE), parts)
+    _without_orphans(grid)
+    return grid
 
 
 def _votes(labels: Pixels, cells: int, factor: int, kinds: int) -> Map:
@@ -73,32 +73,32 @@ def neighbours(values: Map, outside: int = 0) -> tuple[Map, Map, Map, Map]:
     return padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
 
 
-def _without_orphans(canvas: Canvas) -> None:
+def _without_orphans(grid: PixelGrid) -> None:
     """A cell whose material none of its neighbours has takes the shape above it (below it, at the top)."""
-    lonely = np.all([side != canvas.material for side in neighbours(canvas.material, -1)], axis=0)
+    lonely = np.all([side != grid.material for side in neighbours(grid.material, -1)], axis=0)
     for row, column in np.argwhere(lonely):
         donor = row - 1 if row else row + 1
-        canvas.material[row, column] = canvas.material[donor, column]
-        canvas.shape[row, column] = canvas.shape[donor, column]
+        grid.material[row, column] = grid.material[donor, column]
+        grid.shape[row, column] = grid.shape[donor, column]
 
 
 def inside(contour: Points, cells: int) -> Mask:
     """Cells at least half inside a contour (frame coordinates)."""
     image = Image.new("L", (cells * 4,) * 2)
-    ImageDraw.Draw(image).polygon(whole(contour, cells * 4), fill=1)
+    ImageDraw.Draw(image).polygon(pixel_coordinates(contour, cells * 4), fill=1)
     covered: Mask = np.asarray(image).reshape(cells, 4, cells, 4).sum(axis=(1, 3)) >= 8
     return covered
 
 
-def drawn(lines: Sequence[Points], cells: int) -> Mask:
+def line_mask(lines: Sequence[Points], cells: int) -> Mask:
     """Cells under one-cell-wide polylines (frame coordinates)."""
     image = Image.new("L", (cells, cells))
     for line in lines:
-        ImageDraw.Draw(image).line(whole(line, cells), fill=1)
+        ImageDraw.Draw(image).line(pixel_coordinates(line, cells), fill=1)
     return np.asarray(image) > 0
 
 
-def smeared(mask: Mask, down: int) -> Mask:
+def smear(mask: Mask, down: int) -> Mask:
     """The mask and its copies 1..`down` cells lower: what it shades when the light comes from above."""
     out = mask.copy()
     for step in range(1, down + 1):
@@ -106,7 +106,7 @@ def smeared(mask: Mask, down: int) -> Mask:
     return out
 
 
-def dithered(size: tuple[int, int], first: tuple[int, int, int], second: tuple[int, int, int], level: float) -> Pixels:
+def dither(size: tuple[int, int], first: tuple[int, int, int], second: tuple[int, int, int], level: float) -> Pixels:
     """uint8 (height, width, 3): `first` above, `second` below, ordered 2 x 2 dither around height * level."""
     height, width = size
     order = np.array([[0.0, 0.5], [0.75, 0.25]])

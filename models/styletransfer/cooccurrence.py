@@ -9,11 +9,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))  # rows and columns to the other cell
+STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))  # rows and columns to the neighbouring cell
 RARE = 1e-4  # of all pairs of cells; rarer ones hardly count, and the slope of the root stays finite
 
 
-def neighbours(choice: Tensor, figure: Tensor | None = None) -> Tensor:
+def cooccurrences(choice: Tensor, figure: Tensor | None = None) -> Tensor:
     """How often colour k lies beside colour l, (N, steps, K, K): symmetric, each step's sum 1.
 
     Args:
@@ -24,7 +24,7 @@ def neighbours(choice: Tensor, figure: Tensor | None = None) -> Tensor:
 
 
 def flattened(target: Tensor, shares: Tensor) -> Tensor:
-    """`neighbours` (N, steps, K, K) in which equal ones have at least these shares (N, steps): more flat areas.
+    """Co-occurrences (N, steps, K, K) in which equal neighbours have at least these shares (N, steps): more flat areas.
 
     Edges keep their proportions, and so do flat areas.
     """
@@ -34,31 +34,31 @@ def flattened(target: Tensor, shares: Tensor) -> Tensor:
     return (1 - more) * target + more * torch.diag_embed(target.sum(dim=3))
 
 
-def apart(found: Tensor, target: Tensor) -> Tensor:
-    """Squared Hellinger distance, twice, of (N, steps, K, K), mean of the steps: (N,), from 0 to 2."""
-    difference = (found + RARE).sqrt() - (target + RARE).sqrt()
+def hellinger(left: Tensor, right: Tensor) -> Tensor:
+    """Twice the squared Hellinger distance of two co-occurrences (N, steps, K, K), mean of the steps: (N,), 0 to 2."""
+    difference = (left + RARE).sqrt() - (right + RARE).sqrt()
     return difference.square().sum(dim=(2, 3)).mean(dim=1)
 
 
-def equal_shares(found: Tensor) -> Tensor:
-    """Of `neighbours` (N, steps, K, K): how often both cells hold the same colour, (N, steps)."""
-    return torch.diagonal(found, dim1=2, dim2=3).sum(dim=2)
+def equal_shares(cooccurrence: Tensor) -> Tensor:
+    """How often both of two neighbouring cells hold the same colour, (N, steps), by co-occurrences (N, steps, K, K)."""
+    return torch.diagonal(cooccurrence, dim1=2, dim2=3).sum(dim=2)
 
 
 def _along(choice: Tensor, step: tuple[int, int], figure: Tensor | None) -> Tensor:
-    one, other = _beside(choice, step)
-    counts = one.flatten(2) @ other.flatten(2).mT
+    first, second = _neighbours(choice, step)
+    counts = first.flatten(2) @ second.flatten(2).mT
     if figure is not None:
-        both = torch.mul(*_beside(figure, step))
-        inside = (one * both).flatten(2) @ other.flatten(2).mT
+        both = torch.mul(*_neighbours(figure, step))
+        inside = (first * both).flatten(2) @ second.flatten(2).mT
         counts = torch.where(inside.sum(dim=(1, 2), keepdim=True) > 0, inside, counts)
     return (counts + counts.mT) / (2 * counts.sum(dim=(1, 2), keepdim=True))
 
 
-def _beside(cells: Tensor, step: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def _neighbours(cells: Tensor, step: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """(N, K, h, w) twice, cut to where a cell and the one that lies `step` away are both inside."""
     down, right = step
     height, width = cells.shape[2:]
-    one = cells[:, :, : height - down, max(0, -right) : width - max(0, right)]
-    other = cells[:, :, down:, max(0, right) : width + min(0, right)]
-    return one, other
+    first = cells[:, :, : height - down, max(0, -right) : width - max(0, right)]
+    second = cells[:, :, down:, max(0, right) : width + min(0, right)]
+    return first, second

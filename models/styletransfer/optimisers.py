@@ -1,4 +1,4 @@
-"""How leaves are moved: Adam for a batch of pairs, L-BFGS for one. Both are torch's; here is what a batch needs."""
+"""Optimisers that move the leaves of a canvas: torch's Adam for a batch of pairs, and its L-BFGS for one pair."""
 
 from __future__ import annotations
 
@@ -27,9 +27,10 @@ class Adam:
         self.steps = 0
 
     def step(self, evaluate: Evaluate[T], lr: float, most: int) -> list[T]:  # noqa: ARG002
+        """Move the canvas once; what `evaluate` noted of it."""
         self.optimiser.param_groups[0]["lr"] = lr
         self.optimiser.zero_grad()
-        loss, noted = evaluate()
+        loss, note = evaluate()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         self.canvas.project()
@@ -37,7 +38,7 @@ class Adam:
         if self.ema:
             for average, leaf in zip(self.averages, self.canvas.leaves, strict=True):
                 average.lerp_(leaf.detach(), 1 - self.ema)
-        return [noted]
+        return [note]
 
     def result(self, pairs: Tensor) -> Sequence[Tensor]:
         """What the leaves of these pairs should become."""
@@ -45,14 +46,14 @@ class Adam:
             return [leaf.detach()[pairs] for leaf in self.canvas.leaves]
         return [average[pairs] / (1 - self.ema**self.steps) for average in self.averages]
 
-    def keep(self, part: Canvas, pairs: Tensor) -> None:
-        """Go on with these pairs, whose leaves are now those of `part`."""
-        former, self.optimiser = self.optimiser, torch.optim.Adam(part.leaves)
-        for old, new in zip(self.canvas.leaves, part.leaves, strict=True):
+    def keep(self, canvas: Canvas, pairs: Tensor) -> None:
+        """Go on with these pairs alone, whose leaves are now those of `canvas`."""
+        former, self.optimiser = self.optimiser, torch.optim.Adam(canvas.leaves)
+        for old, new in zip(self.canvas.leaves, canvas.leaves, strict=True):
             state = former.state[old]
             self.optimiser.state[new] = {name: v[pairs] if v.ndim else v for name, v in state.items()}
         self.averages = [average[pairs] for average in self.averages]
-        self.canvas = part
+        self.canvas = canvas
 
 
 class Lbfgs:
@@ -65,25 +66,25 @@ class Lbfgs:
         )
 
     def step(self, evaluate: Evaluate[T], lr: float, most: int) -> list[T]:  # noqa: ARG002
-        """Its length comes from the line search: `lr` has no part in it."""
-        noted = []
+        """Move the canvas by at most so many evaluations; the line search finds the length, `lr` has no part in it."""
+        notes = []
 
         def closure() -> Tensor:
             self.optimiser.zero_grad()
             self.canvas.project()
-            loss, seen = evaluate()
+            loss, note = evaluate()
             loss.backward()  # type: ignore[no-untyped-call]
-            noted.append(seen)
+            notes.append(note)
             return loss.detach()
 
         self.optimiser.param_groups[0].update(max_iter=min(STEPS, most), max_eval=min(STEPS * 5 // 4, most))
         self.optimiser.step(closure)  # type: ignore[no-untyped-call]
         self.canvas.project()
-        return noted
+        return notes
 
     def result(self, pairs: Tensor) -> Sequence[Tensor]:
         """What the leaves of these pairs should become."""
         return [leaf.detach()[pairs] for leaf in self.canvas.leaves]
 
-    def keep(self, part: Canvas, pairs: Tensor) -> None:
-        """A single pair has no rest to go on with."""
+    def keep(self, canvas: Canvas, pairs: Tensor) -> None:
+        """Do nothing: a single pair has no rest to go on with."""

@@ -20,23 +20,23 @@ SMOOTHNESS = 1e-10  # of the root at 0, in squared mean variances of the artwork
 
 @dataclass(frozen=True)
 class Moments:
-    """Of the features of N artworks at one layer, over positions: all that a style loss asks of them."""
+    """First and second moments, over positions, of the features of N artworks at one layer."""
 
     mean: Tensor  # (N, C)
     second: Tensor  # (N, C, C), E[f f^T]
 
 
-def moments(features: Tensor, counting: Tensor | None = None) -> Moments:
-    """Of (N, C, H, W), over H x W; positions weigh as `counting` (H, W) says, or all the same."""
+def moments(features: Tensor, position_weights: Tensor | None = None) -> Moments:
+    """Moments of features (N, C, H, W) over H x W; all positions weigh the same without weights (H, W)."""
     flat = _precise(features.flatten(2))
-    if counting is None:
+    if position_weights is None:
         return Moments(flat.mean(dim=2), flat @ flat.mT / flat.shape[2])
-    weighted = flat * (counting.flatten() / counting.sum()).to(flat.dtype)
+    weighted = flat * (position_weights.flatten() / position_weights.sum()).to(flat.dtype)
     return Moments(weighted.sum(dim=2), weighted @ flat.mT)
 
 
 def _precise(features: Tensor) -> Tensor:
-    """float32 also under bf16."""
+    """Features as float32 where they are bfloat16."""
     return features.float() if features.dtype == torch.bfloat16 else features
 
 
@@ -49,46 +49,52 @@ def mixed(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
 
 
 def gram(features: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N, C, C): inner products of channels over positions (eq. 3)."""
+    """Gram matrices (N, C, C) of features (N, C, H, W): inner products of channels over positions (eq. 3)."""
     return Gram.of(moments(features)).matrix
 
 
 @dataclass(frozen=True)
 class Gram:
-    """What the paper asks of a layer: the Gram matrices of the artworks."""
+    """The target of the paper at one layer: the Gram matrices of the artworks."""
 
     matrix: Tensor  # (N, C, C)
 
     @classmethod
-    def of(cls, seen: Moments) -> Gram:
+    def of(cls, artworks: Moments) -> Gram:
+        """The target that artworks with these moments set."""
         # a mean over positions and C; the paper divides later, by other powers (eq. 4); so the report
-        return cls(seen.second / seen.second.shape[1])
+        return cls(artworks.second / artworks.second.shape[1])
 
     def loss(self, features: Tensor) -> Tensor:
-        """Squared distance from the Gram matrices of (N, C, H, W), (N,)."""
+        """Squared distance (N,) of the Gram matrices of features (N, C, H, W) from the target."""
         return (gram(features) - self.matrix).square().mean(dim=(1, 2))  # eq. 4 sums, over 4 N_l^2 M_l^2
 
-    def keep(self, pairs: Tensor) -> Gram:
+    def select(self, pairs: Tensor) -> Gram:
+        """The target of these pairs, by index."""
         return Gram(self.matrix[pairs])
 
 
 @dataclass(frozen=True)
 class Gaussian:
-    """Mean and covariance of the artworks; float64, since a root halves the digits."""
+    """The target of Gaussian features at one layer: mean and covariance of the artworks.
+
+    In float64, since a root halves the digits.
+    """
 
     mean: Tensor  # (N, C)
     covariance: Tensor  # (N, C, C)
     root: Tensor  # (N, C, C): its square is the covariance
 
     @classmethod
-    def of(cls, seen: Moments) -> Gaussian:
-        mean, second = seen.mean.double(), seen.second.double()
+    def of(cls, artworks: Moments) -> Gaussian:
+        """The target that artworks with these moments set."""
+        mean, second = artworks.mean.double(), artworks.second.double()
         covariance = second - mean[:, :, None] * mean[:, None, :]
         values, vectors = torch.linalg.eigh(_decomposable(covariance))
         return cls(mean, covariance, vectors * values.clamp_min(0).sqrt()[:, None, :] @ vectors.mT)
 
     def loss(self, features: Tensor) -> Tensor:
-        """Squared 2-Wasserstein distance from the Gaussian of (N, C, H, W), over C: (N,).
+        """Squared 2-Wasserstein distance (N,), over C, of the Gaussian of features (N, C, H, W) from the target.
 
         |m - m'|^2 + tr S + tr S' - 2 tr (R' S R')^(1/2), with R' the root of S'. Only eigenvalues are differentiated,
         never eigenvectors, so equal ones do no harm. Where there are fewer positions than channels, the eigenvalues
@@ -104,12 +110,13 @@ class Gaussian:
             product = self.root @ (centred @ centred.mT).double() @ self.root  # (N, C, C)
         variance = torch.diagonal(self.covariance, dim1=1, dim2=2).sum(dim=1)
         overlap = _sum_of_roots(product, SMOOTHNESS * (variance / channels).square())
-        apart: Tensor = (
+        distance: Tensor = (
             (mean - self.mean).square().sum(dim=1) + centred.square().sum(dim=(1, 2)) + variance - 2 * overlap
         )
-        return (apart / channels).to(flat.dtype)
+        return (distance / channels).to(flat.dtype)
 
-    def keep(self, pairs: Tensor) -> Gaussian:
+    def select(self, pairs: Tensor) -> Gaussian:
+        """The target of these pairs, by index."""
         return Gaussian(self.mean[pairs], self.covariance[pairs], self.root[pairs])
 
 
@@ -117,19 +124,19 @@ Target = Gram | Gaussian
 
 
 def _sum_of_roots(matrices: Tensor, smoothness: Tensor) -> Tensor:
-    """Of the eigenvalues of symmetric (N, C, C), (N,): l / sqrt(l + smoothness (N,)), whose slope is finite at 0."""
+    """Sums (N,) of the roots of the eigenvalues of symmetric (N, C, C); smooth, so that the slope is finite at 0."""
     values = torch.linalg.eigvalsh(_decomposable(matrices)).clamp_min(0)
     roots: Tensor = values / (values + smoothness[:, None] + torch.finfo(values.dtype).tiny).sqrt()
     return roots.sum(dim=1)
 
 
 def _decomposable(matrices: Tensor) -> Tensor:
-    """Zeros for a matrix that is not finite, which would end the whole batch; such a pair's loss is NaN anyway."""
+    """Matrices with zeros for one that is not finite, which would end the batch; its pair's loss is NaN anyway."""
     return torch.where(torch.isfinite(matrices).all(dim=2).all(dim=1)[:, None, None], matrices, 0.0)
 
 
 def style_loss(features: Mapping[str, Tensor], targets: Mapping[str, Target], falloff: float = 1.0) -> Tensor:
-    """Weighted mean over the layers of `targets`, (N,); eq. 5 with w_l = 1 / layers at the default.
+    """Mean of the losses of the layers, weighted, (N,); eq. 5 with w_l = 1 / layers at the default.
 
     Args:
         features: {layer: (N, C, H, W)} of the pictures.
@@ -142,12 +149,12 @@ def style_loss(features: Mapping[str, Tensor], targets: Mapping[str, Target], fa
 
 
 def content_loss(features: Tensor, target: Tensor) -> Tensor:
-    """Squared distance of two (N, C, H, W), (N,)."""
+    """Squared distance (N,) of the features of pictures from those of their contents, both (N, C, H, W)."""
     difference = features.float() - target.float()
     return difference.square().mean(dim=(1, 2, 3))  # a mean; the paper takes half the sum (eq. 1)
 
 
 def total_variation(image: Tensor) -> Tensor:
-    """(N, C, H, W) -> (N,): mean squared difference of neighbours, across plus down. Not in the paper."""
+    """Mean squared difference (N,) of neighbouring pixels of (N, C, H, W), across plus down. Not in the paper."""
     across, down = image.diff(dim=3).square(), image.diff(dim=2).square()
     return across.mean(dim=(1, 2, 3)) + down.mean(dim=(1, 2, 3))
