@@ -42,6 +42,8 @@ NEW = 100  # one new work in so many
 PARTS = ("chain", "scale")
 EXACT, OTHERWISE = 3.0, 6.0  # most that the steps may cost, in Pillow's decoding and encoding
 LINEAR, FLAT = 1.3, 1.2  # most that time per image and peak memory may grow between the runs
+COLLECTING = ("dedup", "split")  # stages that hold something of every work ...
+HELD = 2048  # ... and the most bytes that they may hold of one
 AGAIN = 0.02  # most of the works that the second run may compute
 
 
@@ -62,6 +64,9 @@ class Cost:
     def each(self) -> float:
         """Microseconds of CPU a work."""
         return 1e6 * self.cpu / self.works
+
+
+Figure = Chain | Cost | Demand
 
 
 def command(stage: str, *folders: Path) -> list[str]:
@@ -98,7 +103,7 @@ def _entries(folder: Path) -> int:
 
 
 def scale(items: int) -> Iterator[Cost | Demand]:
-    """The runs and what they show, each as soon as it is known."""
+    """Run the stages and yield costs and demands, each as soon as it is known."""
     few, new = max(1, items // SMALLER), max(1, items // NEW)
     small: list[Cost] = []
     resumed: list[Cost] = []
@@ -138,7 +143,11 @@ def _grown(small: Sequence[Cost], large: Sequence[Cost]) -> Iterator[Demand]:
     each = [sum(cost.each for cost in run) for run in (small, large)]
     yield Demand("CPU a work, all / a tenth", each[1] / each[0], most=LINEAR)
     for before, after in zip(small, large, strict=True):
-        yield Demand(f"peak memory of {after.stage}, all / a tenth", after.peak_mb / before.peak_mb, most=FLAT)
+        if after.stage in COLLECTING:
+            grown = 2**20 * (after.peak_mb - before.peak_mb) / (after.works - before.works)
+            yield Demand(f"memory a work of {after.stage}, bytes", grown, most=HELD)
+        else:
+            yield Demand(f"peak memory of {after.stage}, all / a tenth", after.peak_mb / before.peak_mb, most=FLAT)
 
 
 def _again(large: Sequence[Cost], second: Sequence[Cost]) -> Iterator[Demand]:
@@ -151,42 +160,43 @@ def _again(large: Sequence[Cost], second: Sequence[Cost]) -> Iterator[Demand]:
     yield Demand("1 % more: wall time, share of the first run's", wall[1] / wall[0])
 
 
-def row(one: Chain | Cost | Demand) -> tuple[Sequence[str], Sequence[str]]:
+def row(figure: Figure) -> tuple[Sequence[str], Sequence[str]]:
     """Heads and cells of a line of a table."""
-    if isinstance(one, Chain):
-        steps = [f"{one.steps[step]:.0f}" for step in STEPS]
+    if isinstance(figure, Chain):
+        steps = [f"{figure.steps[step]:.0f}" for step in STEPS]
         heads = ["works", "kind", "images", *(f"{step}, us" for step in STEPS), "chain, us", "Pillow, us", "ratio"]
-        figures = [f"{one.chain:.0f}", f"{one.pillow:.0f}", f"{one.ratio:.2f}"]
-        return heads, [one.works, one.kind, str(one.images), *steps, *figures]
-    if isinstance(one, Cost):
+        costs = [f"{figure.chain:.0f}", f"{figure.pillow:.0f}", f"{figure.ratio:.2f}"]
+        return heads, [figure.works, figure.kind, str(figure.images), *steps, *costs]
+    if isinstance(figure, Cost):
         heads = ["run", "works", "stage", "CPU a work, us", "remembered", "peak, MB", "wall, s"]
-        figures = [f"{one.each:.0f}", str(one.remembered), f"{one.peak_mb:.0f}", f"{one.seconds:.1f}"]
-        return heads, [one.run, str(one.works), one.stage, *figures]
-    missed = "" if one.met else "MISSED"
-    return ["figure", "measured", "demanded", ""], [one.what, f"{one.value:.4g}", one.bound, missed]
+        costs = [f"{figure.each:.0f}", str(figure.remembered), f"{figure.peak_mb:.0f}", f"{figure.seconds:.1f}"]
+        return heads, [figure.run, str(figure.works), figure.stage, *costs]
+    missed = "" if figure.met else "MISSED"
+    return ["figure", "measured", "demanded", ""], [figure.what, f"{figure.value:.4g}", figure.bound, missed]
 
 
 class Report:
-    """Figures, printed one by one and written after each, so that a run that is cut off has told what it knew."""
+    """Figures, printed one by one and written after each, so that a run that is cut off has shown what it knew."""
 
     def __init__(self, setting: str, file: Path | None) -> None:
         self.setting, self.file = setting, file
-        self.figures: list[Chain | Cost | Demand] = []
+        self.figures: list[Figure] = []
         print(setting)  # noqa: T201
 
-    def tell(self, one: Chain | Cost | Demand) -> None:
-        heads, cells = row(one)
-        if not self.figures or type(one) is not type(self.figures[-1]):
+    def add(self, figure: Figure) -> None:
+        heads, cells = row(figure)
+        if not self.figures or type(figure) is not type(self.figures[-1]):
             print("\n" + _line(heads) + "\n" + _line(["---"] * len(heads)))  # noqa: T201
         print(_line(cells), flush=True)  # noqa: T201
-        self.figures.append(one)
+        self.figures.append(figure)
         if self.file:
-            self.file.write_text(json.dumps(self.whole(), indent=2) + "\n", encoding="utf-8")
+            self.file.write_text(json.dumps(self.as_json(), indent=2) + "\n", encoding="utf-8")
 
-    def whole(self) -> dict[str, Any]:
-        """As JSON."""
-        chains, costs = ([asdict(one) for one in self.figures if isinstance(one, kind)] for kind in (Chain, Cost))
-        demands = [{**asdict(one), "met": one.met} for one in self.figures if isinstance(one, Demand)]
+    def as_json(self) -> dict[str, Any]:
+        chains, costs = (
+            [asdict(figure) for figure in self.figures if isinstance(figure, kind)] for kind in (Chain, Cost)
+        )
+        demands = [{**asdict(figure), "met": figure.met} for figure in self.figures if isinstance(figure, Demand)]
         return {"setting": self.setting, "chains": chains, "runs": costs, "demands": demands}
 
 
@@ -196,15 +206,14 @@ def _line(cells: Sequence[str]) -> str:
 
 def chain_costs(count: int, params: Params) -> Iterator[Chain | Demand]:
     """Each set of works, and then what is demanded of it."""
-    found = []
+    measured = []
     for name, files in sets(count):
-        for one in chains(name, files, params):
-            found.append(one)
-            yield one
-    for one in found:
-        yield Demand(
-            f"chain / Pillow, {one.works}, {one.kind}", one.ratio, most={"exact": EXACT}.get(one.kind, OTHERWISE)
-        )
+        for chain in chains(name, files, params):
+            measured.append(chain)
+            yield chain
+    for chain in measured:
+        most = EXACT if chain.kind == "exact" else OTHERWISE
+        yield Demand(f"chain / Pillow, {chain.works}, {chain.kind}", chain.ratio, most=most)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -213,14 +222,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--chains", type=int, default=200, help="works of each set that go through the chain of steps")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured")
     parser.add_argument("--json", type=Path, help="write all figures there")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     params = load(ROOT / "params.yaml")
     machine = f"{os.cpu_count()} CPUs ({platform.machine()}), {platform.system()}, Python {platform.python_version()}"
-    report = Report(f"{machine}, one of them used, {datetime.now(UTC):%Y-%m-%d}", given.json)
-    for part in given.parts:
-        for one in chain_costs(given.chains, params) if part == "chain" else scale(given.items):
-            report.tell(one)
-    return 0 if all(one.met for one in report.figures if isinstance(one, Demand)) else 1
+    report = Report(f"{machine}, one of them used, {datetime.now(UTC):%Y-%m-%d}", options.json)
+    for part in options.parts:
+        for figure in chain_costs(options.chains, params) if part == "chain" else scale(options.items):
+            report.add(figure)
+    return 0 if all(figure.met for figure in report.figures if isinstance(figure, Demand)) else 1
 
 
 if __name__ == "__main__":

@@ -19,19 +19,18 @@ ROOT = Path(__file__).parents[1]
 
 
 def work(stage: str, src: Path, out: Path, state: Path, params: Params) -> dict[str, Any]:
-    """The work of one process: a stage, what it cost and remembered."""
-    told: list[str] = []
+    """Run a stage in this process; what it cost and how much of it was remembered."""
+    messages: list[str] = []
     handler = logging.Handler()
-    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: messages.append(record.getMessage())  # type: ignore[method-assign]
     logging.getLogger("pipeline").addHandler(handler)
     logging.getLogger("pipeline").setLevel(logging.INFO)
     began = _spent()
     _run(stage, src, out, state, params)
     cpu = _spent() - began
-    found = next(
-        found for line in told if (found := re.fullmatch(r"\w+: (\d+) images, (\d+) of them remembered", line))
-    )
-    return {"cpu": cpu, "inputs": int(found[1]), "remembered": int(found[2]), "peak_mb": _peak_mb()}
+    counts = re.compile(r"\w+: (\d+) images, (\d+) of them remembered")
+    inputs, remembered = next(match.groups() for message in messages if (match := counts.fullmatch(message)))
+    return {"cpu": cpu, "inputs": int(inputs), "remembered": int(remembered), "peak_mb": _peak_mb()}
 
 
 def _run(stage: str, src: Path, out: Path, state: Path, params: Params) -> None:
@@ -50,15 +49,15 @@ def _run(stage: str, src: Path, out: Path, state: Path, params: Params) -> None:
             run(out / "grid", out / stage, params.resize, executor, state)
         case "split":
             faces = src.parent / "faces"
-            given = params.split, params.seed, out / "dedup"
-            run(out / "resize", faces, out / stage, *given, executor=executor, state=state)
+            rest = params.split, params.seed, out / "dedup"
+            run(out / "resize", faces, out / stage, *rest, executor=executor, state=state)
 
 
 def _peak_mb() -> float:
     """Of this program alone, where the system tells: getrusage also counts the process that started it."""
     status = Path("/proc/self/status")
-    if status.is_file() and (found := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
-        return int(found[1]) / 1024
+    if status.is_file() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        return int(peak[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

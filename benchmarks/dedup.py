@@ -43,7 +43,7 @@ SEARCHES = (("random", 1_000_000, 4), ("random", 100_000, 10), ("skewed", 50_000
 
 @dataclass(frozen=True)
 class Figure(Demand):
-    """With its unit."""
+    """A demand with its unit."""
 
     unit: str = "%"
 
@@ -104,12 +104,12 @@ class Bench:
         yield Figure(f"{title}: test half", percent(len(held_out), len(tested)), most=most)
         hashes = dedup_sprites.phashes(data for _, data in self.files(kind, paths))
         for distance in DISTANCES:
-            gone = dedup_sprites.keep_first(hashes, distance)
-            yield Figure(f"{title}: imagehash pHash <= {distance}", percent(len(gone), len(paths)))
+            dropped = dedup_sprites.keep_first(hashes, distance)
+            yield Figure(f"{title}: imagehash pHash <= {distance}", percent(len(dropped), len(paths)))
         if importlib.util.find_spec("pdqhash"):
             few = paths[:: max(1, len(paths) // PDQ_LIMIT)]
-            gone = dedup_sprites.pdq_keep_first((data for _, data in self.files(kind, few)), PDQ_DISTANCE)
-            yield Figure(f"{title}: pdqhash <= {PDQ_DISTANCE}, {len(few)} sprites", percent(len(gone), len(few)))
+            dropped = dedup_sprites.pdq_keep_first((data for _, data in self.files(kind, few)), PDQ_DISTANCE)
+            yield Figure(f"{title}: pdqhash <= {PDQ_DISTANCE}, {len(few)} sprites", percent(len(dropped), len(few)))
 
     def same(self, merged: Merged) -> bool:
         return self.cores[path_of(merged.work)] == self.cores[path_of(merged.kept)]
@@ -129,19 +129,19 @@ class Bench:
         test = [path for path in paths if dedup_sprites.is_test(path)]
         originals = dedup_sprites.phashes(data for _, data in self.files(ORIGINAL, paths))
         for kind in [ORIGINAL, *kinds]:
-            mine = [m for m in merged if m.work.startswith(f"{kind}\t")]
-            wrong = sum(not self.same(m) or (kind == ORIGINAL and not m.kept.startswith(ORIGINAL)) for m in mine)
+            copies = [m for m in merged if m.work.startswith(f"{kind}\t")]
+            wrong = sum(not self.same(m) or (kind == ORIGINAL and not m.kept.startswith(ORIGINAL)) for m in copies)
             yield Figure(f"{kind}, among {loss} copies: dropped wrongly", percent(wrong, len(paths)), most=WRONG_BESIDE)
             if kind == ORIGINAL:
                 continue
-            right = Counter(dedup_sprites.is_test(path_of(m.work)) for m in mine if self.found(m))
+            right = Counter(dedup_sprites.is_test(path_of(m.work)) for m in copies if self.found(m))
             yield Figure(f"{kind}: found", percent(right.total(), len(paths)), least=least)
             yield Figure(f"{kind}: found, test half", percent(right[True], len(test)), least=least)
             hashes = dedup_sprites.phashes(data for _, data in self.files(kind, paths))
             for distance in DISTANCES:
                 near = sum(
-                    (int(one) ^ int(other)).bit_count() <= distance
-                    for one, other in zip(originals, hashes, strict=True)
+                    (int(original) ^ int(copy)).bit_count() <= distance
+                    for original, copy in zip(originals, hashes, strict=True)
                 )
                 yield Figure(f"{kind}: found by imagehash pHash <= {distance}", percent(near, len(paths)))
 
@@ -159,12 +159,12 @@ def search_figures(share: float) -> Iterator[Figure]:
     peers = ("faiss-multihash", "faiss-flat") if importlib.util.find_spec("faiss") else ()
     for data, count, distance in SEARCHES:
         total = int(count * share)
-        others = ("blocks",) if total <= 100_000 else ()
-        found = {name: search(name, data, total, distance) for name in ("banded", *others, *peers)}
-        if len({run["pairs"] for run in found.values()}) > 1:
-            raise RuntimeError(f"the searches disagree: { {name: run['pairs'] for name, run in found.items()} }")
+        slow = ("blocks",) if total <= 100_000 else ()
+        runs = {name: search(name, data, total, distance) for name in ("banded", *slow, *peers)}
+        if len({run["pairs"] for run in runs.values()}) > 1:
+            raise RuntimeError(f"the searches disagree: { {name: run['pairs'] for name, run in runs.items()} }")
         demanded = data == "random" and distance == 4
-        for name, run in found.items():
+        for name, run in runs.items():
             title = f"{name}: {total} {data} hashes within {distance} bits"
             bound = demanded and name == "banded"
             yield Figure(title, run["seconds"], unit="s", most=SECONDS if bound else None)
@@ -193,31 +193,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--hashes", type=float, default=1.0, help="share of the hashes of each search")
     parser.add_argument("--sheets", type=Path, help="write the sheets of the closest decisions there")
     parser.add_argument("--json", type=Path, help="write all figures there")
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     machine = f"{os.cpu_count()} CPUs ({platform.machine()}), Python {platform.python_version()}"
     setting = f"{machine}, {datetime.now(UTC):%Y-%m-%d}"
     print(f"{setting}, load {os.getloadavg()[0]:.1f}\n\n| figure | measured | demanded | |\n{'|---' * 4}|")  # noqa: T201
     figures: list[Figure] = []
-    for figure in _all_figures(given):
+    for figure in _all_figures(options):
         print(line(figure), flush=True)  # noqa: T201
         figures.append(figure)
-    if given.json:
+    if options.json:
         rows = [{**asdict(figure), "met": figure.met} for figure in figures]
-        given.json.write_text(json.dumps({"setting": setting, "figures": rows}, indent=2) + "\n", encoding="utf-8")
+        options.json.write_text(json.dumps({"setting": setting, "figures": rows}, indent=2) + "\n", encoding="utf-8")
     return 0 if all(figure.met for figure in figures) else 1
 
 
-def _all_figures(given: argparse.Namespace) -> Iterator[Figure]:
-    if "search" in given.parts:
-        yield from search_figures(given.hashes)
-    if {"distinct", "copies"} & set(given.parts):
+def _all_figures(options: argparse.Namespace) -> Iterator[Figure]:
+    if "search" in options.parts:
+        yield from search_figures(options.hashes)
+    if {"distinct", "copies"} & set(options.parts):
         if not dedup_sprites.SHARED.is_dir():
             raise SystemExit(f"{dedup_sprites.SHARED} is absent: no sprites to measure on; try --parts search")
-        if given.sheets:
-            given.sheets.mkdir(parents=True, exist_ok=True)
-        bench = Bench(dedup_sprites.sprites(given.limit), given.sheets)
-        yield from bench.all_distinct() if "distinct" in given.parts else ()
-        yield from bench.all_copies() if "copies" in given.parts else ()
+        if options.sheets:
+            options.sheets.mkdir(parents=True, exist_ok=True)
+        bench = Bench(dedup_sprites.sprites(options.limit), options.sheets)
+        yield from bench.all_distinct() if "distinct" in options.parts else ()
+        yield from bench.all_copies() if "copies" in options.parts else ()
 
 
 if __name__ == "__main__":

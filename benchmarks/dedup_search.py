@@ -56,11 +56,11 @@ def banded(hashes: Hashes, distance: int) -> int:
 
 def blocks(hashes: Hashes, distance: int) -> int:
     """All with all, in numpy."""
-    found, height = 0, max(1, (1 << 19) // len(hashes))
+    count, height = 0, max(1, (1 << 19) // len(hashes))
     for low in range(0, len(hashes) - 1, height):
         near = np.bitwise_count(hashes[low : low + height, None] ^ hashes[None, low:]) <= distance
-        found += int(np.triu(near, 1).sum())
-    return found
+        count += int(np.triu(near, 1).sum())
+    return count
 
 
 def faiss_multihash(hashes: Hashes, distance: int) -> int:
@@ -83,11 +83,11 @@ def _faiss(index: object, hashes: Hashes, distance: int) -> int:
     faiss.omp_set_num_threads(2)
     rows = hashes.view(np.uint8).reshape(-1, 8)
     index.add(rows)  # type: ignore[attr-defined]
-    found = 0
+    count = 0
     for low in range(0, len(rows), 10_000):
         limits, *_ = index.range_search(rows[low : low + 10_000], distance + 1)  # type: ignore[attr-defined]
-        found += int(limits[-1])
-    return (found - len(rows)) // 2
+        count += int(limits[-1])
+    return (count - len(rows)) // 2
 
 
 SEARCHES: dict[str, Callable[[Hashes, int], int]] = {
@@ -100,10 +100,10 @@ def main() -> None:
     search, data, count, distance = sys.argv[1:]
     hashes = DATA[data](int(count))
     wall, cpu = time.perf_counter(), time.process_time()
-    found = SEARCHES[search](hashes, int(distance))
+    pairs = SEARCHES[search](hashes, int(distance))
     took = {"seconds": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"pairs": found, **took, "peak_mb": peak}))  # noqa: T201
+    print(json.dumps({"pairs": pairs, **took, "peak_mb": peak}))  # noqa: T201
 
 
 if __name__ == "__main__":

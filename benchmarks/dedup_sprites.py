@@ -29,7 +29,7 @@ from pipeline.images.files import Pixels, decode_rgba, encode_png
 from pipeline.images.folders import EXTENSIONS
 from pipeline.runtime import manifest
 from pipeline.runtime.settings import Executor
-from pipeline.similarity import hamming, search
+from pipeline.similarity import groups, hamming, search
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 TARS = ("pixel_tiles", "pixel_chars")
@@ -41,18 +41,18 @@ Make = Callable[[Pixels], bytes]
 
 def sprites(limit: int | None = None) -> dict[str, Pixels]:
     """The distinct sprites of TARS by path, all or `limit` of them evenly spread."""
-    found: dict[str, Pixels] = {}
+    decoded: dict[str, Pixels] = {}
     for name in TARS:
         with tarfile.open(SHARED / f"{name}.tar") as tar:
             for member in tar:
                 if member.isfile() and member.name.endswith((".png", ".gif")):
-                    found |= _decoded(name, member.name, tar.extractfile(member).read())  # type: ignore[union-attr]
+                    decoded |= _decoded(name, member.name, tar.extractfile(member).read())  # type: ignore[union-attr]
     first: dict[str, str] = {}
-    for path in sorted(found):
-        first.setdefault(canonical.digest(found[path]), path)
+    for path in sorted(decoded):
+        first.setdefault(canonical.digest(decoded[path]), path)
     paths = sorted(first.values())
     paths = paths if limit is None else paths[:: max(1, len(paths) // limit)][:limit]
-    return {path: found[path] for path in paths}
+    return {path: decoded[path] for path in paths}
 
 
 def _decoded(tar: str, path: str, data: bytes) -> dict[str, Pixels]:
@@ -127,7 +127,7 @@ class Merged:
 
     Attributes:
         favourite: the one it was dropped for, as its row says.
-        kept: the one that stays instead; another one where the favourite itself was dropped.
+        kept: the one that stays instead; another one where the favourite was dropped too.
     """
 
     work: str
@@ -146,8 +146,10 @@ def deduplicate(works: Iterator[tuple[str, bytes]], params: Dedup, sheet: Path |
             sheet.write_bytes((dst / "closest.png").read_bytes())
         tiers = {line["dropped"]: line["tier"] for line in map(json.loads, (dst / "decisions.jsonl").open())}
         rows = {row["id"]: row for row in manifest.read(dst)}
-        gone = [id for id, row in rows.items() if row["status"] == "dropped" and row.get("in_favour_of")]
-        return [Merged(names[id], names[rows[id]["in_favour_of"]], names[_final(rows, id)], tiers[id]) for id in gone]
+        dropped = [id for id, row in rows.items() if row["status"] == "dropped" and row.get("in_favour_of")]
+        return [
+            Merged(names[id], names[rows[id]["in_favour_of"]], names[_final(rows, id)], tiers[id]) for id in dropped
+        ]
 
 
 def _final(rows: Mapping[str, manifest.Row], id: str) -> str:
@@ -170,33 +172,28 @@ def _raw_folder(src: Path, works: Iterator[tuple[str, bytes]]) -> dict[str, str]
     return names
 
 
-def phashes(found: Iterator[bytes]) -> NDArray[np.uint64]:
+def phashes(files: Iterator[bytes]) -> NDArray[np.uint64]:
     """imagehash.phash on white, as anyone would call it."""
-    images = (search.on_ground(decode_rgba(data), 255) for data in found)
+    images = (search.on_ground(decode_rgba(data), 255) for data in files)
     return np.array([int(str(imagehash.phash(image)), 16) for image in images], np.uint64)
 
 
 def keep_first(hashes: NDArray[np.uint64], distance: int) -> set[int]:
     """Indices that go when each goes for the first one before it, that stays, within `distance` bits."""
-    blocks = [*hamming.pairs_within(hashes, distance), np.empty((0, 2), np.int64)]
-    pairs = np.concatenate(blocks)
-    gone: set[int] = set()
-    for one, other in pairs[np.lexsort((pairs[:, 0], pairs[:, 1]))].tolist():
-        if one not in gone:
-            gone.add(other)
-    return gone
+    blocks = (block.tolist() for block in hamming.pairs_within(hashes, distance))
+    return set(groups.choose_originals((original, copy, 0.0) for block in blocks for original, copy in block))
 
 
-def pdq_keep_first(found: Iterator[bytes], distance: int) -> set[int]:
+def pdq_keep_first(files: Iterator[bytes], distance: int) -> set[int]:
     """The same by pdqhash (256 bits); needs it installed."""
     import pdqhash
 
-    images = (search.on_ground(decode_rgba(data), 255) for data in found)
+    images = (search.on_ground(decode_rgba(data), 255) for data in files)
     bits = np.array([pdqhash.compute(np.array(image))[0] for image in images], np.uint8)
     words = np.packbits(bits, axis=1).view(np.uint64)
-    gone: set[int] = set()
-    for one, word in enumerate(words):
-        if one not in gone:
-            near = np.flatnonzero(np.bitwise_count(words[one + 1 :] ^ word).sum(axis=1) <= distance)
-            gone.update((near + one + 1).tolist())
-    return gone
+    dropped: set[int] = set()
+    for index, word in enumerate(words):
+        if index not in dropped:
+            near = np.flatnonzero(np.bitwise_count(words[index + 1 :] ^ word).sum(axis=1) <= distance)
+            dropped.update((near + index + 1).tolist())
+    return dropped

@@ -99,7 +99,7 @@ def test_each_figure_of_curation_is_printed_and_written_as_soon_as_it_is_known(
     report = curate.Report("here", tmp_path / "report.json")
     costs = {"cpu": 2.0, "inputs": 10, "remembered": 3, "peak_mb": 99.5, "seconds": 2.5}
     for number, one in enumerate([curate.Cost("all", 10, "grid", **costs), curate.Demand("a", 1.6, most=1.5)]):
-        report.tell(one)
+        report.add(one)
         assert (
             capsys.readouterr().out.splitlines()[-1].startswith(("| all | 10 | grid | 200000 |", "| a | 1.6 |")[number])
         )

@@ -1,4 +1,4 @@
-"""Sprites as integers: canonical form, kinship, foreground, colours. Nothing here creates a colour."""
+"""Sprites as integers: their canonical form, digests and colours. Nothing here creates a colour."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Packed = NDArray[np.int64]  # one integer per pixel, its channels as bytes, the 
 
 
 @dataclass(frozen=True)
-class Placed:
+class CanonicalForm:
     """The canonical form of a sprite and where it was found.
 
     Attributes:
@@ -38,12 +38,12 @@ def canonical(rgba: Pixels) -> tuple[Pixels, int]:
     Crops transparent margins, then uniform opaque borders, until neither is left. A one-colour or fully transparent
     image becomes 1x1.
     """
-    placed = canonical_place(rgba)
-    return placed.core, placed.factor
+    form = canonical_form(rgba)
+    return form.core, form.factor
 
 
-def canonical_place(rgba: Pixels) -> Placed:
-    """`canonical`, and where in the image it lies."""
+def canonical_form(rgba: Pixels) -> CanonicalForm:
+    """The canonical form of a uint8 (H, W, 4) sprite, as `canonical` describes it, and where in the image it lies."""
     height, width = rgba.shape[:2]
     rgba = rgba.copy()
     rgba[rgba[..., 3] == 0] = 0
@@ -54,7 +54,7 @@ def canonical_place(rgba: Pixels) -> Placed:
         rgba = rgba[rows, columns]
     factor = _exact_factor(rgba)
     core = np.ascontiguousarray(rgba[::factor, ::factor])
-    return Placed(core, factor, (width / factor, height / factor), (left / factor, top / factor))
+    return CanonicalForm(core, factor, (width / factor, height / factor), (left / factor, top / factor))
 
 
 def _crop_once(rgba: Pixels) -> tuple[slice, slice] | None:
@@ -81,8 +81,8 @@ def digest(pixels: Pixels | Packed) -> str:
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
 
-def kinship(rgba: Pixels) -> str:
-    """The same for a sprite, its mirror image and their recolours: digest of colours numbered by first appearance.
+def kinship_digest(rgba: Pixels) -> str:
+    """A digest that a sprite, its mirror image and their recolours share: of colours numbered by first appearance.
 
     Of fewer than three colours nothing but the silhouette would be left: then mirror images only.
     """
@@ -100,7 +100,7 @@ def _numbered(packed: Packed) -> Packed:
 
 
 def pack(pixels: Pixels) -> Packed:
-    """uint8 (H, W, 3 or 4) -> (H, W)."""
+    """Pixels as one integer each: uint8 (H, W, 3 or 4) -> (H, W)."""
     packed = pixels[..., 0].astype(np.int64)
     for channel in range(1, pixels.shape[-1]):
         packed <<= 8
@@ -109,14 +109,15 @@ def pack(pixels: Pixels) -> Packed:
 
 
 def words(rgb: Pixels) -> Words:
-    """uint8 (H, W, 3) -> (H, W), the colour as one number: half of what `pack` moves, for comparing."""
-    whole = np.zeros((*rgb.shape[:2], 4), np.uint8)
+    """Pixels as one 32-bit word each, for comparing: uint8 (H, W, 3) -> (H, W); half of what `pack` moves."""
+    padded = np.zeros((*rgb.shape[:2], 4), np.uint8)
     for channel in range(3):
-        whole[..., channel] = rgb[..., channel]
-    return whole.view(np.uint32)[..., 0]
+        padded[..., channel] = rgb[..., channel]
+    return padded.view(np.uint32)[..., 0]
 
 
 def colour_count(pixels: Pixels) -> int:
+    """Number of distinct colours, alpha included."""
     return len(np.unique(pack(pixels)))
 
 
@@ -125,9 +126,9 @@ def common_colours(colours: Pixels, count: int) -> Pixels:
     return _common(pack(colours), count)
 
 
-def common_words(whole: Words, count: int) -> Pixels:
-    """`common_colours` of opaque pixels, (N,), as `io.words` has them."""
-    return _common(whole.byteswap() >> 8, count)
+def common_words(pixels: Words, count: int) -> Pixels:
+    """`common_colours` of opaque pixels, (N,), as `words` has them."""
+    return _common(pixels.byteswap() >> 8, count)
 
 
 def _common(packed: Packed | Words, count: int) -> Pixels:
@@ -145,10 +146,10 @@ def border(image: Pixels | Words) -> NDArray[Any]:
 
 
 def parse_colour(text: str) -> tuple[int, int, int]:
-    """'#rrggbb' -> (r, g, b)."""
+    """A colour written as '#rrggbb' -> (r, g, b)."""
     return int(text[1:3], 16), int(text[3:5], 16), int(text[5:7], 16)
 
 
 def format_colour(colour: NDArray[np.uint8] | tuple[int, int, int]) -> str:
-    """(r, g, b) -> '#rrggbb'."""
+    """A colour (r, g, b), each 0..255 -> '#rrggbb'."""
     return "#" + "".join(f"{int(value):02x}" for value in colour)

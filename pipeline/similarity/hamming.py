@@ -34,7 +34,7 @@ PROBES = 4  # choices of bands on which the number of comparisons is estimated
 
 
 def pairs_within(hashes: Hashes, max_distance: int, fresh: Mask | None = None) -> Iterator[Pairs]:
-    """Every pair within `max_distance` bits exactly once, in blocks of no particular order.
+    """Find every pair within `max_distance` bits exactly once, in blocks of no particular order.
 
     Args:
         fresh: only pairs with one of these; None = all.
@@ -52,10 +52,10 @@ def _fresh_within(hashes: Hashes, max_distance: int, fresh: Mask) -> Iterator[Pa
     new, height = np.flatnonzero(fresh), max(1, BLOCK // max(1, len(hashes)))
     for low in range(0, len(new), height):
         block = new[low : low + height]
-        rows, others = np.nonzero(np.bitwise_count(hashes[block, None] ^ hashes[None, :]) <= max_distance)
-        ones = block[rows]
-        once = ~fresh[others] | (others < ones)
-        yield _ordered(ones[once], others[once])
+        rows, right = np.nonzero(np.bitwise_count(hashes[block, None] ^ hashes[None, :]) <= max_distance)
+        left = block[rows]
+        once = ~fresh[right] | (right < left)
+        yield _ordered(left[once], right[once])
 
 
 def _all_within(hashes: Hashes, max_distance: int) -> Iterator[Pairs]:
@@ -91,22 +91,22 @@ def _triangle(count: int) -> Iterator[tuple[Index, Index]]:
 
 def _expanded(pairs: Pairs, members: Places, starts: Places, counts: Places) -> Iterator[Pairs]:
     """Pairs of values -> pairs of all hashes that have these values."""
-    one, other = pairs.T
-    each = counts[one] * counts[other].astype(np.int64)
+    left, right = pairs.T
+    each = counts[left] * counts[right].astype(np.int64)
     if (each == 1).all():
-        yield _ordered(members[starts[one]], members[starts[other]])
+        yield _ordered(members[starts[left]], members[starts[right]])
         return
     upto = np.cumsum(each)
     for low in range(0, int(upto[-1]), BLOCK):
         number = np.arange(low, min(low + BLOCK, int(upto[-1])))
         pair = np.searchsorted(upto, number, side="right")
         within = number - (upto - each)[pair]
-        row, column = np.divmod(within, counts[other[pair]])
-        yield _ordered(members[starts[one[pair]] + row], members[starts[other[pair]] + column])
+        row, column = np.divmod(within, counts[right[pair]])
+        yield _ordered(members[starts[left[pair]] + row], members[starts[right[pair]] + column])
 
 
-def _ordered(one: Index | Places, other: Index | Places) -> Pairs:
-    return np.stack([np.minimum(one, other), np.maximum(one, other)], axis=1).astype(np.int64)
+def _ordered(left: Index | Places, right: Index | Places) -> Pairs:
+    return np.stack([np.minimum(left, right), np.maximum(left, right)], axis=1).astype(np.int64)
 
 
 def _distinct_pairs(values: Hashes, max_distance: int) -> Iterator[Pairs]:
@@ -123,9 +123,9 @@ def _all_pairs(values: Hashes, max_distance: int) -> Iterator[Pairs]:
         rest = values[low:]
         near = np.bitwise_count(rest[:height, None] ^ rest[None, :]) <= max_distance
         near[:, :height] = np.triu(near[:, :height], 1)
-        one, other = np.nonzero(near)
-        if len(one):
-            yield np.stack([one, other], axis=1) + low
+        rows, columns = np.nonzero(near)
+        if len(rows):
+            yield np.stack([rows, columns], axis=1) + low
 
 
 def _cheapest(values: Hashes, max_distance: int) -> Bands | None:
@@ -141,7 +141,7 @@ def _cheapest(values: Hashes, max_distance: int) -> Bands | None:
 
 
 class Bands:
-    """Distinct hashes cut into `max_distance + agree` bands."""
+    """A search for near hashes among distinct ones, cut into `max_distance + agree` bands."""
 
     def __init__(self, values: Hashes, max_distance: int, agree: int) -> None:
         self.values = values
@@ -151,7 +151,7 @@ class Bands:
 
     @cached_property
     def masks(self) -> list[int]:
-        """The most telling bits are dealt out first, so that no band is one in which all hashes agree."""
+        """The bits of each band: the most telling are dealt out first, so that in no band all hashes agree."""
         shares = [float(np.mean(self.sample >> np.uint64(bit) & np.uint64(1))) for bit in range(BITS)]
         order = sorted(range(BITS), key=lambda bit: abs(shares[bit] - 0.5))
         count = self.max_distance + self.agree
@@ -159,10 +159,11 @@ class Bands:
 
     @cached_property
     def choices(self) -> list[tuple[int, ...]]:
+        """All sets of bands on which two hashes may agree."""
         return list(combinations(range(len(self.masks)), self.agree))
 
     def cost(self) -> float:
-        """Estimated work, in comparisons."""
+        """Estimate the work of the search, in comparisons."""
         probes = self.choices[:: max(1, len(self.choices) // PROBES)]
         compared = 0
         for choice in probes:
@@ -174,13 +175,14 @@ class Bands:
         return np.uint64(sum(self.masks[band] for band in choice))
 
     def pairs(self) -> Iterator[Pairs]:
+        """Every pair within the distance exactly once."""
         for choice in self.choices:
             mask = self._mask(choice)
             order = np.argsort(self.values & mask).astype(np.int32)
             ordered = self.values[order]
-            for one, other in self._near(ordered & mask, ordered):
-                new = self._is_first(ordered[one] ^ ordered[other], choice)
-                yield _ordered(order[one[new]], order[other[new]])
+            for left, right in self._near(ordered & mask, ordered):
+                new = self._is_first(ordered[left] ^ ordered[right], choice)
+                yield _ordered(order[left[new]], order[right[new]])
 
     def _near(self, key: Hashes, ordered: Hashes) -> Iterator[tuple[Index, Index]]:
         """Places of near hashes that have one key; both arrays are sorted by it."""
@@ -189,7 +191,7 @@ class Bands:
             for pairs in _all_pairs(ordered[start : start + length], self.max_distance):
                 yield pairs[:, 0] + start, pairs[:, 1] + start
         short = lengths <= LONG
-        wanted = np.repeat(short, lengths)
+        in_short = np.repeat(short, lengths)
         ends = np.repeat(starts[short] + lengths[short], lengths[short])
         place = ends - _countdown(lengths[short])
         for step in range(1, LONG):
@@ -197,17 +199,17 @@ class Bands:
             place, ends = place[more], ends[more]
             if not len(place):
                 return
-            yield self._near_at(key, ordered, place, step, wanted)
+            yield self._near_at(key, ordered, place, step, in_short)
 
     def _near_at(
-        self, key: Hashes, ordered: Hashes, place: Index, step: int, wanted: NDArray[np.bool_]
+        self, key: Hashes, ordered: Hashes, place: Index, step: int, in_short: NDArray[np.bool_]
     ) -> tuple[Index, Index]:
-        """Near hashes of one key `step` apart: looked up one by one, or where most are `wanted`, all along."""
+        """Near hashes of one key `step` apart: looked up one by one, or where most have short keys, all along."""
         if len(place) * GATHER < len(ordered):
             near = place[np.bitwise_count(ordered[place] ^ ordered[place + step]) <= self.max_distance]
             return near, near + step
         near = np.flatnonzero(np.bitwise_count(ordered[:-step] ^ ordered[step:]) <= self.max_distance)
-        near = near[wanted[near] & (key[near] == key[near + step])]
+        near = near[in_short[near] & (key[near] == key[near + step])]
         return near, near + step
 
     def _is_first(self, different: Hashes, choice: tuple[int, ...]) -> NDArray[np.bool_]:

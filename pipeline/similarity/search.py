@@ -1,10 +1,11 @@
-"""Perceptual likeness of sprites: hashes to find candidates, thumbnails to judge most of them without the pictures."""
+"""Which of many images look alike: hashes find candidates, thumbnails judge most of them without the pictures."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import imagehash
 import numpy as np
@@ -14,14 +15,14 @@ from PIL import Image
 from pipeline.images.colour import LUMA_WEIGHTS
 from pipeline.images.files import Pixels
 from pipeline.similarity import hamming
-from pipeline.similarity.fingerprints import GROUNDS, THUMBNAIL, Look, Looks, Some, on_grounds
+from pipeline.similarity.fingerprints import GROUNDS, THUMBNAIL, Fingerprint, FingerprintTable, on_grounds
 from pipeline.similarity.hamming import Hashes, Index, Mask, Pairs
 
 Floats = NDArray[np.float32]
 
 BLANK_BITS = 8  # a hash with fewer set bits is that of a nearly uniform picture and matches everything
 MAX_STRETCH = 1.05  # between the aspects of two versions of one work
-JUDGED = 1 << 9  # pairs judged at a time: about 6 MB ...
+MEASURED = 1 << 9  # pairs measured at a time: about 6 MB ...
 SIFTED = 1 << 13  # ... of so many that are sifted at a time: about 2 MB
 SLACK = 2.0  # of 255, by which rounded means of two images, on a ground, may differ more than the means themselves
 LUMA = LUMA_WEIGHTS.astype(np.float32)
@@ -46,24 +47,27 @@ class Likeness:
 
     @staticmethod
     def none() -> Likeness:
+        """No pairs."""
         empty = np.empty(0, np.float32)
         return Likeness(np.empty((0, 2), np.int64), np.empty(0, np.int8), empty, empty)
 
     @staticmethod
     def joined(parts: list[Likeness]) -> Likeness:
+        """All pairs of several, one after another."""
         columns = zip(*((part.pairs, part.ground, part.difference, part.detail) for part in parts), strict=True)
         return Likeness(*map(np.concatenate, columns))
 
     def where(self, chosen: NDArray[np.bool_ | np.intp]) -> Likeness:
+        """The pairs that a mask or indices choose."""
         return Likeness(self.pairs[chosen], self.ground[chosen], self.difference[chosen], self.detail[chosen])
 
 
-def look(rgba: Pixels) -> Look:
-    """Hashes and thumbnail of a uint8 (H, W, 4) image."""
+def fingerprint(rgba: Pixels) -> Fingerprint:
+    """The fingerprint of a uint8 (H, W, 4) image."""
     opaque = bool((rgba[..., 3] == 255).all())
     hashes = [_phash(on_ground(rgba, level)) for level in (GROUNDS[:1] if opaque else GROUNDS)]
     thumbnail = box(_premultiplied(rgba), THUMBNAIL, THUMBNAIL).round().astype(np.uint8)
-    return Look(
+    return Fingerprint(
         hashes=tuple(hashes * (len(GROUNDS) // len(hashes))),
         thumbnail=thumbnail,
         foreground=_foreground(rgba, thumbnail[..., :3], opaque=opaque),
@@ -73,7 +77,7 @@ def look(rgba: Pixels) -> Look:
 
 
 def on_ground(rgba: Pixels, level: int) -> Image.Image:
-    """The image composited on a grey ground, RGB."""
+    """The image composited on a grey ground (0..255), RGB."""
     ground = Image.new("RGBA", (rgba.shape[1], rgba.shape[0]), (level, level, level, 255))
     return Image.alpha_composite(ground, Image.fromarray(rgba)).convert("RGB")
 
@@ -84,7 +88,7 @@ def _premultiplied(rgba: Pixels) -> Floats:
 
 
 def box(values: Pixels | Floats, height: int, width: int) -> NDArray[np.float64]:
-    """(H, W, C) -> (height, width, C), exact area means: unlike Pillow's BOX the same for every enlargement."""
+    """Exact area means, (H, W, C) -> (height, width, C): unlike Pillow's BOX the same for every enlargement."""
     down, across = _overlaps(values.shape[0], height), _overlaps(values.shape[1], width)
     rows = np.tensordot(down, values, axes=(1, 0))  # (height, W, C)
     means: NDArray[np.float64] = np.moveaxis(np.tensordot(across, rows, axes=(1, 1)), 0, 1)
@@ -113,39 +117,45 @@ def _foreground(rgba: Pixels, thumbnail: Pixels, *, opaque: bool) -> float:
 
 
 def likenesses(
-    looks: Looks, numbers: Index, max_distance: int, max_difference: float, max_detail: float, fresh: Mask | None = None
+    table: FingerprintTable,
+    numbers: Index,
+    max_distance: int,
+    max_difference: float,
+    max_detail: float,
+    fresh: Mask | None = None,
 ) -> Iterator[Likeness]:
     """Every pair of images of one shape with hashes within `max_distance` bits on some ground, once, in blocks.
 
-    Pairs are told as indices of `numbers`, which are those of the images in `looks`.
-
     Only pairs whose `difference` or whose `detail` is within its bound. Blank hashes and images without foreground
-    match nothing. What is told of two images does not depend on any other, nor on which of them is the first.
+    match nothing. A pair's likeness does not depend on any other image, nor on which of the two is the first.
 
     Args:
-        fresh: only pairs with one of these; None = all.
+        numbers: (N,) rows of `table`; pairs are indices of it.
+        fresh: (N,) only pairs with one of these; None = all.
     """
     bounds = max_difference, max_detail
-    for places, narrower in _shapes(looks.aspect[numbers]):
-        some = Some(looks, numbers[places])
-        asked = narrower if fresh is None else fresh[places]
-        for pairs in _of_one_shape(some, max_distance, narrower, asked):
+    place_of = np.empty(len(table), np.int64)
+    place_of[numbers] = np.arange(len(numbers))
+    for places, narrower in _shapes(table["aspect"][numbers]):
+        searched = narrower if fresh is None else fresh[places]
+        for pairs in _of_one_shape(table, numbers[places], max_distance, narrower, searched):
             for start in range(0, len(pairs), SIFTED):
-                likely = _sifted(some, pairs[start : start + SIFTED], *bounds, some.gists_of)
-                for first in range(0, len(likely), JUDGED):
-                    sifted = _sifted(some, likely[first : first + JUDGED], *bounds, some.sketches_of)
-                    judged = _judged(some, sifted)
-                    alike = judged.where((judged.difference <= max_difference) | (judged.detail <= max_detail))
+                likely = _sifted(table, pairs[start : start + SIFTED], "gist", *bounds)
+                for first in range(0, len(likely), MEASURED):
+                    likeness = _likeness(table, _sifted(table, likely[first : first + MEASURED], "sketch", *bounds))
+                    alike = likeness.where((likeness.difference <= max_difference) | (likeness.detail <= max_detail))
                     if len(alike.pairs):
-                        yield replace(alike, pairs=places[alike.pairs])
+                        yield replace(alike, pairs=place_of[alike.pairs])
 
 
-def _of_one_shape(some: Some, max_distance: int, narrower: Mask, asked: Mask) -> Iterator[Pairs]:
-    """Candidates whose aspects are within MAX_STRETCH of one another, one of the `narrower` and one `asked` for."""
-    for found in _candidates(some.hashes, max_distance, asked):
-        pairs = found[narrower[found].any(axis=1)]
-        one, other = some.aspect[pairs].T
-        yield pairs[np.maximum(one, other) <= MAX_STRETCH * np.minimum(one, other)]
+def _of_one_shape(
+    table: FingerprintTable, numbers: Index, max_distance: int, narrower: Mask, searched: Mask
+) -> Iterator[Pairs]:
+    """Candidates whose aspects are within MAX_STRETCH of one another, one of the `narrower` and one `searched` for."""
+    for candidates in _candidates(table["hashes"][numbers], max_distance, searched):
+        pairs = numbers[candidates[narrower[candidates].any(axis=1)]]
+        left, right = table["aspect"][pairs].T
+        yield pairs[np.maximum(left, right) <= MAX_STRETCH * np.minimum(left, right)]
 
 
 def _shapes(aspects: Floats) -> Iterator[tuple[Index, Mask]]:
@@ -155,18 +165,18 @@ def _shapes(aspects: Floats) -> Iterator[tuple[Index, Mask]]:
     """
     shape = np.floor(np.log(aspects) / (1.001 * math.log(MAX_STRETCH))).astype(np.int16)
     for narrower in np.unique(shape):
-        some = np.flatnonzero((shape == narrower) | (shape == narrower + 1))
-        yield some, shape[some] == narrower
+        places = np.flatnonzero((shape == narrower) | (shape == narrower + 1))
+        yield places, shape[places] == narrower
 
 
 def _sifted(
-    some: Some, pairs: Pairs, max_difference: float, max_detail: float, means_of: Callable[[Index], Pixels]
+    table: FingerprintTable, pairs: Pairs, means: Literal["gist", "sketch"], max_difference: float, max_detail: float
 ) -> Pairs:
     """Without those that are beyond both bounds on every ground: means never differ by more than what they are of."""
-    ones, others = pairs.T
-    gaps = means_of(ones).astype(np.int16) - means_of(others)
+    left, right = pairs.T
+    gaps = table[means][left].astype(np.int16) - table[means][right]
     gap = gaps.transpose(1, 2, 0).astype(np.float32, order="C")  # sums over few are fast when they are the outer ones
-    most = max_difference * np.minimum(some.foreground[ones], some.foreground[others]) + SLACK
+    most = max_difference * np.minimum(table["foreground"][left], table["foreground"][right]) + SLACK
     possible = np.zeros(len(pairs), bool)
     for level in GROUNDS:
         shown = gap[:3] - gap[3] * np.float32(level / 255)
@@ -175,30 +185,30 @@ def _sifted(
     return pairs[possible]
 
 
-def _judged(some: Some, pairs: Pairs) -> Likeness:
-    share = some.foreground[pairs].min(axis=1)
+def _likeness(table: FingerprintTable, pairs: Pairs) -> Likeness:
+    share = table["foreground"][pairs].min(axis=1)
     pairs, share = pairs[share > 0], share[share > 0]
-    gap = on_grounds(some.thumbnails_of(pairs[:, 0]))
-    gap -= on_grounds(some.thumbnails_of(pairs[:, 1]))
+    gap = on_grounds(table["thumbnail"][pairs[:, 0]])
+    gap -= on_grounds(table["thumbnail"][pairs[:, 1]])
     luma, colour = np.abs(gap @ LUMA), np.abs(gap, out=gap).mean(axis=(2, 3, 4))
-    best = some.opaque[pairs].any(axis=1)
+    best = table["opaque"][pairs].any(axis=1)
     ground = np.where(best, colour.argmin(axis=1), colour.argmax(axis=1)).astype(np.int8)
     row = np.arange(len(pairs))
     return Likeness(pairs, ground, colour[row, ground] / share, luma.max(axis=(2, 3))[row, ground])
 
 
-def _candidates(hashes: Hashes, max_distance: int, asked: Mask | None = None) -> Iterator[Pairs]:
-    """(N, grounds) -> pairs near on some ground, told on the first such ground only; with one of those `asked` for."""
+def _candidates(hashes: Hashes, max_distance: int, searched: Mask | None = None) -> Iterator[Pairs]:
+    """(N, grounds) -> pairs near on some ground, on the first such ground only; with one of those `searched` for."""
     for ground in range(hashes.shape[1]):
         usable = np.flatnonzero(_telling(hashes[:, ground]))
-        new = None if asked is None else asked[usable]
-        for found in hamming.pairs_within(hashes[usable, ground], max_distance, new):
-            pairs = usable[found]
-            told = np.zeros(len(pairs), bool)
+        fresh = None if searched is None else searched[usable]
+        for near in hamming.pairs_within(hashes[usable, ground], max_distance, fresh):
+            pairs = usable[near]
+            known = np.zeros(len(pairs), bool)
             for before in range(ground):
-                one, other = hashes[pairs, before].T
-                told |= (np.bitwise_count(one ^ other) <= max_distance) & _telling(one) & _telling(other)
-            yield pairs[~told]
+                left, right = hashes[pairs, before].T
+                known |= (np.bitwise_count(left ^ right) <= max_distance) & _telling(left) & _telling(right)
+            yield pairs[~known]
 
 
 def _telling(hashes: Hashes) -> Mask:
@@ -206,8 +216,8 @@ def _telling(hashes: Hashes) -> Mask:
     return telling
 
 
-def candidates(looks: list[Look], max_distance: int) -> Pairs:
+def candidates(fingerprints: list[Fingerprint], max_distance: int) -> Pairs:
     """Pairs whose hashes differ in at most `max_distance` bits on some ground, sorted; blank hashes match nothing."""
-    hashes = np.array([item.hashes for item in looks], np.uint64).reshape(-1, len(GROUNDS))
-    found = [*_candidates(hashes, max_distance), np.empty((0, 2), np.int64)]
-    return np.unique(np.concatenate(found), axis=0)
+    hashes = np.array([fingerprint.hashes for fingerprint in fingerprints], np.uint64).reshape(-1, len(GROUNDS))
+    blocks = [*_candidates(hashes, max_distance), np.empty((0, 2), np.int64)]
+    return np.unique(np.concatenate(blocks), axis=0)

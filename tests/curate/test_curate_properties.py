@@ -91,7 +91,8 @@ def test_the_canonical_form_forgets_padding_and_enlargement(rgba, factor, left, 
 def test_mirror_images_and_recolours_are_kin(rgba) -> None:
     core, _ = canonical.canonical(rgba)
     swapped = np.where(core[..., 3:] > 0, core ^ np.array([0x5A, 0x33, 0x0F, 0], np.uint8), 0)
-    assert canonical.kinship(core) == canonical.kinship(core[:, ::-1]) == canonical.kinship(swapped.astype(np.uint8))
+    digests = {canonical.kinship_digest(view) for view in (core, core[:, ::-1], swapped.astype(np.uint8))}
+    assert len(digests) == 1
 
 
 @few

@@ -12,12 +12,12 @@ from pipeline.similarity import hamming
 
 def brute(hashes: np.ndarray, distance: int) -> list[tuple[int, int]]:
     near = np.bitwise_count(hashes[:, None] ^ hashes[None, :]) <= distance
-    return [(int(one), int(other)) for one, other in np.argwhere(np.triu(near, 1))]
+    return [(int(left), int(right)) for left, right in np.argwhere(np.triu(near, 1))]
 
 
-def found(blocks) -> list[tuple[int, int]]:
-    """Sorted, so that a pair told twice is seen."""
-    return sorted((one, other) for block in blocks for one, other in block.tolist())
+def listed(blocks) -> list[tuple[int, int]]:
+    """Sorted, so that a pair that comes twice shows."""
+    return sorted((left, right) for block in blocks for left, right in block.tolist())
 
 
 def random(rng: np.random.Generator) -> np.ndarray:
@@ -47,7 +47,7 @@ KINDS = [random, one_bucket, few_bits, one_bit_apart]
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_search_finds_what_brute_force_finds_and_each_pair_once(kind, distance: int) -> None:
     hashes = kind(np.random.default_rng(distance))
-    assert found(hamming.pairs_within(hashes, distance)) == brute(hashes, distance)
+    assert listed(hamming.pairs_within(hashes, distance)) == brute(hashes, distance)
 
 
 @pytest.mark.parametrize("agree", [1, 2, 3, 4])
@@ -56,24 +56,24 @@ def test_every_number_of_bands_is_exact(kind, agree: int) -> None:
     """The estimate chooses the time that a search takes, never what it finds."""
     values = np.unique(kind(np.random.default_rng(agree)))
     for distance in (1, 4, 10):
-        assert found(hamming.Bands(values, distance, agree).pairs()) == brute(values, distance)
+        assert listed(hamming.Bands(values, distance, agree).pairs()) == brute(values, distance)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 255), max_size=60), st.integers(0, 12))
 def test_any_hashes(values: list[int], distance: int) -> None:
     hashes = np.array(values, np.uint64)
-    assert found(hamming.pairs_within(hashes, distance)) == brute(hashes, distance)
+    assert listed(hamming.pairs_within(hashes, distance)) == brute(hashes, distance)
 
 
 def test_keys_of_many_hashes_are_compared_as_blocks_and_not_twice() -> None:
     low = np.arange(hamming.LONG * 3, dtype=np.uint64)
     hashes = np.r_[low, low << np.uint64(40), np.random.default_rng(1).integers(0, 2**64, 300, dtype=np.uint64)]
     hashes = np.unique(hashes)
-    assert found(hamming.Bands(hashes, 2, 1).pairs()) == brute(hashes, 2)
+    assert listed(hamming.Bands(hashes, 2, 1).pairs()) == brute(hashes, 2)
 
 
-def test_a_large_bucket_of_equal_hashes_is_told_in_blocks() -> None:
+def test_a_large_bucket_of_equal_hashes_comes_in_blocks() -> None:
     """3,000 equal hashes are 4.5 million pairs: 72 MB at once."""
     tracemalloc.start()
     count = sum(len(block) for block in hamming.pairs_within(np.full(3000, 7, np.uint64), 10))
@@ -91,7 +91,7 @@ def test_a_hundred_thousand_hashes_are_not_compared_all_with_all() -> None:
 
 
 def test_no_hashes_no_pairs() -> None:
-    assert found(hamming.pairs_within(np.empty(0, np.uint64), 10)) == []
+    assert listed(hamming.pairs_within(np.empty(0, np.uint64), 10)) == []
 
 
 @pytest.mark.parametrize("share", [0.0, 0.03, 0.3, 1.0])
@@ -100,4 +100,4 @@ def test_only_pairs_with_a_fresh_one_are_found_and_each_once(kind, share: float)
     hashes = kind(np.random.default_rng(5))
     fresh = np.random.default_rng(6).random(len(hashes)) < share
     expected = [pair for pair in brute(hashes, 8) if fresh[list(pair)].any()]
-    assert found(hamming.pairs_within(hashes, 8, fresh)) == expected
+    assert listed(hamming.pairs_within(hashes, 8, fresh)) == expected

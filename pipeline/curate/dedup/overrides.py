@@ -1,4 +1,4 @@
-"""What a person decided about pairs of works, against or ahead of the rules of deduplication.
+"""Reads what a person decided about pairs of works, against or ahead of the rules of deduplication.
 
     {"one": "lospec-02a2998b2ce6ffd8", "other": "pixeljoint-4b227777d4dd1fc6", "verdict": "same", "note": "reposted"}
 
@@ -18,7 +18,7 @@ from pipeline.errors import BadInput
 from pipeline.runtime import lists
 
 Verdict = Literal["same", "alternate", "different"]
-Verdicts = Mapping[frozenset[str], str]  # of pairs of ids
+Overrides = Mapping[frozenset[str], str]  # pair of ids -> verdict
 Id = Annotated[str, Field(min_length=1)]
 
 SAME, ALTERNATE, DIFFERENT = VERDICTS = get_args(Verdict)
@@ -46,8 +46,8 @@ class Override(BaseModel):
         return self
 
 
-def load(path: Path) -> Verdicts:
-    """The verdicts of a file.
+def load(path: Path) -> Overrides:
+    """Read the verdicts of a file.
 
     Raises:
         BadInput: no such file, a line that is no verdict, or two lines that contradict each other.

@@ -7,23 +7,21 @@ the digests of all its pictures and the pairs that came out leaves the next one 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.runtime import cache
-from pipeline.runtime.cache import Cache, CacheScope
+from pipeline.runtime.cache import Cache, CacheScope, pack, unpack
 from pipeline.similarity.hamming import Index, Mask
 from pipeline.similarity.search import Likeness
 
 Digests = NDArray[np.uint64]  # (N,)
 
-LAID = ("<i4", "i1", "<f4", "<f4", "<f8")  # pairs, ground, difference, detail, distance
+PAIR = np.dtype([("pairs", "<i4", 2), ("ground", "i1"), ("difference", "<f4"), ("detail", "<f4"), ("distance", "<f8")])
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedPairs:
     """Pairs that look alike, sorted by their later and then their earlier member.
 
     Attributes:
@@ -36,65 +34,50 @@ class Compared:
     unknown: Mask
 
     @classmethod
-    def of(cls, likeness: Likeness) -> Compared:
+    def of(cls, likeness: Likeness) -> ComparedPairs:
         """Pairs whose distances are not known."""
         count = len(likeness.pairs)
         return cls(likeness, np.full(count, np.nan), np.ones(count, bool))
 
-    def joined(self, other: Compared) -> Compared:
-        """Both, in order."""
-        likeness = Likeness.joined([self.likeness, other.likeness])
+    def joined(self, more: ComparedPairs) -> ComparedPairs:
+        """These pairs and more, in order."""
+        likeness = Likeness.joined([self.likeness, more.likeness])
         order = np.lexsort((likeness.pairs[:, 0], likeness.pairs[:, 1]))
-        distance = np.concatenate([self.distance, other.distance])[order]
-        return Compared(likeness.where(order), distance, np.concatenate([self.unknown, other.unknown])[order])
+        distance = np.concatenate([self.distance, more.distance])[order]
+        return ComparedPairs(likeness.where(order), distance, np.concatenate([self.unknown, more.unknown])[order])
 
 
 @dataclass(frozen=True)
-class Keeper:
+class PairCache:
     """What the last run found, as one value of the cache."""
 
-    memory: Cache
-    known: CacheScope
+    cache: Cache
+    scope: CacheScope
 
-    def recalled(self, pictures: Digests) -> tuple[Compared, Mask | None]:
+    def recall(self, pictures: Digests) -> tuple[ComparedPairs, Mask | None]:
         """Known pairs of these pictures, and the pictures that are new; None = all are.
 
         Of several equal pictures one is known at most.
         """
-        key = self._key()
-        value = self.memory.get([key]).get(key)
+        value = self.cache.get([self._key]).get(self._key)
         if value is None:
-            return Compared.of(Likeness.none()), None
-        before, held = _unpacked(value)
-        place = _places(before, pictures)
+            return ComparedPairs.of(Likeness.none()), None
+        _, (digests, rows) = unpack(value)
+        place = _places(np.frombuffer(digests, "<u8"), pictures)
         fresh = np.ones(len(pictures), bool)
         fresh[place[place >= 0]] = False
-        return _renumbered(held, place), fresh
+        return _renumbered(np.frombuffer(rows, PAIR), place), fresh
 
-    def keep(self, pictures: Digests, found: Compared) -> None:
-        """For the next run; in place of what the last one kept."""
-        likeness = found.likeness
-        columns: list[NDArray[Any]] = [
-            likeness.pairs,
-            likeness.ground,
-            likeness.difference,
-            likeness.detail,
-            found.distance,
-        ]
-        laid = [column.astype(kind).tobytes() for column, kind in zip(columns, LAID, strict=True)]
-        self.memory.put({self._key(): cache.pack(len(pictures), pictures.tobytes(), *laid)})
+    def store(self, pictures: Digests, compared: ComparedPairs) -> None:
+        """Keep pairs for the next run, in place of those that the last one kept."""
+        rows = np.empty(len(compared.distance), PAIR)
+        for name, column in {**vars(compared.likeness), "distance": compared.distance}.items():
+            rows[name] = column
+        self.cache.put({self._key: pack(len(pictures), pictures.tobytes(), rows.tobytes())})
 
+    @property
     def _key(self) -> bytes:
-        return self.known.key(b"", {"pairs": "all"})
-
-
-def _unpacked(value: bytes) -> tuple[Digests, Compared]:
-    _, (digests, *laid) = cache.unpack(value)
-    pairs, ground, difference, detail, distance = (
-        np.frombuffer(column, kind) for column, kind in zip(laid, LAID, strict=True)
-    )
-    likeness = Likeness(pairs.reshape(-1, 2).astype(np.int64), ground, difference, detail)
-    return np.frombuffer(digests, "<u8"), Compared(likeness, distance, np.zeros(len(distance), bool))
+        return self.scope.key(b"", {"pairs": "all"})
 
 
 def _places(before: Digests, now: Digests) -> Index:
@@ -104,16 +87,14 @@ def _places(before: Digests, now: Digests) -> Index:
     place = np.full(len(before), -1, np.int64)
     if len(now):
         at = np.searchsorted(now, before[first], sorter=order).clip(max=len(now) - 1)
-        there = now[order[at]] == before[first]
-        place[first[there]] = order[at[there]]
+        equal = now[order[at]] == before[first]
+        place[first[equal]] = order[at[equal]]
     return place
 
 
-def _renumbered(held: Compared, place: Index) -> Compared:
-    """Of pairs whose members are still there; where their order is another, the distance is measured again."""
-    pairs = place[held.likeness.pairs]
-    there = np.flatnonzero((pairs >= 0).all(axis=1))
-    likeness, pairs = held.likeness.where(there), pairs[there]
-    turned = pairs[:, 0] > pairs[:, 1]
-    renumbered = Likeness(np.sort(pairs, axis=1), likeness.ground, likeness.difference, likeness.detail)
-    return Compared(renumbered, held.distance[there], turned)
+def _renumbered(rows: NDArray[np.void], place: Index) -> ComparedPairs:
+    """The stored pairs whose members are still there; where their order is another, the distance is measured again."""
+    rows = rows[(place[rows["pairs"]] >= 0).all(axis=1)]
+    pairs = place[rows["pairs"]]
+    likeness = Likeness(np.sort(pairs, axis=1), rows["ground"], rows["difference"], rows["detail"])
+    return ComparedPairs(likeness, rows["distance"].copy(), pairs[:, 0] > pairs[:, 1])

@@ -1,4 +1,4 @@
-"""Parameters of the search for duplicates."""
+"""Parameters of the dedup stage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.runtime.settings import Section
 
 
 class Dedup(Section):
-    """Exact duplicates by canonical pixels, near ones by pHash verified on the foreground."""
+    """How duplicates are found: exact ones by canonical pixels, near ones by pHash verified on the foreground."""
 
     max_distance: Annotated[int, Field(ge=0, le=16)]  # bits between 64-bit pHashes of candidates
     max_difference: Annotated[float, Field(ge=0, le=64)]  # mean absolute difference (0..255) over the foreground

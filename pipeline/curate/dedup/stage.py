@@ -1,4 +1,4 @@
-"""Decode every work once and drop duplicates: exact ones by canonical pixels, lossy copies by sight.
+"""Decodes every work once and drops duplicates: exact ones by canonical pixels, lossy copies by sight.
 
 Of duplicates the one kept is, in this order: stored losslessly, with the fewest colours (by powers of two), least
 enlarged, with the largest canonical picture, with the smallest id. Edited versions, recolours and mirror images are
@@ -15,78 +15,64 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from pipeline.curate.dedup import decide, overrides
+from pipeline.curate.dedup import decide, examine, overrides
+from pipeline.curate.dedup.compare import Comparison
 from pipeline.curate.dedup.decide import Decisions, Verdict
-from pipeline.curate.dedup.examine import Examined, Frames, Picture, examine, examined
+from pipeline.curate.dedup.examine import ExaminedFile, FrameSelection, Picture
 from pipeline.curate.dedup.params import Dedup
-from pipeline.curate.dedup.table import Work, Works
+from pipeline.curate.dedup.table import DedupEntry, DedupTable
 from pipeline.errors import BadInput
 from pipeline.images import sheet
 from pipeline.images.folders import EXTENSIONS
-from pipeline.runtime import cache, manifest
+from pipeline.runtime import manifest
+from pipeline.runtime.cache import Cache, CacheScope, opened
 from pipeline.runtime.cached_map import Item, cached_map
 from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.per_image import write_new
-from pipeline.runtime.scratch import Lines
 from pipeline.runtime.settings import Executor
-from pipeline.similarity.fingerprints import Looks
 
 logger = logging.getLogger(__name__)
 
 REASONS = {"override": "duplicate", "exact": "duplicate", "near": "near_duplicate"}  # by tier
-SUFFIX = len("-f000000")  # of the id of a frame; a longer one costs a move to larger arrays
 SHOWN = 48  # pairs on the sheet of the closest decisions
 
 Source = tuple[Row, Path]  # a kept work of a raw folder, and its image file
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the manifest will tell of a decoded file; `frames` are the indices looked at, `blank` some of them."""
+class FileSummary:
+    """What the manifest needs of one input file.
 
-    reason: str | None
-    count: int = 0  # frames of the file
-    width: int = 0
-    height: int = 0
-    frames: Sequence[int] = ()
-    blank: Sequence[int] = ()
-
-
-class Gallery:
-    """All that was read: a work per picture worth comparing in arrays; in an unnamed file what is told of each file.
-
-    Args:
-        folder: on whose disk that is which is not held in memory.
+    Attributes:
+        reason: why it could not be decoded.
+        count: frames of the file.
+        width, height: pixels.
+        frames: indices of the frames that were taken.
+        blank: those of them that show nothing.
     """
 
-    def __init__(self, expected: int, longest: int, folder: Path) -> None:
-        self.works = Works(expected, longest, folder)
-        self.looks = Looks(expected, folder)
-        self._told = Lines(folder)
+    reason: str | None
+    count: int = 0
+    width: int = 0
+    height: int = 0
+    frames: tuple[int, ...] = ()
+    blank: tuple[int, ...] = ()
 
-    def tell(self, told: Told) -> None:
-        self._told.append(json.dumps(astuple(told)).encode())
-
-    @property
-    def files(self) -> int:
-        return len(self._told)
-
-    def told(self) -> Iterator[Told]:
-        """Of each file, in order."""
-        return (Told(*json.loads(line)) for line in self._told)
+    def picture_id(self, id: str, frame: int) -> str:
+        """A picture's id: that of its file, unless several frames were taken from it."""
+        return id if len(self.frames) == 1 else f"{id}-f{frame:03}"
 
 
 def run(
     srcs: Sequence[Path], dst: Path, params: Dedup, executor: Executor, state: Path | None = None
 ) -> dict[str, Any]:
-    """Kept works of all raw folders -> one RGBA PNG per distinct work, manifest, stats, decisions and their sheet.
+    """Write one RGBA PNG per distinct work of all raw folders, with manifest, stats, decisions and their sheet.
 
     Reasons: not_an_image, truncated, unreadable, too_large, too_many_frames, blank, duplicate, near_duplicate.
 
@@ -94,22 +80,25 @@ def run(
         state: where the cache is (`.state`); None = nothing is remembered.
 
     Raises:
-        BadInput: one id in two folders, an image file that is gone, or an override that is none.
+        BadInput: one id in two folders, an absent image file, or an override that is none.
     """
-    ruled = overrides.load(Path(params.overrides))
-    with output_dir(dst) as out, cache.opened(state, "dedup") as memory:
+    overridden = overrides.load(Path(params.overrides))
+    with output_dir(dst) as out, opened(state, "dedup") as cache:
         images = out / "images"
         images.mkdir()
-        gallery = _gallery(srcs, images, params, memory, executor)
-        logger.info("dedup: %d images, %d of them remembered", gallery.files, memory.served)
-        decided = decide.decide(gallery.works, gallery.looks, ruled, images, params, executor, memory)
-        _write_decisions(out, decided.verdicts)
-        stats = manifest.write_streamed(out, _groups(_sources(srcs), gallery, decided))
-        _remove_dropped(images, decided.verdicts)
-        unknown = decide.unknown(ruled, gallery.works)
+        table, summaries = _examined(srcs, images, params, cache, executor)
+        logger.info("dedup: %d images, %d of them remembered", len(summaries), cache.served)
+        comparison = Comparison(table, images, params, executor, cache)
+        decisions = decide.decide(table, overridden, comparison.compare, params.max_difference)
+        _write_decisions(out, decisions.verdicts)
+        stats = manifest.write_streamed(out, _rows(_sources(srcs), summaries, decisions))
+        _remove_dropped(images, decisions.verdicts)
+        unknown = sorted(decide.overridden_ids(overridden).difference(table.ids))
         if unknown:
             logger.warning("%s: %d ids are not there, first %s", params.overrides, len(unknown), unknown[0])
-        stats |= {"families": len(decided.families), "overrides": len(ruled), "overrides_unknown": len(unknown)}
+        stats |= {
+            "families": len(decisions.families), "overrides": len(overridden), "overrides_unknown": len(unknown)
+        }  # fmt: skip
         manifest.write_json(out / "stats.json", stats)
         return stats
 
@@ -133,77 +122,74 @@ def _files_of(src: Path) -> Iterator[Source]:
         yield row, path
 
 
-def _gallery(srcs: Sequence[Path], images: Path, params: Dedup, memory: cache.Cache, executor: Executor) -> Gallery:
-    """Look at all."""
-    longest, expected = _extent(srcs)
-    gallery = Gallery(expected, longest + (0 if params.frames == "first" else SUFFIX), images.parent)
-    wanted = Frames(frames=params.frames, most=params.most_frames)
+def _examined(
+    srcs: Sequence[Path], images: Path, params: Dedup, cache: Cache, executor: Executor
+) -> tuple[DedupTable, list[FileSummary]]:
+    """Decode all files; write the pictures that are not blank, and enter them into the table."""
+    table = DedupTable(expected=sum(1 for src in srcs for _ in manifest.stream_kept(src)))
+    summaries: list[FileSummary] = []
+    distinct: dict[FileSummary, FileSummary] = {}  # most files are like many others
+    selection = FrameSelection(frames=params.frames, most=params.most_frames)
     items = (Item(str(row["id"]), path.read_bytes(), {}) for row, path in _sources(srcs))
-    known = cache.CacheScope.of("pipeline.curate.dedup.examine", wanted)
-    for id, value in cached_map(partial(examine, wanted=wanted), items, known, memory, executor):
-        _enter(gallery, id, examined(value), f"{images}{os.sep}")
-    return gallery
+    scope = CacheScope.of(examine.__name__, selection)
+    for id, value in cached_map(partial(examine.examine, selection=selection), items, scope, cache, executor):
+        file = examine.unpack(value)
+        summary = _summary(file)
+        summaries.append(distinct.setdefault(summary, summary))
+        for picture in file.pictures:
+            if not picture.comparable.blank:
+                entry = _entry(summary.picture_id(id, picture.index), picture, lossless=file.lossless)
+                write_new(f"{images}{os.sep}{entry.id}.png", picture.png)
+                table.append(entry, picture.comparable.fingerprint)
+    return table, summaries
 
 
-def _extent(srcs: Sequence[Path]) -> tuple[int, int]:
-    """Bytes of the longest id, and the number of works."""
-    longest = count = 0
-    for row in chain.from_iterable(map(manifest.stream_kept, srcs)):
-        longest, count = max(longest, len(row["id"].encode())), count + 1
-    return longest, count
+def _summary(file: ExaminedFile) -> FileSummary:
+    if file.reason is not None:
+        return FileSummary(file.reason)
+    frames = tuple(picture.index for picture in file.pictures)
+    blank = tuple(picture.index for picture in file.pictures if picture.comparable.blank)
+    facts = file.facts
+    return FileSummary(None, facts["frames"], facts["width"], facts["height"], frames, blank)
 
 
-def _enter(gallery: Gallery, id: str, found: Examined, images: str) -> None:
-    if found.reason is not None:
-        gallery.tell(Told(found.reason))
-        return
-    frames = tuple(picture.index for picture in found.pictures)
-    blank = tuple(picture.index for picture in found.pictures if picture.seen.blank)
-    facts = found.facts
-    told = Told(None, facts["frames"], facts["width"], facts["height"], frames, blank)
-    gallery.tell(told)
-    for picture in found.pictures:
-        if not picture.seen.blank:
-            name = _name(id, told, picture.index)
-            write_new(f"{images}{name}.png", picture.png)
-            gallery.works.append(_work(name, picture, found.lossless))
-            gallery.looks.append(picture.seen.look)
-
-
-def _name(id: str, told: Told, frame: int) -> str:
-    """A picture's id: that of its file, unless several frames were taken from it."""
-    return id if len(told.frames) == 1 else f"{id}-f{frame:03}"
-
-
-def _work(id: str, picture: Picture, lossless: bool) -> Work:
-    seen = picture.seen
-    shape: dict[str, Any] = {"factor": seen.factor, "area": seen.area, "colour_bits": seen.colour_bits}
-    shape |= {"canvas": seen.canvas, "place": seen.place, "lossless": lossless}
-    key, kin = bytes.fromhex(seen.key), None if seen.kin is None else bytes.fromhex(seen.kin)
+def _entry(id: str, picture: Picture, *, lossless: bool) -> DedupEntry:
+    facts = {**vars(picture.comparable), "lossless": lossless}
+    key, kinship, _, _ = (facts.pop(name) for name in ("key", "kinship", "blank", "fingerprint"))
     digest = hashlib.blake2b(b"%d%b" % (lossless, picture.png), digest_size=8).digest()
-    return Work(id, key, kin, picture=int.from_bytes(digest, "little"), **shape)
+    return DedupEntry(
+        id=id,
+        key=bytes.fromhex(key),
+        kinship=None if kinship is None else bytes.fromhex(kinship),
+        picture=int.from_bytes(digest, "little"),
+        **facts,
+    )
 
 
-def _groups(sources: Iterable[Source], gallery: Gallery, decided: Decisions) -> Iterator[tuple[str, list[Row]]]:
+def _rows(
+    sources: Iterable[Source], summaries: Iterable[FileSummary], decisions: Decisions
+) -> Iterator[tuple[str, list[Row]]]:
     """Every input, by id, with its rows."""
-    families = {id: first for family in decided.families for first in [min(family)] for id in family}
-    gone = {verdict.dropped: verdict for verdict in decided.verdicts if verdict.dropped is not None}
-    for (row, _), told in zip(sources, gallery.told(), strict=True):
-        if told.reason is not None:
-            yield row["id"], [manifest.failed(row, told.reason)]
+    families = {id: first for family in decisions.families for first in [min(family)] for id in family}
+    dropped = {verdict.dropped: verdict for verdict in decisions.verdicts if verdict.dropped is not None}
+    for (row, _), summary in zip(sources, summaries, strict=True):
+        if summary.reason is not None:
+            yield row["id"], [manifest.failed(row, summary.reason)]
         else:
-            yield row["id"], [_row(row, told, frame, families, gone) for frame in told.frames]
+            yield row["id"], [_row(row, summary, frame, families, dropped) for frame in summary.frames]
 
 
-def _row(source: Row, told: Told, frame: int, families: Mapping[str, str], gone: Mapping[str, Verdict]) -> Row:
-    name = _name(source["id"], told, frame)
-    row = source if name == source["id"] else {**source, "id": name, "parent": source["id"]}
-    facts = {"frames": told.count, "frame": frame, "width": told.width, "height": told.height}
-    if frame in told.blank:
+def _row(
+    source: Row, summary: FileSummary, frame: int, families: Mapping[str, str], dropped: Mapping[str, Verdict]
+) -> Row:
+    id = summary.picture_id(source["id"], frame)
+    row = source if id == source["id"] else {**source, "id": id, "parent": source["id"]}
+    if frame in summary.blank:
         return manifest.dropped(row, "blank")
-    if name in gone:
-        return manifest.dropped(row, REASONS[gone[name].tier], in_favour_of=gone[name].in_favour_of)
-    return manifest.kept(row, **facts, family=families.get(name))
+    if id in dropped:
+        return manifest.dropped(row, REASONS[dropped[id].tier], in_favour_of=dropped[id].in_favour_of)
+    facts = {"frames": summary.count, "frame": frame, "width": summary.width, "height": summary.height}
+    return manifest.kept(row, **facts, family=families.get(id))
 
 
 def _write_decisions(out: Path, verdicts: list[Verdict]) -> None:
@@ -223,10 +209,10 @@ def _closeness(verdict: Verdict) -> tuple[bool, float, str, str]:
 
 
 def _shown(images: Path, verdict: Verdict) -> sheet.Entry:
-    other = verdict.dropped or verdict.kept
-    said = "right one dropped" if verdict.dropped else "both kept"
-    caption = f"{verdict.tier}  {verdict.distance}  {said}"
-    return sheet.pair(images / f"{verdict.in_favour_of}.png", images / f"{other}.png", caption)
+    right = verdict.dropped or verdict.kept
+    outcome = "right one dropped" if verdict.dropped else "both kept"
+    caption = f"{verdict.tier}  {verdict.distance}  {outcome}"
+    return sheet.pair(images / f"{verdict.in_favour_of}.png", images / f"{right}.png", caption)
 
 
 def _remove_dropped(images: Path, verdicts: Iterable[Verdict]) -> None:

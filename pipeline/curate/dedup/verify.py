@@ -1,4 +1,4 @@
-"""Whether one picture is a copy of another that lost something: by a lossy codec, a smooth enlargement, a stray edit.
+"""Tells whether a picture is a copy of another that lost something: by a codec, a smooth enlargement, a stray edit.
 
 A copy keeps what the eye keeps, and that is what is measured: codecs err in single pixels and blur hues, but keep the
 lightness of every neighbourhood; smooth resampling blurs lightness, but keeps the hue of every neighbourhood. A drawn
@@ -7,7 +7,7 @@ codecs tell more: one encoder makes equal blocks of equal pixels, so that two dr
 whole blocks to the last bit, while two copies of one drawing that were made differently differ in nearly all of them.
 
 The bounds hold on half of 8,331 real sprites and their copies (WebP 80, JPEG 85, bicubic x2); benchmarks/dedup.py
-tells what they find and what they confuse on the other half.
+measures what they find and what they confuse on the other half.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ CACHED = 64  # pictures; pairs come sorted
 
 @dataclass(frozen=True)
 class Version:
-    """A decoded picture and whether its file's format keeps every pixel."""
+    """A decoded picture, and whether its file's format keeps every pixel."""
 
     path: Path
     lossless: bool
@@ -69,33 +69,34 @@ class Residual:
 
 def distance(pair: Pair) -> float | None:
     """Root mean square of the luma between two versions of one picture; None if they are different works."""
-    one, other = _read(pair.first.path), _read(pair.second.path)
+    first, second = _read(pair.first.path), _read(pair.second.path)
     if pair.first.lossless and pair.second.lossless:
-        cores = [canonical.canonical(rgba)[0] for rgba in (one, other)]
+        cores = [canonical.canonical(rgba)[0] for rgba in (first, second)]
         if cores[0].shape == cores[1].shape:
             return _edited(cores[0], cores[1], pair.level)
-        if one.shape == other.shape:
+        if first.shape == second.shape:
             return None
-    if not (pair.first.lossless or pair.second.lossless) and _drawn_apart(one, other, pair.level):
+    if not (pair.first.lossless or pair.second.lossless) and _drawn_apart(first, second, pair.level):
         return None
-    left = _residual(one, other, pair.level)
-    resampled = one.shape != other.shape and left.colour <= SMOOTH_COLOUR and left.chroma <= SMOOTH_CHROMA
-    return left.rms if resampled or _coded(left, pair) else None
+    residual = _residual(first, second, pair.level)
+    smooth = residual.colour <= SMOOTH_COLOUR and residual.chroma <= SMOOTH_CHROMA
+    resampled = first.shape != second.shape and smooth
+    return residual.rms if resampled or _coded(residual, pair) else None
 
 
-def _coded(left: Residual, pair: Pair) -> bool:
+def _coded(residual: Residual, pair: Pair) -> bool:
     lossy = (not pair.first.lossless) + (not pair.second.lossless)
     luma, chroma = (TWICE_LUMA, TWICE_CHROMA) if lossy == 2 else (CODED_LUMA, CODED_CHROMA)
-    return lossy > 0 and left.luma <= luma and left.wide_chroma <= chroma
+    return lossy > 0 and residual.luma <= luma and residual.wide_chroma <= chroma
 
 
-def _drawn_apart(one: Pixels, other: Pixels, level: int) -> bool:
+def _drawn_apart(first: Pixels, second: Pixels, level: int) -> bool:
     """Whether two decoded lossy pictures of one size differ, yet have a block that is not plain in common."""
-    if one.shape != other.shape:
+    if first.shape != second.shape:
         return False
-    blocks, others = (_blocks(np.asarray(search.on_ground(rgba, level))) for rgba in (one, other))
-    equal = (blocks == others).all(axis=(1, 3, 4))
-    shared = blocks.swapaxes(1, 2)[equal]
+    first_blocks, second_blocks = (_blocks(np.asarray(search.on_ground(rgba, level))) for rgba in (first, second))
+    equal = (first_blocks == second_blocks).all(axis=(1, 3, 4))
+    shared = first_blocks.swapaxes(1, 2)[equal]
     return not equal.all() and bool((np.ptp(shared, axis=(1, 2)) > PLAIN).any())
 
 
@@ -106,11 +107,11 @@ def _blocks(rgb: Pixels) -> Pixels:
     return padded.reshape(-(-height // BLOCK), BLOCK, -(-width // BLOCK), BLOCK, 3)
 
 
-def _edited(one: Pixels, other: Pixels, level: int) -> float | None:
-    """Of lossless versions of one size; with transparency in one only, they are compared on the grey level."""
-    if _opaque(one) != _opaque(other):
-        one, other = (np.asarray(search.on_ground(rgba, level)) for rgba in (one, other))
-    gap = np.abs(one.astype(np.int16) - other)
+def _edited(first: Pixels, second: Pixels, level: int) -> float | None:
+    """Lossless versions of one size; with transparency in one only, they are compared on the grey level."""
+    if _opaque(first) != _opaque(second):
+        first, second = (np.asarray(search.on_ground(rgba, level)) for rgba in (first, second))
+    gap = np.abs(first.astype(np.int16) - second)
     shift = gap.max(axis=2)
     if (shift > 0).sum() > MAX_EDITED and shift.max() > MAX_SHIFT:
         return None
@@ -126,9 +127,9 @@ def _read(path: Path) -> Pixels:
     return read_rgba(path)
 
 
-def _residual(one: Pixels, other: Pixels, level: int) -> Residual:
-    height, width = (min(one.shape[axis], other.shape[axis], MAX_SIDE) for axis in (0, 1))
-    planes = [_resized(np.asarray(search.on_ground(rgba, level)), height, width) for rgba in (one, other)]
+def _residual(first: Pixels, second: Pixels, level: int) -> Residual:
+    height, width = (min(first.shape[axis], second.shape[axis], MAX_SIDE) for axis in (0, 1))
+    planes = [_resized(np.asarray(search.on_ground(rgba, level)), height, width) for rgba in (first, second)]
     gap: Floats = planes[0] - planes[1]
     ycc: Floats = gap @ YCC
     near = _means(ycc, 3)

@@ -1,4 +1,4 @@
-"""Smooth pictures (photographs, drawings) as squares: upright, on white, cropped, never padded."""
+"""Square crops of smooth pictures (photographs, drawings): upright, on white, never padded."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Square = tuple[int, int, int]  # left, top, side, in pixels of the picture
 
 
 def read_upright(path: Path) -> Image.Image:
-    """The first frame as RGB: turned as its EXIF says, transparency on white.
+    """Read the first frame of an image file as RGB: turned as its EXIF says, transparency on white.
 
     Raises:
         BadInput: not a readable image.
@@ -39,15 +39,15 @@ def centre(width: int, height: int) -> Square:
 
 
 def around(box: Square, margin: float, width: int, height: int) -> Square:
-    """`box` with `margin` times its side more on every side, moved and, where it must, shrunk into the picture."""
+    """A box widened by `margin` times its side on every side, moved and, where it must, shrunk into the picture."""
     left, top, side = box
-    wanted = min(round(side * (1 + 2 * margin)), width, height)
-    x, y = left + (side - wanted) // 2, top + (side - wanted) // 2
-    return min(max(x, 0), width - wanted), min(max(y, 0), height - wanted), wanted
+    widened = min(round(side * (1 + 2 * margin)), width, height)
+    x, y = left + (side - widened) // 2, top + (side - widened) // 2
+    return min(max(x, 0), width - widened), min(max(y, 0), height - widened), widened
 
 
 def cut(image: Image.Image, square: Square, size: int) -> Pixels:
-    """The square at size x size, LANCZOS: such pictures are smooth, only the art's side is never filtered."""
+    """Cut a square out as uint8 (size, size, 3), by LANCZOS: such pictures are smooth, art is never filtered."""
     left, top, side = square
     part = image.crop((left, top, left + side, top + side))
     return np.asarray(part.resize((size, size), Image.Resampling.LANCZOS))

@@ -1,4 +1,4 @@
-"""Where the faces of a picture are: a cascade classifier of OpenCV, the only user of cv2.
+"""Finds the faces of a picture with a cascade classifier of OpenCV; the only user of cv2.
 
 Cascades are trained detectors in one XML file, e.g. lbpcascade_animeface.xml for drawn faces (nagadomi, MIT). OpenCV 5
 has no cascades any more: the extra `faces` pins OpenCV 4.
@@ -24,7 +24,7 @@ BORDER = 0.25  # of the picture, its edge repeated: without it, most faces that 
 
 
 def require(cascade: str) -> None:
-    """Check that detection can run.
+    """Check that detection with this cascade can run.
 
     Raises:
         BadParams: no OpenCV 4, no such file, or a file that is no cascade.
@@ -41,20 +41,20 @@ def faces(image: Image.Image, cascade: str) -> list[Square]:
     shrink = max(1.0, max(image.size) / MAX_SIDE)
     grey = image.convert("L").resize((round(image.width / shrink), round(image.height / shrink)))
     border = round(BORDER * min(grey.size))
-    found = _hits(_load(cascade), np.pad(np.asarray(grey), border, mode="edge"))
+    hits = _hits(_load(cascade), np.pad(np.asarray(grey), border, mode="edge"))
     return sorted(
         (round((x - border) * shrink), round((y - border) * shrink), round(max(width, height) * shrink))
-        for x, y, width, height in found
+        for x, y, width, height in hits
     )
 
 
 def _hits(classifier: Any, grey: np.ndarray[Any, np.dtype[np.uint8]]) -> list[tuple[int, int, int, int]]:
     import cv2
 
-    found = classifier.detectMultiScale(
+    hits = classifier.detectMultiScale(
         cv2.equalizeHist(grey), scaleFactor=SCALE_STEP, minNeighbors=MIN_NEIGHBOURS, minSize=(MIN_SIDE, MIN_SIDE)
     )
-    return [(int(x), int(y), int(width), int(height)) for x, y, width, height in found]
+    return [(int(x), int(y), int(width), int(height)) for x, y, width, height in hits]
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Parameters of the faces."""
+"""Parameters of the faces stage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.runtime.settings import Section
 
 
 class Faces(Section):
-    """The photographs' side of the translation."""
+    """The faces that are translated: where they come from, how they are cut out, which are duplicates."""
 
     origin: Literal["sample", "inputs"]
     limit: Annotated[int, Field(ge=1)] | None

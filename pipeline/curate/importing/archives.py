@@ -1,4 +1,4 @@
-"""Zip and tar archives from anywhere, unpacked without trusting a word in them."""
+"""Unpacks zip and tar archives from anywhere, without trusting a word in them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAErro
 
 @dataclass(frozen=True)
 class Limits:
-    """What an archive may unpack to."""
+    """The most that an archive may unpack to."""
 
     members: int
     bytes: int  # in all
@@ -38,7 +38,7 @@ LIMITS = Limits(members=200_000, bytes=16 << 30, member_bytes=256 << 20, ratio=1
 
 
 def is_archive(path: Path) -> bool:
-    """Zip or (compressed) tar, by content."""
+    """Whether a file is a zip or (compressed) tar archive, by its content."""
     try:
         return zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
     except DAMAGE:

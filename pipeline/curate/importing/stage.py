@@ -1,4 +1,4 @@
-"""The user's own files: `add` copies them below inputs/, `run` gives inputs/art the layout of a crawled gallery."""
+"""Takes in the user's own files: `add` copies them below inputs/, `run` gives inputs/art a crawled gallery's layout."""
 
 from __future__ import annotations
 
@@ -23,47 +23,47 @@ UNKNOWN = dict.fromkeys(("fetched_at", "format", "width", "height", "frames", "h
 
 
 def run(src: Path, dst: Path, blocklist: Path) -> dict[str, Any]:
-    """Every image below `src` -> manifest and images/<sha256>.<ext>, as a scrape stage leaves them.
+    """Import every image below `src`: manifest and images/<sha256>.<ext>, as a scrape stage leaves them.
 
     Facts come from the nearest manifest.csv in or above the file's folder that lists it. An absent or empty `src`
-    gives no rows. Reasons: not_an_image, blocklist (of such a work only the place of its file is told).
+    gives no rows. Reasons: not_an_image, blocklist (whose rows name the place of a file and nothing else).
     """
     blocked = load(blocklist)
-    files = folders.files_below(src) if src.is_dir() else []
-    said = captions.read(src) if files else {}
+    paths = folders.files_below(src) if src.is_dir() else []
+    notes = captions.read(src) if paths else {}
     with output_dir(dst) as out:
         (out / "images").mkdir()
-        rows = [_import(path, src, said.get(path, {}), blocked, out / "images") for path in files]
+        rows = [_import(path, src, notes.get(path, {}), blocked, out / "images") for path in paths]
         return manifest.write(out, rows, inputs=[row["id"] for row in rows])
 
 
-def _import(path: Path, src: Path, said: Notes, blocked: Blocklist, images: Path) -> Row:
-    row = _blank_row(captions.source_id(path.relative_to(src)), said)
+def _import(path: Path, src: Path, notes: Notes, blocked: Blocklist, images: Path) -> Row:
+    row = _blank_row(captions.source_id(path.relative_to(src)), notes)
     if blocked.covers(id=row["id"], source=SOURCE, artists=[row["artist"]]):
-        untold = _blank_row(row["source_id"], {})
-        return manifest.dropped(untold, "blocklist", **UNKNOWN, sha256=None, bytes=None)
+        bare = _blank_row(row["source_id"], {})
+        return manifest.dropped(bare, "blocklist", **UNKNOWN, sha256=None, bytes=None)
     digest = sha256(path)
     facts: dict[str, Any] = {"sha256": digest, "bytes": path.stat().st_size}
     try:
-        found = folders.describe(path)
+        image = folders.describe(path)
     except BadInput:
         return manifest.failed(row, "not_an_image", **UNKNOWN, **facts)
-    facts |= {"format": found.format, "width": found.width, "height": found.height}
-    facts |= {"frames": found.frames, "has_alpha": found.has_alpha}
-    shutil.copyfile(path, images / f"{digest}.{folders.EXTENSIONS[found.format]}")
+    facts |= {"format": image.format, "width": image.width, "height": image.height}
+    facts |= {"frames": image.frames, "has_alpha": image.has_alpha}
+    shutil.copyfile(path, images / f"{digest}.{folders.EXTENSIONS[image.format]}")
     return manifest.kept(row, **{**UNKNOWN, **facts})
 
 
-def _blank_row(source_id: str, said: Notes) -> Row:
-    tags = [tag.strip() for tag in said.get("tags", "").replace(";", ",").split(",") if tag.strip()]
-    known = {column: said.get(column) or None for column in TEXT_COLUMNS}
-    generated = {"true": True, "1": True, "false": False, "0": False}.get(said.get("ai_generated", "").lower())
+def _blank_row(source_id: str, notes: Notes) -> Row:
+    tags = [tag.strip() for tag in notes.get("tags", "").replace(";", ",").split(",") if tag.strip()]
+    texts = {column: notes.get(column) or None for column in TEXT_COLUMNS}
+    generated = {"true": True, "1": True, "false": False, "0": False}.get(notes.get("ai_generated", "").lower())
     return {
         "id": f"{SOURCE}-{hashlib.sha256(source_id.encode()).hexdigest()[:16]}",
         "source": SOURCE,
         "source_id": source_id,
         "origin": "inputs",
-        **known,
+        **texts,
         "tags": tags,
         "ai_generated": generated,
         "consent": None,
@@ -129,8 +129,8 @@ def _bring(path: Path, partial: Path) -> dict[str, int]:
         archives.unpack(path, partial)
     else:
         raise BadInput(f"{path}: expected a folder, a zip or tar archive, or an image ({'/'.join(files.FORMATS)})")
-    brought = [found for found in partial.rglob("*") if found.is_file()]
-    images = sum(_is_image(found) for found in folders.files_below(partial))
+    brought = [file for file in partial.rglob("*") if file.is_file()]
+    images = sum(_is_image(file) for file in folders.files_below(partial))
     if not images:
         raise BadInput(f"{path}: no {'/'.join(files.FORMATS)} image in it")
     return {"files": len(brought), "images": images}

@@ -1,4 +1,4 @@
-"""Groups of works dealt to splits: what belongs together stays together, the shares are met as well as that allows."""
+"""Which split each group of works goes to: groups stay together, the shares are met as well as that allows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from pipeline.runtime import seeds
 
 Labels = NDArray[np.integer[Any]]  # (N,) of the works of a domain, by id: the first work of each one's group
-Placed = NDArray[np.int8]  # (N,) index into SPLITS
+Splits = NDArray[np.int8]  # (N,) index into SPLITS
 
 SPLITS = ("train", "val", "test")
 
 
-def assign(labels: Labels, shares: Mapping[str, float], seed: int, domain: str) -> Placed:
-    """Largest groups first (equal ones in seeded order), each into the split that lacks most works.
+def assign(labels: Labels, shares: Mapping[str, float], seed: int, domain: str) -> Splits:
+    """Assign the largest groups first (equal ones in seeded order), each to the split that lacks most works.
 
     Afterwards a split with a share but no works gets the smallest group of the split with the most groups, as long as
     there are as many groups as splits.
@@ -26,22 +26,22 @@ def assign(labels: Labels, shares: Mapping[str, float], seed: int, domain: str) 
     order = seeds.generator(seed, "split", domain).permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]
     bins = [index for index, name in enumerate(SPLITS) if shares[name] > 0]
-    lacking = [shares[SPLITS[index]] * len(labels) for index in bins]
-    held, dealt = [0] * len(bins), np.zeros(len(sizes), np.int8)
+    targets = [shares[SPLITS[index]] * len(labels) for index in bins]
+    assigned, split_of = [0] * len(bins), np.zeros(len(sizes), np.int8)
     for group in order.tolist():
-        left = [wanted - has for wanted, has in zip(lacking, held, strict=True)]
-        most = left.index(max(left))
-        dealt[group] = bins[most]
-        held[most] += int(sizes[group])
+        gaps = [target - count for target, count in zip(targets, assigned, strict=True)]
+        most = gaps.index(max(gaps))
+        split_of[group] = bins[most]
+        assigned[most] += int(sizes[group])
     if len(sizes) >= len(bins):
-        _fill_empty(dealt, order, sizes, bins)
-    placed: Placed = dealt[group_of]
-    return placed
+        _fill_empty(split_of, order, sizes, bins)
+    splits: Splits = split_of[group_of]
+    return splits
 
 
-def _fill_empty(dealt: Placed, order: NDArray[np.int64], sizes: NDArray[np.int64], bins: list[int]) -> None:
-    for index in bins:
-        counts = [int(np.count_nonzero(dealt == other)) for other in bins]
-        if not counts[bins.index(index)]:
-            groups_there = order[dealt[order] == bins[counts.index(max(counts))]]
-            dealt[groups_there[np.argmin(sizes[groups_there])]] = index
+def _fill_empty(split_of: Splits, order: NDArray[np.int64], sizes: NDArray[np.int64], bins: list[int]) -> None:
+    for split in bins:
+        counts = [int(np.count_nonzero(split_of == index)) for index in bins]
+        if not counts[bins.index(split)]:
+            largest = order[split_of[order] == bins[counts.index(max(counts))]]
+            split_of[largest[np.argmin(sizes[largest])]] = split

@@ -1,4 +1,4 @@
-"""What a finished picture shares with its equals, mirror images and recolours: a value of the cache."""
+"""Digests that a finished picture shares with its equals, mirror images and recolours: a value of the cache."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from pipeline.images import canonical
 from pipeline.images.files import Pixels, decode_rgb
 from pipeline.runtime import cache
 
-MIN_KIN = 8  # cells: a picture with a shorter side is too simple to tell kinship by
+MIN_SIDE = 8  # cells: a picture with a shorter side is too simple to know its recolours by
 
 
-def step(data: bytes, facts: Mapping[str, Any]) -> bytes:
-    """Digests of one picture; read by `found`.
+def examine(data: bytes, facts: Mapping[str, Any]) -> bytes:
+    """Compute the digests of one picture, as a value of the cache; `digests` reads it.
 
     Args:
-        facts: kin (whether mirror images and recolours are looked for on any ground), background.
+        facts: recolours (whether mirror images and recolours are looked for on any ground), background.
     """
     try:
         rgb = decode_rgb(data, "")
     except BadInput as error:
         return cache.pack([str(error).removeprefix(": "), None, None])
     same = min(canonical.digest(view) for view in (rgb, np.ascontiguousarray(rgb[:, ::-1])))
-    return cache.pack([None, same, _kin(rgb, facts["background"]) if facts["kin"] else None])
+    return cache.pack([None, same, _kinship(rgb, facts["background"]) if facts["recolours"] else None])
 
 
-def found(value: bytes, place: str) -> tuple[str, str | None]:
-    """Digest of the pixels, of a picture or its mirror image; and of its kin, None where it is too simple.
+def digests(value: bytes, place: str) -> tuple[str, str | None]:
+    """Digest of the pixels, of a picture or its mirror image; and of its recolours, None where it is too simple.
 
     Raises:
         BadInput: no picture, or one with transparency.
     """
-    (fault, same, kin), _ = cache.unpack(value)
+    (fault, same, kinship), _ = cache.unpack(value)
     if fault is not None:
         raise BadInput(f"{place}: {fault}")
-    return same, kin
+    return same, kinship
 
 
-def _kin(rgb: Pixels, background: str | None) -> str | None:
+def _kinship(rgb: Pixels, background: str | None) -> str | None:
     ground = (
         rgb[..., 0] < 0
         if background is None
         else (rgb == np.array(canonical.parse_colour(background), np.uint8)).all(axis=2)
     )
     core, _ = canonical.canonical(np.dstack([rgb, np.where(ground, 0, 255).astype(np.uint8)]))
-    return canonical.kinship(core) if min(core.shape[:2]) >= MIN_KIN else None
+    return canonical.kinship_digest(core) if min(core.shape[:2]) >= MIN_SIDE else None

@@ -1,4 +1,4 @@
-"""Parameters of the split."""
+"""Parameters of the split stage."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pipeline.runtime.settings import Section, Share
 
 
 class Split(Section):
-    """Train, val and test, by group (artist, identity, family of duplicates)."""
+    """How works are split into train, val and test, by group (artist, identity, family of duplicates)."""
 
     val: Annotated[float, Field(ge=0, le=0.5)]  # share of the works
     test: Annotated[float, Field(ge=0, le=0.5)]

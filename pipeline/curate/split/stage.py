@@ -1,4 +1,4 @@
-"""Train, val and test of both domains, so that nothing seen in training is met again in evaluation.
+"""Splits both domains into train, val and test, so that nothing seen in training is met again in evaluation.
 
 Together stay: the frames, tiles and crops of one work, works of one `family` or `identity`, works that are equal in
 every pixel or (artworks) mirror images or recolours of one another at one pixel per cell, and, in the pixel domain,
@@ -9,26 +9,25 @@ may have made all of them.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
 import shutil
-from array import array
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import merge
-from itertools import islice
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pipeline.curate.split import kinship
-from pipeline.curate.split.assign import SPLITS, Labels, Placed, assign
+from pipeline.curate.split.assign import SPLITS, Labels, Splits, assign
 from pipeline.curate.split.params import Split
 from pipeline.errors import BadInput
-from pipeline.runtime import cache, manifest
+from pipeline.runtime import manifest
+from pipeline.runtime.cache import Cache, CacheScope, opened
 from pipeline.runtime.cached_map import Item, cached_map
 from pipeline.runtime.files import output_dir
 from pipeline.runtime.identity import plain, work_of
@@ -45,62 +44,51 @@ ALONE = Executor(backend="loky", n_jobs=1)
 
 Address = tuple[str, ...]  # what works have in common, e.g. ("artist", source, artist)
 Artist = tuple[str, str]  # source, plain name
-Deal = Callable[[Labels, Mapping[str, float], int, str], Placed]
+Deal = Callable[[Labels, Mapping[str, float], int, str], Splits]
 
 
 @dataclass(frozen=True)
 class Domain:
     """One side of the translation: where its pictures are, what each of its works shares, who made it.
 
-    Works are numbered by id, those left out that a filter drops; 12 bytes a work. What works share and their names are
-    hashed to 64 bits: of a million works the chance that two are taken for relatives for nothing is 1 in a million.
+    Works are numbered by id, those left out that a filter drops.
 
     Attributes:
-        links: numbers of works and what they share.
-        names: of each work.
-        makers: of each work, index into `artists`; -1 = unknown.
+        ids: of each work.
+        addresses: of each work, all that it may share with another.
+        artists: of each work; None = unknown.
+        holders: first work with an address.
     """
 
     name: str
     src: Path
-    links: groups.Links
-    names: array[int] = field(default_factory=lambda: array("Q"))
-    makers: array[int] = field(default_factory=lambda: array("i"))
-    artists: dict[Artist, int] = field(default_factory=dict)
+    ids: list[str] = field(default_factory=list)
+    addresses: list[list[Address]] = field(default_factory=list)
+    artists: list[Artist | None] = field(default_factory=list)
+    holders: dict[Address, int] = field(default_factory=dict)
 
-    def enter(self, row: Row, addresses: list[Address], artist: Artist | None) -> None:
+    def add(self, id: str, addresses: list[Address], artist: Artist | None) -> None:
+        """Number one more work."""
         for address in addresses:
-            self.links.append(len(self.names), _hashed(address))
-        self.names.append(_hashed(row["id"]))
-        self.makers.append(-1 if artist is None else self.artists.setdefault(artist, len(self.artists)))
+            self.holders.setdefault(address, len(self.ids))
+        self.ids.append(id)
+        self.addresses.append(addresses)
+        self.artists.append(artist)
 
+    def links(self) -> Iterator[tuple[int, int, Address]]:
+        """Every work, ascending, and the first work with which it shares an address."""
+        for number, addresses in enumerate(self.addresses):
+            for address in addresses:
+                if (first := self.holders[address]) != number:
+                    yield number, first, address
 
-@dataclass(frozen=True)
-class Reader:
-    """How works are read: which, and what is said of them."""
-
-    params: Split
-    aliases: Mapping[Artist, Artist]
-
-    def rows(self, name: str, src: Path) -> Iterator[Row]:
-        """Those that no filter drops."""
-        return (row for row in manifest.stream_kept(src) if excluded(name, row, self.params) is None)
-
-    def item(self, name: str, src: Path, row: Row) -> Item[Row]:
-        facts = {"kin": name == "pixel", "background": row.get("background")}
-        return Item(row, bytes_of(_picture(src, row)), facts)
-
-    def addresses(self, name: str, src: Path, row: Row, value: bytes) -> list[Address]:
-        told = kinship.found(value, str(_picture(src, row)))
-        return _addresses(name, row, _artist(row, self.aliases), *told)
-
-
-def _picture(src: Path, row: Row) -> Path:
-    return src / "images" / f"{row['id']}.png"
-
-
-def _hashed(value: Address | str) -> int:
-    return int.from_bytes(hashlib.blake2b(repr(value).encode(), digest_size=8).digest(), "little")
+    def labels(self) -> Labels:
+        """(N,): the first work of each one's group, where works that share an address are one group."""
+        labels = np.arange(len(self.ids), dtype=np.int32)
+        linked = groups.components(range(len(self.ids)), ((number, first) for number, first, _ in self.links()))
+        for members in linked:
+            labels[members] = members[0]
+        return labels
 
 
 def run(
@@ -110,37 +98,39 @@ def run(
     params: Split,
     seed: int,
     dedup: Path | None = None,
-    deal: Deal | None = None,
+    deal: Deal = assign,
     executor: Executor = ALONE,
     state: Path | None = None,
 ) -> dict[str, Any]:
-    """Kept works of both domains -> dst/<domain>/<split>/<id>.png, one manifest with `domain` and `split`.
+    """Split the kept works of both domains: dst/<domain>/<split>/<id>.png, one manifest with `domain` and `split`.
 
     Pictures are hard links to those of `pixel` and `faces` where the file system allows it: never edit one in place.
-    Reasons: licence (both domains), transparency (artworks outside of the wanted range).
+    Reasons: licence (both domains), transparency (artworks outside of the range).
 
     Args:
         pixel: the resize stage's folder.
         faces: the faces stage's.
-        dedup: the dedup stage's, which tells artists of several sources; None: every name is one source's.
-        deal: which group goes where, None = `assign`.
+        dedup: the dedup stage's, which knows artists of several sources; None: every name is one source's.
+        deal: which group goes where.
         state: where the cache is (`.state`); None = nothing is remembered.
 
     Raises:
         BadInput: an id in both domains, or (a bug) a leak between splits.
     """
-    reader = Reader(params, same_artists(dedup) if dedup is not None else {})
-    sides = list(zip(DOMAINS, (pixel, faces), strict=True))
-    with output_dir(dst) as out, cache.opened(state, "split") as memory:
-        domains = [_read(Domain(name, src, groups.Links(out)), reader, executor, memory) for name, src in sides]
-        logger.info("split: %d images, %d of them remembered", sum(len(d.names) for d in domains), memory.served)
-        _require_disjoint(domains[0], domains[1], reader)
-        placed = [_dealt(domain, params, seed, deal or assign) for domain in domains]
-        rows = [_rows(domain, found, out, params) for domain, found in zip(domains, placed, strict=True)]
+    aliases = same_artists(dedup) if dedup is not None else {}
+    shares = {"train": 1 - params.val - params.test, "val": params.val, "test": params.test}
+    domains = [Domain(name, src) for name, src in zip(DOMAINS, (pixel, faces), strict=True)]
+    with output_dir(dst) as out, opened(state, "split") as cache:
+        for domain in domains:
+            _read(domain, params, aliases, executor, cache)
+        logger.info("split: %d images, %d of them remembered", sum(len(d.ids) for d in domains), cache.served)
+        _require_disjoint(*domains)
+        splits = [deal(domain.labels(), shares, seed, domain.name) for domain in domains]
+        rows = [_rows(domain, numbers, out, params) for domain, numbers in zip(domains, splits, strict=True)]
         stats = manifest.write_streamed(out, ((row["id"], [row]) for row in merge(*rows, key=_id)))
         for domain in domains:
-            check_leaks(domain, _lying(domain, out / domain.name), reader)
-        stats |= _summary(domains, placed)
+            check_leaks(domain, splits_on_disk(domain, out / domain.name))
+        stats |= _summary(domains, splits)
         manifest.write_json(out / "stats.json", stats)
         return stats
 
@@ -149,30 +139,40 @@ def _id(row: Row) -> str:
     return str(row["id"])
 
 
-def _read(domain: Domain, reader: Reader, executor: Executor, memory: cache.Cache) -> Domain:
-    name, src, known = domain.name, domain.src, cache.CacheScope.of(kinship.__name__)
-    items = (reader.item(name, src, row) for row in reader.rows(name, src))
-    for row, value in cached_map(kinship.step, items, known, memory, executor):
-        domain.enter(row, reader.addresses(name, src, row, value), _artist(row, reader.aliases))
-    return domain
+def _read(domain: Domain, params: Split, aliases: Mapping[Artist, Artist], executor: Executor, cache: Cache) -> None:
+    """Number the works that no filter drops."""
+    rows = (row for row in manifest.stream_kept(domain.src) if excluded(domain.name, row, params) is None)
+    items = (_item(domain, row) for row in rows)
+    for row, value in cached_map(kinship.examine, items, CacheScope.of(kinship.__name__), cache, executor):
+        artist = _artist(row, aliases)
+        digests = kinship.digests(value, str(_picture(domain.src, row)))
+        domain.add(row["id"], _addresses(domain.name, row, artist, *digests), artist)
 
 
-def _require_disjoint(pixel: Domain, faces: Domain, reader: Reader) -> None:
-    both = set(np.intersect1d(pixel.names, faces.names).tolist())
-    found = [row["id"] for row in reader.rows(pixel.name, pixel.src) if _hashed(row["id"]) in both] if both else []
-    if found:
-        raise BadInput(f"{len(found)} ids are in the pixel and in the faces domain, first {found[0]}")
+def _item(domain: Domain, row: Row) -> Item[Row]:
+    facts = {"recolours": domain.name == "pixel", "background": row.get("background")}
+    return Item(row, bytes_of(_picture(domain.src, row)), facts)
+
+
+def _picture(src: Path, row: Row) -> Path:
+    return src / "images" / f"{row['id']}.png"
+
+
+def _require_disjoint(pixel: Domain, faces: Domain) -> None:
+    both = set(pixel.ids).intersection(faces.ids)
+    if both:
+        raise BadInput(f"{len(both)} ids are in the pixel and in the faces domain, first {min(both)}")
 
 
 def excluded(domain: str, row: Row, params: Split) -> str | None:
-    """Why a work is not wanted, if it is not."""
+    """The reason why a work takes no part; None if it does."""
     if params.licences and row.get("licence") not in params.licences:
         return "licence"
     share = row.get("transparent_share")
     if domain != "pixel" or (params.min_transparent, params.max_transparent) == (0, 1):
         return None
-    wanted = share is not None and params.min_transparent <= share <= params.max_transparent
-    return None if wanted else "transparency"
+    inside = share is not None and params.min_transparent <= share <= params.max_transparent
+    return None if inside else "transparency"
 
 
 def same_artists(dedup: Path) -> dict[Artist, Artist]:
@@ -186,14 +186,14 @@ def same_artists(dedup: Path) -> dict[Artist, Artist]:
         if row.get("in_favour_of") and (artist := _artist(row, {})) is not None
     }
     favoured = {work for work, _ in copies}
-    makers = {row["id"]: _artist(row, {}) for row in _all_rows(dedup) if row["id"] in favoured}
+    artists = {row["id"]: _artist(row, {}) for row in _all_rows(dedup) if row["id"] in favoured}
     links = [
-        (artist, maker)
+        (artist, original)
         for work, artist in sorted(copies)
-        if (maker := makers.get(work)) is not None and maker[1] == artist[1] and maker[0] != artist[0]
+        if (original := artists.get(work)) is not None and original[1] == artist[1] and original[0] != artist[0]
     ]
-    clans = groups.components(sorted({artist for pair in links for artist in pair}), links)
-    return {artist: min(clan) for clan in clans for artist in clan}
+    same = groups.components(sorted({artist for pair in links for artist in pair}), links)
+    return {artist: min(members) for members in same for artist in members}
 
 
 def _all_rows(folder: Path) -> Iterator[Row]:
@@ -204,42 +204,36 @@ def _all_rows(folder: Path) -> Iterator[Row]:
 def _artist(row: Row, aliases: Mapping[Artist, Artist]) -> Artist | None:
     if not row.get("artist"):
         return None
-    own = (str(row.get("source")), plain(str(row["artist"])))
-    return aliases.get(own, own)
+    artist = (str(row.get("source")), plain(str(row["artist"])))
+    return aliases.get(artist, artist)
 
 
-def _addresses(domain: str, row: Row, artist: Artist | None, same: str, kin: str | None) -> list[Address]:
+def _addresses(domain: str, row: Row, artist: Artist | None, same: str, recolours: str | None) -> list[Address]:
     """Everything that a work may share with another; works with one in common are one group."""
-    found: list[Address] = [("pixels", same)]
-    found += [("work", name) for name in sorted({work_of(row["id"]), work_of(str(row.get("parent") or row["id"]))})]
-    found += [("family", str(row["family"]))] if row.get("family") else []
-    found += [("identity", str(row.get("source")), str(row["identity"]))] if row.get("identity") else []
-    found += [("kin", kin)] if kin is not None else []
+    addresses: list[Address] = [("pixels", same)]
+    addresses += [("work", id) for id in sorted({work_of(row["id"]), work_of(str(row.get("parent") or row["id"]))})]
+    addresses += [("family", str(row["family"]))] if row.get("family") else []
+    addresses += [("identity", str(row.get("source")), str(row["identity"]))] if row.get("identity") else []
+    addresses += [("kinship", recolours)] if recolours is not None else []
     if artist is not None and (domain == "pixel" or not row.get("identity")):
-        found.append(("artist", *artist))
-    return found
+        addresses.append(("artist", *artist))
+    return addresses
 
 
-def _dealt(domain: Domain, params: Split, seed: int, deal: Deal) -> Placed:
-    shares = {"train": 1 - params.val - params.test, "val": params.val, "test": params.test}
-    return deal(groups.labelled(len(domain.names), *domain.links.shared()), shares, seed, domain.name)
-
-
-def _rows(domain: Domain, placed: Placed, out: Path, params: Split) -> Iterator[Row]:
+def _rows(domain: Domain, splits: Splits, out: Path, params: Split) -> Iterator[Row]:
     """Every row, after its picture was linked."""
     folders = [out / domain.name / name for name in SPLITS]
     for folder in folders:
         folder.mkdir(parents=True)
-    images, number = domain.src / "images", 0
+    images, numbers = domain.src / "images", count()
     for row in manifest.stream_kept(domain.src):
         if reason := excluded(domain.name, row, params):
             yield manifest.dropped(row, reason, domain=domain.name, split=None)
             continue
-        name, split = f"{row['id']}.png", int(placed[number])
+        name, split = f"{row['id']}.png", int(splits[next(numbers)])
         _link(f"{images}{os.sep}{name}", f"{folders[split]}{os.sep}{name}")
         facts = {key: row[key] for key in CARRIED if key in row}
         yield manifest.kept(row, domain=domain.name, split=SPLITS[split], **facts)
-        number += 1
 
 
 def _link(source: str, target: str) -> None:
@@ -249,52 +243,32 @@ def _link(source: str, target: str) -> None:
         shutil.copyfile(source, target)
 
 
-def _lying(domain: Domain, folder: Path) -> Placed:
-    """Where the pictures really lie."""
-    placed = np.full(len(domain.names), -1, np.int8)
-    names = np.frombuffer(domain.names, np.uint64)
-    order = np.argsort(names)
+def splits_on_disk(domain: Domain, folder: Path) -> Splits:
+    """The split in whose folder the picture of each work is found; -1 = in none."""
+    split_of: dict[str, int] = {}
     for split, name in enumerate(SPLITS):
-        found = array("Q")
         with os.scandir(folder / name) as entries:
-            found.extend(_hashed(entry.name.removesuffix(".png")) for entry in entries)
-        there = np.frombuffer(found, np.uint64) if found else np.empty(0, np.uint64)
-        placed[order[np.searchsorted(names, there, sorter=order)]] = split
-    return placed
+            split_of |= {entry.name.removesuffix(".png"): split for entry in entries}
+    return np.array([split_of.get(id, -1) for id in domain.ids], np.int8)
 
 
-def check_leaks(domain: Domain, placed: Placed, reader: Reader) -> None:
-    """Raises BadInput when works that share something stand in two splits."""
-    holders, shared = domain.links.shared()
-    starts, several = groups.runs(shared)
-    firsts = np.repeat(holders[starts], several)  # of each link, the first work with what it shares
-    leaks = placed[holders] != placed[firsts]
-    if leaks.any():
-        work = int(holders[leaks].min())
-        mine = leaks & (holders == work)
-        others = dict(zip(shared[mine].tolist(), firsts[mine].tolist(), strict=True))
-        id, addresses = _told(domain, work, reader)
-        address = next(address for address in addresses if _hashed(address) in others)
-        other = others[_hashed(address)]
-        places = SPLITS[placed[work]], SPLITS[placed[other]]
-        first = _told(domain, other, reader)[0]
-        raise BadInput(f"leak: {id} ({places[0]}) and {first} ({places[1]}) share {' '.join(address)}")
+def check_leaks(domain: Domain, splits: Splits) -> None:
+    """Raise BadInput when works that share something stand in two splits."""
+    for number, first, address in domain.links():
+        if splits[number] != splits[first]:
+            work, holder = (f"{domain.ids[index]} ({SPLITS[splits[index]]})" for index in (number, first))
+            raise BadInput(f"leak: {work} and {holder} share {' '.join(address)}")
 
 
-def _told(domain: Domain, number: int, reader: Reader) -> tuple[str, list[Address]]:
-    """A work's id, and what it shares."""
-    row = next(islice(reader.rows(domain.name, domain.src), number, None))
-    item = reader.item(domain.name, domain.src, row)
-    return row["id"], reader.addresses(domain.name, domain.src, row, kinship.step(item.data, item.facts))
-
-
-def _summary(domains: list[Domain], placed: list[Placed]) -> dict[str, Any]:
+def _summary(domains: list[Domain], splits: list[Splits]) -> dict[str, Any]:
     """Works and distinct artists (the unknown not counted) per domain and split."""
     works: dict[str, dict[str, int]] = {}
     artists: dict[str, dict[str, int]] = {}
-    for domain, found in zip(domains, placed, strict=True):
-        makers = np.asarray(domain.makers)
-        inside = {name: makers[found == split] for split, name in enumerate(SPLITS)}
-        works[domain.name] = {name: len(there) for name, there in inside.items()}
-        artists[domain.name] = {name: len(np.unique(there[there >= 0])) for name, there in inside.items()}
+    for domain, split_of in zip(domains, splits, strict=True):
+        works[domain.name] = {name: int(np.count_nonzero(split_of == split)) for split, name in enumerate(SPLITS)}
+        makers = set(zip(domain.artists, split_of.tolist(), strict=True))
+        artists[domain.name] = {
+            name: sum(artist is not None and number == split for artist, number in makers)
+            for split, name in enumerate(SPLITS)
+        }
     return {"works": works, "artists": artists}

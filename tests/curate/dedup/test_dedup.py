@@ -15,10 +15,8 @@ from pipeline.errors import BadInput
 from pipeline.images import canonical
 from pipeline.images.files import decode_rgba
 from pipeline.runtime import manifest
-from pipeline.runtime.scratch import Records
 from pipeline.runtime.settings import Executor
 from pipeline.similarity import search
-from pipeline.similarity.fingerprints import Looks
 
 PARAMS = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull, frames="first", most_frames=4)
 
@@ -139,22 +137,22 @@ def test_a_picture_moved_on_its_canvas_stays_as_a_frame_of_one_family(tmp_path) 
 
 
 @pytest.mark.parametrize("kind", ["webp", "jpeg", "bicubic", "flattened on black"])
-def test_a_copy_goes_in_favour_of_the_nearest_of_its_look_alikes(tmp_path, kind: str) -> None:
+def test_a_copy_goes_in_favour_of_the_nearest_of_those_that_look_alike(tmp_path, kind: str) -> None:
     """The other expression comes first in every order, yet the copy is not its copy."""
-    mine = big_face(3)
-    image = Image.fromarray(mine)
+    original = big_face(3)
+    image = Image.fromarray(original)
     copy = {
-        "webp": lambda: encoded(mine, "WEBP", quality=80),
-        "jpeg": lambda: encoded(np.array(search.on_ground(mine, 255)), "JPEG", quality=85),
+        "webp": lambda: encoded(original, "WEBP", quality=80),
+        "jpeg": lambda: encoded(np.array(search.on_ground(original, 255)), "JPEG", quality=85),
         "bicubic": lambda: encoded(np.array(image.resize((80, 80), Image.Resampling.BICUBIC))),
-        "flattened on black": lambda: encoded(np.array(search.on_ground(mine, 0).convert("RGBA"))),
+        "flattened on black": lambda: encoded(np.array(search.on_ground(original, 0).convert("RGBA"))),
     }[kind]()
-    _, rows = deduplicate(tmp_path, {"g-1": encoded(big_face()), "g-2": encoded(mine), "g-3": copy})
+    _, rows = deduplicate(tmp_path, {"g-1": encoded(big_face()), "g-2": encoded(original), "g-3": copy})
     assert (rows["g-3"]["reason"], rows["g-3"]["in_favour_of"]) == ("near_duplicate", "g-2")
     assert rows["g-1"]["status"] == rows["g-2"]["status"] == "kept"
 
 
-def ruled(tmp_path, works, *verdicts: tuple[str, str, str]):
+def overridden(tmp_path, works, *verdicts: tuple[str, str, str]):
     lines = [json.dumps(dict(zip(("one", "other", "verdict"), verdict, strict=True))) for verdict in verdicts]
     (tmp_path / "overrides.jsonl").write_text("\n".join(lines))
     src = raw_folder(tmp_path / "raw", works)
@@ -164,7 +162,7 @@ def ruled(tmp_path, works, *verdicts: tuple[str, str, str]):
 
 def test_what_a_person_calls_the_same_is_dropped(tmp_path) -> None:
     works = {"g-1": encoded(scaled(art(FOE), 2)), "g-2": encoded(art(HERO))}
-    stats, rows = ruled(tmp_path, works, ("g-1", "g-2", "same"))
+    stats, rows = overridden(tmp_path, works, ("g-1", "g-2", "same"))
     assert (rows["g-1"]["reason"], rows["g-1"]["in_favour_of"]) == ("duplicate", "g-2")
     assert (stats["overrides"], stats["overrides_unknown"], stats["kept"]) == (1, 0, 1)
     assert [line["tier"] for line in decisions(tmp_path)] == ["override"]
@@ -175,21 +173,21 @@ def test_what_a_person_calls_the_same_is_dropped(tmp_path) -> None:
 def test_what_a_person_keeps_apart_no_rule_brings_together(tmp_path, copy, verdict: str, family) -> None:
     original = art(HERO) if copy.shape[0] == 8 else big_face(3)
     works = {"g-1": encoded(original), "g-2": encoded(copy)}
-    _, rows = ruled(tmp_path, works, ("g-2", "g-1", verdict))
+    _, rows = overridden(tmp_path, works, ("g-2", "g-1", verdict))
     assert {name: (row["status"], row["family"]) for name, row in rows.items()} == {
         "g-1": ("kept", family), "g-2": ("kept", family)
     }  # fmt: skip
 
 
-def test_a_clan_holds_together_around_a_pair_that_is_kept_apart(tmp_path) -> None:
+def test_a_family_holds_together_around_a_pair_that_is_kept_apart(tmp_path) -> None:
     recoloured = art(HERO.replace("R", "G"))
     works = {"g-1": art(HERO), "g-2": art(HERO)[:, ::-1], "g-3": recoloured, "g-4": recoloured[:, ::-1]}
-    _, rows = ruled(tmp_path, {name: encoded(rgba) for name, rgba in works.items()}, ("g-2", "g-3", "different"))
+    _, rows = overridden(tmp_path, {name: encoded(rgba) for name, rgba in works.items()}, ("g-2", "g-3", "different"))
     assert {row["family"] for row in rows.values()} == {"g-1"}
 
 
-def test_overrides_of_works_that_are_gone_are_told_and_do_no_harm(tmp_path, caplog) -> None:
-    stats, rows = ruled(tmp_path, {"g-1": encoded(art(HERO))}, ("g-1", "g-9", "same"), ("g-7", "g-8", "different"))
+def test_overrides_of_absent_works_are_counted_and_do_no_harm(tmp_path, caplog) -> None:
+    stats, rows = overridden(tmp_path, {"g-1": encoded(art(HERO))}, ("g-1", "g-9", "same"), ("g-7", "g-8", "different"))
     assert stats["overrides_unknown"] == 3
     assert rows["g-1"]["status"] == "kept"
     assert "3 ids are not there, first g-7" in caplog.text
@@ -204,22 +202,10 @@ def test_the_closest_decisions_are_drawn_for_a_person(tmp_path) -> None:
     assert len(decisions(tmp_path)) == 2
 
 
-def test_the_canonical_place_is_told_in_native_pixels() -> None:
-    placed = canonical.canonical_place(scaled(np.pad(art(FOE), ((2, 3), (5, 1), (0, 0))), 4))
-    assert (placed.factor, placed.canvas, placed.place) == (4, (14.0, 13.0), (5.0, 2.0))
-    np.testing.assert_array_equal(placed.core, art(FOE))
-
-
-def test_what_is_held_of_a_look_is_small_and_the_rest_in_files(tmp_path) -> None:
-    looks, seen = Looks(1000, tmp_path), [search.look(big_face(step)) for step in range(3)]
-    for number in range(1100):
-        looks.append(seen[number % 3])
-    held = [column for column in vars(looks).values() if not isinstance(column, int | Records)]
-    assert all(isinstance(column, np.ndarray) and column.dtype != object for column in held)
-    assert sum(column.nbytes for column in held) <= 1.3 * 4 * 1100
-    some = looks.thumbnails_of(np.array([1099, 0, 7, 7]))
-    assert [thumbnail.tobytes() for thumbnail in some] == [seen[n].thumbnail.tobytes() for n in (1, 0, 1, 1)]
-    assert list(tmp_path.iterdir()) == []
+def test_the_place_of_the_canonical_form_is_in_native_pixels() -> None:
+    form = canonical.canonical_form(scaled(np.pad(art(FOE), ((2, 3), (5, 1), (0, 0))), 4))
+    assert (form.factor, form.canvas, form.place) == (4, (14.0, 13.0), (5.0, 2.0))
+    np.testing.assert_array_equal(form.core, art(FOE))
 
 
 def test_mirror_images_and_recolours_stay_as_one_family(tmp_path) -> None:
@@ -280,15 +266,15 @@ def test_rows_that_the_source_did_not_keep_are_no_inputs(tmp_path) -> None:
 
 
 def test_sources_are_pooled_and_ids_must_differ(tmp_path) -> None:
-    one = raw_folder(tmp_path / "raw" / "one", {"a-1": encoded(art(HERO))})
-    other = raw_folder(tmp_path / "raw" / "other", {"b-1": encoded(scaled(art(HERO), 2)), "b-2": encoded(art(FOE))})
-    stats = stage.run([one, other], tmp_path / "dedup", PARAMS, SERIAL)
+    first = raw_folder(tmp_path / "raw" / "first", {"a-1": encoded(art(HERO))})
+    second = raw_folder(tmp_path / "raw" / "second", {"b-1": encoded(scaled(art(HERO), 2)), "b-2": encoded(art(FOE))})
+    stats = stage.run([first, second], tmp_path / "dedup", PARAMS, SERIAL)
     assert (stats["inputs"], stats["kept"], stats["reasons"]) == (3, 2, {"duplicate": 1})
     with pytest.raises(BadInput, match="two works with id a-1"):
-        stage.run([one, one], tmp_path / "again", PARAMS, SERIAL)
+        stage.run([first, first], tmp_path / "again", PARAMS, SERIAL)
 
 
-def test_an_image_file_that_is_gone_is_a_clear_error(tmp_path) -> None:
+def test_an_absent_image_file_is_a_clear_error(tmp_path) -> None:
     src = raw_folder(tmp_path / "raw", {"a-1": encoded(art(HERO))})
     next((src / "images").iterdir()).unlink()
     with pytest.raises(BadInput, match="no image file for a-1 "):
@@ -306,20 +292,19 @@ def test_two_workers_give_the_same_bytes_as_one(tmp_path) -> None:
 
 
 def test_blank_hashes_match_nothing() -> None:
-    almost_white = np.full((16, 16, 4), 255, np.uint8)
-    other = almost_white.copy()
-    assert len(search.candidates([search.look(almost_white), search.look(other)], 10)) == 0
+    white = np.full((16, 16, 4), 255, np.uint8)
+    assert len(search.candidates([search.fingerprint(white)] * 2, 10)) == 0
 
 
 def test_equal_hashes_are_all_paired() -> None:
-    looks = [search.look(big_face())] * 4
-    pairs = search.candidates(looks, 0)
+    fingerprints = [search.fingerprint(big_face())] * 4
+    pairs = search.candidates(fingerprints, 0)
     assert pairs.tolist() == [[0, 1], [0, 2], [0, 3], [1, 2], [1, 3], [2, 3]]
 
 
 def test_kinship_does_not_confuse_different_sprites() -> None:
-    assert canonical.kinship(art(HERO)) != canonical.kinship(art(FOE))
-    assert canonical.kinship(art("RG/GR")) != canonical.kinship(art("RB/BR"))
+    assert canonical.kinship_digest(art(HERO)) != canonical.kinship_digest(art(FOE))
+    assert canonical.kinship_digest(art("RG/GR")) != canonical.kinship_digest(art("RB/BR"))
 
 
 @pytest.mark.shared
@@ -387,14 +372,14 @@ def rates(tmp_path, files: dict[str, bytes], copy) -> tuple[float, float]:
 @pytest.mark.parametrize("kind", LOSSY)
 @pytest.mark.parametrize("tar", ["pixel_tiles", "pixel_chars"])
 def test_lossy_copies_of_real_sprites_are_found_and_hardly_anything_else(shared_files, tmp_path, tar, kind) -> None:
-    found, wrong = rates(tmp_path, shared_files(tar, 200), LOSSY[kind])
-    assert found >= 0.87  # of 200; the benchmark demands 90 % of all
+    recall, wrong = rates(tmp_path, shared_files(tar, 200), LOSSY[kind])
+    assert recall >= 0.87  # of 200; the benchmark demands 90 % of all
     assert wrong <= 0.015
 
 
 @pytest.mark.shared
 @pytest.mark.parametrize("kind", LOSSLESS)
 def test_lossless_copies_of_real_sprites_are_all_found(shared_files, tmp_path, kind) -> None:
-    found, wrong = rates(tmp_path, shared_files("pixel_chars", 150), LOSSLESS[kind])
-    assert found == 1.0
+    recall, wrong = rates(tmp_path, shared_files("pixel_chars", 150), LOSSLESS[kind])
+    assert recall == 1.0
     assert wrong <= 0.01

@@ -25,18 +25,19 @@ def walk(*pictures: np.ndarray) -> bytes:
     """A lossless WebP animation of pictures on one canvas."""
     side = max(max(picture.shape[:2]) for picture in pictures)
     frames = [
-        Image.fromarray(np.pad(one, ((0, side - one.shape[0]), (0, side - one.shape[1]), (0, 0)))) for one in pictures
+        Image.fromarray(np.pad(rgba, ((0, side - rgba.shape[0]), (0, side - rgba.shape[1]), (0, 0))))
+        for rgba in pictures
     ]
     data = io.BytesIO()
     frames[0].save(data, "WEBP", save_all=True, append_images=frames[1:], lossless=True, exact=True, duration=80)
     return data.getvalue()
 
 
-def deduplicate(tmp_path: Path, works: dict[str, bytes], wanted: Dedup, state: Path | None = None):
+def deduplicate(tmp_path: Path, works: dict[str, bytes], rules: Dedup, state: Path | None = None):
     src = tmp_path / "raw"
     if not src.exists():
         raw_folder(src, works)
-    stats = stage.run([src], tmp_path / "dedup", wanted, SERIAL, state)
+    stats = stage.run([src], tmp_path / "dedup", rules, SERIAL, state)
     return stats, rows_of(tmp_path / "dedup")
 
 
@@ -67,16 +68,16 @@ def test_frames_are_works_of_their_own_and_each_is_accounted_for(tmp_path: Path,
     assert stats["inputs"] == 2
     images = sorted(path.stem for path in (tmp_path / "dedup" / "images").iterdir())
     assert images == ["g-1", "g-2-f000"]
-    kept = decode_rgba((tmp_path / "dedup" / "images" / "g-2-f000.png").read_bytes())
-    np.testing.assert_array_equal(kept[: len(art(FOE)), : art(FOE).shape[1]], art(FOE))
+    first = decode_rgba((tmp_path / "dedup" / "images" / "g-2-f000.png").read_bytes())
+    np.testing.assert_array_equal(first[: len(art(FOE)), : art(FOE).shape[1]], art(FOE))
 
 
-def test_no_more_distinct_frames_than_wished_for(tmp_path: Path) -> None:
+def test_no_more_distinct_frames_than_the_limit(tmp_path: Path) -> None:
     _, rows = deduplicate(tmp_path, WORKS, params("distinct", most=1))
     assert sorted(rows) == ["g-1", "g-2"]
 
 
-def test_what_was_looked_at_is_remembered_and_changes_no_byte(tmp_path: Path) -> None:
+def test_examined_files_are_remembered_and_change_no_byte(tmp_path: Path) -> None:
     first, _ = deduplicate(tmp_path, WORKS, params("all"), tmp_path / "state")
     before = {path.name: path.read_bytes() for path in (tmp_path / "dedup").rglob("*") if path.is_file()}
     for path in (tmp_path / "raw" / "images").iterdir():
@@ -96,7 +97,7 @@ def test_a_remembered_file_is_not_decoded_again(tmp_path: Path, monkeypatch: pyt
     assert stats["kept"] == 2
 
 
-def test_other_wishes_for_frames_are_not_served_from_the_cache(tmp_path: Path) -> None:
+def test_another_selection_of_frames_is_not_served_from_the_cache(tmp_path: Path) -> None:
     deduplicate(tmp_path, WORKS, params("first"), tmp_path / "state")
     _, rows = deduplicate(tmp_path, WORKS, params("all"), tmp_path / "state")
     assert "g-2-f000" in rows

@@ -21,7 +21,7 @@ def test_verdicts_are_of_pairs_in_either_order(tmp_path) -> None:
     assert overrides.load(path) == {frozenset(("a-2", "a-1")): "same", frozenset(("a-1", "b")): "different"}
 
 
-def test_an_empty_file_rules_nothing(tmp_path) -> None:
+def test_an_empty_file_overrides_nothing(tmp_path) -> None:
     assert overrides.load(written(tmp_path)) == {}
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sprites import SERIAL, encoded, noise_art, raw_folder, scaled
 
-from pipeline.curate.dedup import pair_cache, stage
-from pipeline.curate.dedup.pair_cache import Compared
+from pipeline.curate.dedup import stage
+from pipeline.curate.dedup.pair_cache import ComparedPairs, PairCache
 from pipeline.curate.dedup.params import Dedup
 from pipeline.images.files import Pixels
 from pipeline.runtime import cache
@@ -40,13 +40,13 @@ def edited(rgba: Pixels, seed: int) -> Pixels:
 
 def drawings(count: int) -> dict[str, bytes]:
     """Each as lossless file, as JPEG, and edited."""
-    found = {}
+    works = {}
     for seed in range(count):
         rgba = smooth(seed)
-        found[f"g-{seed:03}-a"] = encoded(rgba)
-        found[f"g-{seed:03}-b"] = encoded(rgba, "JPEG", quality=88)
-        found[f"g-{seed:03}-c"] = encoded(edited(rgba, seed))
-    return found
+        works[f"g-{seed:03}-a"] = encoded(rgba)
+        works[f"g-{seed:03}-b"] = encoded(rgba, "JPEG", quality=88)
+        works[f"g-{seed:03}-c"] = encoded(edited(rgba, seed))
+    return works
 
 
 def deduplicated(folder: Path, name: str, works: dict[str, bytes], state: Path | None) -> str:
@@ -72,37 +72,36 @@ LATER = {
 
 
 @pytest.mark.parametrize("change", LATER)
-def test_what_is_decided_does_not_depend_on_what_was_compared_before(tmp_path: Path, change: str) -> None:
+def test_decisions_do_not_depend_on_what_was_compared_before(tmp_path: Path, change: str) -> None:
     before = drawings(25)
     later = LATER[change](before)
     deduplicated(tmp_path, "first", before, tmp_path / "state")
     second = deduplicated(tmp_path, "second", later, tmp_path / "state")
     assert second == deduplicated(tmp_path, "plain", later, None)
-    decided = (tmp_path / "second" / "decisions.jsonl").read_text()
-    assert change in ("none", "fewer") or decided.count('"near"') + decided.count('"alternate"') >= 5
+    decisions = (tmp_path / "second" / "decisions.jsonl").read_text()
+    assert change in ("none", "fewer") or decisions.count('"near"') + decisions.count('"alternate"') >= 5
 
 
 def pictures(*names: bytes) -> np.ndarray:
     return np.array([int.from_bytes(name, "little") for name in names], np.uint64)
 
 
-def keeper(memory: cache.Cache, code: bytes = b"k" * 32) -> pair_cache.Keeper:
-    return pair_cache.Keeper(memory, cache.CacheScope(code))
+def pair_cache(memory: cache.Cache, code: bytes = b"k" * 32) -> PairCache:
+    return PairCache(memory, cache.CacheScope(code))
 
 
-def kept(memory: cache.Cache) -> Compared:
+def store(memory: cache.Cache) -> None:
     likeness = Likeness(
         np.array([[0, 1], [1, 2]]), np.array([0, 2], np.int8), np.array([1, 2], np.float32), np.zeros(2, np.float32)
     )
-    found = Compared(likeness, np.array([0.5, np.nan]), np.zeros(2, bool))
-    keeper(memory).keep(pictures(b"a", b"b", b"c"), found)
-    return found
+    compared = ComparedPairs(likeness, np.array([0.5, np.nan]), np.zeros(2, bool))
+    pair_cache(memory).store(pictures(b"a", b"b", b"c"), compared)
 
 
 def test_pairs_are_recalled_by_their_pictures_wherever_they_stand(tmp_path: Path) -> None:
     with cache.opened(tmp_path, "dedup") as memory:
-        kept(memory)
-        known, fresh = keeper(memory).recalled(pictures(b"new", b"a", b"b", b"c"))
+        store(memory)
+        known, fresh = pair_cache(memory).recall(pictures(b"new", b"a", b"b", b"c"))
         assert known.likeness.pairs.tolist() == [[1, 2], [2, 3]]
         assert known.distance[0] == 0.5
         assert np.isnan(known.distance[1])
@@ -113,22 +112,22 @@ def test_pairs_are_recalled_by_their_pictures_wherever_they_stand(tmp_path: Path
 
 def test_a_pair_in_another_order_is_measured_again(tmp_path: Path) -> None:
     with cache.opened(tmp_path, "dedup") as memory:
-        kept(memory)
-        known, _ = keeper(memory).recalled(pictures(b"b", b"a", b"c"))
+        store(memory)
+        known, _ = pair_cache(memory).recall(pictures(b"b", b"a", b"c"))
         assert (known.likeness.pairs.tolist(), known.unknown.tolist()) == ([[0, 1], [0, 2]], [True, False])
 
 
 def test_of_equal_pictures_one_is_known(tmp_path: Path) -> None:
     with cache.opened(tmp_path, "dedup") as memory:
-        kept(memory)
-        known, fresh = keeper(memory).recalled(pictures(b"a", b"b", b"b", b"a"))
+        store(memory)
+        known, fresh = pair_cache(memory).recall(pictures(b"a", b"b", b"b", b"a"))
         assert fresh is not None
         assert fresh.tolist() == [False, False, True, True]
         assert known.likeness.pairs.tolist() == [[0, 1]]
 
 
-def test_other_code_or_an_empty_memory_knows_nothing(tmp_path: Path) -> None:
+def test_other_code_or_an_empty_cache_knows_nothing(tmp_path: Path) -> None:
     with cache.opened(tmp_path, "dedup") as memory:
-        assert keeper(memory).recalled(pictures(b"a"))[1] is None
-        kept(memory)
-        assert keeper(memory, b"o" * 32).recalled(pictures(b"a"))[1] is None
+        assert pair_cache(memory).recall(pictures(b"a"))[1] is None
+        store(memory)
+        assert pair_cache(memory, b"o" * 32).recall(pictures(b"a"))[1] is None

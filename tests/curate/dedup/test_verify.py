@@ -1,4 +1,4 @@
-"""Two lossy pictures, with no original to tell by; and which pairs are looked at."""
+"""Lossy pictures without an original to compare with, and which pairs are compared at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from sprites import noise_art, scaled
 from pipeline.curate.dedup import verify
 from pipeline.images.files import Pixels, encode_png
 from pipeline.similarity import search
-from pipeline.similarity.fingerprints import Looks, Some
+from pipeline.similarity.fingerprints import FingerprintTable
 
 
 def picture(side: int = 30) -> Pixels:
@@ -39,28 +39,28 @@ def jpeg(rgba: Pixels, quality: int) -> Pixels:
     return np.asarray(Image.open(data).convert("RGBA"))
 
 
-def distance(folder: Path, one: Pixels, other: Pixels, *, lossless: bool = False) -> float | None:
+def distance(folder: Path, first: Pixels, second: Pixels, *, lossless: bool = False) -> float | None:
     versions = []
-    for name, rgba in (("one", one), ("other", other)):
+    for name, rgba in (("first", first), ("second", second)):
         (folder / f"{name}.png").write_bytes(encode_png(rgba))
-        versions.append(verify.Version(folder / f"{name}.png", lossless and name == "one"))
+        versions.append(verify.Version(folder / f"{name}.png", lossless and name == "first"))
     verify._read.cache_clear()
     return verify.distance(verify.Pair(*versions, 255))
 
 
 def test_two_jpegs_of_one_picture_are_copies(tmp_path) -> None:
     """Saved with other settings, hardly a block stays what it was."""
-    left = distance(tmp_path, jpeg(picture(), 95), jpeg(picture(), 97))
-    assert left is not None
-    assert left > 0
+    rms = distance(tmp_path, jpeg(picture(), 95), jpeg(picture(), 97))
+    assert rms is not None
+    assert rms > 0
 
 
 def test_two_jpegs_that_share_whole_blocks_were_drawn_apart(tmp_path) -> None:
-    one, other = jpeg(picture(), 95), jpeg(retouched(picture()), 95)
-    gap = np.abs(one.astype(int) - other)
+    first, second = jpeg(picture(), 95), jpeg(retouched(picture()), 95)
+    gap = np.abs(first.astype(int) - second)
     assert 0 < gap.max() <= 16
-    assert distance(tmp_path, one, other) is None
-    assert distance(tmp_path, picture(), other, lossless=True) is not None  # an original tells by itself
+    assert distance(tmp_path, first, second) is None
+    assert distance(tmp_path, picture(), second, lossless=True) is not None  # an original decides by itself
 
 
 def test_the_same_pixels_are_a_copy_although_all_blocks_are_shared(tmp_path) -> None:
@@ -70,12 +70,12 @@ def test_the_same_pixels_are_a_copy_although_all_blocks_are_shared(tmp_path) -> 
 @pytest.mark.parametrize(("range_", "apart"), [(verify.PLAIN, False), (verify.PLAIN + 1, True)])
 def test_plain_blocks_say_nothing(tmp_path, range_: int, apart: bool) -> None:
     """Of the only equal block the values span `range_`."""
-    one = np.full((8, 16, 4), 200, np.uint8)
-    one[..., 3] = 255
-    one[0, 0, :3] += np.uint8(range_)
-    other = one.copy()
-    other[:, 8:, :3] += 1
-    assert (distance(tmp_path, one, other) is None) == apart
+    first = np.full((8, 16, 4), 200, np.uint8)
+    first[..., 3] = 255
+    first[0, 0, :3] += np.uint8(range_)
+    second = first.copy()
+    second[:, 8:, :3] += 1
+    assert (distance(tmp_path, first, second) is None) == apart
 
 
 def test_any_two_images_of_one_shape_meet_once() -> None:
@@ -85,17 +85,17 @@ def test_any_two_images_of_one_shape_meet_once() -> None:
     aspects = np.array([*(rng.integers(1, 60, 300) / rng.integers(1, 60, 300)), *odd], np.float32)
     met: Counter[tuple[int, int]] = Counter()
     for places, narrower in search._shapes(aspects):
-        for one, other in combinations(range(len(places)), 2):
-            met[int(places[one]), int(places[other])] += narrower[one] or narrower[other]
+        for left, right in combinations(range(len(places)), 2):
+            met[int(places[left]), int(places[right])] += narrower[left] or narrower[right]
     ratio = np.maximum(aspects[:, None], aspects) / np.minimum(aspects[:, None], aspects)
     of_one_shape = zip(*np.nonzero(np.triu(ratio <= 1.0501, 1)), strict=True)
-    assert all(met[int(one), int(other)] == 1 for one, other in of_one_shape)
+    assert all(met[int(left), int(right)] == 1 for left, right in of_one_shape)
     assert max(met.values()) == 1
 
 
 def test_sifting_leaves_out_no_pair_that_is_alike() -> None:
     """Sprites with and without alpha, each beside versions that are less and less like it."""
-    looks, rng = Looks(), np.random.default_rng(3)
+    table, rng = FingerprintTable(), np.random.default_rng(3)
     for seed in range(60):
         rgba = noise_art(seed, 20, 20)
         rgba[rng.random((20, 20)) < 0.4 * (seed % 3)] = 0
@@ -103,13 +103,11 @@ def test_sifting_leaves_out_no_pair_that_is_alike() -> None:
             changed = rgba.copy()
             changed[..., :3] = np.clip(changed[..., :3] + rng.normal(0, noise, (20, 20, 3)), 0, 255)
             changed[changed[..., 3] == 0] = 0
-            looks.append(search.look(changed))
-    numbers = np.random.default_rng(4).permutation(60 * 4)
-    pairs = np.stack(np.triu_indices(len(numbers), 1), axis=1)
-    some = Some(looks, numbers)
-    judged = search._judged(some, pairs)
-    alike = judged.where((judged.difference <= 24) | (judged.detail <= 24))
-    for means_of, most in ((some.gists_of, 0.9), (some.sketches_of, 0.25)):
-        sifted = search._sifted(some, pairs, 24, 24, means_of)
+            table.add(search.fingerprint(changed))
+    pairs = np.stack(np.triu_indices(len(table), 1), axis=1)
+    likeness = search._likeness(table, pairs)
+    alike = likeness.where((likeness.difference <= 24) | (likeness.detail <= 24))
+    for means, most in (("gist", 0.9), ("sketch", 0.25)):
+        sifted = search._sifted(table, pairs, means, 24, 24)
         assert 100 < len(alike.pairs) <= len(sifted) < len(pairs) * most
         assert set(map(tuple, alike.pairs.tolist())) <= set(map(tuple, sifted.tolist()))

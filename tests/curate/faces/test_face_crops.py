@@ -42,8 +42,8 @@ def cascade() -> str:
 
 def read(src: Path, dst: Path, detector: str | None, **changes) -> dict[str, dict]:
     params = Faces(origin="inputs", limit=None, detector=detector, margin=0.25, max_distance=8)
-    wanted = params.model_copy(update=changes)
-    stats = stage.run(src, dst, wanted, SAMPLE, SIZE, ONE, src.parent / "blocklist.jsonl")
+    params = params.model_copy(update=changes)
+    stats = stage.run(src, dst, params, SAMPLE, SIZE, ONE, src.parent / "blocklist.jsonl")
     rows = manifest.read(dst)
     assert len(rows) == stats["kept"] + stats["dropped"] + stats["failed"]
     assert {path.stem for path in (dst / "images").glob("*")} == {row["id"] for row in rows if row["reason"] is None}
@@ -128,7 +128,9 @@ def test_what_is_no_cascade_is_refused_before_any_face_is_read(tmp_path, content
 
 def test_without_opencv_the_error_names_the_extra_and_the_parameter() -> None:
     """In a process of its own: there cv2 cannot be imported, whether it is installed or not."""
-    code = "import sys; sys.modules['cv2'] = None\nfrom pipeline import face_detector\nface_detector.require('x.xml')"
+    code = (
+        "import sys; sys.modules['cv2'] = None\nfrom pipeline.curate.faces import detector\ndetector.require('x.xml')"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "BadParams: faces.detector needs OpenCV 4: install the extra with `uv sync --extra faces`" in done.stderr
@@ -187,7 +189,7 @@ def test_copies_of_real_faces_are_found_and_distinct_ones_kept(shared_files, tmp
     assert {row["reason"] for name, row in rows.items() if name[0] == "d"} == {"duplicate"}
 
 
-def test_the_blocklist_keeps_faces_out_and_nothing_is_told_of_them(tmp_path) -> None:
+def test_the_blocklist_keeps_faces_out_and_their_rows_name_nobody(tmp_path) -> None:
     (tmp_path / "faces").mkdir()
     smooth(1).save(tmp_path / "faces" / "a.png")
     smooth(2).save(tmp_path / "faces" / "b.png")
@@ -209,6 +211,6 @@ def test_names_that_are_no_utf8_have_an_escaped_place(tmp_path) -> None:
 
 
 def test_the_detector_is_the_only_user_of_opencv() -> None:
-    package = Path(face_detector.__file__).parent
+    package = Path(face_detector.__file__).parents[2]
     users = {path.name for path in package.rglob("*.py") if "import cv2" in path.read_text(encoding="utf-8")}
-    assert users == {"face_detector.py"}
+    assert users == {"detector.py"}

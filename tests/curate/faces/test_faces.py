@@ -152,8 +152,8 @@ def test_small_pictures_are_dropped_and_half_the_size_is_enough(inputs, tmp_path
 
 def test_hostile_files_become_failed_rows_and_the_rest_goes_on(inputs, tmp_path):
     picture(1).save(inputs / "good.png")
-    whole = (inputs / "good.png").read_bytes()
-    (inputs / "cut.png").write_bytes(whole[: len(whole) // 2])
+    data = (inputs / "good.png").read_bytes()
+    (inputs / "cut.png").write_bytes(data[: len(data) // 2])
     (inputs / "page.png").write_bytes(b"<html>not found</html>")
     (inputs / "empty.jpg").write_bytes(b"")
     Image.new("1", (4200, 4200)).save(inputs / "bomb.png")
@@ -188,10 +188,10 @@ def test_the_manifest_beside_the_files_gives_licence_artist_and_identity(inputs,
         writer.writerow(["deep/one.png", "CC0", "Ada", "ada-1", "museum", "12"])
         writer.writerow(["../../outside.png", "CC0", "Eve", "", "", ""])
     rows = read(inputs, tmp_path / "out")
-    one, two = rows["set/deep/one.png"], rows["set/two.png"]
-    assert [one[key] for key in ("licence", "artist", "identity", "source")] == ["CC0", "Ada", "ada-1", "museum"]
-    assert [two[key] for key in ("licence", "artist", "identity", "source")] == [None, None, None, "inputs"]
-    assert "colours" not in one
+    listed, unlisted = rows["set/deep/one.png"], rows["set/two.png"]
+    assert [listed[key] for key in ("licence", "artist", "identity", "source")] == ["CC0", "Ada", "ada-1", "museum"]
+    assert [unlisted[key] for key in ("licence", "artist", "identity", "source")] == [None, None, None, "inputs"]
+    assert "colours" not in listed
 
 
 def test_equal_pixels_and_slightly_changed_ones_are_dropped_in_favour_of_the_first(inputs, tmp_path):
@@ -211,8 +211,8 @@ def test_equal_hashes_with_other_colours_are_no_duplicates(inputs, tmp_path):
     red, green, blue = face.split()
     face.save(inputs / "a.png")
     Image.merge("RGB", (red.point(lambda v: v // 2), green, blue.point(lambda v: 128 + v // 2))).save(inputs / "b.png")
-    one, other = (imagehash.phash(Image.open(inputs / name)) for name in ("a.png", "b.png"))
-    assert one - other <= 16
+    left, right = (imagehash.phash(Image.open(inputs / name)) for name in ("a.png", "b.png"))
+    assert left - right <= 16
     rows = read(inputs, tmp_path / "out", max_distance=16)
     assert [rows[name]["status"] for name in sorted(rows)] == ["kept", "kept"]
 

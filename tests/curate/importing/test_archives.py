@@ -71,8 +71,8 @@ def test_a_zip_that_lies_about_its_sizes_is_stopped_too(tmp_path) -> None:
 
 
 def test_damaged_archives_are_bad_input(tmp_path) -> None:
-    whole = tarred(tmp_path / "t.tgz", {f"{n}.png": encoded(art(HERO)) + bytes(range(256)) * n for n in range(60)})
-    place(tmp_path / "half.tgz", whole.read_bytes()[:700])
+    archive = tarred(tmp_path / "t.tgz", {f"{n}.png": encoded(art(HERO)) + bytes(range(256)) * n for n in range(60)})
+    place(tmp_path / "half.tgz", archive.read_bytes()[:700])
     with pytest.raises(BadInput, match=r"half\.tgz"):
         stage.add("art", [tmp_path / "half.tgz"], tmp_path / "inputs")
     assert not list((tmp_path / "inputs").rglob("*.png"))

@@ -41,13 +41,13 @@ def test_a_folder_becomes_a_source_with_the_rows_of_a_crawl(tmp_path) -> None:
     assert (tmp_path / "raw" / "images" / f"{rows['foe.PNG']['sha256']}.gif").is_file()
 
 
-def test_blocked_works_and_artists_are_left_out_and_nothing_is_told_of_them(tmp_path) -> None:
+def test_blocked_works_and_artists_are_left_out_and_their_rows_name_nobody(tmp_path) -> None:
     place(tmp_path / "art" / "x.png")
     place(tmp_path / "art" / "y.png", encoded(scaled(art(FOE), 2), "PNG"))
     (tmp_path / "art" / "manifest.csv").write_text("path,artist,title\ny.png,Ann,Foe\n", encoding="utf-8")
     stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
-    wanted = [{"artist": "ANN", "source": None}, {"id": f"inputs-{hashlib.sha256(b'x.png').hexdigest()[:16]}"}]
-    for entries, kept in ((wanted[:1], 1), (wanted, 0)):
+    blocked = [{"artist": "ANN", "source": None}, {"id": f"inputs-{hashlib.sha256(b'x.png').hexdigest()[:16]}"}]
+    for entries, kept in ((blocked[:1], 1), (blocked, 0)):
         blocklist.add(tmp_path / "blocklist.jsonl", entries)
         stats = stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
         assert (stats["kept"], stats["reasons"]) == (kept, {"blocklist": 2 - kept})

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -69,29 +70,33 @@ def test_families_identities_and_tiles_stay_together(tmp_path) -> None:
     assert len({row["split"] for row in rows.values()}) == 3
 
 
+def domain(holding: list[list[int]]) -> stage.Domain:
+    """Works by number, each with the addresses that it holds."""
+    works = stage.Domain("pixel", Path("unread"))
+    for number, addresses in enumerate(holding):
+        works.add(str(number), [("address", str(address)) for address in addresses], None)
+    return works
+
+
 def test_groups_join_through_a_common_member() -> None:
-    holders, shared = np.array([0, 2, 2, 3, 1]), np.array([7, 7, 5, 5, 9], np.uint64)
-    assert groups.labelled(5, holders, shared).tolist() == [0, 1, 0, 0, 4]
+    assert domain([[7], [9], [7, 5], [5], []]).labels().tolist() == [0, 1, 0, 0, 4]
 
 
 @pytest.mark.parametrize("links", [0, 5, 60, 300])
 def test_groups_are_the_connected_components(links: int) -> None:
     rng = np.random.default_rng(links)
-    holders, shared = rng.integers(0, 100, links), rng.integers(0, 80, links, np.uint64)
+    holders, shared = rng.integers(0, 100, links), rng.integers(0, 80, links)
     holding = [holders[shared == value].tolist() for value in np.unique(shared)]
-    pairs = [(one, other) for members in holding for one, other in pairwise(members)]
+    pairs = [pair for members in holding for pair in pairwise(members)]
     expected = groups.components(range(100), pairs)
-    order = np.argsort(shared, kind="stable")
-    labels = groups.labelled(100, holders[order], shared[order])
+    labels = domain([shared[holders == number].tolist() for number in range(100)]).labels()
     assert sorted(map(min, expected)) == sorted(set(labels.tolist()))
     assert all(set(labels[members].tolist()) == {min(members)} for members in expected)
 
 
 def test_a_long_chain_is_one_group() -> None:
     members = np.random.default_rng(1).permutation(5000)
-    holders, shared = np.r_[members[:-1], members[1:]], np.tile(np.arange(4999, dtype=np.uint64), 2)
-    order = np.argsort(shared, kind="stable")
-    assert set(groups.labelled(5000, holders[order], shared[order]).tolist()) == {0}
+    assert set(domain([[place, place + 1] for place in members.tolist()]).labels().tolist()) == {0}
 
 
 def test_equal_pixels_stand_in_one_split(tmp_path) -> None:

@@ -17,7 +17,7 @@ from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 
 PARAMS = Split(val=0.0, test=0.5, licences=[], min_transparent=0.0, max_transparent=1.0)
-ONE, OTHER = "lospec-0000000000000001", "pixeljoint-0000000000000002"
+A, B = "lospec-0000000000000001", "pixeljoint-0000000000000002"
 ART, SIMPLE = noise_art(1)[..., :3], noise_art(3, 6, 6)[..., :3]
 
 
@@ -40,57 +40,57 @@ def recoloured(art: np.ndarray) -> np.ndarray:
 
 def folders(tmp_path: Path, domain: str, works: dict[str, tuple[np.ndarray, dict[str, Any]]]) -> tuple[Path, Path]:
     """Both domains' stage folders; `works` (id -> picture and facts) in one of them, eight unrelated ones in each."""
-    found = {}
+    stages = {}
     for number, name in enumerate(("pixel", "faces")):
-        given = dict(works) if name == domain else {}
+        members = dict(works) if name == domain else {}
         seeds = range(1000 * number + 50, 1000 * number + 58)
-        given |= {f"z{name}-{seed:04}": (big(noise_art(seed)[..., :3]), {}) for seed in seeds}
-        pictures = {work: picture for work, (picture, _) in given.items()}
-        facts = {work.replace("-", "_"): {"background": "#000000", **fact} for work, (_, fact) in given.items()}
-        found[name] = stage_folder(tmp_path / name, pictures, **facts)
-    return found["pixel"], found["faces"]
+        members |= {f"z{name}-{seed:04}": (big(noise_art(seed)[..., :3]), {}) for seed in seeds}
+        pictures = {work: picture for work, (picture, _) in members.items()}
+        facts = {work.replace("-", "_"): {"background": "#000000", **fact} for work, (_, fact) in members.items()}
+        stages[name] = stage_folder(tmp_path / name, pictures, **facts)
+    return stages["pixel"], stages["faces"]
 
 
 def distinct(*facts: dict[str, Any]) -> list[tuple[np.ndarray, dict[str, Any]]]:
     return [(big(noise_art(10 + index)[..., :3]), fact) for index, fact in enumerate(facts)]
 
 
-def pair(one: str, other: str, members: list[tuple[np.ndarray, dict[str, Any]]]) -> dict:
-    return {one: members[0], other: members[1]}
+def pair(first: str, second: str, members: list[tuple[np.ndarray, dict[str, Any]]]) -> dict:
+    return {first: members[0], second: members[1]}
 
 
 SIBLINGS = {
-    "equal pixels": ("pixel", pair(ONE, OTHER, [(big(ART), {}), (big(ART), {})]), "pixels"),
-    "mirror images": ("pixel", pair(ONE, OTHER, [(big(ART), {}), (big(ART)[:, ::-1], {})]), "pixels"),
-    "moved on the ground": ("pixel", pair(ONE, OTHER, [(big(ART), {}), (big(ART, 4, 7), {})]), "kin"),
-    "recolours": ("pixel", pair(ONE, OTHER, [(big(ART), {}), (big(recoloured(ART)), {})]), "kin"),
-    "mirrored recolours": ("pixel", pair(ONE, OTHER, [(big(ART), {}), (big(recoloured(ART)[:, ::-1]), {})]), "kin"),
-    "near families": ("pixel", pair(ONE, OTHER, distinct({"family": ONE}, {"family": ONE})), f"family {ONE}"),
-    "one identity": ("pixel", pair(ONE, OTHER, distinct({"identity": "elf"}, {"identity": "elf"})), "identity s elf"),
-    "one artist": ("pixel", pair(ONE, OTHER, distinct({"artist": "Ann"}, {"artist": "Ann"})), "artist s ann"),
+    "equal pixels": ("pixel", pair(A, B, [(big(ART), {}), (big(ART), {})]), "pixels"),
+    "mirror images": ("pixel", pair(A, B, [(big(ART), {}), (big(ART)[:, ::-1], {})]), "pixels"),
+    "moved on the ground": ("pixel", pair(A, B, [(big(ART), {}), (big(ART, 4, 7), {})]), "kinship"),
+    "recolours": ("pixel", pair(A, B, [(big(ART), {}), (big(recoloured(ART)), {})]), "kinship"),
+    "mirrored recolours": ("pixel", pair(A, B, [(big(ART), {}), (big(recoloured(ART)[:, ::-1]), {})]), "kinship"),
+    "near families": ("pixel", pair(A, B, distinct({"family": A}, {"family": A})), f"family {A}"),
+    "one identity": ("pixel", pair(A, B, distinct({"identity": "elf"}, {"identity": "elf"})), "identity s elf"),
+    "one artist": ("pixel", pair(A, B, distinct({"artist": "Ann"}, {"artist": "Ann"})), "artist s ann"),
     "one artist, spelt twice": (
-        "pixel", pair(ONE, OTHER, distinct({"artist": "Ann"}, {"artist": "ANN "})), "artist s ann",
+        "pixel", pair(A, B, distinct({"artist": "Ann"}, {"artist": "ANN "})), "artist s ann",
     ),
-    "frames": ("pixel", pair(f"{ONE}-f000", f"{ONE}-f003", distinct({"parent": ONE}, {"parent": ONE})), f"work {ONE}"),
-    "a work and its frame": ("pixel", pair(ONE, f"{ONE}-f003", distinct({}, {"parent": ONE})), f"work {ONE}"),
+    "frames": ("pixel", pair(f"{A}-f000", f"{A}-f003", distinct({"parent": A}, {"parent": A})), f"work {A}"),
+    "a work and its frame": ("pixel", pair(A, f"{A}-f003", distinct({}, {"parent": A})), f"work {A}"),
     "tiles": (
-        "pixel", pair(f"{ONE}-t00x00", f"{ONE}-t01x00", distinct({"parent": ONE}, {"parent": ONE})), f"work {ONE}",
+        "pixel", pair(f"{A}-t00x00", f"{A}-t01x00", distinct({"parent": A}, {"parent": A})), f"work {A}",
     ),
     "tiles of two frames": (
         "pixel",
         pair(
-            f"{ONE}-f000-t00x00", f"{ONE}-f003-t01x00", distinct({"parent": f"{ONE}-f000"}, {"parent": f"{ONE}-f003"})
+            f"{A}-f000-t00x00", f"{A}-f003-t01x00", distinct({"parent": f"{A}-f000"}, {"parent": f"{A}-f003"})
         ),
-        f"work {ONE}",
+        f"work {A}",
     ),
     "crops of one photograph": (
-        "faces", pair(f"{ONE}-c01", f"{ONE}-c02", distinct({"parent": ONE}, {"parent": ONE})), f"work {ONE}",
+        "faces", pair(f"{A}-c01", f"{A}-c02", distinct({"parent": A}, {"parent": A})), f"work {A}",
     ),
-    "mirrored faces": ("faces", pair(ONE, OTHER, [(big(ART), {}), (big(ART)[:, ::-1], {})]), "pixels"),
-    "alternates among faces": ("faces", pair(ONE, OTHER, distinct({"family": ONE}, {"family": ONE})), f"family {ONE}"),
-    "one person": ("faces", pair(ONE, OTHER, distinct({"identity": "Bo"}, {"identity": "Bo"})), "identity s Bo"),
+    "mirrored faces": ("faces", pair(A, B, [(big(ART), {}), (big(ART)[:, ::-1], {})]), "pixels"),
+    "alternates among faces": ("faces", pair(A, B, distinct({"family": A}, {"family": A})), f"family {A}"),
+    "one person": ("faces", pair(A, B, distinct({"identity": "Bo"}, {"identity": "Bo"})), "identity s Bo"),
     "one photographer of unknown people": (
-        "faces", pair(ONE, OTHER, distinct({"artist": "Ann"}, {"artist": "Ann"})), "artist s ann",
+        "faces", pair(A, B, distinct({"artist": "Ann"}, {"artist": "Ann"})), "artist s ann",
     ),
 }  # fmt: skip
 
@@ -99,8 +99,8 @@ SIBLINGS = {
 def test_a_leak_stops_the_run_and_names_what_is_shared(tmp_path, kind) -> None:
     domain, works, shared = SIBLINGS[kind]
     pixel, faces = folders(tmp_path, domain, works)
-    one, other = sorted(works)
-    with pytest.raises(BadInput, match=rf"leak: {other} \(test\) and {one} \(train\) share {shared}"):
+    first, second = sorted(works)
+    with pytest.raises(BadInput, match=rf"leak: {second} \(test\) and {first} \(train\) share {shared}"):
         stage.run(pixel, faces, tmp_path / "split", PARAMS, 7, deal=scatter)
     assert not (tmp_path / "split").exists()
 
@@ -116,16 +116,16 @@ def test_the_stage_itself_keeps_them_together(tmp_path, kind) -> None:
 
 
 STRANGERS = {
-    "no relation": ("pixel", pair(ONE, OTHER, distinct({}, {}))),
+    "no relation": ("pixel", pair(A, B, distinct({}, {}))),
     "one name in two sources": (
-        "pixel", pair(ONE, OTHER, distinct({"artist": "Ann", "source": "a"}, {"artist": "Ann", "source": "b"})),
+        "pixel", pair(A, B, distinct({"artist": "Ann", "source": "a"}, {"artist": "Ann", "source": "b"})),
     ),
     "two people of one photographer": (
         "faces",
-        pair(ONE, OTHER, distinct({"artist": "Ann", "identity": "Bo"}, {"artist": "Ann", "identity": "Cy"})),
+        pair(A, B, distinct({"artist": "Ann", "identity": "Bo"}, {"artist": "Ann", "identity": "Cy"})),
     ),
     "simple pictures": (
-        "pixel", pair(ONE, OTHER, [(big(SIMPLE), {}), (big(recoloured(SIMPLE)), {})]),
+        "pixel", pair(A, B, [(big(SIMPLE), {}), (big(recoloured(SIMPLE)), {})]),
     ),
 }  # fmt: skip
 
@@ -138,18 +138,16 @@ def test_what_is_not_surely_one_thing_may_be_split(tmp_path, kind) -> None:
     assert sorted(rows[work] for work in works) == ["test", "train"]
 
 
-def dedup_folder(folder: Path, name_there: str) -> Path:
-    """Ann shows one work at lospec and, as `name_there`, its copy at pixeljoint."""
+def dedup_folder(folder: Path, copy_artist: str) -> Path:
+    """Ann shows one work at lospec and, as `copy_artist`, its copy at pixeljoint."""
     first = {"id": "lospec-00000000000000aa", "source": "lospec", "artist": "Ann"}
-    copy = {"id": "pixeljoint-00000000000000bb", "source": "pixeljoint", "artist": name_there}
+    copy = {"id": "pixeljoint-00000000000000bb", "source": "pixeljoint", "artist": copy_artist}
     rows = [manifest.kept(first), manifest.dropped(copy, "near_duplicate", in_favour_of=first["id"])]
     manifest.write(folder, rows, inputs=[first["id"], copy["id"]])
     return folder
 
 
-CROSSPOSTED = pair(
-    ONE, OTHER, distinct({"artist": "Ann", "source": "lospec"}, {"artist": "ann", "source": "pixeljoint"})
-)
+CROSSPOSTED = pair(A, B, distinct({"artist": "Ann", "source": "lospec"}, {"artist": "ann", "source": "pixeljoint"}))
 
 
 def test_one_name_in_two_sources_is_one_artist_where_both_show_one_work(tmp_path) -> None:
@@ -197,14 +195,12 @@ def transparent(tmp_path: Path, low: float, high: float, shares: list[float | No
 
 def test_artworks_outside_the_wanted_share_of_transparency_are_dropped(tmp_path) -> None:
     stats, rows = transparent(tmp_path, 0.2, 0.6, [0.0, 0.2, 0.4, 0.6, 0.61, None])
-    kept = [name for name, row in rows.items() if name[0] == "p" and row["status"] == "kept"]
-    assert kept == ["p-001", "p-002", "p-003"]
-    assert stats["reasons"] == {
-        "transparency": 3 + 8
-    }  # the eight others do not tell their share; faces are let through
+    names = [name for name, row in rows.items() if name[0] == "p" and row["status"] == "kept"]
+    assert names == ["p-001", "p-002", "p-003"]
+    assert stats["reasons"] == {"transparency": 3 + 8}  # the eight others have no share; faces are let through
     assert (rows["p-000"]["split"], rows["p-002"]["transparent_share"]) == (None, 0.4)
     assert {row["domain"] for row in rows.values() if row["status"] == "dropped"} == {"pixel"}
-    assert sorted(path.stem for path in (tmp_path / "split" / "pixel").rglob("*.png")) == kept
+    assert sorted(path.stem for path in (tmp_path / "split" / "pixel").rglob("*.png")) == names
 
 
 def test_the_whole_range_lets_everything_through(tmp_path) -> None:
