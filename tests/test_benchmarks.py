@@ -70,16 +70,16 @@ def curate(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_benchmark_of_curation_runs_kills_resumes_and_reports(tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "benchmarks" / "curate.py", "--items", "2000", "--chains", "4"]
+    command = [sys.executable, ROOT / "benchmarks" / "curate.py", "--items", "400", "--chains", "2"]
     options = ["--json", str(tmp_path / "report.json")]
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr == ""
     report = json.loads((tmp_path / "report.json").read_text())
     assert {"drawn", "drawn x4", "drawn x2.5", "drawn x4 JPEG"} <= {one["works"] for one in report["chains"]}
     assert [(cost["run"], cost["works"]) for cost in report["runs"] if cost["stage"] == "flatten"] == [
-        ("a tenth", 200), ("resumed", 200), ("all", 1980), ("1 % more", 2000)
+        ("a tenth", 40), ("resumed", 40), ("all", 396), ("1 % more", 400)
     ]  # fmt: skip
-    assert [cost["remembered"] for cost in report["runs"] if cost["stage"] == "flatten"][3] == 1980
+    assert [cost["remembered"] for cost in report["runs"] if cost["stage"] == "flatten"][3] == 396
     figures = {demand["what"]: demand for demand in report["demands"]}
     assert figures["1 % more: share of works computed"]["met"]
     assert figures["killed: written and yet computed again"]["met"]
