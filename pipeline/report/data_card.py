@@ -29,7 +29,6 @@ def render(root: Path, params: Params, environment: Environment) -> str:
     data = root / "data"
     counts = census.read(data)
     rows = [*counts.art, *counts.faces]
-    family_sizes, largest_families = duplicates.families(data)
     context = {
         "numbers": _numbers(counts),
         "sample": bool(rows) and all(row.get("origin") == "sample" for row in rows),
@@ -47,7 +46,7 @@ def render(root: Path, params: Params, environment: Environment) -> str:
         "colours": palettes_used.read(data, counts.art),
         "artists": census.artists(counts.art),
         "kinds": duplicates.kinds(data, counts.served),
-        "families": {"number": len(family_sizes), "works": sum(family_sizes), "largest": largest_families},
+        "families": duplicates.families(data),
         "samples": _samples(data, rows, params.seed),
         "limits": _limits(counts),
         "cite": _cite(data, counts),

@@ -43,14 +43,12 @@ def write(root: Path, docs: Path) -> dict[str, Any]:
     Raises:
         BadInput: no scores or no pictures of the strip below `root`.
     """
-    stages = [funnel.count(stage) for stage in funnel.stages(root / "data")]
-    counts = [{**dataclasses.asdict(stage), "reasons": dict(stage.reasons)} for stage in stages]
     results = {
         **read_scores(root),
         "hardware": hardware(),
         "commit": commit(root),
         "seconds": seconds(root),
-        "funnel": counts,
+        "funnel": [dataclasses.asdict(funnel.count(stage)) for stage in funnel.stages(root / "data")],
     }
     write_atomic(docs / "strip.png", strip(root))
     manifest.write_json(docs / "results.json", results)
