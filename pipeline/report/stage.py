@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.errors import BadInput
 from pipeline.params import Params
 from pipeline.report import charts, data_card, funnel, provenance, showcase, training_alarms, verdicts
 from pipeline.report.thumbnails import Thumbnail, strip
+from pipeline.report.training_alarms import read_json
 from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row
 
 EPOCHS_SHOWN = 6  # a generator: the first, the last, and evenly spaced ones between
-WITHOUT_EFFECT = ("executor",)  # sections on which no result depends: not on the page
+WITHOUT_EFFECT = {"executor"}  # sections on which no result depends: not on the page
 
 
 def run(root: Path, dst: Path, params: Params) -> dict[str, Any]:
@@ -83,11 +82,7 @@ def read_scores(root: Path) -> dict[str, Any]:
     Raises:
         BadInput: it is not there or not JSON.
     """
-    path = root / "plots" / "evaluate" / "methods.json"
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: no readable scores; run the evaluate stage first: {error}") from error
+    return read_json(root / "plots" / "evaluate" / "methods.json", "no readable scores; run the evaluate stage first")
 
 
 def learning_curves(folder: Path) -> dict[str, Any]:
@@ -105,36 +100,19 @@ def epochs(folder: Path) -> list[tuple[str, list[Thumbnail]]]:
     """(name, strips) of each generator: the fixed faces, then their translations after some of the epochs."""
     generators = []
     for samples in sorted(folder.glob("*/samples")):
-        name = showcase.describe(f"cyclegan_{samples.parent.name}")[0]
-        numbered = sorted((_epoch(path), path) for path in samples.glob("epoch-*.png"))
-        strips = [(f"epoch {number}", path) for number, path in _spaced_epochs(numbered)]
-        inputs = samples / "inputs.png"
-        if inputs.is_file():
-            strips.insert(0, ("input", inputs))
+        name = showcase.generator_name(samples.parent.name)
+        pictures = {int(path.stem.removeprefix("epoch-")): path for path in samples.glob("epoch-*.png")}
+        numbers, last = sorted(pictures), len(pictures) - 1
+        shown = sorted({numbers[place * last // (EPOCHS_SHOWN - 1)] for place in range(EPOCHS_SHOWN)})
+        strips = [("input", samples / "inputs.png"), *((f"epoch {number}", pictures[number]) for number in shown)]
         generators.append((name, [strip(path, f"{name}: fixed faces, {caption}", caption) for caption, path in strips]))
     return generators
 
 
-def _epoch(path: Path) -> int:
-    number = re.fullmatch(r"epoch-(\d+)", path.stem)
-    if number is None:
-        raise BadInput(f"{path}: expected a name like epoch-003.png")
-    return int(number[1])
-
-
-def _spaced_epochs(items: Sequence[tuple[int, Path]]) -> list[tuple[int, Path]]:
-    """At most EPOCHS_SHOWN, the first and the last among them."""
-    if len(items) <= EPOCHS_SHOWN:
-        return list(items)
-    return [items[index * (len(items) - 1) // (EPOCHS_SHOWN - 1)] for index in range(EPOCHS_SHOWN)]
-
-
 def _table(table: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
-    """Rows of the table of figures: methods in the order of NAMES, others before the last, which is real art."""
-    *named, last = [key for key in showcase.NAMES if key in table]
-    keys = [*named, *sorted(table.keys() - {*named, last}), last]
+    """Rows of the table of figures."""
     rows = []
-    for key in keys:
+    for key in showcase.in_order(table):
         name, about = showcase.describe(key)
         cells = [verdicts.cell_text(metric, table[key]) for metric in verdicts.METRICS]
         rows.append({"key": key, "name": name, "about": about, "n": f"{table[key]['n']:.0f}", "cells": cells})
@@ -172,15 +150,12 @@ def _funnel(data: Path) -> dict[str, Any]:
     }
 
 
-def _sections(params: Params) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(section, [(name, value as JSON)]) of the parameters, those without a section under `run`."""
-    sections: dict[str, dict[str, Any]] = {"run": {}}
-    for name, value in params.model_dump(exclude=set(WITHOUT_EFFECT)).items():
-        if isinstance(value, dict):
-            sections[name] = value
-        else:
-            sections["run"][name] = value
-    return [
-        (name, [(key, json.dumps(value, ensure_ascii=False)) for key, value in values.items()])
-        for name, values in sections.items()
-    ]
+def _sections(params: Params) -> dict[str, dict[str, str]]:
+    """Section -> name -> value as JSON of the parameters, those without a section under `run`."""
+    sections: dict[str, dict[str, str]] = {"run": {}}
+    for name, value in params.model_dump(exclude=WITHOUT_EFFECT).items():
+        values, section = (value, name) if isinstance(value, dict) else ({name: value}, "run")
+        sections.setdefault(section, {}).update(
+            {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+        )
+    return sections
