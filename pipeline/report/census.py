@@ -74,11 +74,11 @@ def licences(census: Census) -> list[tuple[str, int, int]]:
     return [(name, art[name], faces[name]) for name in order]
 
 
-def refusals(census: Census) -> list[tuple[str, list[tuple[str, int]]]]:
-    """Per source, how many works were left out because somebody said no."""
+def refusals(census: Census) -> list[tuple[str | int, ...]]:
+    """(source, works left out because somebody said no, a number for each of REFUSALS)."""
     counts = Counter((row["source"], row["reason"]) for row in census.served)
     names = sorted({row["source"] for row in census.served})
-    return [(name, [(reason, counts[name, reason]) for reason in REFUSALS]) for name in names]
+    return [(name, *(counts[name, reason] for reason in REFUSALS)) for name in names]
 
 
 def consents(census: Census) -> list[tuple[str, int]]:
