@@ -78,7 +78,10 @@ def rows(columns: list[Method], ids: list[str], credits: dict[str, str]) -> list
         ids: of the test faces.
         credits: id -> title, artist, licence, for the artworks.
     """
-    drawn = [[_thumbnail(path, method, credits) for path in paths(method, ids)] for method in columns]
+    drawn = [
+        [path and thumbnail(path, f"{method.name}: {credits.get(path.stem, path.stem)}") for path in paths(method, ids)]
+        for method in columns
+    ]
     return [list(row) for row in zip(*drawn, strict=True)]
 
 
@@ -89,7 +92,3 @@ def paths(method: Method, ids: list[str]) -> list[Path | None]:
         return [art[index * len(art) // len(ids)] for index in range(len(ids))]
     files = [method.folder / f"{face}.png" for face in ids]
     return [file if file.is_file() else None for file in files]
-
-
-def _thumbnail(path: Path | None, method: Method, credits: dict[str, str]) -> Thumbnail | None:
-    return None if path is None else thumbnail(path, f"{method.name}: {credits.get(path.stem, path.stem)}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,12 @@ def run(root: Path, dst: Path, params: Params) -> dict[str, Any]:
 
 def environment() -> Environment:
     """Templates of this package; everything is escaped, and a forgotten value is an error."""
-    return Environment(
+    templates = Environment(
         loader=PackageLoader("pipeline.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    templates.filters["json"] = partial(json.dumps, ensure_ascii=False)
+    return templates
 
 
 def render(root: Path, params: Params) -> str:
@@ -89,11 +92,8 @@ def learning_curves(folder: Path) -> dict[str, Any]:
     """A chart per training metric, with a line per generator: `curves` and the names of the `generators`."""
     curves = {sub.name: charts.read_curves(sub / "plots" / "metrics" / "train") for sub in sorted(folder.glob("*"))}
     names = sorted({name for metrics in curves.values() for name in metrics})
-    series = {name: {generator: metrics.get(name, []) for generator, metrics in curves.items()} for name in names}
-    return {
-        "generators": list(curves),
-        "curves": [(name, charts.line_chart(name, lines)) for name, lines in series.items()],
-    }
+    lines = {name: {generator: metrics.get(name, []) for generator, metrics in curves.items()} for name in names}
+    return {"generators": list(curves), "curves": [(name, charts.line_chart(name, lines[name])) for name in names]}
 
 
 def epochs(folder: Path) -> list[tuple[str, list[Thumbnail]]]:
@@ -150,12 +150,8 @@ def _funnel(data: Path) -> dict[str, Any]:
     }
 
 
-def _sections(params: Params) -> dict[str, dict[str, str]]:
-    """Section -> name -> value as JSON of the parameters, those without a section under `run`."""
-    sections: dict[str, dict[str, str]] = {"run": {}}
-    for name, value in params.model_dump(exclude=WITHOUT_EFFECT).items():
-        values, section = (value, name) if isinstance(value, dict) else ({name: value}, "run")
-        sections.setdefault(section, {}).update(
-            {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
-        )
-    return sections
+def _sections(params: Params) -> dict[str, dict[str, Any]]:
+    """Section -> name -> value of the parameters, those without a section under `run`."""
+    values = params.model_dump(exclude=WITHOUT_EFFECT)
+    sections = {name: value for name, value in values.items() if isinstance(value, dict)}
+    return {"run": {name: value for name, value in values.items() if name not in sections}, **sections}
