@@ -189,9 +189,9 @@ class ShardSet:
         for shard in self.open.values():
             shard.close()
         return {
-            group: {"works": sum(shards.values()), "shards": self._facts(shards)}
+            group: {"works": sum(shards.values()), "shards": self._shards(shards)}
             for group, shards in sorted(self.works.items())
         }
 
-    def _facts(self, shards: Mapping[str, int]) -> list[dict[str, Any]]:
+    def _shards(self, shards: Mapping[str, int]) -> list[dict[str, Any]]:
         return [{"name": name, "works": works, "sha256": sha256(self.folder / name)} for name, works in shards.items()]

@@ -62,14 +62,12 @@ class ParquetShard:
         self._kinds = kinds
         self._waiting: list[dict[str, Any]] = []
         self._bytes = 0
+        image = self._arrow.struct([("bytes", self._arrow.binary()), ("path", self._arrow.string())])
         self._schema = self._arrow.schema(
-            [("image", self._image_type()), *((name, self._type(kind)) for name, kind in kinds.items())],
+            [("image", image), *((name, self._type(kind)) for name, kind in kinds.items())],
             metadata={"huggingface": json.dumps({"info": {"features": features(kinds)}})},
         )
         self._file = self._arrow.parquet.ParquetWriter(path, self._schema, compression="zstd")
-
-    def _image_type(self) -> Any:
-        return self._arrow.struct([("bytes", self._arrow.binary()), ("path", self._arrow.string())])
 
     def _type(self, kind: Kind) -> Any:
         plain = self._arrow.type_for_alias(_dtype(kind))

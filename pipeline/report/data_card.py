@@ -46,7 +46,6 @@ def render(root: Path, params: Params, environment: Environment) -> str:
         "funnel": [funnel.count(stage) for stage in funnel.stages(data)],
         "charts": _charts(counts),
         "formats": census.formats(counts),
-        "animated": (sum(map(census.is_animated, counts.fetched)), len(counts.fetched)),
         "colours": palettes_used.read(data, counts.art),
         "artists": census.artists(counts.art),
         "kinds": duplicates.kinds(data, counts.served),

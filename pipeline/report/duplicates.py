@@ -82,21 +82,17 @@ def _pairs(data: Path, decisions: list[Row], rows: dict[str, Row]) -> list[Pair]
     pairs: list[Pair] = []
     shown: set[str] = set()
     for decision in decisions:
-        works = {decision["in_favour_of"], decision["dropped"] or decision["kept"]}
-        if len(pairs) < PAIRS_SHOWN and not works & shown:
+        ids = (decision["in_favour_of"], decision["dropped"] or decision["kept"])
+        if len(pairs) < PAIRS_SHOWN and shown.isdisjoint(ids):
             with suppress(BadInput):  # what cannot be decoded cannot be shown
-                pair = _pair(data, decision, rows)
-                pairs += [pair] if pair is not None else []
-            shown |= works
+                pictures = _pictures(data, [rows.get(key, {"id": key}) for key in ids])
+                if len(pictures) == len(ids):
+                    pairs.append(_pair(decision, *pictures))
+            shown.update(ids)
     return pairs
 
 
-def _pair(data: Path, decision: Row, rows: dict[str, Row]) -> Pair | None:
-    ids = (decision["in_favour_of"], decision["dropped"] or decision["kept"])
-    pictures = _pictures(data, [rows.get(key, {"id": key}) for key in ids])
-    if len(pictures) < 2:
-        return None
-    first, second = pictures
+def _pair(decision: Row, first: Thumbnail, second: Thumbnail) -> Pair:
     fate = "dropped" if decision["dropped"] else "kept too"
     distance = "" if decision["distance"] is None else f", distance {decision['distance']:.1f}"
     return Pair(first, second, f"{decision['tier']}{distance}: {first.alt} | {fate}: {second.alt}")
