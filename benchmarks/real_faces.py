@@ -134,7 +134,7 @@ def trained(project: Path, wanted: Params, steps: int, seed: int) -> tuple[Pictu
         translate.run(
             project / "data" / "split", folder / "cyclegan", folder / "translate", params=wanted.translate, device="cpu"
         )
-    drawn = score.read_pictures(folder / "translate" / "cell")
+    drawn = score.read_pictures(folder / "translate" / "cell", wanted.resize.size)
     return drawn, float(json.loads((folder / "minutes.json").read_text()))
 
 
@@ -271,10 +271,8 @@ def main() -> int:
         project = (asked.keep or Path(temporary)).resolve()
         prepare(project, wanted)
         split = project / "data" / "split"
-        bench = Bench(
-            score.read_pictures(split / "faces" / "test"), score.read_pictures(split / "pixel" / "test"), wanted.resize,
-            wanted.evaluate, wanted.seed,
-        )  # fmt: skip
+        faces, art = (score.read_pictures(split / name / "test", wanted.resize.size) for name in ("faces", "pixel"))
+        bench = Bench(faces, art, wanted.resize, wanted.evaluate, wanted.seed)
         rival = score.baseline_pictures(bench)[RIVAL]
         for seed in asked.seeds:
             made, minutes = trained(project, wanted, asked.steps, seed)

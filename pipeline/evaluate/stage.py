@@ -7,7 +7,6 @@ Methods are `input` (the faces themselves), the trivial baselines, `style_<canva
 from __future__ import annotations
 
 import csv
-import io as streams
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -27,7 +26,7 @@ from pipeline.metrics import patches, pixel_art
 from pipeline.metrics.diversity import spread_ratio
 from pipeline.metrics.tiles import comb_db
 from pipeline.runtime import manifest, seeds
-from pipeline.runtime.files import output_dir, write_atomic
+from pipeline.runtime.files import output_dir
 from pipeline.runtime.settings import Resize
 
 Pictures = dict[str, Pixels]  # id, in sorted order -> uint8 (size, size, 3)
@@ -97,17 +96,25 @@ def run(
     Raises:
         BadInput: no test pictures, one of another size, or an output that is no test face.
     """
-    faces, art = (_test_pictures(split / domain / "test", resize.size) for domain in ("faces", "pixel"))
+    faces, art = (read_pictures(split / domain / "test", resize.size) for domain in ("faces", "pixel"))
+    if not faces or not art:
+        raise BadInput(f"{split}: expected at least one picture in faces/test and one in pixel/test")
     bench = Bench(faces, art, resize, params, seed)
     drawn = _read_outputs(style, "style_", bench) | _read_outputs(translate, GENERATOR, bench)
     trivial = baseline_pictures(bench)
-    _write_pictures(pictures, trivial)
-    methods = {"input": bench.faces, **trivial, **drawn}
-    real = patterns(list(bench.art.values()), "real", bench)
-    table = {name: _round(measure(outputs, real, bench)) for name, outputs in methods.items()}
-    table["real"] = _round(measure_real(bench))
+    with output_dir(pictures) as out:
+        for name, baseline in trivial.items():
+            for key, pixels in baseline.items():
+                files.write_png(out / name / f"{key}.png", pixels)
+    real = patterns(list(art.values()), "real", bench)
+    methods = {"input": faces, **trivial, **drawn}
+    scores = {name: measure(outputs, real, bench) for name, outputs in methods.items()}
+    scores["real"] = measure_real(bench)
+    table = {name: {key: round(value, DECIMALS) for key, value in row.items()} for name, row in scores.items()}
     result = {"methods": table, "targets": targets(table)}
-    _write_scores(plots, result)
+    with output_dir(plots) as out:
+        manifest.write_json(out / "methods.json", result)
+        _write_table(out / "methods.csv", table)
     manifest.write_json(dst, figures(table))
     return result
 
@@ -200,59 +207,34 @@ def _distances(outputs: Patterns, real: Patterns) -> Scores:
     return {name: patches.sliced_wasserstein(outputs[name], real[name]) for name in outputs}
 
 
-def read_pictures(folder: Path) -> Pictures:
-    """The PNG files of a folder, by their names without the ending."""
-    return {path.stem: files.read_rgb(path) for path in sorted(folder.glob("*.png"))}
+def read_pictures(folder: Path, size: int) -> Pictures:
+    """The PNG files of a folder, by their names without the ending.
 
-
-def _test_pictures(folder: Path, size: int) -> Pictures:
-    pictures = read_pictures(folder)
-    if not pictures:
-        raise BadInput(f"{folder}: expected at least one picture, found none")
-    _check_size(pictures, folder, size)
+    Raises:
+        BadInput: one that is not `size` pixels a side.
+    """
+    pictures = {path.stem: files.read_rgb(path) for path in sorted(folder.glob("*.png"))}
+    for key, pixels in pictures.items():
+        if pixels.shape != (size, size, 3):
+            raise BadInput(f"{folder}/{key}.png: expected {size}x{size}, got {pixels.shape[1]}x{pixels.shape[0]}")
     return pictures
 
 
 def _read_outputs(folder: Path, prefix: str, bench: Bench) -> dict[str, Pictures]:
     """Method -> pictures, for every subfolder that holds any."""
-    outputs = {}
-    for sub in sorted(path for path in folder.glob("*") if path.is_dir()):
-        pictures = read_pictures(sub)
+    outputs = {prefix + sub.name: read_pictures(sub, bench.resize.size) for sub in sorted(folder.glob("*"))}
+    for method, pictures in outputs.items():
         if strangers := sorted(pictures.keys() - bench.faces.keys()):
-            raise BadInput(f"{sub}/{strangers[0]}.png: expected the id of a test face")
-        _check_size(pictures, sub, bench.resize.size)
-        if pictures:
-            outputs[prefix + sub.name] = pictures
-    return outputs
+            raise BadInput(f"{folder / method.removeprefix(prefix)}/{strangers[0]}.png: expected the id of a test face")
+    return {method: pictures for method, pictures in outputs.items() if pictures}
 
 
-def _check_size(pictures: Pictures, folder: Path, size: int) -> None:
-    for key, pixels in pictures.items():
-        if pixels.shape != (size, size, 3):
-            raise BadInput(f"{folder}/{key}.png: expected {size}x{size}, got {pixels.shape[1]}x{pixels.shape[0]}")
-
-
-def _write_pictures(dst: Path, methods: Mapping[str, Pictures]) -> None:
-    with output_dir(dst) as out:
-        for name, pictures in methods.items():
-            for key, pixels in pictures.items():
-                files.write_png(out / name / f"{key}.png", pixels)
-
-
-def _write_scores(dst: Path, result: Mapping[str, Any]) -> None:
-    table: dict[str, Scores] = result["methods"]
+def _write_table(path: Path, table: Mapping[str, Scores]) -> None:
     columns = ["method", *dict.fromkeys(key for scores in table.values() for key in scores)]
-    text = streams.StringIO(newline="")
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({"method": name, **scores} for name, scores in table.items())
-    with output_dir(dst) as out:
-        manifest.write_json(out / "methods.json", result)
-        write_atomic(out / "methods.csv", text.getvalue().encode())
-
-
-def _round(scores: Scores) -> Scores:
-    return {name: value if isinstance(value, int) else round(float(value), DECIMALS) for name, value in scores.items()}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({"method": name, **scores} for name, scores in table.items())
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 Format = Literal["parquet", "webdataset"]
@@ -15,11 +15,12 @@ READ: dict[Format, str] = {
 
 def text(stats: Mapping[str, Any]) -> str:
     """The README as Markdown; `stats` are those of the export."""
+    groups = [(f"`{name}-*`", group["works"], len(group["shards"])) for name, group in stats["groups"].items()]
     head = _front_matter(stats["groups"]) if stats["format"] == "parquet" else ""
     parts = [
         "# Export of pixel art data",
         f"{stats['kept']} works of `{stats['from']}` as {stats['format']}, made by facetopix {stats['version']}.",
-        _table("Shards", ("group", "works", "shards"), _groups(stats["groups"])),
+        _table("Shards", ("group", "works", "shards"), groups),
         _table("Sources", ("source", "works"), _counts(stats["sources"])),
         _table("Licences", ("licence", "works"), _counts(stats["licences"])),
         "Every work belongs to its artist. Licence, artist, page and consent of each stand beside its image and in "
@@ -45,12 +46,8 @@ def _config(group: str) -> str:
     return group.rpartition("/")[0] or "default"
 
 
-def _groups(groups: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    return [(f"`{name}-*`", str(group["works"]), str(len(group["shards"]))) for name, group in groups.items()]
-
-
-def _counts(counts: Mapping[str, int]) -> list[tuple[str, ...]]:
-    return [(_plain(name), str(count)) for name, count in counts.items()]
+def _counts(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+    return [(_plain(name), count) for name, count in counts.items()]
 
 
 def _plain(cell: str) -> str:
@@ -58,8 +55,8 @@ def _plain(cell: str) -> str:
     return " ".join(cell.replace("|", "\\|").replace("<", "&lt;").split())
 
 
-def _table(title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = ["| " + " | ".join(row) + " |" for row in (head, ("---",) * len(head), *rows)]
+def _table(title: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = ["| " + " | ".join(map(str, row)) + " |" for row in (head, ["---"] * len(head), *rows)]
     return f"## {title}\n\n" + "\n".join(lines)
 
 

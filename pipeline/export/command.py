@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +25,7 @@ from pipeline.export.columns import Kind, kinds_of, record_of
 from pipeline.export.shards import ExportItem, ParquetShard, Shard, TarShard, pyarrow
 from pipeline.images.folders import EXTENSIONS
 from pipeline.runtime import manifest
-from pipeline.runtime.files import output_dir, write_atomic
+from pipeline.runtime.files import output_dir, sha256, write_atomic
 from pipeline.runtime.manifest import Row
 from pipeline.takedown import blocklist
 from pipeline.takedown.blocklist import Blocklist
@@ -164,20 +164,18 @@ class ShardSet:
     size: int  # works a shard
     kinds: dict[str, Kind]
     open: dict[str, Shard] = field(default_factory=dict)
-    counts: Counter[str] = field(default_factory=Counter)
+    works: dict[str, dict[str, int]] = field(default_factory=dict)  # group -> name of each of its shards -> works
 
     def add(self, group: str, item: ExportItem) -> str:
         """Add a work; returns the name of its shard."""
-        number, place = divmod(self.counts[group], self.size)
-        name = self._name(group, number)
-        if place == 0:
+        shards = self.works.setdefault(group, {})
+        name = next(reversed(shards), None)
+        if name is None or shards[name] == self.size:
+            name = f"{group}-{len(shards):06d}.{'tar' if self.format == 'webdataset' else 'parquet'}"
             self._open(group, name)
         self.open[group].add(item)
-        self.counts[group] += 1
+        shards[name] = shards.get(name, 0) + 1
         return name
-
-    def _name(self, group: str, number: int) -> str:
-        return f"{group}-{number:06d}.{'tar' if self.format == 'webdataset' else 'parquet'}"
 
     def _open(self, group: str, name: str) -> None:
         if group in self.open:
@@ -190,18 +188,10 @@ class ShardSet:
         """Close all shards; returns group -> works, and each shard's name, works and hash."""
         for shard in self.open.values():
             shard.close()
-        counts = sorted(self.counts.items())
-        return {group: {"works": count, "shards": self._shards(group, count)} for group, count in counts}
+        return {
+            group: {"works": sum(shards.values()), "shards": self._shards(shards)}
+            for group, shards in sorted(self.works.items())
+        }
 
-    def _shards(self, group: str, count: int) -> list[dict[str, Any]]:
-        names = [self._name(group, number) for number in range(-(-count // self.size))]
-        works = [min(self.size, count - number * self.size) for number in range(len(names))]
-        return [
-            {"name": name, "works": count, "sha256": _digest(self.folder / name)}
-            for name, count in zip(names, works, strict=True)
-        ]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    def _shards(self, shards: Mapping[str, int]) -> list[dict[str, Any]]:
+        return [{"name": name, "works": works, "sha256": sha256(self.folder / name)} for name, works in shards.items()]

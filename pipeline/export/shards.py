@@ -16,15 +16,7 @@ from pipeline.export.columns import Kind, cell
 BATCH = 100  # works of a row group of a table ...
 BATCH_BYTES = 32 << 20  # ... or as many as have images of so many bytes together; no more are held in memory
 
-FEATURES = {
-    "string": {"dtype": "string", "_type": "Value"},
-    "json": {"dtype": "string", "_type": "Value"},
-    "bool": {"dtype": "bool", "_type": "Value"},
-    "int64": {"dtype": "int64", "_type": "Value"},
-    "float64": {"dtype": "float64", "_type": "Value"},
-    "strings": {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"},
-    "ints": {"feature": {"dtype": "int64", "_type": "Value"}, "_type": "List"},
-}
+LISTS = {"strings": "string", "ints": "int64"}  # kinds of columns that hold lists -> type of an item
 
 
 class ExportItem(NamedTuple):
@@ -70,20 +62,16 @@ class ParquetShard:
         self._kinds = kinds
         self._waiting: list[dict[str, Any]] = []
         self._bytes = 0
+        image = self._arrow.struct([("bytes", self._arrow.binary()), ("path", self._arrow.string())])
         self._schema = self._arrow.schema(
-            [("image", self._image_type()), *((name, self._type(kind)) for name, kind in kinds.items())],
+            [("image", image), *((name, self._type(kind)) for name, kind in kinds.items())],
             metadata={"huggingface": json.dumps({"info": {"features": features(kinds)}})},
         )
         self._file = self._arrow.parquet.ParquetWriter(path, self._schema, compression="zstd")
 
-    def _image_type(self) -> Any:
-        return self._arrow.struct([("bytes", self._arrow.binary()), ("path", self._arrow.string())])
-
     def _type(self, kind: Kind) -> Any:
-        arrow = self._arrow
-        lists = {"strings": arrow.list_(arrow.string()), "ints": arrow.list_(arrow.int64())}
-        plain = {"bool": arrow.bool_(), "int64": arrow.int64(), "float64": arrow.float64()}
-        return lists.get(kind) or plain.get(kind) or arrow.string()
+        plain = self._arrow.type_for_alias(_dtype(kind))
+        return self._arrow.list_(plain) if kind in LISTS else plain
 
     def add(self, item: ExportItem) -> None:
         values = {name: cell(item.record.get(name), kind) for name, kind in self._kinds.items()}
@@ -104,7 +92,14 @@ class ParquetShard:
 
 def features(kinds: Mapping[str, Kind]) -> dict[str, Any]:
     """The columns as Hugging Face's datasets describe them."""
-    return {"image": {"_type": "Image"}, **{name: FEATURES[kind] for name, kind in kinds.items()}}
+    plain = {name: {"dtype": _dtype(kind), "_type": "Value"} for name, kind in kinds.items()}
+    lists = {name: {"feature": plain[name], "_type": "List"} for name, kind in kinds.items() if kind in LISTS}
+    return {"image": {"_type": "Image"}, **plain, **lists}
+
+
+def _dtype(kind: Kind) -> str:
+    """The type of a column's values, or of the items of its lists; JSON is text."""
+    return "string" if kind == "json" else LISTS.get(kind, kind)
 
 
 def pyarrow() -> ModuleType:

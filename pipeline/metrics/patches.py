@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipeline.images.colour import LUMA_WEIGHTS, to_oklab
 from pipeline.images.files import Pixels
@@ -65,7 +64,7 @@ def sliced_wasserstein(a: Array, b: Array) -> float:
     return float(np.abs(a - b).mean())
 
 
-def _thumbprint(picture: Pixels) -> NDArray[np.float64]:
+def _thumbprint(picture: Pixels) -> Array:
     """8x8 luminance with mean 0 and standard deviation 1; a flat picture is all 0."""
     luminance = (box(picture, POOLED).astype(np.float64) @ LUMA_WEIGHTS).ravel()
     centred = luminance - luminance.mean()

@@ -29,12 +29,9 @@ def comb_db(rgb: Pixels, cell: int) -> float:
 def plane_comb_db(plane: Array, cell: int) -> float:
     """`comb_db` of one plane (H, W) of values that range over some 256 levels."""
     power = np.abs(np.fft.fft2(plane)) ** 2 + 1
-    bins = [(a * h, b * w) for a, b in ((0, 1), (1, 0), (1, 1)) for h, w in _harmonics(plane.shape, cell)]
+    harmonics = [(plane.shape[0] * k // cell, plane.shape[1] * k // cell) for k in range(1, cell // 2 + 1)]
+    bins = [(a * h, b * w) for a, b in ((0, 1), (1, 0), (1, 1)) for h, w in harmonics]
     return float(max(10 * np.log10(power[y, x] / _ring_mean(power, y, x)) for y, x in bins))
-
-
-def _harmonics(shape: tuple[int, ...], cell: int) -> list[tuple[int, int]]:
-    return [(shape[0] * k // cell, shape[1] * k // cell) for k in range(1, cell // 2 + 1)]
 
 
 def _ring_mean(power: Array, y: int, x: int) -> float:

@@ -11,9 +11,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from pipeline.report import funnel
 from pipeline.report.charts import Bins, histogram
-from pipeline.report.funnel import stages
-from pipeline.runtime import manifest
 from pipeline.runtime.identity import plain, work_of
 from pipeline.runtime.manifest import Row
 
@@ -49,19 +48,15 @@ class Census:
 
 def read(data: Path) -> Census:
     """Rows of the stages that have run; a missing stage is an empty list."""
-    raw = [stage.folder for stage in stages(data) if stage.folder.parent.name == "raw"]
-    split = [row for row in _rows(data / "split") if row["status"] == "kept"]
+    raw = [stage.folder for stage in funnel.stages(data) if stage.folder.parent.name == "raw"]
+    split = funnel.read_kept(data / "split")
     return Census(
-        served=[{"source": folder.name, **row} for folder in raw for row in manifest.read(folder)],
-        flattened=_rows(data / "flatten"),
-        gridded=_rows(data / "grid"),
+        served=[{"source": folder.name, **row} for folder in raw for row in funnel.read(folder)],
+        flattened=funnel.read(data / "flatten"),
+        gridded=funnel.read(data / "grid"),
         art=[row for row in split if row.get("domain") == "pixel"],
         faces=[row for row in split if row.get("domain") == "faces"],
     )
-
-
-def _rows(folder: Path) -> list[Row]:
-    return manifest.read(folder) if (folder / "manifest.jsonl").is_file() else []
 
 
 def works(rows: Iterable[Row]) -> list[Row]:
@@ -79,16 +74,16 @@ def licences(census: Census) -> list[tuple[str, int, int]]:
     return [(name, art[name], faces[name]) for name in order]
 
 
-def refusals(census: Census) -> list[tuple[str, list[tuple[str, int]]]]:
-    """Per source, how many works were left out because somebody said no."""
+def refusals(census: Census) -> list[tuple[str | int, ...]]:
+    """(source, works left out because somebody said no, a number for each of REFUSALS)."""
     counts = Counter((row["source"], row["reason"]) for row in census.served)
     names = sorted({row["source"] for row in census.served})
-    return [(name, [(reason, counts[name, reason]) for reason in REFUSALS]) for name in names]
+    return [(name, *(counts[name, reason] for reason in REFUSALS)) for name in names]
 
 
 def consents(census: Census) -> list[tuple[str, int]]:
     """(consent as recorded, works) of the fetched works, the most frequent first."""
-    return _rank(Counter(row.get("consent") or UNKNOWN for row in census.fetched))[:CONSENTS_SHOWN]
+    return Counter(sorted(row.get("consent") or UNKNOWN for row in census.fetched)).most_common(CONSENTS_SHOWN)
 
 
 def machine_made(rows: Iterable[Row]) -> dict[str, int]:
@@ -99,8 +94,8 @@ def machine_made(rows: Iterable[Row]) -> dict[str, int]:
 
 def fetch_days(census: Census) -> tuple[str, str] | None:
     """The first and the last day on which a work was fetched, by its source's clock."""
-    days = sorted(str(row["fetched_at"])[:10] for row in census.fetched if row.get("fetched_at"))
-    return (days[0], days[-1]) if days else None
+    days = [str(row["fetched_at"])[:10] for row in census.fetched if row.get("fetched_at")]
+    return (min(days), max(days)) if days else None
 
 
 # artists
@@ -130,9 +125,9 @@ def artists(rows: Iterable[Row]) -> dict[str, Any]:
 
 def formats(census: Census) -> list[tuple[str, int, int]]:
     """(format, works, animated works) of the fetched files, the most frequent first."""
-    names = [str(row.get("format") or UNKNOWN).lower() for row in census.fetched]
-    moving = Counter(name for name, row in zip(names, census.fetched, strict=True) if is_animated(row))
-    return [(name, count, moving[name]) for name, count in _rank(Counter(names))]
+    files = sorted((str(row.get("format") or UNKNOWN).lower(), is_animated(row)) for row in census.fetched)
+    moving = Counter(name for name, animated in files if animated)
+    return [(name, count, moving[name]) for name, count in Counter(name for name, _ in files).most_common()]
 
 
 def is_animated(row: Row) -> bool:
@@ -198,8 +193,3 @@ def parse_date(text: str | None) -> str | None:
             return datetime.strptime(text.strip(), pattern).strftime("%Y-%m")
     year = re.search(r"\b(?:19|20)\d\d\b", text)
     return year[0] if year else None
-
-
-def _rank(counts: Counter[str]) -> list[tuple[str, int]]:
-    """The most frequent first, equals by name."""
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -15,7 +15,6 @@ from pipeline.errors import BadInput
 
 Bins = list[tuple[str, int]]  # label and count, in order
 Points = Sequence[tuple[float, float]]
-Range = tuple[float, float]
 
 WIDTH, HEIGHT = 360, 190
 LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 26  # margins of a line chart
@@ -67,13 +66,16 @@ def line_chart(title: str, series: Mapping[str, Points]) -> Markup:
     xs = [x for points in lines for x, _ in points]
     ys = [y for points in lines for _, y in points]
     x_ticks, y_ticks = ticks(min(xs), max(xs), 5), ticks(min(ys), max(ys), 4)
-    x_range, y_range = (x_ticks[0], x_ticks[-1]), (y_ticks[0], y_ticks[-1])
     ends = [f"{name} from {points[0][1]:.3g} to {points[-1][1]:.3g}" for name, points in series.items() if points]
-    parts = [_y_tick(y, _y(y, y_range)) for y in y_ticks]
-    parts += [f'<text x="{_x(x, x_range):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{x:g}</text>' for x in x_ticks]
+    parts = []
+    for value in y_ticks:
+        y = _y(value, y_ticks)
+        parts.append(_rule(LEFT, WIDTH - RIGHT, f"{y:.1f}"))
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
+    parts += [f'<text x="{_x(x, x_ticks):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{x:g}</text>' for x in x_ticks]
     for position, points in enumerate(lines):
         if points:
-            pairs = " ".join(f"{_x(x, x_range):.1f},{_y(y, y_range):.1f}" for x, y in points)
+            pairs = " ".join(f"{_x(x, x_ticks):.1f},{_y(y, y_ticks):.1f}" for x, y in points)
             parts.append(f'<polyline class="series-{position}" points="{pairs}"/>')
     return _svg(f"{title}: {'; '.join(ends)}", parts)
 
@@ -92,21 +94,15 @@ def ticks(low: float, high: float, count: int) -> list[float]:
 def thin(points: Points) -> Points:
     """At most MAX_POINTS + 1 of the points, the last always among them."""
     stride = max(1, -(-len(points) // MAX_POINTS))
-    few = list(points[::stride])
-    return [*few, points[-1]] if few[-1:] != list(points[-1:]) else few
+    return [*points[:-1:stride], *points[-1:]]
 
 
-def _x(value: float, bounds: Range) -> float:
-    return LEFT + (value - bounds[0]) / (bounds[1] - bounds[0]) * (WIDTH - RIGHT - LEFT)
+def _x(value: float, ticks: Sequence[float]) -> float:
+    return LEFT + (value - ticks[0]) / (ticks[-1] - ticks[0]) * (WIDTH - RIGHT - LEFT)
 
 
-def _y(value: float, bounds: Range) -> float:
-    return HEIGHT - BOTTOM + (value - bounds[0]) / (bounds[1] - bounds[0]) * (TOP - HEIGHT + BOTTOM)
-
-
-def _y_tick(value: float, y: float) -> str:
-    text = f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
-    return _rule(LEFT, WIDTH - RIGHT, f"{y:.1f}") + text
+def _y(value: float, ticks: Sequence[float]) -> float:
+    return HEIGHT - BOTTOM + (value - ticks[0]) / (ticks[-1] - ticks[0]) * (TOP - HEIGHT + BOTTOM)
 
 
 def _rule(left: int, right: int, y: str) -> str:

@@ -5,6 +5,7 @@ Everything in it comes from the manifests and pictures of the run; titles and na
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +20,23 @@ from pipeline.runtime.files import sha256
 from pipeline.runtime.manifest import Row
 
 SPLITS = ("train", "val", "test")
-DOMAINS = {"pixel": "artworks", "faces": "faces"}
-SAMPLE_SIZE = {"pixel": 12, "faces": 8}  # pictures of each split
-LONGEST = {"pixel": 96, "faces": 64}  # pixels of one on the page: photographs are heavy
+DOMAINS = (  # folder, name, pictures of each split, pixels of one on the page: photographs are heavy
+    ("pixel", "artworks", 12, 96),
+    ("faces", "faces", 8, 64),
+)
 
 
 def render(root: Path, params: Params, environment: Environment) -> str:
     """The page as text: reads `data/` below `root`; what is missing there is left out."""
     data = root / "data"
     counts = census.read(data)
-    rows = [*counts.art, *counts.faces]
-    family_sizes, largest_families = duplicates.families(data)
+    rows, licences = [*counts.art, *counts.faces], census.licences(counts)
+    split = data / "split" / "manifest.jsonl"
     context = {
         "numbers": _numbers(counts),
         "sample": bool(rows) and all(row.get("origin") == "sample" for row in rows),
-        "licences": census.licences(counts),
+        "licences": licences,
+        "to_name": [name for name, *_ in licences if name != census.UNKNOWN and "CC0" not in name],
         "origins": provenance.origins(rows),
         "fetched": census.fetch_days(counts),
         "refusals": census.refusals(counts),
@@ -43,14 +46,13 @@ def render(root: Path, params: Params, environment: Environment) -> str:
         "funnel": [funnel.count(stage) for stage in funnel.stages(data)],
         "charts": _charts(counts),
         "formats": census.formats(counts),
-        "animated": (sum(map(census.is_animated, counts.fetched)), len(counts.fetched)),
         "colours": palettes_used.read(data, counts.art),
         "artists": census.artists(counts.art),
         "kinds": duplicates.kinds(data, counts.served),
-        "families": {"number": len(family_sizes), "works": sum(family_sizes), "largest": largest_families},
+        "families": duplicates.families(data),
         "samples": _samples(data, rows, params.seed),
         "limits": _limits(counts),
-        "cite": _cite(data, counts),
+        "digest": sha256(split) if split.is_file() else None,
         "cells": params.resize.cells,
         "size": params.resize.size,
     }
@@ -88,20 +90,14 @@ def _charts(counts: Census) -> list[tuple[str, str, Any]]:
 def _samples(data: Path, rows: list[Row], seed: int) -> list[tuple[str, str, list[Thumbnail]]]:
     """(domain, split, pictures): a random few of every split, the same for the same seed and works."""
     samples = []
-    for domain, name in DOMAINS.items():
-        for split in SPLITS:
-            members = [row for row in rows if row.get("domain") == domain and row.get("split") == split]
-            order = seeds.generator(seed, "card", domain, split).permutation(len(members))[: SAMPLE_SIZE[domain]]
-            paths = [
-                (data / "split" / domain / split / f"{members[index]['id']}.png", members[index])
-                for index in sorted(order)
-            ]
-            pictures = [
-                thumbnail(path, funnel.credit(row), longest=LONGEST[domain]) for path, row in paths if path.is_file()
-            ]
-            if pictures:
-                samples.append((name, split, pictures))
-    return samples
+    for (domain, name, number, longest), split in product(DOMAINS, SPLITS):
+        members = [row for row in rows if row.get("domain") == domain and row.get("split") == split]
+        order = seeds.generator(seed, "card", domain, split).permutation(len(members))[:number]
+        folder, drawn = data / "split" / domain / split, [members[index] for index in sorted(order)]
+        paths = [(folder / f"{row['id']}.png", funnel.credit(row)) for row in drawn]
+        pictures = [thumbnail(path, credit, longest=longest) for path, credit in paths if path.is_file()]
+        samples.append((name, split, pictures))
+    return [sample for sample in samples if sample[2]]
 
 
 def _limits(counts: Census) -> list[str]:
@@ -122,10 +118,3 @@ def _limits(counts: Census) -> list[str]:
         (without_grid, "works without a clear cell size are left out: soft and mixed grids are rare here."),
     ]
     return [f"{count} {sentence}" for count, sentence in limits if count]
-
-
-def _cite(data: Path, counts: Census) -> dict[str, Any]:
-    """What identifies this very data set, and whom its licences ask to be named."""
-    path = data / "split" / "manifest.jsonl"
-    licences = [name for name, *_ in census.licences(counts) if name != census.UNKNOWN and "CC0" not in name]
-    return {"digest": sha256(path) if path.is_file() else None, "licences": licences}

@@ -7,11 +7,11 @@ from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import BadInput
 from pipeline.report import funnel
 from pipeline.report.thumbnails import Thumbnail, thumbnail
-from pipeline.runtime import manifest
 from pipeline.runtime.manifest import Row
 
 PAIRS_SHOWN = 8  # of a kind
@@ -82,28 +82,20 @@ def _pairs(data: Path, decisions: list[Row], rows: dict[str, Row]) -> list[Pair]
     pairs: list[Pair] = []
     shown: set[str] = set()
     for decision in decisions:
-        works = {decision["in_favour_of"], decision["dropped"] or decision["kept"]}
-        if len(pairs) < PAIRS_SHOWN and not works & shown:
+        ids = (decision["in_favour_of"], decision["dropped"] or decision["kept"])
+        if len(pairs) < PAIRS_SHOWN and shown.isdisjoint(ids):
             with suppress(BadInput):  # what cannot be decoded cannot be shown
-                pair = _pair(data, decision, rows)
-                pairs += [pair] if pair is not None else []
-            shown |= works
+                pictures = _pictures(data, [rows.get(key, {"id": key}) for key in ids])
+                if len(pictures) == len(ids):
+                    pairs.append(_pair(decision, *pictures))
+            shown.update(ids)
     return pairs
 
 
-def _pair(data: Path, decision: Row, rows: dict[str, Row]) -> Pair | None:
-    ids = (decision["in_favour_of"], decision["dropped"] or decision["kept"])
-    first, second = (rows.get(key, {"id": key}) for key in ids)
-    first_path, second_path = _path(data, first), _path(data, second)
-    if first_path is None or second_path is None:
-        return None
+def _pair(decision: Row, first: Thumbnail, second: Thumbnail) -> Pair:
     fate = "dropped" if decision["dropped"] else "kept too"
     distance = "" if decision["distance"] is None else f", distance {decision['distance']:.1f}"
-    names = title_and_artist(first), title_and_artist(second)
-    caption = f"{decision['tier']}{distance}: {names[0]} | {fate}: {names[1]}"
-    return Pair(
-        thumbnail(first_path, names[0], longest=LONGEST), thumbnail(second_path, names[1], longest=LONGEST), caption
-    )
+    return Pair(first, second, f"{decision['tier']}{distance}: {first.alt} | {fate}: {second.alt}")
 
 
 def title_and_artist(row: Row) -> str:
@@ -112,24 +104,22 @@ def title_and_artist(row: Row) -> str:
     return f"{title} by {row['artist']}" if row.get("artist") else str(title)
 
 
-def _path(data: Path, row: Row) -> Path | None:
-    """Of a kept work the file that dedup wrote, of a dropped one the file that its source served."""
-    return funnel.picture(data / "dedup", row) or funnel.picture(data / "raw" / str(row.get("source")), row)
-
-
-def families(data: Path) -> tuple[list[int], list[tuple[int, list[Thumbnail]]]]:
-    """Sizes of all families, largest first; and the largest ones with their pictures."""
-    if not (data / "dedup" / "manifest.jsonl").is_file():
-        return [], []
+def families(data: Path) -> dict[str, Any]:
+    """The `number` of families, of the `works` in them, and the size and the pictures of each of the `largest`."""
     members: dict[str, list[Row]] = defaultdict(list)
-    for row in manifest.read_kept(data / "dedup"):
+    for row in funnel.read_kept(data / "dedup"):
         if row.get("family"):
             members[row["family"]].append(row)
     ordered = sorted(members.values(), key=lambda rows: (-len(rows), rows[0]["id"]))
     largest = [(len(rows), _pictures(data, rows[:MEMBERS_SHOWN])) for rows in ordered[:FAMILIES_SHOWN]]
-    return [len(rows) for rows in ordered], largest
+    return {"number": len(ordered), "works": sum(map(len, ordered)), "largest": largest}
 
 
 def _pictures(data: Path, rows: list[Row]) -> list[Thumbnail]:
-    paths = [(funnel.picture(data / "dedup", row), title_and_artist(row)) for row in rows]
-    return [thumbnail(path, name, longest=LONGEST) for path, name in paths if path is not None]
+    """Of kept works the files that dedup wrote, of dropped ones those that their sources served."""
+    pictures = []
+    for row in rows:
+        path = funnel.picture(data / "dedup", row) or funnel.picture(data / "raw" / str(row.get("source")), row)
+        if path is not None:
+            pictures.append(thumbnail(path, title_and_artist(row), longest=LONGEST))
+    return pictures

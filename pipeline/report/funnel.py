@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 
 from pipeline.errors import BadInput
@@ -16,7 +16,7 @@ from pipeline.report.thumbnails import Thumbnail, thumbnail
 from pipeline.runtime import manifest
 from pipeline.runtime.manifest import Row
 
-Inputs = dict[Path, dict[str, Row]]  # folder of an earlier stage -> id -> kept row
+Inputs = dict[str, tuple[Path, Row]]  # id -> folder of the earlier stage, kept row
 
 CURATED = ("dedup", "flatten", "grid", "resize")
 UNFINISHED = (".partial", ".replaced")
@@ -42,8 +42,18 @@ class Counts:
     kept: int
     dropped: int
     failed: int
-    reasons: tuple[tuple[str, int], ...]
+    reasons: Mapping[str, int]
     balanced: bool
+
+
+def read(folder: Path) -> list[Row]:
+    """All rows of a stage's manifest; none where the stage has not run."""
+    return manifest.read(folder) if (folder / "manifest.jsonl").is_file() else []
+
+
+def read_kept(folder: Path) -> list[Row]:
+    """The kept rows of a stage's manifest; none where the stage has not run."""
+    return [row for row in read(folder) if row["status"] == "kept"]
 
 
 def stages(data: Path) -> list[Stage]:
@@ -62,14 +72,10 @@ def stages(data: Path) -> list[Stage]:
 def count(stage: Stage) -> Counts:
     """Counts of a stage's manifest, checked against those of its sources."""
     rows = manifest.read(stage.folder)
-    tally = manifest.tally(rows)
-    inputs = {row["id"] for source in stage.sources if source.is_dir() for row in manifest.read_kept(source)}
+    inputs = {row["id"] for source in stage.sources for row in read_kept(source)}
     accounted = {row["id"] if row["id"] in inputs else row.get("parent") or row["id"] for row in rows}
-    return Counts(
-        stage.name, len(inputs or accounted), tally["kept"], tally["dropped"], tally["failed"],
-        tuple(tally["reasons"].items()),
-        accounted == inputs if stage.sources else _recorded_inputs(stage) == len(accounted),
-    )  # fmt: skip
+    balanced = accounted == inputs if stage.sources else _recorded_inputs(stage) == len(accounted)
+    return Counts(stage.name, len(inputs or accounted), balanced=balanced, **manifest.tally(rows))
 
 
 def _recorded_inputs(stage: Stage) -> int:
@@ -89,7 +95,7 @@ def changed_examples(stage: Stage) -> list[tuple[Thumbnail, Thumbnail]]:
             thumbnail(before, f"{row['id']} before {stage.name}"),
             thumbnail(after, f"{row['id']} after {stage.name}", f"{credit(row)}; {_size(before)} → {_size(after)}"),
         )
-        for before, after, row in itertools.islice(changed, EXAMPLES)
+        for before, after, row in islice(changed, EXAMPLES)
     ]
 
 
@@ -105,13 +111,17 @@ def removed_examples(stage: Stage) -> list[tuple[Thumbnail, Thumbnail | None]]:
 
     Beside a duplicate stands the work that was kept in its favour.
     """
-    rows = [row for row in manifest.read(stage.folder) if row["status"] != "kept"]
-    return list(itertools.islice(_removed(stage, rows), EXAMPLES))
+    by_reason: dict[str, list[Row]] = defaultdict(list)
+    for row in manifest.read(stage.folder):
+        if row["status"] != "kept":
+            by_reason[row["reason"]].append(row)
+    turns = zip_longest(*(by_reason[reason] for reason in sorted(by_reason)))
+    return list(islice(_removed(stage, filter(None, chain.from_iterable(turns))), EXAMPLES))
 
 
-def _removed(stage: Stage, rows: Sequence[Row]) -> Iterator[tuple[Thumbnail, Thumbnail | None]]:
+def _removed(stage: Stage, rows: Iterable[Row]) -> Iterator[tuple[Thumbnail, Thumbnail | None]]:
     inputs = _inputs(stage)
-    for row in _interleave(rows):
+    for row in rows:
         path = source_picture(inputs, row) or picture(stage.folder, row)
         if path is not None:
             with suppress(BadInput):  # a broken file has nothing to show; its reason is counted in the funnel
@@ -124,26 +134,15 @@ def _favoured(stage: Stage, row: Row) -> Thumbnail | None:
     return thumbnail(path, f"{favoured}, kept in favour of {row['id']}") if path is not None else None
 
 
-def _interleave(rows: Sequence[Row]) -> list[Row]:
-    """The first row of every reason, then the second of every reason, and so on."""
-    ranks: Counter[str] = Counter()
-    ranked = []
-    for row in rows:
-        ranked.append((ranks[row["reason"]], row["reason"], row["id"], row))
-        ranks[row["reason"]] += 1
-    return [row for *_, row in sorted(ranked, key=lambda entry: entry[:3])]
-
-
 def _inputs(stage: Stage) -> Inputs:
-    return {folder: {row["id"]: row for row in manifest.read_kept(folder)} for folder in stage.sources}
+    return {row["id"]: (folder, row) for folder in stage.sources for row in read_kept(folder)}
 
 
 def source_picture(inputs: Inputs, row: Row) -> Path | None:
     """The file from which a stage made a row: the input with its id, else with its parent's."""
-    for folder, rows in inputs.items():
-        for key in (row["id"], row.get("parent")):
-            if key in rows and (path := picture(folder, rows[key])) is not None:
-                return path
+    for key in (row["id"], row.get("parent")):
+        if key in inputs and (path := picture(*inputs[key])) is not None:
+            return path
     return None
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.report import funnel
-from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest, sha256
 from pipeline.runtime.manifest import Row
 
@@ -30,25 +29,22 @@ def origins(rows: Iterable[Row]) -> list[Origin]:
     groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
     for row in rows:
         groups[row.get("source") or "unknown", row.get("origin") or "unknown"].append(row)
-    return [_origin(source, origin, group) for (source, origin), group in sorted(groups.items())]
-
-
-def _origin(source: str, origin: str, rows: list[Row]) -> Origin:
-    licences = Counter(row.get("licence") or "unknown" for row in rows)
-    return Origin(
-        source=source,
-        origin=origin,
-        works=len({row.get("parent") or row["id"] for row in rows}),
-        artists=len({row["artist"] for row in rows if row.get("artist")}),
-        licences=tuple(sorted(licences.items(), key=lambda pair: (-pair[1], pair[0]))),
-        ai_generated=sum(bool(row.get("ai_generated")) for row in rows),
-    )
+    return [
+        Origin(
+            source=source,
+            origin=origin,
+            works=len({row.get("parent") or row["id"] for row in group}),
+            artists=len({row["artist"] for row in group if row.get("artist")}),
+            licences=tuple(Counter(sorted(row.get("licence") or "unknown" for row in group)).most_common()),
+            ai_generated=sum(bool(row.get("ai_generated")) for row in group),
+        )
+        for (source, origin), group in sorted(groups.items())
+    ]
 
 
 def kept_rows(data: Path) -> list[Row]:
     """Artworks and faces that were offered to the split: kept rows of `resize` and `faces`."""
-    folders = [data / name for name in ("resize", "faces")]
-    return [row for folder in folders if (folder / "manifest.jsonl").is_file() for row in manifest.read_kept(folder)]
+    return [*funnel.read_kept(data / "resize"), *funnel.read_kept(data / "faces")]
 
 
 def digests(root: Path) -> list[tuple[str, str]]:

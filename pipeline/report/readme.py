@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import io as streams
 import json
 import os
 import platform
@@ -18,7 +17,7 @@ from pipeline.errors import BadInput
 from pipeline.images import files, resample
 from pipeline.report import funnel, showcase, verdicts
 from pipeline.report.stage import read_scores
-from pipeline.report.thumbnails import fit
+from pipeline.report.thumbnails import encode_png, fit
 from pipeline.runtime import manifest
 from pipeline.runtime.files import write_atomic
 
@@ -43,14 +42,12 @@ def write(root: Path, docs: Path) -> dict[str, Any]:
     Raises:
         BadInput: no scores or no pictures of the strip below `root`.
     """
-    stages = [funnel.count(stage) for stage in funnel.stages(root / "data")]
-    counts = [{**dataclasses.asdict(stage), "reasons": dict(stage.reasons)} for stage in stages]
     results = {
         **read_scores(root),
         "hardware": hardware(),
         "commit": commit(root),
         "seconds": seconds(root),
-        "funnel": counts,
+        "funnel": [dataclasses.asdict(funnel.count(stage)) for stage in funnel.stages(root / "data")],
     }
     write_atomic(docs / "strip.png", strip(root))
     manifest.write_json(docs / "results.json", results)
@@ -78,11 +75,10 @@ def methods_table(results: Mapping[str, Any]) -> str:
     metrics = [metric for metric in verdicts.METRICS if metric.key in COLUMNS]
     head = "| method | " + " | ".join(f"{metric.name} {metric.better}".strip() for metric in metrics) + " |"
     rows = [head, "|---" * (len(metrics) + 1) + "|"]
-    for key in showcase.NAMES:
-        if key in results["methods"]:
-            scores = results["methods"][key]
+    for key, (name, _) in showcase.NAMES.items():
+        if scores := results["methods"].get(key):
             cells = " | ".join(verdicts.cell_text(metric, scores) for metric in metrics)
-            rows.append(f"| {showcase.NAMES[key][0]} | {cells} |")
+            rows.append(f"| {name} | {cells} |")
     return "\n".join(rows)
 
 
@@ -110,10 +106,9 @@ def strip(root: Path) -> bytes:
         ImageDraw.Draw(canvas).text((left + TILE // 2, 4), method.name, INK, font, anchor="mt")
         for row, path in enumerate(showcase.paths(method, faces)):
             if path is not None:
-                canvas.paste(_tile(path), (left, LABEL + row * (TILE + GAP)))
-    buffer = streams.BytesIO()
-    canvas.save(buffer, format="PNG", optimize=True)
-    return buffer.getvalue()
+                tile = resample.enlarge(*fit(files.read_rgb(path), TILE))
+                canvas.paste(Image.fromarray(tile), (left, LABEL + row * (TILE + GAP)))
+    return encode_png(canvas)
 
 
 def hardware() -> dict[str, Any]:
@@ -141,11 +136,6 @@ def seconds(root: Path) -> dict[str, float]:
         return {}
     runs = [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
     return {run["stage"]: round(run["seconds"], 1) for run in runs}
-
-
-def _tile(path: Path) -> Image.Image:
-    """A picture at TILE pixels, by nearest; pictures of other sizes get the largest integer step that fits."""
-    return Image.fromarray(resample.enlarge(*fit(files.read_rgb(path), TILE)))
 
 
 def _cpu_model() -> str:

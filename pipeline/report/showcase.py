@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,12 +39,15 @@ def methods(root: Path) -> list[Method]:
     """Every method that has a folder of pictures, trivial ones first, real art last."""
     folders = {"input": root / "data/split/faces/test"}
     for prefix, parent in (("", "baselines"), ("style_", "style"), ("cyclegan_", "translate")):
-        subfolders = sorted(path for path in (root / "artifacts" / parent).glob("*") if path.is_dir())
-        folders |= {prefix + path.name: path for path in subfolders}
+        folders |= {prefix + path.name: path for path in (root / "artifacts" / parent).glob("*")}
     folders["real"] = root / "data/split/pixel/test"
-    order = list(NAMES)
-    keys = sorted(folders, key=lambda key: (order.index(key) if key in order else order.index("real") - 0.5, key))
-    return [Method(key, *describe(key), folders[key]) for key in keys if any(folders[key].glob("*.png"))]
+    return [Method(key, *describe(key), folders[key]) for key in in_order(folders) if any(folders[key].glob("*.png"))]
+
+
+def in_order(keys: Iterable[str]) -> list[str]:
+    """Methods in the order of NAMES, others before the last, which is real art."""
+    order = {key: position for position, key in enumerate(NAMES)}
+    return sorted(keys, key=lambda key: (order.get(key, order["real"] - 0.5), key))
 
 
 def describe(key: str) -> tuple[str, str]:
@@ -52,6 +56,11 @@ def describe(key: str) -> tuple[str, str]:
         return NAMES[key]
     family, _, name = key.partition("_")
     return f"{'CycleGAN' if family == 'cyclegan' else family} {name}", ""
+
+
+def generator_name(generator: str) -> str:
+    """What a trained generator is called on the page."""
+    return describe(f"cyclegan_{generator}")[0]
 
 
 def faces(columns: list[Method], count: int) -> list[str]:
@@ -69,11 +78,11 @@ def rows(columns: list[Method], ids: list[str], credits: dict[str, str]) -> list
         ids: of the test faces.
         credits: id -> title, artist, licence, for the artworks.
     """
-    pictures = [paths(method, ids) for method in columns]
-    return [
-        [_thumbnail(column[index], method, credits) for column, method in zip(pictures, columns, strict=True)]
-        for index in range(len(ids))
+    drawn = [
+        [path and thumbnail(path, f"{method.name}: {credits.get(path.stem, path.stem)}") for path in paths(method, ids)]
+        for method in columns
     ]
+    return [list(row) for row in zip(*drawn, strict=True)]
 
 
 def paths(method: Method, ids: list[str]) -> list[Path | None]:
@@ -83,7 +92,3 @@ def paths(method: Method, ids: list[str]) -> list[Path | None]:
         return [art[index * len(art) // len(ids)] for index in range(len(ids))]
     files = [method.folder / f"{face}.png" for face in ids]
     return [file if file.is_file() else None for file in files]
-
-
-def _thumbnail(path: Path | None, method: Method, credits: dict[str, str]) -> Thumbnail | None:
-    return None if path is None else thumbnail(path, f"{method.name}: {credits.get(path.stem, path.stem)}")

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from pipeline.errors import BadInput
 from pipeline.params import Params
 from pipeline.report import charts, data_card, funnel, provenance, showcase, training_alarms, verdicts
 from pipeline.report.thumbnails import Thumbnail, strip
+from pipeline.report.training_alarms import read_json
 from pipeline.runtime.files import output_dir, write_atomic
 from pipeline.runtime.manifest import Row
 
 EPOCHS_SHOWN = 6  # a generator: the first, the last, and evenly spaced ones between
-WITHOUT_EFFECT = ("executor",)  # sections on which no result depends: not on the page
+WITHOUT_EFFECT = {"executor"}  # sections on which no result depends: not on the page
 
 
 def run(root: Path, dst: Path, params: Params) -> dict[str, Any]:
@@ -48,10 +48,12 @@ def run(root: Path, dst: Path, params: Params) -> dict[str, Any]:
 
 def environment() -> Environment:
     """Templates of this package; everything is escaped, and a forgotten value is an error."""
-    return Environment(
+    templates = Environment(
         loader=PackageLoader("pipeline.report"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
+    templates.filters["json"] = partial(json.dumps, ensure_ascii=False)
+    return templates
 
 
 def render(root: Path, params: Params) -> str:
@@ -83,58 +85,34 @@ def read_scores(root: Path) -> dict[str, Any]:
     Raises:
         BadInput: it is not there or not JSON.
     """
-    path = root / "plots" / "evaluate" / "methods.json"
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: no readable scores; run the evaluate stage first: {error}") from error
+    return read_json(root / "plots" / "evaluate" / "methods.json", "no readable scores; run the evaluate stage first")
 
 
 def learning_curves(folder: Path) -> dict[str, Any]:
     """A chart per training metric, with a line per generator: `curves` and the names of the `generators`."""
     curves = {sub.name: charts.read_curves(sub / "plots" / "metrics" / "train") for sub in sorted(folder.glob("*"))}
     names = sorted({name for metrics in curves.values() for name in metrics})
-    series = {name: {generator: metrics.get(name, []) for generator, metrics in curves.items()} for name in names}
-    return {
-        "generators": list(curves),
-        "curves": [(name, charts.line_chart(name, lines)) for name, lines in series.items()],
-    }
+    lines = {name: {generator: metrics.get(name, []) for generator, metrics in curves.items()} for name in names}
+    return {"generators": list(curves), "curves": [(name, charts.line_chart(name, lines[name])) for name in names]}
 
 
 def epochs(folder: Path) -> list[tuple[str, list[Thumbnail]]]:
     """(name, strips) of each generator: the fixed faces, then their translations after some of the epochs."""
     generators = []
     for samples in sorted(folder.glob("*/samples")):
-        name = showcase.describe(f"cyclegan_{samples.parent.name}")[0]
-        numbered = sorted((_epoch(path), path) for path in samples.glob("epoch-*.png"))
-        strips = [(f"epoch {number}", path) for number, path in _spaced_epochs(numbered)]
-        inputs = samples / "inputs.png"
-        if inputs.is_file():
-            strips.insert(0, ("input", inputs))
+        name = showcase.generator_name(samples.parent.name)
+        pictures = {int(path.stem.removeprefix("epoch-")): path for path in samples.glob("epoch-*.png")}
+        numbers, last = sorted(pictures), len(pictures) - 1
+        shown = sorted({numbers[place * last // (EPOCHS_SHOWN - 1)] for place in range(EPOCHS_SHOWN)})
+        strips = [("input", samples / "inputs.png"), *((f"epoch {number}", pictures[number]) for number in shown)]
         generators.append((name, [strip(path, f"{name}: fixed faces, {caption}", caption) for caption, path in strips]))
     return generators
 
 
-def _epoch(path: Path) -> int:
-    number = re.fullmatch(r"epoch-(\d+)", path.stem)
-    if number is None:
-        raise BadInput(f"{path}: expected a name like epoch-003.png")
-    return int(number[1])
-
-
-def _spaced_epochs(items: Sequence[tuple[int, Path]]) -> list[tuple[int, Path]]:
-    """At most EPOCHS_SHOWN, the first and the last among them."""
-    if len(items) <= EPOCHS_SHOWN:
-        return list(items)
-    return [items[index * (len(items) - 1) // (EPOCHS_SHOWN - 1)] for index in range(EPOCHS_SHOWN)]
-
-
 def _table(table: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
-    """Rows of the table of figures: methods in the order of NAMES, others before the last, which is real art."""
-    *named, last = [key for key in showcase.NAMES if key in table]
-    keys = [*named, *sorted(table.keys() - {*named, last}), last]
+    """Rows of the table of figures."""
     rows = []
-    for key in keys:
+    for key in showcase.in_order(table):
         name, about = showcase.describe(key)
         cells = [verdicts.cell_text(metric, table[key]) for metric in verdicts.METRICS]
         rows.append({"key": key, "name": name, "about": about, "n": f"{table[key]['n']:.0f}", "cells": cells})
@@ -172,15 +150,8 @@ def _funnel(data: Path) -> dict[str, Any]:
     }
 
 
-def _sections(params: Params) -> list[tuple[str, list[tuple[str, str]]]]:
-    """(section, [(name, value as JSON)]) of the parameters, those without a section under `run`."""
-    sections: dict[str, dict[str, Any]] = {"run": {}}
-    for name, value in params.model_dump(exclude=set(WITHOUT_EFFECT)).items():
-        if isinstance(value, dict):
-            sections[name] = value
-        else:
-            sections["run"][name] = value
-    return [
-        (name, [(key, json.dumps(value, ensure_ascii=False)) for key, value in values.items()])
-        for name, values in sections.items()
-    ]
+def _sections(params: Params) -> dict[str, dict[str, Any]]:
+    """Section -> name -> value of the parameters, those without a section under `run`."""
+    values = params.model_dump(exclude=WITHOUT_EFFECT)
+    sections = {name: value for name, value in values.items() if isinstance(value, dict)}
+    return {"run": {name: value for name, value in values.items() if name not in sections}, **sections}

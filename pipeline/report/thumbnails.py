@@ -58,20 +58,19 @@ def strip(path: Path, alt: str, caption: str = "") -> Thumbnail:
 
 def png_uri(pixels: Pixels) -> str:
     """uint8 (H, W, 3 or 4) as a lossless `data:` URI; a palette PNG where 256 colours suffice."""
+    if pixels.shape[2] == 4 and (pixels[..., 3] == 255).all():
+        pixels = pixels[..., :3]
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    if pixels.shape[2] == 3:
+        colours, indices, _ = distinct(pixels)
+        if len(colours) <= 256:
+            image = Image.fromarray(indices.reshape(pixels.shape[:2]).astype(np.uint8)).convert("P")
+            image.putpalette(colours.tobytes())
+    return "data:image/png;base64," + base64.b64encode(encode_png(image)).decode()
+
+
+def encode_png(image: Image.Image) -> bytes:
+    """A picture as the smallest PNG that Pillow makes of it."""
     buffer = streams.BytesIO()
-    _smallest(pixels).save(buffer, format="PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _smallest(pixels: Pixels) -> Image.Image:
-    opaque = pixels[..., :3] if pixels.shape[2] == 4 and (pixels[..., 3] == 255).all() else pixels
-    opaque = np.ascontiguousarray(opaque)
-    image = Image.fromarray(opaque)
-    if opaque.shape[2] == 4:
-        return image
-    colours, indices, _ = distinct(opaque)
-    if len(colours) > 256:
-        return image
-    indexed = Image.fromarray(indices.reshape(opaque.shape[:2]).astype(np.uint8)).convert("P")
-    indexed.putpalette(colours.tobytes())
-    return indexed
+    image.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import BadInput
-from pipeline.report import charts, showcase
-from pipeline.report.thumbnails import Thumbnail, strip
+from pipeline.report import charts
+from pipeline.report.showcase import generator_name
+from pipeline.report.thumbnails import strip
 
 WORDS = {
     "collapse": "the sample faces nearly became one picture",
@@ -26,28 +27,30 @@ def read(trained: Path) -> dict[str, Any]:
     Raises:
         BadInput: a file that cannot be read.
     """
-    trainings = {path.parent.name: _json(path) for path in sorted(trained.glob("*/training.json"))}
-    layers = {path.parent.name: _json(path)["layers"] for path in sorted(trained.glob("*/activations.json"))}
-    combs = {_name(generator): comb_points(rows) for generator, rows in layers.items()}
+    trainings, layers, pictures = (
+        {generator_name(path.parent.name): path for path in sorted(trained.glob(f"*/{name}"))}
+        for name in ("training.json", "activations.json", "activations.png")
+    )
+    combs = {name: comb_points(read_json(path)["layers"]) for name, path in layers.items()}
+    maps = "maps of every convolution, rows are layers and columns channels"
     return {
-        "alarms": [
-            line for generator, training in trainings.items() for line in alarm_lines(_name(generator), training)
-        ],
-        "activations": [_figure(path) for path in sorted(trained.glob("*/activations.png"))],
+        "alarms": [line for name, path in trainings.items() for line in alarm_lines(name, read_json(path))],
+        "activations": [strip(path, f"{name}: {maps}", name) for name, path in pictures.items()],
         "activation_names": list(combs),
         "activation_chart": charts.line_chart("comb energy by convolution, dB", combs) if any(combs.values()) else None,
     }
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path, problem: str = "not readable") -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises:
+        BadInput: it is not there or not JSON, which is said as the `problem`.
+    """
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
-        raise BadInput(f"{path}: not readable: {error}") from error
-
-
-def _name(generator: str) -> str:
-    return showcase.describe(f"cyclegan_{generator}")[0]
+        raise BadInput(f"{path}: {problem}: {error}") from error
 
 
 def alarm_lines(name: str, training: Mapping[str, Any]) -> list[tuple[bool, str]]:
@@ -69,8 +72,3 @@ def _sentence(record: Mapping[str, Any]) -> str:
 def comb_points(layers: Sequence[Mapping[str, Any]]) -> list[tuple[float, float]]:
     """(number of the convolution, dB), for the layers whose comb could be measured."""
     return [(number, layer["comb_db"]) for number, layer in enumerate(layers, 1) if layer["comb_db"] is not None]
-
-
-def _figure(path: Path) -> Thumbnail:
-    name = _name(path.parent.name)
-    return strip(path, f"{name}: maps of every convolution, rows are layers and columns channels", name)

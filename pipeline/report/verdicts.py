@@ -67,8 +67,7 @@ def format_value(metric: Metric, value: float) -> str:
 
 def sentences(targets: Mapping[str, Mapping[str, Any]]) -> list[tuple[bool, str]]:
     """Whether each target was met, and a sentence that says so, in the order of CLAIMS."""
-    order = list(CLAIMS)
-    names = sorted(targets, key=lambda name: (order.index(name) if name in order else len(order), name))
+    names = [*(name for name in CLAIMS if name in targets), *sorted(targets.keys() - CLAIMS.keys())]
     return [(bool(targets[name]["met"]), sentence(name, targets[name])) for name in names]
 
 
@@ -88,7 +87,7 @@ def summary(table: Table, targets: Mapping[str, Mapping[str, Any]]) -> str:
     if cell is None:
         return f"{table['input']['n']:.0f} test faces through the trivial baselines; no cell generator was evaluated."
     met = sum(bool(target["met"]) for target in targets.values())
-    nearer = _comparison(cell, table["box_palette"])
+    nearer = _comparison(targets["cell_nearer_to_art"]) if "cell_nearer_to_art" in targets else ""
     return (
         f"On {cell['n']:.0f} unseen faces the cell generator reaches a grid alignment of {cell['grid_alignment']:.2f} "
         f"with {cell['colours']:.0f} colours a picture, {cell['retrieval']:.0%} are matched with their own input"
@@ -96,10 +95,7 @@ def summary(table: Table, targets: Mapping[str, Mapping[str, Any]]) -> str:
     )
 
 
-def _comparison(cell: Mapping[str, float], box: Mapping[str, float]) -> str:
-    key = "sliced_wasserstein_3"
-    if key not in cell:
-        return ""
-    word = "nearer to" if cell[key] < box[key] else "no nearer to"
-    values = f"{format_value(BY_KEY[key], cell[key])} against {format_value(BY_KEY[key], box[key])}"
+def _comparison(target: Mapping[str, Any]) -> str:
+    word = "nearer to" if target["met"] else "no nearer to"
+    values = " against ".join(format_value(BY_KEY[target["metric"]], target[key]) for key in ("value", "bound"))
     return f", and the patterns are {word} real pixel art than those of box + palette ({values})"

@@ -50,7 +50,8 @@ def output_dir(final: Path) -> Iterator[Path]:
 
 def sha256(path: Path) -> str:
     """The hex sha256 of a file's bytes."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def folder_digest(folder: Path) -> str:

@@ -14,7 +14,7 @@ def test_every_stage_that_ran_is_in_the_funnel_in_the_order_of_the_data(untouche
     scraped = ["scrape lospec", "scrape pixeljoint", "scrape pixiehaus"]
     assert list(stages) == [*scraped, "dedup", "flatten", "grid", "resize", "faces", "split"]
     assert all(stage.balanced for stage in stages.values())
-    assert stages["scrape lospec"].reasons == (("robots", 1),)
+    assert stages["scrape lospec"].reasons == {"robots": 1}
     dedup = stages["dedup"]
     assert (dedup.inputs, dedup.kept, dedup.dropped) == (12, 11, 1)
     assert stages["split"].inputs == 19
