@@ -73,6 +73,14 @@ def test_every_file_that_the_page_sends_a_reader_to_is_there() -> None:
         assert (ROOT / name).exists(), name
 
 
+def test_every_name_that_the_page_gives_stands_in_its_file() -> None:
+    named = re.findall(r"`([\w./-]+\.(?:py|html))` \(([^)]*)\)", PAGE.read_text(encoding="utf-8"))
+    names = [(file, name) for file, words in named for name in re.findall(r"`(\w+)`", words)]
+    assert len(names) > 20
+    for file, name in names:
+        assert re.search(rf"\b{name}\b", (ROOT / file).read_text(encoding="utf-8")), (file, name)
+
+
 def test_the_readme_names_every_room_of_the_pipeline() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     rooms = {name for name in folders("pipeline") if name.count("/") == 1}
