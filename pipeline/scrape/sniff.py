@@ -22,7 +22,6 @@ MAGIC = (
     (b"\xff\xd8\xff", "jpeg"),
     (b"BM", "bmp"),
 )
-EXTENSIONS = {"png": "png", "gif": "gif", "jpeg": "jpg", "bmp": "bmp", "webp": "webp"}
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
 
 
@@ -35,10 +34,6 @@ class ImageFacts:
     height: int
     frames: int
     has_alpha: bool  # some pixel of some frame is not opaque
-
-    @property
-    def extension(self) -> str:
-        return EXTENSIONS[self.format]
 
 
 def identify(data: bytes) -> ImageFacts:
