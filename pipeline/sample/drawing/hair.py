@@ -71,8 +71,7 @@ def beside(character: Character) -> list[Shape]:
         bezier((0.9 + bend, end), (1.16 + bend, 0.5 * end), (1.1, 0.0)),
         bezier((1.1, 0.0), (1.14, -0.4), (0.86, -0.8)),
     ])  # fmt: skip
-    pen = right[6:-5]
-    return [Shape("side", right, (pen,)), Shape("side", mirrored(right), (mirrored(pen),))]
+    return _both([Shape("side", right, (right[6:-5],))])
 
 
 def shine(character: Character) -> Points:
@@ -133,7 +132,7 @@ def _wavy(character: Character) -> list[Shape]:
 
 def _both(shapes: list[Shape]) -> list[Shape]:
     """The shapes and their mirror images."""
-    return [*shapes, *(Shape(s.part, mirrored(s.points), tuple(mirrored(line) for line in s.ink)) for s in shapes)]
+    return [*shapes, *(shape.placed(mirrored) for shape in shapes)]
 
 
 def _twin_tails(character: Character) -> list[Shape]:
