@@ -55,7 +55,7 @@ def _strands(character: Character) -> tuple[Points, ...]:
 
 
 def _ahoge(character: Character) -> Shape:
-    sign = -1 if character.left else 1
+    sign = character.sign
     path = bezier((0.05 * sign, -1.25), (0.1 * sign, -1.75), (0.5 * sign, -1.6 + 0.1 * character.jitter[0]))
     return outlined("cap", taper(path, (0.09, 0.08, 0.0)))
 
@@ -154,7 +154,7 @@ def _braids(character: Character) -> list[Shape]:
 
 
 def _ponytail(character: Character) -> list[Shape]:
-    sign = -1 if character.left else 1
+    sign = character.sign
     path = curve((0.45, -1.1), (1.0, -1.38), (1.5, -0.9), (1.52, 0.0), (1.32, 0.75), (1.5, 1.25)) * np.array([sign, 1])
     tail = outlined("tail", taper(path, (0.14, 0.3, 0.38, 0.36, 0.24, 0.0)))
     strand = Shape("strand", path[:2], (path[6:-4],))
@@ -162,7 +162,7 @@ def _ponytail(character: Character) -> list[Shape]:
 
 
 def _side_tail(character: Character) -> list[Shape]:
-    sign = -1 if character.left else 1
+    sign = character.sign
     path = curve((0.95, 0.45), (1.28, 0.8), (1.22, 1.4), (1.0, 1.9), (1.1, 2.5)) * np.array([sign, 1])
     tail = outlined("front tail", taper(path, (0.14, 0.3, 0.34, 0.28, 0.0)))
     strand = Shape("front strand", path[:2], (path[5:-4],))

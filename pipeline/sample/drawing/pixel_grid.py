@@ -37,7 +37,8 @@ class PixelGrid:
 
     def beside(self, *parts: str) -> Mask:
         """Cells with a neighbour that shows one of `parts`."""
-        return np.any(neighbours(self.of(*parts)), axis=0)
+        above, below, left, right = neighbours(self.of(*parts))
+        return above | below | left | right
 
 
 def reduce_shapes(shapes: Sequence[Shape], cells: int, material_of: Mapping[str, int]) -> PixelGrid:
