@@ -229,10 +229,13 @@ class Fetcher:
                 opt_out = await self._check_rules(str(request.url)) or opt_out
             if cookies is not None:
                 cookies.jar.set_cookie_header(request)
-            answer, location = await self._send(request, limit, cookies, of_robots)
-            if location is None:
+            throttle = self._throttle(request.url)
+            async with throttle.turn(self._access.delay):
+                with _translate_errors(request.url, throttle):
+                    answer = await self._exchange(request, throttle, limit, cookies, of_robots)
+            if not (httpx.codes.is_redirect(answer.status) and "location" in answer.headers):
                 return replace(answer, opt_out=answer.opt_out or opt_out)
-            request = _redirected(request, answer.status, location)
+            request = _redirected(request, answer.status, answer.headers["location"])
         raise Rejection("server", f"more than {MAX_REDIRECTS} redirects, last to {request.url}")
 
     def _check_host(self, request: httpx.Request) -> httpx.Request:
@@ -250,17 +253,9 @@ class Fetcher:
             raise Rejection("robots", f"{url}: robots.txt {problem}")
         return self._check_opt_out("robots.txt opts out of training", url) if rules.opts_out(url) else None
 
-    async def _send(
-        self, request: httpx.Request, limit: int, cookies: Cookies | None, of_robots: bool
-    ) -> tuple[Answer, str | None]:
-        throttle = self._throttle(request.url)
-        async with throttle.turn(self._access.delay):
-            with _translate_errors(request.url, throttle):
-                return await self._exchange(request, throttle, limit, cookies, of_robots)
-
     async def _exchange(
         self, request: httpx.Request, throttle: HostThrottle, limit: int, cookies: Cookies | None, of_robots: bool
-    ) -> tuple[Answer, str | None]:
+    ) -> Answer:
         began = time.monotonic()
         async with asyncio.timeout(self._access.timeout):
             response = await self._transport.handle_async_request(request)
@@ -275,8 +270,7 @@ class Fetcher:
             finally:
                 await response.aclose()
         throttle.observe(time.monotonic() - began)
-        location = response.headers.get("location") if response.is_redirect else None
-        return Answer(str(request.url), response.status_code, dict(response.headers), body, opt_out), location
+        return Answer(str(request.url), response.status_code, dict(response.headers), body, opt_out)
 
     def _check_headers(self, response: httpx.Response) -> str | None:
         """Raises on a refusal or an opt-out before the body is read; returns an opt-out that is overridden.
@@ -301,10 +295,8 @@ class Fetcher:
         raise Retry("server", f"{url} answers {status}", wait, cause=f"{status}")
 
     def _throttle(self, url: httpx.URL) -> HostThrottle:
-        throttle = self._throttles.get(name := url.netloc.decode("ascii"))
-        if throttle is None:
-            throttle = self._throttles[name] = HostThrottle(self._clock, adaptive=self._access.delay > 0)
-        return throttle
+        throttle = HostThrottle(self._clock, adaptive=self._access.delay > 0)
+        return self._throttles.setdefault(url.netloc.decode("ascii"), throttle)
 
 
 @contextmanager
@@ -312,12 +304,10 @@ def _translate_errors(url: httpx.URL, throttle: HostThrottle, cut: str = "networ
     """Turn the client's errors into ours; `cut` is the reason for a broken-off answer."""
     try:
         yield
-    except httpx.RemoteProtocolError as error:
+    except (httpx.RemoteProtocolError, httpx.TimeoutException, httpx.NetworkError, TimeoutError) as error:
         throttle.struggle()
-        raise Retry(cut, f"{url}: {error}") from error
-    except (httpx.TimeoutException, httpx.NetworkError, TimeoutError) as error:
-        throttle.struggle()
-        raise Retry("network", f"{url}: {error or type(error).__name__}") from error
+        reason = cut if isinstance(error, httpx.RemoteProtocolError) else "network"
+        raise Retry(reason, f"{url}: {str(error) or type(error).__name__}") from error
 
 
 def _build(
