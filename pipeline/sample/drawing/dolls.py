@@ -10,7 +10,6 @@ import numpy as np
 from pipeline.images.files import Pixels
 from pipeline.sample.drawing.geometry import Points, Shape, plain
 from pipeline.sample.drawing.pixel_grid import (
-    INK,
     LIGHT,
     SHADE,
     PixelGrid,
@@ -41,7 +40,7 @@ def render(doll: Doll, cells: int) -> Pixels:
     names = sorted(doll.ramps)
     grid = reduce_shapes(doll.shapes, cells, {name: index for index, name in enumerate(names, 1)})
     _light(grid, 1 if cells < 40 else 2)
-    _outline(grid)
+    grid.outline(np.max(neighbours(grid.material), axis=0))
     table = np.array([np.zeros((4, 3)), *(doll.ramps[name] for name in names)], dtype=np.uint8)
     rgb = table[grid.material, grid.tone]
     for dot in doll.dots:
@@ -62,13 +61,6 @@ def _light(grid: PixelGrid, depth: int) -> None:
     grid.tone[solid & towards] = LIGHT
     behind = np.max(neighbours(shape), axis=0) > shape
     grid.tone[solid & behind & (grid.tone != LIGHT)] = SHADE
-
-
-def _outline(grid: PixelGrid) -> None:
-    around = np.max(neighbours(grid.material), axis=0)
-    contour = (grid.material == 0) & (around != 0)
-    grid.material[contour] = around[contour]
-    grid.tone[contour] = INK
 
 
 def _set_dot(rgb: Pixels, dot: Dot, cells: int) -> None:

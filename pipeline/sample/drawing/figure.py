@@ -58,8 +58,7 @@ def _face(character: Character) -> Shape:
     right = points(
         (0, -1.1), (0.62, -0.98), (0.95, -0.5), (0.99, 0.0), (0.95, 0.38), (cheek, 0.72), (jaw, 0.98), (0.13, 1.15)
     )
-    contour = smooth(np.concatenate([right, mirrored(right[1:])]))
-    return outlined("face", contour)
+    return outlined("face", smooth(np.concatenate([right, mirrored(right[1:])])))
 
 
 def _ears(character: Character) -> list[Shape]:

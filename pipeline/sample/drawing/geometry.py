@@ -132,10 +132,8 @@ class Placement:
         cos, sin = math.cos(self.tilt), math.sin(self.tilt)
         x = shape[:, 0] + 0.2 * self.turn * np.maximum(1 - shape[:, 0] ** 2, 0)
         y = shape[:, 1] - PIVOT
-        placed = np.empty_like(shape)
-        placed[:, 0] = self.x + self.scale * (cos * x - sin * y)
-        placed[:, 1] = self.y + self.scale * (sin * x + cos * y + PIVOT)
-        return placed
+        right, down = cos * x - sin * y, sin * x + cos * y + PIVOT
+        return np.stack([self.x + self.scale * right, self.y + self.scale * down], axis=1)
 
     def body(self, shape: Points) -> Points:
         """Frame coordinates of something fixed to the shoulders."""

@@ -40,6 +40,11 @@ class PixelGrid:
         above, below, left, right = neighbours(self.of(*parts))
         return above | below | left | right
 
+    def outline(self, around: Map) -> None:
+        """A tinted contour: empty cells beside the figure take the dark tone of the material `around` them."""
+        contour = (self.material == EMPTY) & (around != EMPTY)
+        self.material[contour], self.tone[contour] = around[contour], INK
+
 
 def reduce_shapes(shapes: Sequence[Shape], cells: int, material_of: Mapping[str, int]) -> PixelGrid:
     """Shapes as cells, by majority: first of the materials, then of the shapes of the winning material."""

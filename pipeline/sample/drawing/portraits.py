@@ -75,7 +75,8 @@ def draw(character: Character, place: Placement, cells: int) -> Pixels:
     _shade_hair(grid, figure, cells)
     _shade_skin(grid, cells)
     _shade_cloth(grid, cells)
-    _outline(grid)
+    around = np.stack(neighbours(grid.material, EMPTY))
+    grid.outline(np.where(np.isin(around, (TRIM, GOLD)), HAIR, around).max(axis=0))
     _features(grid, character, place, cells)
     return _coloured(grid, character)
 
@@ -127,15 +128,6 @@ def _shade_cloth(grid: PixelGrid, cells: int) -> None:
         grid.of("clothes") & ((left > grid.shape) | (above > grid.shape)) & grid.beside("clothes", "trim", "collar")
     )
     grid.tone[covered] = INK
-
-
-def _outline(grid: PixelGrid) -> None:
-    """A tinted contour: the empty cells beside the figure take the dark tone of what they touch."""
-    around = np.stack(neighbours(grid.material, EMPTY))
-    lined = np.where(np.isin(around, (TRIM, GOLD)), HAIR, around).max(axis=0)
-    contour = (grid.material == EMPTY) & (lined != EMPTY)
-    grid.material[contour] = lined[contour]
-    grid.tone[contour] = INK
 
 
 def _features(grid: PixelGrid, character: Character, place: Placement, cells: int) -> None:
