@@ -207,7 +207,8 @@ class Crawl:
             works = WorkFetcher(client, store, self.origin, self.policy)
             async for page in pages:
                 rows = [row async for row in self._settle(works, page)]
-                if self._full() or self._all_too_old(rows):
+                only_old = bool(rows) and all(map(self.policy.too_old, rows))
+                if self._full() or (only_old and self.origin.gallery.newest_first):  # nothing younger follows
                     break
                 self.stop.check()
             works.check_all()
@@ -230,10 +231,6 @@ class Crawl:
     def _full(self) -> bool:
         """Whether there are as many works as `limit`, not counting those of other dates and kinds than wanted."""
         return self.limit is not None and self.counts["in limits"] >= self.limit
-
-    def _all_too_old(self, rows: Sequence[Row]) -> bool:
-        """Whether the listing can end here: from new to old, nothing younger follows a page of old works."""
-        return self.origin.gallery.newest_first and bool(rows) and all(map(self.policy.too_old, rows))
 
     def _waiting(self, seconds: float, why: str) -> None:
         if seconds >= 1:

@@ -13,12 +13,12 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+
+from pydantic import TypeAdapter
 
 from pipeline.errors import MarkupChanged, Refused, Unreachable
-from pipeline.runtime.manifest import Row
 from pipeline.scrape.client.fetch import Cookies, Fetcher
-from pipeline.scrape.sites.gallery import ArtworkDetails, Gallery, Listing, ListingEntry, Rejection, Request
+from pipeline.scrape.sites.gallery import Gallery, Listing, ListingEntry, Rejection, Request
 from pipeline.scrape.store import Journal
 
 logger = logging.getLogger(__name__)
@@ -35,6 +35,9 @@ class VisitedPage:
     listing: Listing
     cookies: list[list[str]]  # the jar after it
     validators: dict[str, str]  # headers of a conditional request for it
+
+
+VISITED_PAGE = TypeAdapter(VisitedPage)  # reads a line of a pass, which is a page as `asdict` has it
 
 
 @dataclass
@@ -66,7 +69,7 @@ class ListingPass:
         self.finished = False
         self._gallery, self._journal, self._previous = gallery, journal, previous
         lines = previous.rows() if previous else ()
-        self._offsets = {repr(_request(line["request"])): offset for offset, line in lines}
+        self._offsets = {VISITED_PAGE.validate_python(line).request: offset for offset, line in lines}
 
     async def pages(self, client: Fetcher) -> AsyncGenerator[tuple[ListingEntry, ...]]:
         """Of each page the works that no earlier page held.
@@ -75,7 +78,7 @@ class ListingPass:
         """
         cursor = Cursor(self._gallery.start())
         for _, line in self._journal.rows():  # what an interrupted run has read
-            yield cursor.advance(_visited_page(line))
+            yield cursor.advance(VISITED_PAGE.validate_python(line))
         cookies = Cookies(cursor.cookies)
         while cursor.next is not None:
             if cursor.pages >= MAX_PAGES:
@@ -102,8 +105,9 @@ class ListingPass:
 
     def _before(self, request: Request) -> VisitedPage | None:
         """The page as the last pass read it."""
-        offset = self._offsets.get(repr(request))
-        return None if offset is None or self._previous is None else _visited_page(self._previous.read(offset))
+        if self._previous is None or request not in self._offsets:
+            return None
+        return VISITED_PAGE.validate_python(self._previous.read(self._offsets[request]))
 
     def finish(self) -> None:
         """Every work is settled: the next pass begins at the first page."""
@@ -132,23 +136,3 @@ def _check_same_list(first: Listing, listing: Listing, source: str, url: str) ->
     if first.pages and listing.pages and abs(listing.pages - first.pages) > max(2, first.pages // 10):
         expected = f"about {first.pages} pages, as on the first page"
         raise MarkupChanged(site=source, selector="pager", expected=expected, found=listing.pages, url=url)
-
-
-def _visited_page(line: Row) -> VisitedPage:
-    raw = line["listing"]
-    items = tuple(ListingEntry(**{**item, "artwork": _artwork(item["artwork"])}) for item in raw["items"])
-    following = _request(raw["next"]) if raw["next"] else None
-    listing = Listing(items, following, raw["pages"], raw["heading"])
-    return VisitedPage(_request(line["request"]), listing, line["cookies"], line["validators"])
-
-
-def _artwork(raw: dict[str, Any] | None) -> ArtworkDetails | None:
-    if raw is None:
-        return None
-    lists = {key: tuple(raw[key]) for key in ("tags", "palette") if raw[key] is not None}
-    return ArtworkDetails(**{**raw, **lists})
-
-
-def _request(raw: dict[str, Any]) -> Request:
-    form, cookies = (tuple((name, value) for name, value in raw[key]) for key in ("form", "cookies"))
-    return Request(raw["url"], raw["method"], form, cookies)

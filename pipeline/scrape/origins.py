@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any
 from urllib.parse import urlsplit
 
 from pipeline.errors import BadInput, Refused
@@ -24,12 +23,11 @@ from pipeline.scrape.sites.pixeljoint import PixelJoint
 from pipeline.scrape.sites.pixiehaus import PixieHaus
 
 SAMPLE_DOMAIN = "sample.invalid"
+GALLERIES: dict[str, type[PixelJoint | Lospec | PixieHaus]] = {
+    "pixeljoint": PixelJoint, "lospec": Lospec, "pixiehaus": PixieHaus,
+}  # fmt: skip
 SAMPLE_TIME = datetime(2025, 1, 1, tzinfo=UTC)
 LIVE_BACKOFF, LOOPBACK_BACKOFF = 4.0, 0.02  # seconds before the first retry
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ class Origin:
     user_agent: str
     consent: str
     ports: Mapping[str, int] = field(default_factory=dict)  # host name -> loopback port that answers for it
-    clock: Callable[[], datetime] = _now
+    clock: Callable[[], datetime] = field(default=lambda: datetime.now(UTC))
 
 
 def gallery(source: str, origin: str | None = None, params: Scrape | None = None) -> Gallery:
@@ -52,16 +50,10 @@ def gallery(source: str, origin: str | None = None, params: Scrape | None = None
     Raises:
         BadInput: no such source.
     """
-    address: dict[str, Any] = {} if origin is None else {"origin": origin}
-    match source:
-        case "pixeljoint":
-            return PixelJoint(**address, **(params.pixeljoint.model_dump() if params else {}))
-        case "lospec":
-            lists = {**params.lospec.model_dump(), "tags": tuple(params.lospec.tags)} if params else {}
-            return Lospec(**address, **lists)
-        case "pixiehaus":
-            return PixieHaus(**address, **(params.pixiehaus.model_dump() if params else {}))
-    raise BadInput(f"source must be one of {', '.join(SOURCES)}, got {source!r}")
+    if source not in GALLERIES:
+        raise BadInput(f"source must be one of {', '.join(SOURCES)}, got {source!r}")
+    values = getattr(params, source).model_dump() if params else {}
+    return GALLERIES[source](**values) if origin is None else GALLERIES[source](origin=origin, **values)
 
 
 def user_agent(contact: str) -> str:

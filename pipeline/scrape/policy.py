@@ -5,7 +5,6 @@ A policy decides on rows, so that works gathered under another policy are decide
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,13 +31,15 @@ class Policy:
 
     def verdict(self, row: Row) -> str | None:
         """The reason to drop a work, by what its row holds so far; None = no reason."""
-        if self.taken_down(row) or self._has_blocked_tag(row["tags"] or ()):
+        tags, frames = row["tags"], row["frames"]
+        names = set(map(_normalise, tags or ()))
+        if self.taken_down(row) or self.blocked_tags & names:
             return "blocklist"
         if row.get("opt_out") and not self.ignore_opt_outs:
             return "noai"
-        if self.too_old(row) or self._is_other_kind(row["frames"]) or self._lacks_tag(row["tags"]):
-            return "limit"
-        return None
+        lacks_tag = tags is not None and not self.tags <= names
+        other_kind = frames is not None and self.animation not in ("any", "animated" if frames > 1 else "still")
+        return "limit" if lacks_tag or other_kind or self.too_old(row) else None
 
     def apply(self, row: Row) -> Row:
         """A stored row under this policy; of a work that was taken down only its identity is left."""
@@ -59,15 +60,6 @@ class Policy:
         slug, separator, _ = row["source_id"].partition("/")  # lospec: of the artist
         owners = (slug, slug.replace("-", " ")) if separator else ()
         return self.blocklist.covers(id=row["id"], source=row["source"], artists=(row["artist"], *owners))
-
-    def _has_blocked_tag(self, tags: Iterable[str]) -> bool:
-        return not self.blocked_tags.isdisjoint(map(_normalise, tags))
-
-    def _lacks_tag(self, tags: Iterable[str] | None) -> bool:
-        return tags is not None and not self.tags <= set(map(_normalise, tags))
-
-    def _is_other_kind(self, frames: int | None) -> bool:
-        return frames is not None and self.animation != "any" and (frames > 1) != (self.animation == "animated")
 
 
 def of(source: str, params: Scrape, blocklist: Blocklist) -> Policy:

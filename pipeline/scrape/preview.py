@@ -26,23 +26,15 @@ def plan(source: str, params: Scrape, sample: Sample, target: CrawlTarget) -> di
         Unreachable: the host does not answer.
     """
 
-    async def look_up() -> dict[str, Any]:
+    async def look_up() -> tuple[Origin, dict[str, Any]]:
         async with target.galleries([source], params, sample) as ports:
             origin = target.of(source, params, sample, ports)
-            return {**await _robots(origin), **_description(origin, target.state), **_limits(params)}
+            return origin, await _robots(origin)
 
-    return asyncio.run(look_up())
-
-
-def _limits(params: Scrape) -> dict[str, Any]:
-    names = ("limit", "since", "animation", "blocked_tags", "ignore_opt_outs")
-    return {name: getattr(params, name) for name in names}
-
-
-def _description(origin: Origin, state: Path) -> dict[str, Any]:
-    start = origin.gallery.start()
-    folder = folder_of(state, origin)
+    origin, robots = asyncio.run(look_up())
+    start, folder = origin.gallery.start(), folder_of(target.state, origin)
     return {
+        "robots": robots,
         "source": origin.gallery.name,
         "origin": origin.name,
         "start": {"method": start.method, "url": start.url, "form": dict(start.form)},
@@ -52,6 +44,7 @@ def _description(origin: Origin, state: Path) -> dict[str, Any]:
         "terms": origin.gallery.terms,
         "state": str(folder),
         "settled_before": store.count(folder),
+        **params.model_dump(include={"limit", "since", "animation", "blocked_tags", "ignore_opt_outs"}),
     }
 
 
@@ -63,7 +56,7 @@ async def _robots(origin: Origin) -> dict[str, Any]:
         except Rejection as error:
             raise Unreachable(f"{origin.gallery.name}: robots.txt: {error.detail}") from error
     verdict = "noai" if rules.opts_out(url) else "allowed" if rules.allows(url) else "disallowed"
-    return {"robots": {"verdict": verdict, "crawl_delay": rules.delay}}
+    return {"verdict": verdict, "crawl_delay": rules.delay}
 
 
 def run_page(page: str, source: str, params: Scrape) -> dict[str, Any]:
@@ -79,7 +72,8 @@ def run_page(page: str, source: str, params: Scrape) -> dict[str, Any]:
         base = f"{parts.scheme}://{parts.netloc}"
         live = parts.hostname in origins.gallery(source).hosts
         origin = origins.live(source, params) if live else origins.replica(source, base, params)
-        request = _request(origin.gallery, page)
+        start = origin.gallery.start()
+        request = start if page == start.url else Request(page)  # by POST where the gallery asks so
         url, text = asyncio.run(_fetch(origin, request))
         return _parse(origin.gallery, text, url, request)
     path = Path(page)
@@ -87,12 +81,6 @@ def run_page(page: str, source: str, params: Scrape) -> dict[str, Any]:
         raise BadInput(f"{page}: neither an http address nor a file")
     gallery = origins.gallery(source)
     return _parse(gallery, html.decode(path.read_bytes()), gallery.start().url, None)
-
-
-def _request(gallery: Gallery, url: str) -> Request:
-    """The request for an address: a listing is asked for as the gallery does it, by POST where need be."""
-    start = gallery.start()
-    return start if url == start.url else Request(url)
 
 
 async def _fetch(origin: Origin, request: Request) -> tuple[str, str]:

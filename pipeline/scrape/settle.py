@@ -48,7 +48,9 @@ class WorkFetcher:
         if row is None or self._may_end_otherwise(row):
             row = await self._fetch(item, row)
             self.new += 1
-            self._check_answers(row)
+            self._unanswered = self._unanswered + 1 if row["reason"] in ("server", "network") else 0
+            if self._unanswered >= DOWN_AFTER:
+                raise Unreachable(f"{self._origin.gallery.name}: {self._unanswered} works in a row got no answer")
         self._settled += 1
         self._opened += row["image_url"] is not None or row["reason"] in ("markup", "gone")
         self._refused += row["reason"] in ("noai", "robots")
@@ -64,12 +66,6 @@ class WorkFetcher:
             name = self._origin.gallery.name
             raise Refused(f"{name}: robots.txt or a training opt-out covers every one of {self._settled} works")
 
-    def _check_answers(self, row: Row) -> None:
-        """Raises Unreachable after too many works in a row without an answer."""
-        self._unanswered = self._unanswered + 1 if row["reason"] in ("server", "network") else 0
-        if self._unanswered >= DOWN_AFTER:
-            raise Unreachable(f"{self._origin.gallery.name}: {self._unanswered} works in a row got no answer")
-
     def _may_end_otherwise(self, row: Row) -> bool:
         """Whether a settled work is worth another request."""
         if row["reason"] == "noai":
@@ -84,17 +80,17 @@ class WorkFetcher:
         try:
             await self._open(item, row)
             image = await self._client.image(row["image_url"], sniff.identify)
-        except Rejection as error:
+        except (Rejection, MarkupChanged) as error:
             logger.info("%s: %s", item.page_url, error)
-            row |= {"status": REASONS[error.reason], "reason": error.reason, "detail": error.detail}
-            if error.reason in ("noai", "robots"):
-                row["consent"] = f"refused: {error.detail}"
+            if isinstance(error, MarkupChanged):
+                self._changed.append(error)
+            reason, detail = (
+                ("markup", str(error)) if isinstance(error, MarkupChanged) else (error.reason, error.detail)
+            )
+            row |= {"status": REASONS[reason], "reason": reason, "detail": detail}
+            if reason in ("noai", "robots"):
+                row["consent"] = f"refused: {detail}"
             row = self._policy.apply(row)
-            self._store.record(row)
-        except MarkupChanged as error:
-            logger.info("%s", error)
-            self._changed.append(error)
-            row |= {"status": REASONS["markup"], "reason": "markup", "detail": str(error)}
             self._store.record(row)
         else:
             row |= {"sha256": hashlib.sha256(image.data).hexdigest(), "bytes": len(image.data), **asdict(image.facts)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import warnings
 from dataclasses import dataclass
@@ -15,14 +16,10 @@ from pipeline.scrape.sites.gallery import Rejection
 MAX_FRAMES = 1024
 MAX_ANIMATION = 256_000_000  # pixels of all frames together
 TAIL = 1024  # bytes after the end of a JPEG in which cameras and editors leave things
-MAGIC = (
-    (b"\x89PNG\r\n\x1a\n", "png"),
-    (b"GIF87a", "gif"),
-    (b"GIF89a", "gif"),
-    (b"\xff\xd8\xff", "jpeg"),
-    (b"BM", "bmp"),
+MAGIC = re.compile(
+    rb"(?P<png>\x89PNG\r\n\x1a\n)|(?P<gif>GIF8[79]a)|(?P<jpeg>\xff\xd8\xff)|(?P<bmp>BM)|(?P<webp>RIFF.{4}WEBP)",
+    re.DOTALL,
 )
-EXTENSIONS = {"png": "png", "gif": "gif", "jpeg": "jpg", "bmp": "bmp", "webp": "webp"}
 UNREADABLE = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError)
 
 
@@ -35,10 +32,6 @@ class ImageFacts:
     height: int
     frames: int
     has_alpha: bool  # some pixel of some frame is not opaque
-
-    @property
-    def extension(self) -> str:
-        return EXTENSIONS[self.format]
 
 
 def identify(data: bytes) -> ImageFacts:
@@ -62,11 +55,8 @@ def identify(data: bytes) -> ImageFacts:
 
 
 def _kind(data: bytes) -> str:
-    if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
-        return "webp"
-    for magic, kind in MAGIC:
-        if data.startswith(magic):
-            return kind
+    if match := MAGIC.match(data):
+        return str(match.lastgroup)
     if not data:
         raise Rejection("truncated", "an empty answer")
     raise Rejection("not_an_image", f"bytes begin with {data[:12]!r}")

@@ -25,7 +25,6 @@ from pipeline.runtime import locks, manifest
 from pipeline.runtime.files import write_atomic
 from pipeline.runtime.manifest import Row
 
-LINE = 4096  # bytes that are read at once; most lines are shorter
 SYNC_EVERY = 1.0  # seconds; a lost machine loses the journal lines of at most so long, a killed process none
 
 
@@ -57,13 +56,12 @@ class Journal:
         Raises:
             BadInput: the file ends before the line does.
         """
-        line = chunk = os.pread(self._file.fileno(), LINE, offset)
-        while b"\n" not in chunk:
-            chunk = os.pread(self._file.fileno(), LINE, offset + len(line))
-            if not chunk:
-                raise BadInput(f"{self._path}: no whole line at byte {offset}; remove the folder to crawl anew")
-            line += chunk
-        row: Row = json.loads(line[: line.index(b"\n")])
+        with self._path.open("rb") as file:
+            file.seek(offset)
+            line = file.readline()
+        if not line.endswith(b"\n"):
+            raise BadInput(f"{self._path}: no whole line at byte {offset}; remove the folder to crawl anew")
+        row: Row = json.loads(line)
         return row
 
     def rows(self) -> Iterator[tuple[int, Row]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,7 @@ from pipeline.sample.drawing.character import Character, draw_character
 from pipeline.sample.drawing.face_parts import Pen, draw_brows, draw_eyes, draw_nose_and_mouth
 from pipeline.sample.drawing.figure import Figure, build
 from pipeline.sample.drawing.geometry import Placement, Shape, pixel_coordinates, points
+from pipeline.sample.drawing.pixel_grid import moved
 from pipeline.sample.drawing.ramps import GOLDEN, Colour, Ramp, mix, oklch
 
 SUPERSAMPLE = 2  # at least
@@ -56,10 +59,10 @@ def draw(character: Character, place: Placement, background: Picture, size: int)
     draw_nose_and_mouth(pen, character)
     _paint(image, labels, figure.above, character, 1 + len(figure.below))
     draw_brows(pen, character)
-    coverage = _Coverage(labels, ["", *(shape.part for shape in (*figure.below, *figure.above))], factor)
+    coverage = partial(_coverage, labels, ["", *(shape.part for shape in (*figure.below, *figure.above))], factor)
     picture = np.asarray(image.reduce(factor), dtype=np.float32).copy()
     _shade(picture, coverage, figure, character, place)
-    picture += coverage.of("")[..., None] * (background - np.array(CLEAR, dtype=np.float32))
+    picture += coverage("")[..., None] * (background - np.array(CLEAR, dtype=np.float32))
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
@@ -82,74 +85,43 @@ def _colours(part: str, character: Character, index: int) -> tuple[Colour, Colou
     if part in REAR_HAIR:
         return mix(character.hair.shade, character.hair.base, 0.45 if part == "tail" else 0.1), character.hair.ink
     if part in FRONT_HAIR:
-        return mix(character.hair.base, character.hair.shade, 0.14 * (index % 3)), mix(
-            character.hair.ink, character.hair.shade, 0.3
-        )
-    tones = _ramp_of(part, character)
+        line = mix(character.hair.ink, character.hair.shade, 0.3)
+        return mix(character.hair.base, character.hair.shade, 0.14 * (index % 3)), line
+    tones = character.clothes if part in ("clothes", "hat") else GOLDEN if part == "gold" else character.trim
     return (tones.light if part == "collar" else tones.base), tones.ink
 
 
-def _ramp_of(part: str, character: Character) -> Ramp:
-    if part in ("clothes", "hat"):
-        return character.clothes
-    return GOLDEN if part == "gold" else character.trim
-
-
-class _Coverage:
+def _coverage(labels: Image.Image, names: list[str], factor: int, *parts: str) -> Plane:
     """Share of each pixel (0..1) that shows given parts; part "" is the background."""
-
-    def __init__(self, labels: Image.Image, parts: list[str], factor: int) -> None:
-        self.labels, self.parts, self.factor = labels, parts, factor
-
-    def of(self, *parts: str) -> Plane:
-        table = [255 * (part in parts) for part in self.parts] + [0] * (256 - len(self.parts))
-        return np.asarray(self.labels.point(table).reduce(self.factor), dtype=np.float32) / np.float32(255)
+    table = [255 * (name in parts) for name in names] + [0] * (256 - len(names))
+    return np.asarray(labels.point(table).reduce(factor), dtype=np.float32) / np.float32(255)
 
 
-def _shade(picture: Picture, coverage: _Coverage, figure: Figure, character: Character, place: Placement) -> None:
-    """Cast shadows, gradients, blush and gloss, in place."""
-    front, rear, skin = coverage.of(*FRONT_HAIR), coverage.of(*REAR_HAIR), coverage.of("face")
-    head = np.minimum(front + skin, 1)
-    _shade_skin(picture, coverage, front, skin, character, place)
-    _shade_hair(picture, front, rear, head, character, place)
-    _gloss(picture, front, figure, character)
-    size = len(picture)
-    down = _down(size)
-    cloth = coverage.of("clothes", "trim", "collar", "hat")
-    unit = place.scale * size
-    _tint(picture, cloth * (_moved(head, 0.05 * unit, 0.22 * unit) + _ramp_up(down, 0.72, 1.4)), character.clothes, 1.0)
-
-
-def _shade_skin(
-    picture: Picture, coverage: _Coverage, front: Plane, skin: Plane, character: Character, place: Placement
+def _shade(
+    picture: Picture, coverage: Callable[..., Plane], figure: Figure, character: Character, place: Placement
 ) -> None:
+    """Cast shadows, gradients, blush and gloss, in place."""
     size = len(picture)
     unit = place.scale * size  # pixels per head unit
-    over = np.minimum(front + coverage.of("hat", "accent", "gold"), 1)
-    side = _down(size).T
-    away = _ramp_up(1 - side if character.left else side, 0.5, 2.0)
-    shadow: Plane = skin * (0.9 * _moved(over, 0.03 * unit, 0.13 * unit) + 0.8 * away**2)
-    shadow += coverage.of("neck") * 1.1 * _moved(skin, 0.04 * unit, 0.34 * unit)
-    _tint(picture, shadow, character.skin, 1.0)
+    down: Plane = np.linspace(0, 1, size, dtype=np.float32)[:, None]  # 0 at the top, 1 at the bottom
+    front, rear, skin = coverage(*FRONT_HAIR), coverage(*REAR_HAIR), coverage("face")
+    head = np.minimum(front + skin, 1)
+
+    over = np.minimum(front + coverage("hat", "accent", "gold"), 1)
+    away = _ramp_up(1 - down.T if character.left else down.T, 0.5, 2.0)
+    shadow: Plane = skin * (0.9 * moved(over, round(0.13 * unit), round(0.03 * unit)) + 0.8 * away**2)
+    shadow += coverage("neck") * 1.1 * moved(skin, round(0.34 * unit), round(0.04 * unit))
+    _tint(picture, shadow, character.skin)
     _blush(picture, skin, character, place)
 
+    edge = 1 - moved(front, round(-0.1 * unit), round(-0.1 * character.sign * unit))
+    shadow = front * (0.8 * _ramp_up(down, place.y, 2.2) + 0.6 * edge)
+    shadow += rear * (0.5 * _ramp_up(down, place.y, 1.5) + 0.6 * moved(head, round(0.12 * unit), 0))
+    _tint(picture, shadow, character.hair)
+    _gloss(picture, front, figure, character)
 
-def _shade_hair(
-    picture: Picture, front: Plane, rear: Plane, head: Plane, character: Character, place: Placement
-) -> None:
-    size = len(picture)
-    unit, low = place.scale * size, _down(size)
-    sign = 0.1 if character.left else -0.1
-    edge = 1 - _moved(front, sign * unit, -0.1 * unit)
-    shadow = front * (0.8 * _ramp_up(low, place.y, 2.2) + 0.6 * edge)
-    shadow += rear * (0.5 * _ramp_up(low, place.y, 1.5) + 0.6 * _moved(head, 0, 0.12 * unit))
-    _tint(picture, shadow, character.hair, 1.0)
-
-
-def _down(size: int) -> Plane:
-    """(size, 1): 0 at the top, 1 at the bottom."""
-    ramp: Plane = np.linspace(0, 1, size, dtype=np.float32)[:, None]
-    return ramp
+    shadow = moved(head, round(0.22 * unit), round(0.05 * unit)) + _ramp_up(down, 0.72, 1.4)
+    _tint(picture, coverage("clothes", "trim", "collar", "hat") * shadow, character.clothes)
 
 
 def _ramp_up(values: Plane, start: float, slope: float) -> Plane:
@@ -157,21 +129,10 @@ def _ramp_up(values: Plane, start: float, slope: float) -> Plane:
     return ramped
 
 
-def _tint(picture: Picture, mask: Plane, tones: Ramp, strength: float) -> None:
+def _tint(picture: Picture, mask: Plane, tones: Ramp) -> None:
     """Multiply towards shade / base where the mask is 1: lines darken with their surface."""
     ratio = (np.array(tones.shade, dtype=np.float32) + 8) / (np.array(tones.base, dtype=np.float32) + 8)
-    picture *= 1 - (strength * mask)[..., None] * np.maximum(1 - ratio, 0)
-
-
-def _moved(mask: Plane, right: float, down: float) -> Plane:
-    """The mask moved by whole pixels; what comes in is 0."""
-    dx, dy = round(right), round(down)
-    height, width = mask.shape
-    moved = np.zeros_like(mask)
-    target = (slice(max(dy, 0), height + min(dy, 0)), slice(max(dx, 0), width + min(dx, 0)))
-    origin = (slice(max(-dy, 0), height + min(-dy, 0)), slice(max(-dx, 0), width + min(-dx, 0)))
-    moved[target] = mask[origin]
-    return moved
+    picture *= 1 - mask[..., None] * np.maximum(1 - ratio, 0)
 
 
 def _blush(picture: Picture, skin: Plane, character: Character, place: Placement) -> None:

@@ -66,6 +66,11 @@ class Character:
     jitter: tuple[float, ...]  # 16 numbers in -1..1: the individuality of locks
     left: bool  # side of asymmetric things
 
+    @property
+    def sign(self) -> int:
+        """The sign of x on the side of asymmetric things."""
+        return -1 if self.left else 1
+
 
 def draw_character(rng: np.random.Generator) -> Character:
     """One character at random."""

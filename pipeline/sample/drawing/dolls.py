@@ -10,13 +10,11 @@ import numpy as np
 from pipeline.images.files import Pixels
 from pipeline.sample.drawing.geometry import Points, Shape, plain
 from pipeline.sample.drawing.pixel_grid import (
-    INK,
     LIGHT,
     SHADE,
-    Map,
-    Mask,
     PixelGrid,
     fewer_colours,
+    moved,
     neighbours,
     reduce_shapes,
 )
@@ -42,11 +40,8 @@ def render(doll: Doll, cells: int) -> Pixels:
     names = sorted(doll.ramps)
     grid = reduce_shapes(doll.shapes, cells, {name: index for index, name in enumerate(names, 1)})
     _light(grid, 1 if cells < 40 else 2)
-    _outline(grid)
-    table = np.zeros((len(names) + 1, 4, 3), dtype=np.uint8)
-    for index, name in enumerate(names, 1):
-        tones = doll.ramps[name]
-        table[index] = (tones.ink, tones.shade, tones.base, tones.light)
+    grid.outline(np.max(neighbours(grid.material), axis=0))
+    table = np.array([np.zeros((4, 3)), *(doll.ramps[name] for name in names)], dtype=np.uint8)
     rgb = table[grid.material, grid.tone]
     for dot in doll.dots:
         _set_dot(rgb, dot, cells)
@@ -59,28 +54,13 @@ def _light(grid: PixelGrid, depth: int) -> None:
     shape, solid = grid.shape, grid.shape > 0
     away = np.zeros_like(solid)
     for dy, dx in ((0, depth), (depth, 0), (2 * depth, 0), (depth, depth)):
-        away |= _differs(shape, dy, dx)
+        away |= moved(shape, -dy, -dx) != shape
     grid.tone[solid & away] = SHADE
-    towards = _differs(shape, -depth, 0) & _differs(shape, 0, -depth)
-    towards |= _differs(shape, -depth, -depth) & ~away
+    towards = (moved(shape, depth, 0) != shape) & (moved(shape, 0, depth) != shape)
+    towards |= (moved(shape, depth, depth) != shape) & ~away
     grid.tone[solid & towards] = LIGHT
     behind = np.max(neighbours(shape), axis=0) > shape
     grid.tone[solid & behind & (grid.tone != LIGHT)] = SHADE
-
-
-def _differs(shape: Map, dy: int, dx: int) -> Mask:
-    """Cells whose shape is another one `dy` cells lower and `dx` cells further right."""
-    height, width = shape.shape
-    padded = np.pad(shape, ((max(-dy, 0), max(dy, 0)), (max(-dx, 0), max(dx, 0))))
-    moved = padded[max(dy, 0) : max(dy, 0) + height, max(dx, 0) : max(dx, 0) + width]
-    return np.not_equal(moved, shape)
-
-
-def _outline(grid: PixelGrid) -> None:
-    around = np.max(neighbours(grid.material), axis=0)
-    contour = (grid.material == 0) & (around != 0)
-    grid.material[contour] = around[contour]
-    grid.tone[contour] = INK
 
 
 def _set_dot(rgb: Pixels, dot: Dot, cells: int) -> None:

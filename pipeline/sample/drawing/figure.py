@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +18,7 @@ from pipeline.sample.drawing.geometry import (
     ellipse,
     mirrored,
     outlined,
+    pair,
     points,
     smooth,
     symmetric,
@@ -42,19 +42,15 @@ def build(character: Character, place: Placement) -> Figure:
     hanging = [shape for shape in back if shape.part.startswith("front")]
     rear = [shape for shape in back if not shape.part.startswith("front")]
     hat = headwear.on_head(character)
-    below = [
-        *_placed(rear, place.head),
-        *_placed([_neck(), *wardrobe.outfit(character)], place.body),
-        *_placed(wardrobe.neckwear(character), place.body),
-        *_placed([*_ears(character), _face(character)], place.head),
-    ]
+    clothes = [_neck(), *wardrobe.outfit(character), *wardrobe.neckwear(character)]
     over = [*hair.cap(character), *hair.beside(character), *fringe(character)]
-    above = _placed([*hanging, *over, *headwear.on_face(character), *hat], place.head)
+    below = [
+        *(shape.placed(place.head) for shape in rear),
+        *(shape.placed(place.body) for shape in clothes),
+        *(shape.placed(place.head) for shape in (*_ears(character), _face(character))),
+    ]
+    above = [shape.placed(place.head) for shape in (*hanging, *over, *headwear.on_face(character), *hat)]
     return Figure(below, above, place.head(hair.shine(character)))
-
-
-def _placed(shapes: list[Shape], place: Callable[[Points], Points]) -> list[Shape]:
-    return [Shape(s.part, place(s.points), tuple(place(line) for line in s.ink)) for s in shapes]
 
 
 def _face(character: Character) -> Shape:
@@ -62,8 +58,7 @@ def _face(character: Character) -> Shape:
     right = points(
         (0, -1.1), (0.62, -0.98), (0.95, -0.5), (0.99, 0.0), (0.95, 0.38), (cheek, 0.72), (jaw, 0.98), (0.13, 1.15)
     )
-    contour = smooth(np.concatenate([right, mirrored(right[1:])]))
-    return outlined("face", contour)
+    return outlined("face", smooth(np.concatenate([right, mirrored(right[1:])])))
 
 
 def _ears(character: Character) -> list[Shape]:
@@ -71,7 +66,7 @@ def _ears(character: Character) -> list[Shape]:
         ear = blob((0.86, 0.0), (1.2, -0.05), (1.62, -0.3), (1.35, 0.2), (0.95, 0.46))
     else:
         ear = ellipse(1.0, 0.26, 0.15, 0.26)
-    return [outlined("ear", ear), outlined("ear", mirrored(ear))]
+    return pair("ear", ear)
 
 
 def _neck() -> Shape:

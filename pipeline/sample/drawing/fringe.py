@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -32,15 +32,15 @@ def _lock(crown: Spot, left: float, right: float, tip: Spot) -> Shape:
 
 
 def _straight(character: Character) -> list[Lock]:
-    spans = _spans(np.linspace(-0.93, 0.93, 6))
-    return [((0.0, -1.2), a - 0.05, b + 0.05, ((a + b) / 2, 0.04 * n)) for (a, b), n in _with(spans, character.jitter)]
+    spans = zip(_spans(np.linspace(-0.93, 0.93, 6)), character.jitter, strict=False)
+    return [((0.0, -1.2), a - 0.05, b + 0.05, ((a + b) / 2, 0.04 * n)) for (a, b), n in spans]
 
 
 def _pointed(character: Character) -> list[Lock]:
     noise, depth = character.jitter, (0.28, 0.02, 0.16, 0.0, 0.3)
     spans = _spans(np.array([-0.98, -0.6, -0.22, 0.2, 0.6, 0.98]) + 0.05 * np.array(noise[:6]))
     tips = [((a + b) / 2 + 0.1 * noise[6 + i], depth[i] + 0.07 * noise[i]) for i, (a, b) in enumerate(spans)]
-    return [((0.1 * _sign(character), -1.2), a - 0.04, b + 0.04, tip) for (a, b), tip in zip(spans, tips, strict=True)]
+    return [((0.1 * character.sign, -1.2), a - 0.04, b + 0.04, tip) for (a, b), tip in zip(spans, tips, strict=True)]
 
 
 def _parted(character: Character) -> list[Lock]:
@@ -67,7 +67,7 @@ def _centre_lock(character: Character) -> list[Lock]:
         ((0.0, -1.2), 0.14, 0.6, (0.42 + 0.06 * noise[0], 0.02 + 0.06 * noise[1])),
         ((0.0, -1.2), 0.5, 0.98, (0.9, 0.4 + 0.1 * noise[2])),
     ])  # fmt: skip
-    return [*sides, ((0.0, -1.2), -0.26, 0.26, (0.06 * _sign(character), 0.4 + 0.08 * noise[3]))]
+    return [*sides, ((0.0, -1.2), -0.26, 0.26, (0.06 * character.sign, 0.4 + 0.08 * noise[3]))]
 
 
 def _over_one_eye(character: Character) -> list[Lock]:
@@ -81,34 +81,22 @@ def _over_one_eye(character: Character) -> list[Lock]:
 
 
 def _cropped(character: Character) -> list[Lock]:
-    sign = _sign(character)
+    sign = character.sign
     spans = _spans(np.linspace(-0.94, 0.94, 7) + 0.04 * np.array(character.jitter[:7]))
     return [
         ((0.3 * sign, -1.2), a - 0.04, b + 0.04, ((a + b) / 2 + 0.14 * sign, -0.22 + 0.1 * n))
-        for (a, b), n in _with(spans, character.jitter)
+        for (a, b), n in zip(spans, character.jitter, strict=False)
     ]
-
-
-def _none(_: Character) -> list[Lock]:
-    return []
 
 
 FRINGE: dict[str, Callable[[Character], list[Lock]]] = {
     "straight": _straight, "pointed": _pointed, "parted": _parted, "swept": _swept, "centre lock": _centre_lock,
-    "over one eye": _over_one_eye, "brushed back": _none, "cropped": _cropped,
+    "over one eye": _over_one_eye, "brushed back": lambda _: [], "cropped": _cropped,
 }  # fmt: skip
-
-
-def _sign(character: Character) -> float:
-    return -1.0 if character.left else 1.0
 
 
 def _spans(edges: ArrayLike) -> list[tuple[float, float]]:
     return list(itertools.pairwise(np.asarray(edges, dtype=np.float64).tolist()))
-
-
-def _with(spans: list[tuple[float, float]], noise: Iterable[float]) -> list[tuple[tuple[float, float], float]]:
-    return list(zip(spans, noise, strict=False))
 
 
 def _flipped(lock: Lock) -> Lock:

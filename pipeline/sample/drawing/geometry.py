@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,10 @@ class Shape:
     part: str
     points: Points
     ink: tuple[Points, ...]
+
+    def placed(self, place: Callable[[Points], Points]) -> Shape:
+        """The shape with its contour and its ink where `place` puts them."""
+        return Shape(self.part, place(self.points), tuple(map(place, self.ink)))
 
 
 def outlined(part: str, points: Points) -> Shape:
@@ -57,20 +61,14 @@ def symmetric(right: Points) -> Points:
 def smooth(anchors: Points, *, closed: bool = True, steps: int = 5) -> Points:
     """Catmull-Rom curve through `anchors`, `steps` points a span."""
     count = len(anchors)
-    index = np.arange(count if closed else count - 1)
-    before, start, end, after = (_pick(anchors, index + shift, closed) for shift in (-1, 0, 1, 2))
+    index = np.arange(count if closed else count - 1) + np.arange(-1, 3)[:, None]
     t = (np.arange(steps) / steps)[None, :, None]
-    p0, p1, p2, p3 = (side[:, None, :] for side in (before, start, end, after))
+    p0, p1, p2, p3 = anchors[index % count if closed else np.clip(index, 0, count - 1), None]
     spans: Points = 0.5 * (
         2 * p1 + (p2 - p0) * t + (2 * p0 - 5 * p1 + 4 * p2 - p3) * t**2 + (3 * p1 - p0 - 3 * p2 + p3) * t**3
     )
     flat = spans.reshape(-1, 2)
     return flat if closed else np.concatenate([flat, anchors[-1:]])
-
-
-def _pick(anchors: Points, index: NDArray[np.int64], closed: bool) -> Points:
-    wrapped = index % len(anchors) if closed else np.clip(index, 0, len(anchors) - 1)
-    return anchors[wrapped]
 
 
 def curve(*pairs: tuple[float, float]) -> Points:
@@ -134,10 +132,8 @@ class Placement:
         cos, sin = math.cos(self.tilt), math.sin(self.tilt)
         x = shape[:, 0] + 0.2 * self.turn * np.maximum(1 - shape[:, 0] ** 2, 0)
         y = shape[:, 1] - PIVOT
-        placed = np.empty_like(shape)
-        placed[:, 0] = self.x + self.scale * (cos * x - sin * y)
-        placed[:, 1] = self.y + self.scale * (sin * x + cos * y + PIVOT)
-        return placed
+        right, down = cos * x - sin * y, sin * x + cos * y + PIVOT
+        return np.stack([self.x + self.scale * right, self.y + self.scale * down], axis=1)
 
     def body(self, shape: Points) -> Points:
         """Frame coordinates of something fixed to the shoulders."""

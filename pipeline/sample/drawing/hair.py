@@ -55,7 +55,7 @@ def _strands(character: Character) -> tuple[Points, ...]:
 
 
 def _ahoge(character: Character) -> Shape:
-    sign = -1 if character.left else 1
+    sign = character.sign
     path = bezier((0.05 * sign, -1.25), (0.1 * sign, -1.75), (0.5 * sign, -1.6 + 0.1 * character.jitter[0]))
     return outlined("cap", taper(path, (0.09, 0.08, 0.0)))
 
@@ -71,8 +71,7 @@ def beside(character: Character) -> list[Shape]:
         bezier((0.9 + bend, end), (1.16 + bend, 0.5 * end), (1.1, 0.0)),
         bezier((1.1, 0.0), (1.14, -0.4), (0.86, -0.8)),
     ])  # fmt: skip
-    pen = right[6:-5]
-    return [Shape("side", right, (pen,)), Shape("side", mirrored(right), (mirrored(pen),))]
+    return _both([Shape("side", right, (right[6:-5],))])
 
 
 def shine(character: Character) -> Points:
@@ -133,7 +132,7 @@ def _wavy(character: Character) -> list[Shape]:
 
 def _both(shapes: list[Shape]) -> list[Shape]:
     """The shapes and their mirror images."""
-    return [*shapes, *(Shape(s.part, mirrored(s.points), tuple(mirrored(line) for line in s.ink)) for s in shapes)]
+    return [*shapes, *(shape.placed(mirrored) for shape in shapes)]
 
 
 def _twin_tails(character: Character) -> list[Shape]:
@@ -155,7 +154,7 @@ def _braids(character: Character) -> list[Shape]:
 
 
 def _ponytail(character: Character) -> list[Shape]:
-    sign = -1 if character.left else 1
+    sign = character.sign
     path = curve((0.45, -1.1), (1.0, -1.38), (1.5, -0.9), (1.52, 0.0), (1.32, 0.75), (1.5, 1.25)) * np.array([sign, 1])
     tail = outlined("tail", taper(path, (0.14, 0.3, 0.38, 0.36, 0.24, 0.0)))
     strand = Shape("strand", path[:2], (path[6:-4],))
@@ -163,7 +162,7 @@ def _ponytail(character: Character) -> list[Shape]:
 
 
 def _side_tail(character: Character) -> list[Shape]:
-    sign = -1 if character.left else 1
+    sign = character.sign
     path = curve((0.95, 0.45), (1.28, 0.8), (1.22, 1.4), (1.0, 1.9), (1.1, 2.5)) * np.array([sign, 1])
     tail = outlined("front tail", taper(path, (0.14, 0.3, 0.34, 0.28, 0.0)))
     strand = Shape("front strand", path[:2], (path[5:-4],))

@@ -130,16 +130,9 @@ def _heart(rng: np.random.Generator) -> Doll:
 def _shield(rng: np.random.Generator) -> Doll:
     edge = plain("rim", closed(curve((0.5, 0.08), (0.74, 0.14), (0.88, 0.14), (0.86, 0.52), (0.7, 0.78), (0.5, 0.94))))
     field = plain("field", closed(curve((0.5, 0.18), (0.7, 0.23), (0.77, 0.23), (0.76, 0.5), (0.64, 0.7), (0.5, 0.82))))
-    sign = (
-        plain("rim", closed(points((0.5, 0.3), (0.56, 0.44), (0.66, 0.48), (0.56, 0.54), (0.5, 0.7))))
-        if rng.random() < 0.7
-        else None
-    )
-    return Doll(
-        [edge, field, *([sign] if sign else [])],
-        {"rim": STEEL if rng.random() < 0.5 else GOLD, "field": any_ramp(rng)},
-        [],
-    )
+    sign = plain("rim", closed(points((0.5, 0.3), (0.56, 0.44), (0.66, 0.48), (0.56, 0.54), (0.5, 0.7))))
+    shapes = [edge, field, sign] if rng.random() < 0.7 else [edge, field]
+    return Doll(shapes, {"rim": STEEL if rng.random() < 0.5 else GOLD, "field": any_ramp(rng)}, [])
 
 
 def _scroll(rng: np.random.Generator) -> Doll:

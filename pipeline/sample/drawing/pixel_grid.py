@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from pipeline.sample.drawing.geometry import Points, Shape, pixel_coordinates
 
 Map = NDArray[np.int64]  # (cells, cells)
 Mask = NDArray[np.bool_]  # (cells, cells)
+Cell = TypeVar("Cell", bound=np.generic)  # what a map holds
 
 EMPTY = 0  # the material of nothing
 INK, SHADE, BASE, LIGHT = range(4)  # tones
@@ -30,15 +32,18 @@ class PixelGrid:
 
     def of(self, *parts: str) -> Mask:
         """Cells that show one of `parts`."""
-        return self._lookup(parts)[self.shape]
+        mask: Mask = np.array([part in parts for part in self.parts])[self.shape]
+        return mask
 
     def beside(self, *parts: str) -> Mask:
         """Cells with a neighbour that shows one of `parts`."""
-        mask = np.pad(self.of(*parts), 1)
-        return mask[:-2, 1:-1] | mask[2:, 1:-1] | mask[1:-1, :-2] | mask[1:-1, 2:]
+        above, below, left, right = neighbours(self.of(*parts))
+        return above | below | left | right
 
-    def _lookup(self, parts: Sequence[str]) -> Mask:
-        return np.array([part in parts for part in self.parts])
+    def outline(self, around: Map) -> None:
+        """A tinted contour: empty cells beside the figure take the dark tone of the material `around` them."""
+        contour = (self.material == EMPTY) & (around != EMPTY)
+        self.material[contour], self.tone[contour] = around[contour], INK
 
 
 def reduce_shapes(shapes: Sequence[Shape], cells: int, material_of: Mapping[str, int]) -> PixelGrid:
@@ -67,10 +72,17 @@ def _votes(labels: Pixels, cells: int, factor: int, kinds: int) -> Map:
     return np.bincount((cell * kinds + labels).ravel(), minlength=cells * cells * kinds).reshape(-1, kinds)
 
 
-def neighbours(values: Map, outside: int = 0) -> tuple[Map, Map, Map, Map]:
+def neighbours(values: NDArray[Cell], outside: int = 0) -> list[NDArray[Cell]]:
     """Value above, below, to the left and to the right of each cell."""
     padded = np.pad(values, 1, constant_values=outside)
-    return padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]
+    return [padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]]
+
+
+def moved(values: NDArray[Cell], down: int, right: int) -> NDArray[Cell]:
+    """The values of a map so many cells lower and further right; what comes in is 0."""
+    height, width = values.shape
+    padded = np.pad(values, ((max(down, 0), max(-down, 0)), (max(right, 0), max(-right, 0))))
+    return padded[max(-down, 0) :, max(-right, 0) :][:height, :width]
 
 
 def _without_orphans(grid: PixelGrid) -> None:

@@ -75,7 +75,8 @@ def draw(character: Character, place: Placement, cells: int) -> Pixels:
     _shade_hair(grid, figure, cells)
     _shade_skin(grid, cells)
     _shade_cloth(grid, cells)
-    _outline(grid)
+    around = np.stack(neighbours(grid.material, EMPTY))
+    grid.outline(np.where(np.isin(around, (TRIM, GOLD)), HAIR, around).max(axis=0))
     _features(grid, character, place, cells)
     return _coloured(grid, character)
 
@@ -91,7 +92,7 @@ def _shade_hair(grid: PixelGrid, figure: Figure, cells: int) -> None:
         covered = hair & (side > grid.shape) & (np.isin(side, grid.shape[hair]))
         tone[covered & ~rear & ~grid.of("cap")] = SHADE
         tone[covered & rear] = INK
-    tone[grid.of("fringe", "side") & np.isin(below, _ids(grid, "face"))] = SHADE
+    tone[grid.of("fringe", "side") & neighbours(grid.of("face"))[1]] = SHADE
     lit = inside(figure.shine, cells) & front & ((tone == BASE) | grid.of("fringe"))
     tone[lit] = LIGHT
     tone[rear & grid.beside("face", "neck", "ear")] = INK
@@ -101,10 +102,6 @@ def _shade_hair(grid: PixelGrid, figure: Figure, cells: int) -> None:
         if shape.part in ("strand", "front strand"):
             tone[line_mask(shape.ink, cells) & (tails | grid.of("cap"))] = SHADE
             tone[line_mask(shape.ink, cells) & rear] = INK
-
-
-def _ids(grid: PixelGrid, *parts: str) -> list[int]:
-    return [index for index, part in enumerate(grid.parts) if part in parts]
 
 
 def _shade_skin(grid: PixelGrid, cells: int) -> None:
@@ -133,58 +130,35 @@ def _shade_cloth(grid: PixelGrid, cells: int) -> None:
     grid.tone[covered] = INK
 
 
-def _outline(grid: PixelGrid) -> None:
-    """A tinted contour: the empty cells beside the figure take the dark tone of what they touch."""
-    around = np.stack(neighbours(grid.material, EMPTY))
-    lined = np.where(np.isin(around, (TRIM, GOLD)), HAIR, around).max(axis=0)
-    contour = (grid.material == EMPTY) & (lined != EMPTY)
-    grid.material[contour] = lined[contour]
-    grid.tone[contour] = INK
-
-
 def _features(grid: PixelGrid, character: Character, place: Placement, cells: int) -> None:
+    def cell(x: float, y: float) -> NDArray[np.float64]:
+        spot: NDArray[np.float64] = place.head(points((x, y)))[0] * cells
+        return spot
+
     eye = stamps.eyes_for(cells)
-    skin = grid.of("face")
     for side in (-1, 1):
         winking = character.lids == "wink" and (side < 0) == character.left
         lids = "closed" if winking else "open" if character.lids == "wink" else character.lids
-        spot = place.head(points((side * EYE_X, EYE_Y)))[0] * cells
-        _stamp(grid, eye[lids], spot, skin, flip=side > 0, hidden=0.55)
+        _stamp(grid, eye[lids], cell(side * EYE_X, EYE_Y), flip=side > 0, hidden=0.55)
         if character.blush and cells >= 28:
-            _stamp(
-                grid,
-                ("RR",) if cells < 40 else ("RRR", "RRR"),
-                place.head(points((side * 0.62, 0.72)))[0] * cells,
-                skin,
-                flip=False,
-                hidden=0,
-            )
+            _stamp(grid, ("RR",) if cells < 40 else ("RRR", "RRR"), cell(side * 0.62, 0.72))
         if cells >= 40:
             _brow(grid, character, place, cells, side)
     if cells >= 28:
-        _stamp(grid, ("B",), place.head(points((0.0, 0.62)))[0] * cells, skin, flip=False, hidden=0)
-    mouth = place.head(points((0.0, 0.86)))[0] * cells
-    _stamp(grid, stamps.mouths_for(cells)[character.mouth], mouth, skin, flip=False, hidden=0)
+        _stamp(grid, ("B",), cell(0.0, 0.62))
+    _stamp(grid, stamps.mouths_for(cells)[character.mouth], cell(0.0, 0.86))
     if character.extra == "glasses":
         _glasses(grid, place, cells)
 
 
 def _stamp(
-    grid: PixelGrid,
-    stamp: stamps.Stamp,
-    centre: NDArray[np.float64],
-    skin: NDArray[np.bool_],
-    *,
-    flip: bool,
-    hidden: float,
+    grid: PixelGrid, stamp: stamps.Stamp, centre: NDArray[np.float64], *, flip: bool = False, hidden: float = 0.0
 ) -> None:
     """Put a stamp around `centre` (x, y in cells) unless more than `hidden` of it would lie off the skin."""
+    skin = grid.of("face")
     rows = [row[::-1] if flip else row for row in stamp]
-    left, top = (
-        round(float(at) - extent / 2 - 1e-6) for at, extent in zip(centre, (len(rows[0]), len(rows)), strict=True)
-    )
-    if flip:
-        left = round(float(centre[0]) - len(rows[0]) / 2 + 1e-6)
+    left = round(float(centre[0]) - len(rows[0]) / 2 + (1e-6 if flip else -1e-6))
+    top = round(float(centre[1]) - len(rows) / 2 - 1e-6)
     spots = [(top + y, left + x, letter) for y, row in enumerate(rows) for x, letter in enumerate(row) if letter != "."]
     spots = [(y, x, letter) for y, x, letter in spots if 0 <= y < len(skin) and 0 <= x < len(skin)]
     if sum(not skin[y, x] for y, x, _ in spots) > hidden * len(spots):
@@ -219,16 +193,8 @@ def _glasses(grid: PixelGrid, place: Placement, cells: int) -> None:
 
 def _coloured(grid: PixelGrid, character: Character) -> Pixels:
     table = np.zeros((8, 4, 3), dtype=np.uint8)
-    ramps = {
-        SKIN: character.skin,
-        HAIR: character.hair,
-        CLOTHES: character.clothes,
-        TRIM: character.trim,
-        GOLD: GOLDEN,
-        EYE: character.iris,
-    }
-    for material, tones in ramps.items():
-        table[material] = (tones.ink, tones.shade, tones.base, tones.light)
+    table[[SKIN, HAIR, CLOTHES]] = character.skin, character.hair, character.clothes
+    table[[TRIM, GOLD, EYE]] = character.trim, GOLDEN, character.iris
     table[HAIR, INK] = mix(character.hair.ink, (18, 12, 24), 0.25)
     table[EYE, INK], table[PAPER] = MOUTH, PAPER_WHITE
     table[EYE, BASE] = mix(character.skin.base, BLUSH, 0.3)

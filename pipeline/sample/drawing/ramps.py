@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,8 +12,7 @@ Colour = tuple[int, int, int]  # sRGB, 0..255
 SHADOW_HUE, LIGHT_HUE = 285.0, 100.0  # degrees
 
 
-@dataclass(frozen=True)
-class Ramp:
+class Ramp(NamedTuple):
     """Four tones of one material, darkest first; `ink` outlines it."""
 
     ink: Colour

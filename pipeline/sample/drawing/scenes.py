@@ -30,7 +30,7 @@ def _landscape(rng: np.random.Generator, width: int, height: int) -> Pixels:
         share = depth / 2
         tone = mix(sky[1], land.base if depth < 2 else land.shade, 0.35 + 0.6 * share)
         _hills(rgb, rng, tone, mix(tone, land.light, 0.5), 0.5 + 0.16 * depth)
-    _trees(rgb, rng, land)
+    _trees(rgb, rng)
     return rgb
 
 
@@ -73,10 +73,9 @@ def _hills(rgb: Pixels, rng: np.random.Generator, tone: Colour, edge: Colour, le
     rgb[row == crest[None, :]] = edge
 
 
-def _trees(rgb: Pixels, rng: np.random.Generator, land: Ramp) -> None:
+def _trees(rgb: Pixels, rng: np.random.Generator) -> None:
     height, width = rgb.shape[:2]
     leaf, trunk = ramp(0.45, 0.1, rng.uniform(120, 165)), (86, 58, 48)
-    del land
     for x in sorted(rng.integers(3, width - 3, int(rng.integers(3, 9))).tolist()):
         base, tall = int(height - rng.integers(2, 10)), int(rng.integers(9, 18))
         rgb[base - 4 : base + 1, x : x + 2] = trunk

@@ -44,18 +44,14 @@ def _skin(rng: np.random.Generator) -> Ramp:
 
 def _body(rng: np.random.Generator) -> list[Shape]:
     """Legs, arms, trunk of a big-headed person."""
-    broad = rng.uniform(0.13, 0.17)
+    shoulder = 0.5 + rng.uniform(0.13, 0.17)
     leg = plain("trousers", points((0.51, 0.76), (0.61, 0.76), (0.61, 0.91), (0.51, 0.91)))
     boot = plain("leather", points((0.51, 0.9), (0.64, 0.9), (0.64, 0.97), (0.51, 0.97)))
-    arm = plain(
-        "shirt",
-        taper(
-            bezier((0.5 + broad - 0.02, 0.62), (0.5 + broad + 0.07, 0.68), (0.5 + broad + 0.05, 0.77)), (0.05, 0.045)
-        ),
-    )
-    hand = plain("skin", ellipse(0.5 + broad + 0.055, 0.79, 0.045, 0.045, 12))
-    trunk = plain("shirt", closed(points((0.5, 0.56), (0.5 + broad - 0.03, 0.57), (0.5 + broad, 0.8), (0.5, 0.81))))
-    belt = plain("leather", closed(points((0.5, 0.75), (0.5 + broad, 0.75), (0.5 + broad, 0.79), (0.5, 0.79))))
+    sleeve = bezier((shoulder - 0.02, 0.62), (shoulder + 0.07, 0.68), (shoulder + 0.05, 0.77))
+    arm = plain("shirt", taper(sleeve, (0.05, 0.045)))
+    hand = plain("skin", ellipse(shoulder + 0.055, 0.79, 0.045, 0.045, 12))
+    trunk = plain("shirt", closed(points((0.5, 0.56), (shoulder - 0.03, 0.57), (shoulder, 0.8), (0.5, 0.81))))
+    belt = plain("leather", closed(points((0.5, 0.75), (shoulder, 0.75), (shoulder, 0.79), (0.5, 0.79))))
     parts = [*both(leg), *both(boot), *both(arm), *both(hand), trunk]
     return [*parts, belt] if rng.random() < 0.6 else parts
 

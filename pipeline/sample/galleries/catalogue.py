@@ -57,7 +57,7 @@ class ListedWork:
 
     @property
     def extension(self) -> str:
-        return encodings.EXTENSIONS[self.encoding]
+        return self.encoding.partition("-")[0]
 
     @property
     def place(self) -> int:
@@ -71,7 +71,9 @@ def work(source: str, index: int) -> ListedWork:
     rng = seeds.generator(0, "sample", source, index, "facts")
     special = BROKEN.get(place) or SPECIAL[source].get(place, "")
     kind = "copy" if place in COPIES else "near copy" if place in NEAR_COPIES else _kinds(source, index // 100)[place]
-    artist = index // 100 if special in ("empty slug", "same slug") else _pick_artist(rng, source)
+    artist = index // 100
+    if special not in ("empty slug", "same slug"):
+        artist = int(ARTISTS[source] * rng.random() ** 1.6)  # some artists post much, most little
     artist = (artist + (place == 21)) % ARTISTS[source]
     title, tags = art.describe(rng)
     factor = int(rng.integers(2, 9)) if rng.random() < ENLARGED else 1
@@ -177,11 +179,6 @@ def _kinds(source: str, block: int) -> tuple[str, ...]:
     return tuple(seeds.generator(0, "sample", source, "kinds", block).permutation(deck).tolist())
 
 
-def _pick_artist(rng: np.random.Generator, source: str) -> int:
-    """Some artists post much, most little."""
-    return int(ARTISTS[source] * rng.random() ** 1.6)
-
-
 def _encoding(source: str, index: int, kind: str, rng: np.random.Generator) -> str:
     place = index % 100
     draw = rng.random()
@@ -207,8 +204,7 @@ def _pad(frame: Pixels, rng: np.random.Generator) -> Pixels:
     """A border of 1..4 cells in the colour of the first pixel."""
     border = int(rng.integers(1, 5))
     height, width = frame.shape[:2]
-    padded = np.empty((height + 2 * border, width + 2 * border, 4), np.uint8)
-    padded[:] = frame[0, 0]
+    padded = np.tile(frame[0, 0], (height + 2 * border, width + 2 * border, 1))
     padded[border:-border, border:-border] = frame
     return padded
 
@@ -251,15 +247,12 @@ def digest() -> str:
     total = hashlib.sha256()
     for source in sorted(ARTISTS):
         for index in EXCERPT:
-            total.update(_described(work(source, index)).encode())
+            listed = work(source, index)
+            facts = ", ".join(f"{field.name}={getattr(listed, field.name)!r}" for field in fields(listed))
+            total.update(f"Work({facts})".encode())  # the same whatever the class is called
             for frame in frames(source, index):
                 total.update(repr(frame.shape).encode() + frame.tobytes())
     for index in range(3):
         face = art.face(seeds.generator(0, "sample", "faces", index), size=64)
         total.update(repr(face.shape).encode() + face.tobytes())
     return total.hexdigest()[:16]
-
-
-def _described(work: ListedWork) -> str:
-    """The fields of a work as text, the same whatever its class is called."""
-    return f"Work({', '.join(f'{field.name}={getattr(work, field.name)!r}' for field in fields(work))})"

@@ -7,15 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.images.files import Pixels
 
 FRAME_MS = 160
-EXTENSIONS = {
-    "png": "png", "png-palette": "png", "gif": "gif", "webp": "webp", "webp-lossy": "webp", "jpg": "jpg",
-}  # fmt: skip
 
 
 def encode(frames: Sequence[Pixels], kind: str) -> bytes:
@@ -63,12 +59,9 @@ def _indexed(frames: Sequence[Pixels]) -> list[Image.Image]:
     if len(values) > 256:
         raise ValueError(f"{len(values)} colours do not fit a palette")
     palette = np.stack([values >> shift & 255 for shift in (24, 16, 8)], axis=1).astype(np.uint8).tobytes()
-    return [_palette_image(index, palette, bool(values[0] == 0)) for index in indices.reshape(packed.shape)]
-
-
-def _palette_image(index: NDArray[np.int64], palette: bytes, transparent: bool) -> Image.Image:
-    image = Image.fromarray(index.astype(np.uint8))
-    image.putpalette(palette)
-    if transparent:
-        image.info["transparency"] = 0
-    return image
+    images = [Image.fromarray(index) for index in indices.reshape(packed.shape).astype(np.uint8)]
+    for image in images:
+        image.putpalette(palette)
+        if values[0] == 0:
+            image.info["transparency"] = 0
+    return images

@@ -23,6 +23,7 @@ from pipeline.sample.galleries.faults import Faults, Hit
 from pipeline.sample.params import Sample
 
 HOST = "127.0.0.1"
+ROUTES = {"pixeljoint": pages_pixeljoint.routes, "lospec": pages_lospec.routes, "pixiehaus": pages_pixiehaus.routes}
 
 
 def app(source: str, sample: Sample, faults: Faults) -> ASGIApp:
@@ -31,17 +32,8 @@ def app(source: str, sample: Sample, faults: Faults) -> ASGIApp:
     async def robots(_: Request) -> Response:
         return PlainTextResponse(faults.robots)
 
-    match source:
-        case "pixeljoint":
-            routes = pages_pixeljoint.routes(sample.pixeljoint, faults)
-        case "lospec":
-            routes = pages_lospec.routes(sample.lospec, faults)
-        case "pixiehaus":
-            routes = pages_pixiehaus.routes(sample.pixiehaus, faults)
-        case _:
-            raise ValueError(f"no sample gallery {source!r}")
-    starlette = Starlette(routes=[Route("/robots.txt", robots), *routes])
-    return _FaultInjector(starlette, source, faults)
+    routes = ROUTES[source](getattr(sample, source), faults)
+    return _FaultInjector(Starlette(routes=[Route("/robots.txt", robots), *routes]), source, faults)
 
 
 class _FaultInjector:

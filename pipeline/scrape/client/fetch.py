@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import itertools
 import logging
 import re
 import socket
@@ -16,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import ParamSpec, TypeVar
 
 import httpx
 import tenacity
@@ -28,6 +27,7 @@ from pipeline.scrape.client.pace import Access, Clock, HostThrottle
 from pipeline.scrape.sites import html
 from pipeline.scrape.sites.gallery import Rejection, Request, printable
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ class Fetcher:
             Rejection: not this page.
             Refused, Unreachable: no page of this site, for it answers 401 or 403, or asks to wait too long.
         """
-        answer = await self._ask(lambda: self._page(request, cookies, validators or {}))
+        answer = await self._ask(self._page, request, cookies, validators or {})
         if answer.status == 304:
             return Page(answer.url, "", answer.opt_out, validators or {}, unchanged=True)
         text = html.decode(answer.body, answer.headers.get("content-type", ""))
@@ -162,7 +162,7 @@ class Fetcher:
 
     async def image(self, url: str, decode: Callable[[bytes], T]) -> FetchedImage[T]:
         """The bytes at an address and what `decode` makes of them; what `decode` calls truncated is asked for again."""
-        return await self._ask(lambda: self._image(url, decode))
+        return await self._ask(self._image, url, decode)
 
     async def _image(self, url: str, decode: Callable[[bytes], T]) -> FetchedImage[T]:
         request = _build("GET", url, {**self._headers, "Accept-Encoding": "identity"})
@@ -175,18 +175,16 @@ class Fetcher:
 
     async def rules(self, url: str) -> robots.Rules:
         """The robots.txt of an address's origin; see `robots.RobotsCache.rules`."""
-        return await self._rules_of(httpx.URL(url))
-
-    async def _rules_of(self, url: httpx.URL) -> robots.Rules:
-        rules = await self._robots_cache.rules(f"{url.scheme}://{url.netloc.decode('ascii')}")
+        address = httpx.URL(url)
+        rules = await self._robots_cache.rules(f"{address.scheme}://{address.netloc.decode('ascii')}")
         if rules.delay > MAX_CRAWL_DELAY:
-            raise Refused(f"{url.host}: robots.txt asks for {rules.delay:.0f} s between two requests")
-        await self._throttle(url).slow_down(rules.delay)
+            raise Refused(f"{address.host}: robots.txt asks for {rules.delay:.0f} s between two requests")
+        await self._throttle(address).slow_down(rules.delay)
         return rules
 
     async def _fetch_robots(self, origin: str) -> tuple[int, bytes]:
         request = _build("GET", origin + "/robots.txt", {**self._headers, "Accept-Encoding": "gzip, deflate"})
-        answer = await self._ask(lambda: self._follow(request, PAGE_BYTES, None, of_robots=True))
+        answer = await self._ask(self._follow, request, PAGE_BYTES, None, of_robots=True)
         return answer.status, answer.body
 
     def _check_opt_out(self, opt_out: str, url: str) -> str:
@@ -197,19 +195,11 @@ class Fetcher:
         logger.warning("training opt-out overridden at the user's word: %s at %s", opt_out, url)
         return opt_out
 
-    async def _ask(self, request: Callable[[], Awaitable[T]]) -> T:
+    async def _ask(self, send: Callable[P, Awaitable[T]], *args: P.args, **options: P.kwargs) -> T:
         """Send a request, and again what may improve, waiting longer each time and never less than the host wants."""
-        try:
-            return await request()
-        except Retry as error:
-            return await self._ask_again(request, error)
-
-    async def _ask_again(self, request: Callable[[], Awaitable[T]], first: Retry) -> T:
-        """The attempts after a `first` one that failed, which counts as one of them."""
         backoff = tenacity.wait_exponential_jitter(
             multiplier=self._access.backoff, max=MAX_BACKOFF, jitter=self._access.backoff
         )
-        attempts = itertools.chain([_raise_once(first)], itertools.repeat(request))
         cause = ""
 
         def wait(state: tenacity.RetryCallState) -> float:
@@ -225,11 +215,8 @@ class Fetcher:
             sleep=lambda seconds: self._clock.wait(seconds, cause),
             reraise=True,
         )
-        async for attempt in retrying:
-            with attempt:
-                result: T = await next(attempts)()
-                return result
-        raise AssertionError("tenacity gave up without raising")
+        answer: T = await retrying(send, *args, **options)
+        return answer
 
     async def _follow(
         self, request: httpx.Request, limit: int, cookies: Cookies | None, *, of_robots: bool = False
@@ -239,13 +226,16 @@ class Fetcher:
         for _ in range(MAX_REDIRECTS + 1):
             request = self._check_host(request)
             if not of_robots:
-                opt_out = await self._check_rules(request.url) or opt_out
+                opt_out = await self._check_rules(str(request.url)) or opt_out
             if cookies is not None:
                 cookies.jar.set_cookie_header(request)
-            answer, location = await self._send(request, limit, cookies, of_robots)
-            if location is None:
+            throttle = self._throttle(request.url)
+            async with throttle.turn(self._access.delay):
+                with _translate_errors(request.url, throttle):
+                    answer = await self._exchange(request, throttle, limit, cookies, of_robots)
+            if not (httpx.codes.is_redirect(answer.status) and "location" in answer.headers):
                 return replace(answer, opt_out=answer.opt_out or opt_out)
-            request = _redirected(request, answer.status, location)
+            request = _redirected(request, answer.status, answer.headers["location"])
         raise Rejection("server", f"more than {MAX_REDIRECTS} redirects, last to {request.url}")
 
     def _check_host(self, request: httpx.Request) -> httpx.Request:
@@ -256,24 +246,16 @@ class Fetcher:
             raise Rejection("off_host", f"{url} is not an address of {', '.join(sorted(self._access.hosts))}")
         return request if url == request.url else _build(request.method, str(url), request.headers, request.content)
 
-    async def _check_rules(self, address: httpx.URL) -> str | None:
-        url, rules = str(address), await self._rules_of(address)
+    async def _check_rules(self, url: str) -> str | None:
+        rules = await self.rules(url)
         if not rules.allows(url):
             problem = "could not be had" if rules.closed else "disallows it"
             raise Rejection("robots", f"{url}: robots.txt {problem}")
         return self._check_opt_out("robots.txt opts out of training", url) if rules.opts_out(url) else None
 
-    async def _send(
-        self, request: httpx.Request, limit: int, cookies: Cookies | None, of_robots: bool
-    ) -> tuple[Answer, str | None]:
-        throttle = self._throttle(request.url)
-        async with throttle.turn(self._access.delay):
-            with _translate_errors(request.url, throttle):
-                return await self._exchange(request, throttle, limit, cookies, of_robots)
-
     async def _exchange(
         self, request: httpx.Request, throttle: HostThrottle, limit: int, cookies: Cookies | None, of_robots: bool
-    ) -> tuple[Answer, str | None]:
+    ) -> Answer:
         began = time.monotonic()
         async with asyncio.timeout(self._access.timeout):
             response = await self._transport.handle_async_request(request)
@@ -288,8 +270,7 @@ class Fetcher:
             finally:
                 await response.aclose()
         throttle.observe(time.monotonic() - began)
-        location = response.headers.get("location") if response.is_redirect else None
-        return Answer(str(request.url), response.status_code, dict(response.headers), body, opt_out), location
+        return Answer(str(request.url), response.status_code, dict(response.headers), body, opt_out)
 
     def _check_headers(self, response: httpx.Response) -> str | None:
         """Raises on a refusal or an opt-out before the body is read; returns an opt-out that is overridden.
@@ -314,17 +295,8 @@ class Fetcher:
         raise Retry("server", f"{url} answers {status}", wait, cause=f"{status}")
 
     def _throttle(self, url: httpx.URL) -> HostThrottle:
-        throttle = self._throttles.get(name := url.netloc.decode("ascii"))
-        if throttle is None:
-            throttle = self._throttles[name] = HostThrottle(self._clock, adaptive=self._access.delay > 0)
-        return throttle
-
-
-def _raise_once(error: Retry) -> Callable[[], Awaitable[Any]]:
-    async def fail() -> Any:
-        raise error
-
-    return fail
+        throttle = HostThrottle(self._clock, adaptive=self._access.delay > 0)
+        return self._throttles.setdefault(url.netloc.decode("ascii"), throttle)
 
 
 @contextmanager
@@ -332,12 +304,10 @@ def _translate_errors(url: httpx.URL, throttle: HostThrottle, cut: str = "networ
     """Turn the client's errors into ours; `cut` is the reason for a broken-off answer."""
     try:
         yield
-    except httpx.RemoteProtocolError as error:
+    except (httpx.RemoteProtocolError, httpx.TimeoutException, httpx.NetworkError, TimeoutError) as error:
         throttle.struggle()
-        raise Retry(cut, f"{url}: {error}") from error
-    except (httpx.TimeoutException, httpx.NetworkError, TimeoutError) as error:
-        throttle.struggle()
-        raise Retry("network", f"{url}: {error or type(error).__name__}") from error
+        reason = cut if isinstance(error, httpx.RemoteProtocolError) else "network"
+        raise Retry(reason, f"{url}: {str(error) or type(error).__name__}") from error
 
 
 def _build(

@@ -10,8 +10,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from aiolimiter import AsyncLimiter
-
 from pipeline.errors import Interrupted
 
 JITTER = 0.02  # share of the delay; spacing is never below the delay, on average this much above
@@ -78,12 +76,7 @@ class StopSignal:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep; raises Interrupted when the signal comes before the time."""
-        try:
-            async with asyncio.timeout(seconds):
-                await self._event.wait()
-        except TimeoutError:
-            return
-        self.check()
+        await self.interrupt(asyncio.sleep(seconds))
 
 
 class HostThrottle:
@@ -97,15 +90,13 @@ class HostThrottle:
         self._clock, self._adaptive = clock, adaptive
         self._lock = asyncio.Lock()
         self._delay = 0.0
-        self._limiter: AsyncLimiter | None = None  # one request per period: more capacity would let bursts through
         self._parked_until, self._cause = float("-inf"), ""
-        self._started = float("-inf")
+        self._started = float("-inf")  # of the last request, or when the delay became longer
 
     async def slow_down(self, delay: float) -> None:
         """Space requests by at least `delay` seconds, counted from now."""
         if delay > self._delay:
-            self._delay, self._limiter = delay, AsyncLimiter(1, delay * (1 + JITTER))
-            await self._clock.finish(self._limiter.acquire())
+            self._delay, self._started = delay, asyncio.get_running_loop().time()
 
     def park(self, seconds: float, cause: str) -> None:
         """No request before `seconds` have passed."""
@@ -127,21 +118,15 @@ class HostThrottle:
     @asynccontextmanager
     async def turn(self, delay: float) -> AsyncIterator[HostThrottle]:
         """The turn to ask the host, once no other request is in flight, `delay` has passed and it is not parked."""
+        loop = asyncio.get_running_loop()
         async with self._lock:
             while (seconds := self._parked_until - self._clock.monotonic()) > 0:
                 await self._clock.wait(seconds, self._cause)
-            if self._limiter is not None:
-                await self._clock.finish(self._limiter.acquire())
-                await asyncio.sleep(random.uniform(0, JITTER * self._delay))
+            due = self._started + self._delay * random.uniform(1, 1 + 2 * JITTER)
+            while (seconds := due - loop.time()) > 0:
+                await self._clock.finish(asyncio.sleep(seconds))
             if self.slowness:
                 await self._clock.wait(self.slowness, "the host is slow")
             await self.slow_down(delay)
-            await self._keep_distance()
+            self._started = loop.time()
             yield self
-
-    async def _keep_distance(self) -> None:
-        """A late start must not bring the next one nearer than the delay."""
-        loop = asyncio.get_running_loop()
-        while (seconds := self._started + self._delay - loop.time()) > 0:
-            await asyncio.sleep(seconds)
-        self._started = loop.time()

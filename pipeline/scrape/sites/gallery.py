@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -47,6 +48,11 @@ class Request:
     method: str = "GET"
     form: tuple[tuple[str, str], ...] = ()  # sent form-urlencoded
     cookies: tuple[tuple[str, str], ...] = ()  # sent unless the site itself has set one of that name
+
+    def number(self, parameter: str, default: int) -> int:
+        """The number that a parameter has in the address's query; `default` where it has none."""
+        match = re.search(rf"[?&]{re.escape(parameter)}=(\d+)", self.url)
+        return int(match[1]) if match else default
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class PixelJoint:
         headings = block.all("h1")
         heading = headings[0].text() if headings else None
         self._check_heading(heading, block)
-        number, pages = _page_number(request) if request else _selected(block), _last_page(block)
+        number, pages = request.number("pg", 1) if request else _selected(block), _last_page(block)
         entries = block.all(".imgbox")
         if not entries and NO_RESULTS not in block.text() and number <= (pages or 1):
             block.at_least_one(".imgbox")
@@ -84,11 +84,8 @@ class PixelJoint:
 
     def _check_heading(self, heading: str | None, block: html.Scope) -> None:
         """A page under the menu name of another list comes after a lost cookie; what else it may say is unknown."""
-        expected_name, text, search = (
-            MENU.get(self.listing, "Search"),
-            (heading or "").lower(),
-            self._search_text.lower(),
-        )
+        text, search = (heading or "").lower(), self._search_text.lower()
+        expected_name = MENU.get(self.listing, "Search")
         names = [name for name in MENU.values() if name.lower() in text and name.lower() not in search]
         if names and expected_name not in names:
             raise block.changed("#leftblockspan h1", f"the list {expected_name!r} instead of {heading!r}")
@@ -110,11 +107,6 @@ class PixelJoint:
 def _encoded(pairs: list[tuple[str, str]]) -> str:
     """As a browser encodes a form of a windows-1252 page (GUESS: the site's charset is not known)."""
     return urlencode(pairs, encoding="windows-1252", errors="xmlcharrefreplace")
-
-
-def _page_number(request: Request) -> int:
-    match = re.search(r"[?&]pg=(\d+)", request.url)
-    return int(match[1]) if match else 1
 
 
 def _entry(entry: html.Scope, tooltips: Mapping[str, Tooltip]) -> ListingEntry:

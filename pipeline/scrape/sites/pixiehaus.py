@@ -44,14 +44,10 @@ class PixieHaus:
     def _page(self, number: int) -> Request:
         return Request(f"{self.origin}/gallery?{self.page_parameter}={number}")
 
-    def _number(self, request: Request) -> int:
-        match = re.search(rf"[?&]{re.escape(self.page_parameter)}=(\d+)", request.url)
-        return int(match[1]) if match else self.first_page
-
     def parse_listing(self, text: str, url: str, request: Request | None) -> Listing:
         answer = _json(text)
         items = _works(_page_links(text, url) if answer is None else _json_links(answer, url), url)
-        number = self._number(request) if request else self.first_page
+        number = request.number(self.page_parameter, self.first_page) if request else self.first_page
         if not items and number <= self.first_page:
             raise MarkupChanged(site=self.name, selector=WORK_SHAPE, expected="at least 1", found=0, url=url)
         is_last = isinstance(answer, dict) and "next" in answer and answer["next"] is None
