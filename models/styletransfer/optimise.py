@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from models.styletransfer.canvases import Canvas
-from models.styletransfer.optimisers import Adam, Evaluate, Lbfgs
-from models.styletransfer.steps import OnStep, Plateau, StepLog
+from models.styletransfer.optimisers import Adam, Lbfgs
+from models.styletransfer.steps import OnStep, StepLog, Terms
 from models.styletransfer.style_losses import (
     Gaussian,
     Gram,
@@ -115,15 +116,6 @@ def optimise(
 
 
 @dataclass(frozen=True)
-class Terms:
-    """The parts of a loss of N pictures, (N,) each; style and content before weighting."""
-
-    style: Tensor
-    content: Tensor
-    total: Tensor
-
-
-@dataclass(frozen=True)
 class PairLosses:
     """The losses of N pairs, with targets that are computed once; called with N pictures."""
 
@@ -169,46 +161,48 @@ class PairLosses:
 def _descend(canvas: Canvas, losses: PairLosses, schedule: Schedule, span: range, log: StepLog) -> None:
     """Optimise every pair of the canvas at its present size until it is done, or the span of iterations ends."""
     running = torch.arange(len(losses.content))
-    log.resume()
+    log.done[:] = False
     part, part_losses = canvas.select(running), losses
     optimiser = Lbfgs(part) if schedule.lbfgs else Adam(part, schedule.ema)
-    plateau = Plateau(schedule.plateau, schedule.patience, len(running))
+    totals = torch.empty(0, len(running))  # of the latest iterations
     at = span.start
     while len(running) and at < span.stop:
         done = at / max(1, schedule.iterations - 1)
-        evaluations = optimiser.step(_evaluation(part, part_losses, done), _lr(schedule, done), span.stop - at)
+        evaluations = optimiser.step(partial(_evaluate, part, part_losses, done), _lr(schedule, done), span.stop - at)
         for terms in evaluations:
-            log.note(running, terms.style, terms.content)
-            plateau.note(terms.total)
+            log.record(running, terms)
+            log.report()
+            totals = torch.cat([totals, terms.total.cpu()[None]])[-2 * schedule.patience :]
         at += len(evaluations)
-        over = plateau.flat() if at < span.stop else torch.ones(len(running), dtype=torch.bool)
+        over = _on_plateau(totals, schedule) if at < span.stop else torch.ones(len(running), dtype=torch.bool)
         if over.any():
             ended, rest = over.nonzero()[:, 0], (~over).nonzero()[:, 0]
-            _put(canvas, running[ended], optimiser.result(ended))
+            pairs = running[ended]
             with torch.no_grad():
-                final = canvas.select(running[ended]).final()
-                terms = part_losses.select(ended)(final)
-                log.settle(running[ended], terms.style, terms.content)
-            running = running[rest]
+                for leaf, result in zip(canvas.leaves, optimiser.result(ended), strict=True):
+                    leaf[pairs] = result
+                canvas.project()
+                log.record(pairs, part_losses.select(ended)(canvas.select(pairs).final()))
+            log.done[pairs] = True
+            running, totals = running[rest], totals[:, rest]
             part, part_losses = part.select(rest), part_losses.select(rest)
             optimiser.keep(part, rest)
-            plateau.keep(rest)
 
 
-def _evaluation(canvas: Canvas, losses: PairLosses, done: float) -> Evaluate[Terms]:
-    def evaluate() -> tuple[Tensor, Terms]:
-        terms = losses(canvas.render(done))
-        terms = replace(terms, total=terms.total + canvas.regulariser(done))
-        return terms.total.sum(), Terms(terms.style.detach(), terms.content.detach(), terms.total.detach())
-
-    return evaluate
+def _evaluate(canvas: Canvas, losses: PairLosses, done: float) -> Terms:
+    terms = losses(canvas.render(done))
+    total = terms.total + canvas.regulariser(done)
+    total.sum().backward()  # type: ignore[no-untyped-call]
+    return Terms(terms.style.detach(), terms.content.detach(), total.detach())
 
 
-def _put(canvas: Canvas, pairs: Tensor, leaves: Sequence[Tensor]) -> None:
-    with torch.no_grad():
-        for leaf, result in zip(canvas.leaves, leaves, strict=True):
-            leaf[pairs] = result
-    canvas.project()
+def _on_plateau(totals: Tensor, schedule: Schedule) -> Tensor:
+    """True for every pair (N,) whose mean loss fell too little from one window of iterations to the next."""
+    if schedule.plateau is None or len(totals) < 2 * schedule.patience:
+        return torch.zeros(totals.shape[1], dtype=torch.bool)
+    before, now = totals[: schedule.patience].mean(dim=0), totals[schedule.patience :].mean(dim=0)
+    falls: Tensor = now < (1 - schedule.plateau) * before
+    return ~falls  # also True for a loss that is no number
 
 
 def _lr(schedule: Schedule, done: float) -> float:
@@ -240,12 +234,7 @@ def _moments(
         parts = [_image_moments(features, style, layers, bf16) for style in pair]
         weights = [style.weight for style in pair]
         of_pairs.append({name: mixed([part[name] for part in parts], weights) for name in layers})
-    return {
-        name: Moments(
-            torch.cat([pair[name].mean for pair in of_pairs]), torch.cat([pair[name].second for pair in of_pairs])
-        )
-        for name in layers
-    }
+    return {name: Moments(*map(torch.cat, zip(*(pair[name] for pair in of_pairs), strict=True))) for name in layers}
 
 
 def _image_moments(features: VGG19, style: StyleImage, layers: Sequence[str], bf16: bool) -> dict[str, Moments]:
