@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -108,43 +109,32 @@ def optimise(
     for level in range(schedule.levels):
         shrink = 2 ** (schedule.levels - 1 - level)
         canvas.view(shrink)
-        losses = PairLosses.of(features, *_shrunk(content, styles, shrink), objective, bf16=schedule.bf16)
+        losses = PairLosses(features, *_shrunk(content, styles, shrink), objective, schedule.bf16)
         span = range(*(schedule.iterations * at // schedule.levels for at in (level, level + 1)))
         _descend(canvas, losses, schedule, span, log)
     log.report()
     return canvas.final()
 
 
-@dataclass(frozen=True)
 class PairLosses:
-    """The losses of N pairs, with targets that are computed once; called with N pictures."""
+    """The losses of N pairs, called with N pictures.
 
-    features: VGG19
-    objective: Objective
-    bf16: bool
-    content: Tensor  # (N, C, H', W')
-    style: dict[str, Target]
+    The targets, of contents (N, 3, H, W) and N lists of style images, are computed once.
+    """
 
-    @classmethod
-    def of(
-        cls,
-        features: VGG19,
-        content: Tensor,
-        styles: Sequence[Sequence[StyleImage]],
-        objective: Objective,
-        *,
-        bf16: bool,
-    ) -> PairLosses:
-        """The losses that have contents (N, 3, H, W) and N lists of style images as targets."""
-        with torch.no_grad():
-            target = _activations(features, content, [objective.content_layer], bf16)[objective.content_layer]
-            style = _moments(features, styles, objective.style_layers, bf16)
+    def __init__(
+        self, features: VGG19, content: Tensor, styles: Sequence[Sequence[StyleImage]], objective: Objective, bf16: bool
+    ) -> None:
+        self.features, self.objective, self.bf16 = features, objective, bf16
         kind = Gaussian if objective.wasserstein else Gram
-        return cls(features, objective, bf16, target, {name: kind.of(layer) for name, layer in style.items()})
+        with torch.no_grad():
+            [self.content] = self._activations(content, [objective.content_layer]).values()  # (N, C, H', W')
+            style = self._moments(styles)
+        self.style: dict[str, Target] = {name: kind.of(layer) for name, layer in style.items()}
 
     def __call__(self, image: Tensor) -> Terms:
         goal = self.objective
-        activations = _activations(self.features, image, [*goal.style_layers, goal.content_layer], self.bf16)
+        activations = self._activations(image, [*goal.style_layers, goal.content_layer])
         style = style_loss(activations, self.style, goal.falloff)
         content = content_loss(activations[goal.content_layer], self.content)
         total = goal.content_weight * content + goal.style_weight * style
@@ -154,8 +144,29 @@ class PairLosses:
 
     def select(self, pairs: Tensor) -> PairLosses:
         """The losses of these pairs, by index."""
-        styles = {name: target.select(pairs) for name, target in self.style.items()}
-        return replace(self, content=self.content[pairs], style=styles)
+        selected = copy(self)
+        selected.content = self.content[pairs]
+        selected.style = {name: target.select(pairs) for name, target in self.style.items()}
+        return selected
+
+    def _moments(self, styles: Sequence[Sequence[StyleImage]]) -> dict[str, Moments]:
+        """Moments of each pair's style images as of one picture, {layer: (N, ...)}."""
+        layers, of_pairs = self.objective.style_layers, []
+        for pair in styles:
+            parts = [self._image_moments(style) for style in pair]
+            weights = [style.weight for style in pair]
+            of_pairs.append({name: mixed([part[name] for part in parts], weights) for name in layers})
+        return {name: Moments(*map(torch.cat, zip(*(pair[name] for pair in of_pairs), strict=True))) for name in layers}
+
+    def _image_moments(self, style: StyleImage) -> dict[str, Moments]:
+        """Moments of one style image, {layer: (1, ...)}."""
+        activations = self._activations(style.image[None], self.objective.style_layers)
+        return {name: moments(layer, style.position_weights(layer.shape[2:])) for name, layer in activations.items()}
+
+    def _activations(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            activations: dict[str, Tensor] = self.features(image, layers)
+        return activations
 
 
 def _descend(canvas: Canvas, losses: PairLosses, schedule: Schedule, span: range, log: StepLog) -> None:
@@ -223,27 +234,3 @@ def _shrunk(
 def _middles(style: StyleImage, middle: slice) -> StyleImage:
     figure = None if style.figure is None else style.figure[middle, middle]
     return replace(style, image=style.image[:, middle, middle], figure=figure)
-
-
-def _moments(
-    features: VGG19, styles: Sequence[Sequence[StyleImage]], layers: Sequence[str], bf16: bool
-) -> dict[str, Moments]:
-    """Moments of each pair's style images as of one picture, {layer: (N, ...)}."""
-    of_pairs = []
-    for pair in styles:
-        parts = [_image_moments(features, style, layers, bf16) for style in pair]
-        weights = [style.weight for style in pair]
-        of_pairs.append({name: mixed([part[name] for part in parts], weights) for name in layers})
-    return {name: Moments(*map(torch.cat, zip(*(pair[name] for pair in of_pairs), strict=True))) for name in layers}
-
-
-def _image_moments(features: VGG19, style: StyleImage, layers: Sequence[str], bf16: bool) -> dict[str, Moments]:
-    """Moments of one style image, {layer: (1, ...)}."""
-    activations = _activations(features, style.image[None], layers, bf16)
-    return {name: moments(layer, style.position_weights(layer.shape[2:])) for name, layer in activations.items()}
-
-
-def _activations(features: VGG19, image: Tensor, layers: Sequence[str], bf16: bool) -> dict[str, Tensor]:
-    with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=bf16):
-        activations: dict[str, Tensor] = features(image, layers)
-    return activations
