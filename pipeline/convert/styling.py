@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from models.styletransfer.canvases import Relaxation
@@ -33,20 +31,6 @@ SIDE = 128  # pixels that the longest side should have for VGG
 CELL = (2, 8)  # pixels a side of one cell, least and most
 STYLE_LAYERS, CONTENT_LAYER = ["conv1_1", "conv2_1", "conv3_1"], "conv2_2"  # every kind of weights covers them
 RANDOM_CONTENT = 10.0  # untrained features hold content more loosely
-
-
-@dataclass(frozen=True)
-class NativeArtwork:
-    """An artwork at one pixel per cell."""
-
-    name: str
-    native: Pixels  # (H, W, 3)
-    figure: NDArray[np.bool_]  # (H, W): without the ground
-
-    def enlarge(self, cell: int) -> Artwork:
-        """The artwork with `cell` pixels a side of each cell, as the transfer takes it."""
-        figure = resample.enlarge(self.figure, cell)
-        return Artwork(self.name, resample.enlarge(self.native, cell), figure=figure)
 
 
 def method(
@@ -109,8 +93,8 @@ def method(
     return paint
 
 
-def read(path: Path) -> NativeArtwork:
-    """The artwork of a file at its native cells, without the transparent margin.
+def read(path: Path) -> Artwork:
+    """The artwork of a file at one pixel per cell, without the transparent margin.
 
     What is transparent inside takes the commonest colour of the rest, so that no colour is invented, and is ground;
     in an opaque artwork the commonest colour of the border may be.
@@ -132,4 +116,4 @@ def read(path: Path) -> NativeArtwork:
     shown = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     native = np.ascontiguousarray(detect.reduce(rgb, grid)[shown])
     figure = inside[shown] if not inside.all() else figure_mask(native)
-    return NativeArtwork(path.stem, native, np.ascontiguousarray(figure))
+    return Artwork(path.stem, native, figure=np.ascontiguousarray(figure))
