@@ -9,7 +9,6 @@ import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -84,7 +83,9 @@ def run(
             size = 1 if params.optimiser == "lbfgs" else params.batch_size  # its line search couples pairs
             stylized = _all_batches(transfer, selection, size, folder, progress)
             of_canvas = [_row(pair, canvas, params.features, stylized, at) for at, pair in enumerate(selection)]
-            _write_pictures(out / canvas, selection, stylized, of_canvas)
+            for pair, pixels, row in zip(selection, stylized.pixels, of_canvas, strict=True):
+                if row["status"] == "kept":
+                    files.write_png(out / canvas / f"{pair.face}.png", pixels)
             rows += of_canvas
             curve = _curve(stylized, [row["status"] == "kept" for row in of_canvas])
             write_atomic(out / f"losses-{canvas}.csv", ("iteration,style,content\n" + "".join(curve)).encode())
@@ -112,9 +113,14 @@ def transfer_of(params: Style, canvas: Canvas, network: VGG19, cell: int, seed: 
         device: cpu or cuda.
     """
     free = canvas == "free"
+    schedule = Schedule(
+        iterations=params.iterations, lr=params.lr, lr_end=params.lr_end, lbfgs=params.optimiser == "lbfgs",
+        ema=params.ema, plateau=params.plateau, patience=params.patience, levels=params.levels,
+        bf16=pick_bf16(params.precision, device),
+    )  # fmt: skip
     return Transfer(
         canvas=canvas, cell=1 if free else cell, choice=None if free else _colour_choice(params), network=network,
-        objective=objective(params), schedule=_schedule(params, device),
+        objective=objective(params), schedule=schedule,
         from_noise=params.start == "noise", ground=params.ground == "style", seed=seed, device=device,
     )  # fmt: skip
 
@@ -128,20 +134,11 @@ def objective(params: Style) -> Objective:
     )  # fmt: skip
 
 
-def _schedule(params: Style, device: str) -> Schedule:
-    return Schedule(
-        iterations=params.iterations, lr=params.lr, lr_end=params.lr_end, lbfgs=params.optimiser == "lbfgs",
-        ema=params.ema, plateau=params.plateau, patience=params.patience, levels=params.levels,
-        bf16=pick_bf16(params.precision, device),
-    )  # fmt: skip
-
-
 def _colour_choice(params: Style) -> ColourChoice | None:
     if params.palette is None:
         return None
-    start, end = params.temperature.start, params.temperature.end
-    if params.optimiser == "lbfgs":
-        start = end
+    end = params.temperature.end
+    start = end if params.optimiser == "lbfgs" else params.temperature.start
     return ColourChoice(
         colours=params.palette, palette=params.palette_file if params.palette_from == "file" else None,
         learned=params.palette_from == "learned", toning=params.toning,
@@ -183,13 +180,12 @@ def _lengthen(curve: NDArray[np.float64], length: int) -> NDArray[np.float64]:
 
 def _resume(file: Path, transfer: Transfer, batch: Sequence[Pair], on_step: OnStep) -> StylizedBatch:
     """The batch of `file` if an earlier run finished it, else stylized now and stored there."""
-    names = [field.name for field in fields(StylizedBatch)]
     if file.is_file():
         with np.load(file, allow_pickle=False) as arrays:
-            return StylizedBatch(**{name: arrays[name] for name in names})
+            return StylizedBatch(**arrays)
     stylized = stylize(transfer, batch, on_step)
     buffer = BytesIO()
-    np.savez(buffer, **{name: getattr(stylized, name) for name in names})
+    np.savez(buffer, **vars(stylized))
     write_atomic(file, buffer.getvalue())
     return stylized
 
@@ -206,18 +202,11 @@ def _row(pair: Pair, canvas: Canvas, source: str, stylized: StylizedBatch, at: i
     return manifest.kept(row, **facts, **values)
 
 
-def _write_pictures(folder: Path, pairs: Sequence[Pair], stylized: StylizedBatch, rows: Sequence[Row]) -> None:
-    for pair, pixels, row in zip(pairs, stylized.pixels, rows, strict=True):
-        if row["status"] == "kept":
-            files.write_png(folder / f"{pair.face}.png", pixels)
-
-
 def _curve(stylized: StylizedBatch, kept: Sequence[bool]) -> list[str]:
     """The mean losses of the kept pairs over the iterations, as lines of CSV."""
     if not any(kept):
         return []
-    style = stylized.style[:, kept].mean(axis=1)
-    content = stylized.content[:, kept].mean(axis=1)
+    style, content = (losses[:, kept].mean(axis=1) for losses in (stylized.style, stylized.content))
     points = enumerate(zip(style, content, strict=True))
     return [f"{iteration},{_rounded(s)},{_rounded(c)}\n" for iteration, (s, c) in points]
 

@@ -106,15 +106,13 @@ def native_pixels(pair: Pair, cell: int) -> tuple[Pixels, NDArray[np.float64]]:
 def _prepare(pair: Pair, transfer: Transfer) -> Pair:
     """The pair with the figures of its artworks, where their ground has no style, and with a toned face."""
     if not transfer.ground:
-        pair = replace(pair, artworks=tuple(map(_with_figure, pair.artworks)))
+        figures = [figure_mask(art.pixels) if art.figure is None else art.figure for art in pair.artworks]
+        artworks = [replace(art, figure=figure) for art, figure in zip(pair.artworks, figures, strict=True)]
+        pair = replace(pair, artworks=tuple(artworks))
     if transfer.choice is None or transfer.choice.toning == 0:
         return pair
     colours, areas = native_pixels(pair, transfer.cell)
     return replace(pair, content=match_tones(pair.content, colours, transfer.choice.toning, areas))
-
-
-def _with_figure(artwork: Artwork) -> Artwork:
-    return artwork if artwork.figure is not None else replace(artwork, figure=figure_mask(artwork.pixels))
 
 
 def _style_image(artwork: Artwork, device: str) -> StyleImage:
