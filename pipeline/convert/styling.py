@@ -55,8 +55,7 @@ def method(
         raise BadInput(f"--method style chooses among colours: expected at least 2, got {colours}")
     if features not in ("imagenet", "random") and not features.endswith(".safetensors"):
         raise BadInput(f"--features: expected imagenet, random or a .safetensors file, got {features}")
-    if palette is not None:
-        palettes.load(palette)  # before the first picture
+    fixed = palettes.load(palette) if palette is not None else None
     natives = [read(path) for path in artworks]
     processor = pick_device(device)
     network = vgg.load(features, [*STYLE_LAYERS, CONTENT_LAYER], SEED, average_pooling=True).to(processor)
@@ -66,7 +65,7 @@ def method(
             "--features imagenet or FILE.safetensors uses trained ones"
         )
     choice = ColourChoice(
-        colours=colours, palette=palette, toning=0.5, colour_weight=100.0, cooccurrence_weight=15.0,
+        colours=colours, palette=fixed, toning=0.5, colour_weight=100.0, cooccurrence_weight=15.0,
         relaxation=Relaxation(hard=False, start=3.0, end=0.05),
     )  # fmt: skip
     objective = Objective(

@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +21,11 @@ from models.styletransfer.canvases import Relaxation
 from models.styletransfer.optimise import Objective, Schedule
 from models.styletransfer.steps import OnStep, OptimisationStep
 from models.styletransfer.vgg import VGG19
-from pipeline.images import files
+from pipeline.images import files, palettes
 from pipeline.images.files import Pixels
 from pipeline.runtime import manifest
 from pipeline.runtime.devices import pick_bf16, run_name
-from pipeline.runtime.files import output_dir, sha256, write_atomic
+from pipeline.runtime.files import atomic_file, output_dir, sha256, write_atomic
 from pipeline.runtime.locks import locked
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.progress import Progress, silent
@@ -140,7 +139,7 @@ def _colour_choice(params: Style) -> ColourChoice | None:
     end = params.temperature.end
     start = end if params.optimiser == "lbfgs" else params.temperature.start
     return ColourChoice(
-        colours=params.palette, palette=params.palette_file if params.palette_from == "file" else None,
+        colours=params.palette, palette=palettes.load(params.palette_file) if params.palette_from == "file" else None,
         learned=params.palette_from == "learned", toning=params.toning,
         colour_weight=params.colour_weight, cooccurrence_weight=params.neighbour_weight,
         relaxation=Relaxation(hard=params.choice == "hard", noise=params.gumbel, start=start, end=end),
@@ -184,9 +183,8 @@ def _resume(file: Path, transfer: Transfer, batch: Sequence[Pair], on_step: OnSt
         with np.load(file, allow_pickle=False) as arrays:
             return StylizedBatch(**arrays)
     stylized = stylize(transfer, batch, on_step)
-    buffer = BytesIO()
-    np.savez(buffer, **vars(stylized))
-    write_atomic(file, buffer.getvalue())
+    with atomic_file(file) as stored:
+        np.savez(stored, **vars(stylized))
     return stylized
 
 

@@ -31,7 +31,7 @@ class ColourChoice:
     """How the cells of a canvas choose their colours from a palette."""
 
     colours: int  # at most, of those that the artworks have
-    palette: str | None  # name or file of a palette to use instead, with all of its colours
+    palette: Pixels | None  # to use instead, with all of its colours, (K, 3)
     learned: bool = False  # the palette is optimised too
     toning: float  # share of the way of a face to the artworks' lightness and saturation
     colour_weight: float  # of cells having the colours of the toned face
@@ -146,7 +146,7 @@ def _generators(transfer: Transfer, batch: Sequence[Pair], name: str) -> list[to
 
 def _palette(pair: Pair, choice: ColourChoice, cell: int) -> Pixels:
     if choice.palette is not None:
-        return palettes.load(choice.palette)
+        return choice.palette
     colours, areas = native_pixels(pair, cell)
     return palettes.medoid_palette(colours, choice.colours, areas)
 
