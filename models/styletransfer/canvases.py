@@ -6,10 +6,11 @@ A canvas of cells has one by construction.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from typing import Protocol, Self
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -18,11 +19,14 @@ from torch.nn import functional
 from models.styletransfer.cooccurrence import cooccurrences, hellinger
 
 
-class Canvas(Protocol):
-    """N pictures under optimisation."""
+class Canvas(ABC):
+    """N pictures under optimisation, from the leaves that the optimiser moves; each (N, ...)."""
 
-    leaves: list[Tensor]  # what the optimiser moves; each (N, ...)
+    def __init__(self, leaves: list[Tensor], cell: int) -> None:
+        self.leaves = leaves
+        self.cell = self._full_cell = cell
 
+    @abstractmethod
     def render(self, done: float) -> Tensor:
         """Pictures of the present state, (N, 3, H, W) in [-1, 1], differentiable.
 
@@ -30,17 +34,24 @@ class Canvas(Protocol):
             done: share of the iterations, 0 at the first and 1 at the last.
         """
 
-    def regulariser(self, done: float) -> Tensor:
-        """A loss (N,) of the state itself, differentiable, beside the losses of its pictures."""
+    def regulariser(self, done: float) -> Tensor:  # noqa: ARG002
+        """A loss (N,) of the state itself, differentiable, beside the losses of its pictures; 0 unless overridden."""
+        return self.leaves[0].new_zeros(len(self.leaves[0]))
 
+    @abstractmethod
     def project(self) -> None:
         """Bring the leaves back into range, after each step of the optimiser."""
 
+    @abstractmethod
     def final(self) -> Tensor:
         """Pictures of the result, (N, 3, H, W) in [-1, 1]."""
 
     def select(self, pairs: Tensor) -> Self:
         """A canvas of these pairs, by index, with copies of their leaves."""
+        selected = copy(self)
+        # contiguous: L-BFGS asks for it
+        selected.leaves = [leaf.detach()[pairs].contiguous().requires_grad_() for leaf in self.leaves]
+        return selected
 
     def view(self, shrink: int) -> None:
         """Render at 1 / `shrink` of the full size from now on; may replace the leaves.
@@ -48,24 +59,21 @@ class Canvas(Protocol):
         Raises:
             ValueError: a size that is no whole number of pixels.
         """
+        self.cell = _shrunk(self._full_cell, shrink)
 
 
-class PixelCanvas:
+class PixelCanvas(Canvas):
     """Colours (N, 3, h, w) that are optimised themselves, each seen as a square of `cell` pixels.
 
     With `cell` 1 every pixel is free, as in the paper and the report.
     """
 
     def __init__(self, colours: Tensor, *, cell: int = 1) -> None:
-        self.leaves = [colours.clone().requires_grad_()]
-        self.cell = self._full_cell = cell
+        super().__init__([colours.clone().requires_grad_()], cell)
         self._full_size = colours.shape[2:]
 
     def render(self, done: float) -> Tensor:  # noqa: ARG002
         return enlarge(self.leaves[0], self.cell)
-
-    def regulariser(self, done: float) -> Tensor:  # noqa: ARG002
-        return self.leaves[0].new_zeros(len(self.leaves[0]))
 
     def project(self) -> None:
         with torch.no_grad():
@@ -74,14 +82,9 @@ class PixelCanvas:
     def final(self) -> Tensor:
         return enlarge(self.leaves[0], self.cell).detach()
 
-    def select(self, pairs: Tensor) -> Self:
-        selected = copy(self)
-        selected.leaves = _selected(self.leaves, pairs)
-        return selected
-
     def view(self, shrink: int) -> None:
         if self._full_cell > 1:
-            self.cell = _shrunk(self._full_cell, shrink)
+            super().view(shrink)
             return
         size = [_shrunk(side, shrink) for side in self._full_size]
         resized = functional.interpolate(self.leaves[0].detach(), size, mode="bilinear", antialias=True)
@@ -133,7 +136,7 @@ class ChoiceCosts:
         return replace(self, colours=colours, cooccurrence=cooccurrence)
 
 
-class PaletteCanvas:
+class PaletteCanvas(Canvas):
     """Cells that each choose one of the K colours of their pair's palette.
 
     Args:
@@ -165,14 +168,12 @@ class PaletteCanvas:
         palette, absent = padded(palettes)  # (N, K, 3), (N, K)
         difference = cells.unsqueeze(1) - palette[..., None, None]  # (N, K, 3, h, w)
         distance: Tensor = torch.linalg.vector_norm(difference, dim=2)  # (N, K, h, w)
-        self.leaves = [(-self.NEARNESS / self.GAIN * distance).requires_grad_()]
+        super().__init__([(-self.NEARNESS / self.GAIN * distance).requires_grad_()], cell)
         if learned:
             self.leaves.append(palette.clone().requires_grad_())
         self.palette = palette
         self.absent = absent[..., None, None]  # (N, K, 1, 1)
-        self.cell = self._full_cell = cell
-        self.relaxation, self.learned, self.generators = relaxation, learned, list(generators)
-        self.costs = costs
+        self.relaxation, self.learned, self.generators, self.costs = relaxation, learned, list(generators), costs
 
     def render(self, done: float) -> Tensor:
         logits = self._logits()
@@ -194,15 +195,11 @@ class PaletteCanvas:
         return self._colours(_one_hot(self._logits())).detach()
 
     def select(self, pairs: Tensor) -> Self:
-        selected = copy(self)
-        selected.leaves = _selected(self.leaves, pairs)
+        selected = super().select(pairs)
         selected.palette, selected.absent = self.palette[pairs], self.absent[pairs]
         selected.costs = self.costs.select(pairs)
         selected.generators = [self.generators[pair] for pair in pairs.tolist()] if self.generators else []
         return selected
-
-    def view(self, shrink: int) -> None:
-        self.cell = _shrunk(self._full_cell, shrink)
 
     def _logits(self) -> Tensor:
         return (self.GAIN * self.leaves[0]).masked_fill(self.absent, -torch.inf)
@@ -210,10 +207,6 @@ class PaletteCanvas:
     def _colours(self, choice: Tensor) -> Tensor:
         palette = self.leaves[1] if self.learned else self.palette
         return enlarge(torch.einsum("nkyx,nkc->ncyx", choice, palette), self.cell)
-
-
-def _selected(leaves: Sequence[Tensor], pairs: Tensor) -> list[Tensor]:
-    return [leaf.detach()[pairs].contiguous().requires_grad_() for leaf in leaves]  # L-BFGS asks for it
 
 
 def _shrunk(side: int, shrink: int) -> int:

@@ -28,8 +28,7 @@ def flattened(target: Tensor, shares: Tensor) -> Tensor:
 
     Edges keep their proportions, and so do flat areas.
     """
-    equal = torch.diagonal(target, dim1=2, dim2=3)
-    before = equal.sum(dim=2)
+    before = equal_shares(target)
     more = ((shares - before) / (1 - before).clamp_min(RARE)).clamp(0, 1)[..., None, None]
     return (1 - more) * target + more * torch.diag_embed(target.sum(dim=3))
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from models.styletransfer.canvases import Canvas
-from models.styletransfer.optimisers import Adam, Evaluate, Lbfgs
-from models.styletransfer.steps import OnStep, Plateau, StepLog
+from models.styletransfer.optimisers import Adam, Lbfgs
+from models.styletransfer.steps import OnStep, StepLog, Terms
 from models.styletransfer.style_losses import (
     Gaussian,
     Gram,
@@ -107,52 +109,32 @@ def optimise(
     for level in range(schedule.levels):
         shrink = 2 ** (schedule.levels - 1 - level)
         canvas.view(shrink)
-        losses = PairLosses.of(features, *_shrunk(content, styles, shrink), objective, bf16=schedule.bf16)
+        losses = PairLosses(features, *_shrunk(content, styles, shrink), objective, schedule.bf16)
         span = range(*(schedule.iterations * at // schedule.levels for at in (level, level + 1)))
         _descend(canvas, losses, schedule, span, log)
     log.report()
     return canvas.final()
 
 
-@dataclass(frozen=True)
-class Terms:
-    """The parts of a loss of N pictures, (N,) each; style and content before weighting."""
-
-    style: Tensor
-    content: Tensor
-    total: Tensor
-
-
-@dataclass(frozen=True)
 class PairLosses:
-    """The losses of N pairs, with targets that are computed once; called with N pictures."""
+    """The losses of N pairs, called with N pictures.
 
-    features: VGG19
-    objective: Objective
-    bf16: bool
-    content: Tensor  # (N, C, H', W')
-    style: dict[str, Target]
+    The targets, of contents (N, 3, H, W) and N lists of style images, are computed once.
+    """
 
-    @classmethod
-    def of(
-        cls,
-        features: VGG19,
-        content: Tensor,
-        styles: Sequence[Sequence[StyleImage]],
-        objective: Objective,
-        *,
-        bf16: bool,
-    ) -> PairLosses:
-        """The losses that have contents (N, 3, H, W) and N lists of style images as targets."""
-        with torch.no_grad():
-            target = _activations(features, content, [objective.content_layer], bf16)[objective.content_layer]
-            style = _moments(features, styles, objective.style_layers, bf16)
+    def __init__(
+        self, features: VGG19, content: Tensor, styles: Sequence[Sequence[StyleImage]], objective: Objective, bf16: bool
+    ) -> None:
+        self.features, self.objective, self.bf16 = features, objective, bf16
         kind = Gaussian if objective.wasserstein else Gram
-        return cls(features, objective, bf16, target, {name: kind.of(layer) for name, layer in style.items()})
+        with torch.no_grad():
+            [self.content] = self._activations(content, [objective.content_layer]).values()  # (N, C, H', W')
+            style = self._moments(styles)
+        self.style: dict[str, Target] = {name: kind.of(layer) for name, layer in style.items()}
 
     def __call__(self, image: Tensor) -> Terms:
         goal = self.objective
-        activations = _activations(self.features, image, [*goal.style_layers, goal.content_layer], self.bf16)
+        activations = self._activations(image, [*goal.style_layers, goal.content_layer])
         style = style_loss(activations, self.style, goal.falloff)
         content = content_loss(activations[goal.content_layer], self.content)
         total = goal.content_weight * content + goal.style_weight * style
@@ -162,53 +144,76 @@ class PairLosses:
 
     def select(self, pairs: Tensor) -> PairLosses:
         """The losses of these pairs, by index."""
-        styles = {name: target.select(pairs) for name, target in self.style.items()}
-        return replace(self, content=self.content[pairs], style=styles)
+        selected = copy(self)
+        selected.content = self.content[pairs]
+        selected.style = {name: target.select(pairs) for name, target in self.style.items()}
+        return selected
+
+    def _moments(self, styles: Sequence[Sequence[StyleImage]]) -> dict[str, Moments]:
+        """Moments of each pair's style images as of one picture, {layer: (N, ...)}."""
+        layers, of_pairs = self.objective.style_layers, []
+        for pair in styles:
+            parts = [self._image_moments(style) for style in pair]
+            weights = [style.weight for style in pair]
+            of_pairs.append({name: mixed([part[name] for part in parts], weights) for name in layers})
+        return {name: Moments(*map(torch.cat, zip(*(pair[name] for pair in of_pairs), strict=True))) for name in layers}
+
+    def _image_moments(self, style: StyleImage) -> dict[str, Moments]:
+        """Moments of one style image, {layer: (1, ...)}."""
+        activations = self._activations(style.image[None], self.objective.style_layers)
+        return {name: moments(layer, style.position_weights(layer.shape[2:])) for name, layer in activations.items()}
+
+    def _activations(self, image: Tensor, layers: Sequence[str]) -> dict[str, Tensor]:
+        with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=self.bf16):
+            activations: dict[str, Tensor] = self.features(image, layers)
+        return activations
 
 
 def _descend(canvas: Canvas, losses: PairLosses, schedule: Schedule, span: range, log: StepLog) -> None:
     """Optimise every pair of the canvas at its present size until it is done, or the span of iterations ends."""
     running = torch.arange(len(losses.content))
-    log.resume()
+    log.done[:] = False
     part, part_losses = canvas.select(running), losses
     optimiser = Lbfgs(part) if schedule.lbfgs else Adam(part, schedule.ema)
-    plateau = Plateau(schedule.plateau, schedule.patience, len(running))
+    totals = torch.empty(0, len(running))  # of the latest iterations
     at = span.start
     while len(running) and at < span.stop:
         done = at / max(1, schedule.iterations - 1)
-        evaluations = optimiser.step(_evaluation(part, part_losses, done), _lr(schedule, done), span.stop - at)
+        evaluations = optimiser.step(partial(_evaluate, part, part_losses, done), _lr(schedule, done), span.stop - at)
         for terms in evaluations:
-            log.note(running, terms.style, terms.content)
-            plateau.note(terms.total)
+            log.record(running, terms)
+            log.report()
+            totals = torch.cat([totals, terms.total.cpu()[None]])[-2 * schedule.patience :]
         at += len(evaluations)
-        over = plateau.flat() if at < span.stop else torch.ones(len(running), dtype=torch.bool)
+        over = _on_plateau(totals, schedule) if at < span.stop else torch.ones(len(running), dtype=torch.bool)
         if over.any():
             ended, rest = over.nonzero()[:, 0], (~over).nonzero()[:, 0]
-            _put(canvas, running[ended], optimiser.result(ended))
+            pairs = running[ended]
             with torch.no_grad():
-                final = canvas.select(running[ended]).final()
-                terms = part_losses.select(ended)(final)
-                log.settle(running[ended], terms.style, terms.content)
-            running = running[rest]
+                for leaf, result in zip(canvas.leaves, optimiser.result(ended), strict=True):
+                    leaf[pairs] = result
+                canvas.project()
+                log.record(pairs, part_losses.select(ended)(canvas.select(pairs).final()))
+            log.done[pairs] = True
+            running, totals = running[rest], totals[:, rest]
             part, part_losses = part.select(rest), part_losses.select(rest)
             optimiser.keep(part, rest)
-            plateau.keep(rest)
 
 
-def _evaluation(canvas: Canvas, losses: PairLosses, done: float) -> Evaluate[Terms]:
-    def evaluate() -> tuple[Tensor, Terms]:
-        terms = losses(canvas.render(done))
-        terms = replace(terms, total=terms.total + canvas.regulariser(done))
-        return terms.total.sum(), Terms(terms.style.detach(), terms.content.detach(), terms.total.detach())
-
-    return evaluate
+def _evaluate(canvas: Canvas, losses: PairLosses, done: float) -> Terms:
+    terms = losses(canvas.render(done))
+    total = terms.total + canvas.regulariser(done)
+    total.sum().backward()  # type: ignore[no-untyped-call]
+    return Terms(terms.style.detach(), terms.content.detach(), total.detach())
 
 
-def _put(canvas: Canvas, pairs: Tensor, leaves: Sequence[Tensor]) -> None:
-    with torch.no_grad():
-        for leaf, result in zip(canvas.leaves, leaves, strict=True):
-            leaf[pairs] = result
-    canvas.project()
+def _on_plateau(totals: Tensor, schedule: Schedule) -> Tensor:
+    """True for every pair (N,) whose mean loss fell too little from one window of iterations to the next."""
+    if schedule.plateau is None or len(totals) < 2 * schedule.patience:
+        return torch.zeros(totals.shape[1], dtype=torch.bool)
+    before, now = totals[: schedule.patience].mean(dim=0), totals[schedule.patience :].mean(dim=0)
+    falls: Tensor = now < (1 - schedule.plateau) * before
+    return ~falls  # also True for a loss that is no number
 
 
 def _lr(schedule: Schedule, done: float) -> float:
@@ -229,32 +234,3 @@ def _shrunk(
 def _middles(style: StyleImage, middle: slice) -> StyleImage:
     figure = None if style.figure is None else style.figure[middle, middle]
     return replace(style, image=style.image[:, middle, middle], figure=figure)
-
-
-def _moments(
-    features: VGG19, styles: Sequence[Sequence[StyleImage]], layers: Sequence[str], bf16: bool
-) -> dict[str, Moments]:
-    """Moments of each pair's style images as of one picture, {layer: (N, ...)}."""
-    of_pairs = []
-    for pair in styles:
-        parts = [_image_moments(features, style, layers, bf16) for style in pair]
-        weights = [style.weight for style in pair]
-        of_pairs.append({name: mixed([part[name] for part in parts], weights) for name in layers})
-    return {
-        name: Moments(
-            torch.cat([pair[name].mean for pair in of_pairs]), torch.cat([pair[name].second for pair in of_pairs])
-        )
-        for name in layers
-    }
-
-
-def _image_moments(features: VGG19, style: StyleImage, layers: Sequence[str], bf16: bool) -> dict[str, Moments]:
-    """Moments of one style image, {layer: (1, ...)}."""
-    activations = _activations(features, style.image[None], layers, bf16)
-    return {name: moments(layer, style.position_weights(layer.shape[2:])) for name, layer in activations.items()}
-
-
-def _activations(features: VGG19, image: Tensor, layers: Sequence[str], bf16: bool) -> dict[str, Tensor]:
-    with torch.autocast(image.device.type, dtype=torch.bfloat16, enabled=bf16):
-        activations: dict[str, Tensor] = features(image, layers)
-    return activations

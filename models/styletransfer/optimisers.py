@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from models.styletransfer.canvases import Canvas
+from models.styletransfer.steps import Terms
 
-T = TypeVar("T")
-Evaluate = Callable[[], tuple[Tensor, T]]  # the loss to descend, and what to note of this evaluation
+Evaluate = Callable[[], Terms]  # the losses of the present state; adds their gradients to the leaves
 
 HISTORY = 20  # steps that L-BFGS remembers
 STEPS = 20  # it takes at once, before pairs and sizes may change
@@ -26,19 +25,18 @@ class Adam:
         self.averages = [torch.zeros_like(leaf) for leaf in canvas.leaves]
         self.steps = 0
 
-    def step(self, evaluate: Evaluate[T], lr: float, most: int) -> list[T]:  # noqa: ARG002
-        """Move the canvas once; what `evaluate` noted of it."""
+    def step(self, evaluate: Evaluate, lr: float, most: int) -> list[Terms]:  # noqa: ARG002
+        """Move the canvas once; the losses before."""
         self.optimiser.param_groups[0]["lr"] = lr
         self.optimiser.zero_grad()
-        loss, note = evaluate()
-        loss.backward()  # type: ignore[no-untyped-call]
+        terms = evaluate()
         self.optimiser.step()
         self.canvas.project()
         self.steps += 1
         if self.ema:
             for average, leaf in zip(self.averages, self.canvas.leaves, strict=True):
                 average.lerp_(leaf.detach(), 1 - self.ema)
-        return [note]
+        return [terms]
 
     def result(self, pairs: Tensor) -> Sequence[Tensor]:
         """What the leaves of these pairs should become."""
@@ -65,22 +63,20 @@ class Lbfgs:
             canvas.leaves, history_size=HISTORY, line_search_fn="strong_wolfe", tolerance_grad=0, tolerance_change=0
         )
 
-    def step(self, evaluate: Evaluate[T], lr: float, most: int) -> list[T]:  # noqa: ARG002
+    def step(self, evaluate: Evaluate, lr: float, most: int) -> list[Terms]:  # noqa: ARG002
         """Move the canvas by at most so many evaluations; the line search finds the length, `lr` has no part in it."""
-        notes = []
+        evaluations = []
 
         def closure() -> Tensor:
             self.optimiser.zero_grad()
             self.canvas.project()
-            loss, note = evaluate()
-            loss.backward()  # type: ignore[no-untyped-call]
-            notes.append(note)
-            return loss.detach()
+            evaluations.append(evaluate())
+            return evaluations[-1].total.sum()
 
         self.optimiser.param_groups[0].update(max_iter=min(STEPS, most), max_eval=min(STEPS * 5 // 4, most))
         self.optimiser.step(closure)  # type: ignore[no-untyped-call]
         self.canvas.project()
-        return notes
+        return evaluations
 
     def result(self, pairs: Tensor) -> Sequence[Tensor]:
         """What the leaves of these pairs should become."""

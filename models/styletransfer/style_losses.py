@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,8 +19,7 @@ from torch import Tensor
 SMOOTHNESS = 1e-10  # of the root at 0, in squared mean variances of the artwork
 
 
-@dataclass(frozen=True)
-class Moments:
+class Moments(NamedTuple):
     """First and second moments, over positions, of the features of N artworks at one layer."""
 
     mean: Tensor  # (N, C)
@@ -43,9 +43,8 @@ def _precise(features: Tensor) -> Tensor:
 def mixed(parts: Sequence[Moments], weights: Sequence[float]) -> Moments:
     """Moments of several artworks as of one picture in which each takes an area in proportion to its weight."""
     shares = [weight / sum(weights) for weight in weights]
-    means = [share * part.mean for share, part in zip(shares, parts, strict=True)]
-    seconds = [share * part.second for share, part in zip(shares, parts, strict=True)]
-    return Moments(torch.stack(means).sum(dim=0), torch.stack(seconds).sum(dim=0))
+    weighted = [(share * part.mean, share * part.second) for share, part in zip(shares, parts, strict=True)]
+    return Moments(*(torch.stack(terms).sum(dim=0) for terms in zip(*weighted, strict=True)))
 
 
 def gram(features: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ class VGG19(nn.Module):
 
 
 def _convolutions(weights: Weights) -> dict[str, nn.Module]:
-    """The unbroken run of convolutions from conv1_1 on."""
+    """The unbroken run of convolutions from conv1_1 on, frozen."""
     convolutions: dict[str, nn.Module] = {}
     width = 3
     for name, key in LAYERS.items():
@@ -89,18 +89,14 @@ def _convolutions(weights: Weights) -> dict[str, nn.Module]:
                 f"{name}: expected a weight (C, {width}, 3, 3) and a bias (C,), "
                 f"got {tuple(weight.shape)} and {tuple(bias.shape)}"
             )
-        convolutions[name] = _frozen_convolution(weight, bias)
+        # skip_init: nn.Conv2d would draw initial values from the global generator
+        convolution: nn.Conv2d = skip_init(nn.Conv2d, width, weight.shape[0], 3, padding=1)  # type: ignore[no-untyped-call]
+        convolution.load_state_dict({"weight": weight, "bias": bias})
+        convolutions[name] = convolution.requires_grad_(False)
         width = weight.shape[0]
     if not convolutions:
         raise ValueError(f"expected keys 0.weight, 0.bias, 2.weight, ...; got {', '.join(sorted(weights)[:4])}, ...")
     return convolutions
-
-
-def _frozen_convolution(weight: Tensor, bias: Tensor) -> nn.Conv2d:
-    # skip_init: nn.Conv2d would draw initial values from the global generator
-    convolution: nn.Conv2d = skip_init(nn.Conv2d, weight.shape[1], weight.shape[0], 3, padding=1)  # type: ignore[no-untyped-call]
-    convolution.load_state_dict({"weight": weight, "bias": bias})
-    return convolution.requires_grad_(False)
 
 
 def random_weights(generator: torch.Generator, widths: Sequence[int] = WIDTHS) -> dict[str, Tensor]:

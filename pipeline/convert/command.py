@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pipeline.convert import pictures
+from pipeline.convert import baselines, pictures
 from pipeline.convert.pictures import Method
 from pipeline.errors import BadInput
-from pipeline.images import palettes
+from pipeline.images import palettes, resample
 from pipeline.images.files import Pixels
 from pipeline.images.resample import Grid
 from pipeline.runtime.progress import Progress, silent
@@ -85,7 +85,7 @@ def run(
         paint, trained_cells = _trained(_weights(weights, trained, note), colours, palette, device)
         cells = cells or str(trained_cells)
     else:
-        paint = _trivial(method, colours, palette)
+        paint = trivial_method(method, colours, palette)
     grid = pictures.parse_cells(cells or str(DEFAULT_CELLS))
     return pictures.convert(paths, out, method=paint, cells=grid, scale=scale, force=force, progress=progress)
 
@@ -98,10 +98,35 @@ def _weights(name: str | None, trained: Path, note: Callable[[str], None]) -> Pa
     return SHIPPED_WEIGHTS if name in (None, SHIPPED) else Path(name)
 
 
-def _trivial(name: str, colours: int | None, palette: str | None) -> Method:
-    if colours is None and palette is None and name == "majority":
-        colours = DEFAULT_COLOURS
-    return pictures.trivial_methods(colours=colours, palette=palette, seed=SEED)[name]
+def trivial_method(name: str, colours: int | None, palette: str | None) -> Method:
+    """The method `nearest` or `majority`, over at most `colours` colours of the picture, or over a palette.
+
+    Args:
+        name: of the method.
+        colours: size of the palette found in each picture; null leaves `nearest` its colours, else DEFAULT_COLOURS.
+        palette: name or file of a palette (see `palettes.load`) instead.
+
+    Raises:
+        BadInput: the palette cannot be used, or the number of colours.
+    """
+    if name == "nearest" and colours is None and palette is None:
+        return resample.nearest
+    most = DEFAULT_COLOURS if colours is None else colours
+    if not 1 <= most <= palettes.MAX_COLOURS:
+        raise BadInput(f"colours must be in 1..{palettes.MAX_COLOURS}, got {most}")
+    fixed = palettes.load(palette) if palette is not None else None
+
+    def colours_for(pixels: Pixels) -> Pixels:
+        return palettes.adaptive_palette(pixels, most, SEED) if fixed is None else fixed
+
+    def nearest(rgb: Pixels, grid: Grid) -> Pixels:
+        native = resample.nearest(rgb, grid)
+        return palettes.quantise(native, colours_for(native))
+
+    def majority(rgb: Pixels, grid: Grid) -> Pixels:
+        return baselines.majority(rgb, grid, palette=colours_for(rgb))
+
+    return {"majority": majority, "nearest": nearest}[name]
 
 
 def _trained(weights: Path, colours: int | None, palette: str | None, device: str) -> tuple[Method, int]:

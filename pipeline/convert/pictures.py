@@ -6,25 +6,21 @@ A method is any callable from an opaque picture and a grid to a native picture, 
 from __future__ import annotations
 
 import glob
-import io as streams
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from scipy.ndimage import distance_transform_edt
 
-from pipeline.convert import baselines
 from pipeline.errors import BadInput
-from pipeline.images import palettes, resample
+from pipeline.images import resample
 from pipeline.images.colour import OPAQUE
-from pipeline.images.files import Pixels
+from pipeline.images.files import Pixels, encode_png
 from pipeline.images.folders import first_frame
 from pipeline.images.resample import Grid, cell_sums
 from pipeline.runtime.files import write_atomic
-from pipeline.runtime.manifest import Row, tally
+from pipeline.runtime.manifest import Verdict, tally, verdict
 from pipeline.runtime.progress import Progress, silent
 
 Method = Callable[[Pixels, Grid], Pixels]  # uint8 (H, W, 3), (rows, columns) -> uint8 (rows, columns, 3)
@@ -41,35 +37,6 @@ class Unfit(BadInput):
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
-
-
-def trivial_methods(*, colours: int | None, palette: str | None, seed: int) -> Mapping[str, Method]:
-    """The methods `nearest` and `majority`, over at most `colours` colours of the picture, or over a palette.
-
-    Args:
-        colours: size of the palette found in each picture; null leaves `nearest` its colours.
-        palette: name or file of a palette (see `palettes.load`) instead.
-        seed: of k-means.
-
-    Raises:
-        BadInput: both are given, or the palette cannot be used.
-    """
-    if colours is not None and palette is not None:
-        raise BadInput(f"give either a number of colours or a palette, not {colours} and {palette}")
-    if palette is not None:
-        fixed = palettes.load(palette)
-        return {
-            "majority": partial(baselines.majority, palette=fixed),
-            "nearest": lambda rgb, grid: palettes.quantise(resample.nearest(rgb, grid), fixed),
-        }
-    if colours is None:
-        return {"nearest": resample.nearest}
-    if not 1 <= colours <= palettes.MAX_COLOURS:
-        raise BadInput(f"colours must be in 1..{palettes.MAX_COLOURS}, got {colours}")
-    return {
-        "majority": partial(baselines.majority_palette, colours=colours, seed=seed),
-        "nearest": partial(_nearest_palette, colours=colours, seed=seed),
-    }
 
 
 def parse_cells(text: str) -> Cells:
@@ -173,31 +140,27 @@ def grid_for(height: int, width: int, cells: Cells) -> Grid:
 
 def _convert(
     path: Path, stem: Path, stems: set[Path], method: Method, cells: Cells, scale: int, force: bool
-) -> dict[str, Any]:
+) -> Verdict:
     native_path, enlarged_path = stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}@{scale}x.png")
     if path.suffix.lower() not in SUFFIXES:
-        return _not_kept("dropped", "not_an_image", f"expected one of {' '.join(SUFFIXES)}")
+        return verdict("dropped", "not_an_image", detail=f"expected one of {' '.join(SUFFIXES)}")
     if stem in stems:
-        return _not_kept("failed", "name_clash", f"{native_path} is already the output of another input")
+        return verdict("failed", "name_clash", detail=f"{native_path} is already the output of another input")
     existing = [file for file in (native_path, enlarged_path) if file.exists()]
     if existing and not force:
-        return _not_kept("dropped", "exists", f"{existing[0]} exists")
+        return verdict("dropped", "exists", detail=f"{existing[0]} exists")
     try:
         rgba = first_frame(path)
     except BadInput as error:
-        return _not_kept("failed", "unreadable", str(error))
+        return verdict("failed", "unreadable", detail=str(error))
     try:
         native = to_native(rgba, method, cells)
     except Unfit as error:
-        return _not_kept("failed", error.reason, str(error))
-    write_atomic(native_path, _png(native))
-    write_atomic(enlarged_path, _png(resample.enlarge(native, scale)))
+        return verdict("failed", error.reason, detail=str(error))
+    write_atomic(native_path, encode_png(native))
+    write_atomic(enlarged_path, encode_png(resample.enlarge(native, scale)))
     size = {"rows": native.shape[0], "columns": native.shape[1]}
     return {"native": str(native_path), "enlarged": str(enlarged_path), **size, "status": "kept", "reason": None}
-
-
-def _not_kept(status: str, reason: str, detail: str) -> Row:
-    return {"status": status, "reason": reason, "detail": detail}
 
 
 def _inputs(paths: Sequence[Path | str], out: Path) -> Iterator[tuple[Path, Path]]:
@@ -225,14 +188,3 @@ def _expand(pattern: Path | str) -> Iterator[tuple[Path, Path]]:
             raise BadInput(f"{pattern}: no such file or folder")
         for match in matches:
             yield from _expand(match)
-
-
-def _nearest_palette(rgb: Pixels, grid: Grid, *, colours: int, seed: int) -> Pixels:
-    native = resample.nearest(rgb, grid)
-    return palettes.quantise(native, palettes.adaptive_palette(native, colours, seed))
-
-
-def _png(pixels: Pixels) -> bytes:
-    buffer = streams.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG", compress_level=6)
-    return buffer.getvalue()

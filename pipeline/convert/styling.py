@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from models.styletransfer.canvases import Relaxation
@@ -35,20 +33,6 @@ STYLE_LAYERS, CONTENT_LAYER = ["conv1_1", "conv2_1", "conv3_1"], "conv2_2"  # ev
 RANDOM_CONTENT = 10.0  # untrained features hold content more loosely
 
 
-@dataclass(frozen=True)
-class NativeArtwork:
-    """An artwork at one pixel per cell."""
-
-    name: str
-    native: Pixels  # (H, W, 3)
-    figure: NDArray[np.bool_]  # (H, W): without the ground
-
-    def enlarge(self, cell: int) -> Artwork:
-        """The artwork with `cell` pixels a side of each cell, as the transfer takes it."""
-        figure = resample.enlarge(self.figure, cell)
-        return Artwork(self.name, resample.enlarge(self.native, cell), figure=figure)
-
-
 def method(
     artworks: Sequence[Path],
     features: str,
@@ -71,8 +55,7 @@ def method(
         raise BadInput(f"--method style chooses among colours: expected at least 2, got {colours}")
     if features not in ("imagenet", "random") and not features.endswith(".safetensors"):
         raise BadInput(f"--features: expected imagenet, random or a .safetensors file, got {features}")
-    if palette is not None:
-        palettes.load(palette)  # before the first picture
+    fixed = palettes.load(palette) if palette is not None else None
     natives = [read(path) for path in artworks]
     processor = pick_device(device)
     network = vgg.load(features, [*STYLE_LAYERS, CONTENT_LAYER], SEED, average_pooling=True).to(processor)
@@ -82,7 +65,7 @@ def method(
             "--features imagenet or FILE.safetensors uses trained ones"
         )
     choice = ColourChoice(
-        colours=colours, palette=palette, toning=0.5, colour_weight=100.0, cooccurrence_weight=15.0,
+        colours=colours, palette=fixed, toning=0.5, colour_weight=100.0, cooccurrence_weight=15.0,
         relaxation=Relaxation(hard=False, start=3.0, end=0.05),
     )  # fmt: skip
     objective = Objective(
@@ -109,8 +92,8 @@ def method(
     return paint
 
 
-def read(path: Path) -> NativeArtwork:
-    """The artwork of a file at its native cells, without the transparent margin.
+def read(path: Path) -> Artwork:
+    """The artwork of a file at one pixel per cell, without the transparent margin.
 
     What is transparent inside takes the commonest colour of the rest, so that no colour is invented, and is ground;
     in an opaque artwork the commonest colour of the border may be.
@@ -132,4 +115,4 @@ def read(path: Path) -> NativeArtwork:
     shown = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     native = np.ascontiguousarray(detect.reduce(rgb, grid)[shown])
     figure = inside[shown] if not inside.all() else figure_mask(native)
-    return NativeArtwork(path.stem, native, np.ascontiguousarray(figure))
+    return Artwork(path.stem, native, figure=np.ascontiguousarray(figure))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from pipeline.runtime import seeds
 
 Floats = NDArray[np.float64]
 
+SHIPPED = Path(__file__).parent / "shipped"
 MAX_COLOURS = 256
 ROUNDS = 30  # of Lloyd's algorithm; pictures of 16,000 colours settle in 10 to 25
 SAMPLE = 4096  # distinct colours that k-means starts from; more change no palette visibly
@@ -26,8 +26,7 @@ SAMPLE = 4096  # distinct colours that k-means starts from; more change no palet
 
 def names() -> list[str]:
     """The names of the palettes that are shipped."""
-    folder = resources.files("pipeline.images") / "shipped"
-    return sorted(file.name.removesuffix(".hex") for file in folder.iterdir() if file.name.endswith(".hex"))
+    return sorted(path.stem for path in SHIPPED.glob("*.hex"))
 
 
 def load(palette: str) -> Pixels:
@@ -36,13 +35,14 @@ def load(palette: str) -> Pixels:
     Raises:
         BadInput: neither a shipped name nor a readable file of 1 to MAX_COLOURS colours.
     """
-    if palette in names():
-        text = (resources.files("pipeline.images") / "shipped" / f"{palette}.hex").read_text(encoding="utf-8")
-        return _from_hex(text.split(), palette)
-    path = Path(palette)
+    path = SHIPPED / f"{palette}.hex" if palette in names() else Path(palette)
     if not path.is_file():
         raise BadInput(f"palette {palette}: no such file, nor one of the shipped palettes {', '.join(names())}")
-    return _checked(_from_file(path), palette)
+    colours = _from_file(path)
+    first = sorted(np.unique(colours, axis=0, return_index=True)[1])  # no repeats, in the order of first appearance
+    if not 1 <= len(first) <= MAX_COLOURS:
+        raise BadInput(f"palette {palette}: expected 1 to {MAX_COLOURS} colours, found {len(first)}")
+    return colours[first]
 
 
 def quantise(rgb: Pixels, palette: Pixels) -> Pixels:
@@ -130,7 +130,8 @@ def _darkest_first(colours: Pixels) -> Pixels:
 
 def _from_file(path: Path) -> Pixels:
     if path.suffix.lower() == ".png":
-        return _from_picture(path)
+        pixels = files.read_rgba(path)
+        return pixels[pixels[..., 3] > 0][:, :3]
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -165,16 +166,3 @@ def _from_json(text: str, origin: str) -> Pixels:
         return _from_hex([word.strip() for word in words], origin)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f'palette {origin}: expected {{"colors": ["rrggbb", ...]}}') from error
-
-
-def _from_picture(path: Path) -> Pixels:
-    pixels = files.read_rgba(path)
-    return pixels[pixels[..., 3] > 0][:, :3]
-
-
-def _checked(colours: Pixels, origin: str) -> Pixels:
-    """The colours without repeats, in the order of first appearance."""
-    first = sorted(np.unique(colours, axis=0, return_index=True)[1])
-    if not 1 <= len(first) <= MAX_COLOURS:
-        raise BadInput(f"palette {origin}: expected 1 to {MAX_COLOURS} colours, found {len(first)}")
-    return colours[first]

@@ -23,12 +23,7 @@ def figure_mask(rgb: Pixels) -> NDArray[np.bool_]:
     everything = np.ones(rgb.shape[:2], np.bool_)
     if counts.max() < BORDER * len(ring):
         return everything
-    figure: NDArray[np.bool_] = ~_connected_to_border((rgb == colours[counts.argmax()]).all(axis=2))
-    return figure if figure.mean() >= LEAST else everything
-
-
-def _connected_to_border(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The parts of the mask that touch the border of the picture; corners do not connect."""
-    parts, _ = ndimage.label(mask)
+    parts, _ = ndimage.label((rgb == colours[counts.argmax()]).all(axis=2))  # corners do not connect
     outer = np.unique(np.concatenate([parts[0], parts[-1], parts[:, 0], parts[:, -1]]))
-    return np.isin(parts, outer[outer > 0])
+    figure = ~np.isin(parts, outer[outer > 0])
+    return figure if figure.mean() >= LEAST else everything

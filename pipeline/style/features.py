@@ -51,7 +51,10 @@ def _weights(source: str, seed: int) -> dict[str, Tensor]:
         return random_weights(torch.Generator().manual_seed(seeds.derive(seed, "style", "features")))
     if source == "imagenet":
         return _imagenet()
-    return _from_file(Path(source))
+    try:
+        return dict(load_file(source))
+    except (OSError, SafetensorError) as error:
+        raise BadInput(f"style.features: {Path(source)}: not a readable safetensors file: {error}") from error
 
 
 def _imagenet() -> dict[str, Tensor]:
@@ -83,13 +86,6 @@ def imagenet_file() -> Path:
     """The file in which torchvision looks for its weights before it downloads them."""
     name: str = VGG19_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
     return Path(torch.hub.get_dir()) / "checkpoints" / name
-
-
-def _from_file(path: Path) -> dict[str, Tensor]:
-    try:
-        return dict(load_file(path))
-    except (OSError, SafetensorError) as error:
-        raise BadInput(f"style.features: {path}: not a readable safetensors file: {error}") from error
 
 
 def digest(network: VGG19) -> str:

@@ -9,8 +9,8 @@ seed.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from pipeline.errors import BadInput
-from pipeline.images import files
+from pipeline.images import files, resample
 from pipeline.images.files import Pixels
 from pipeline.runtime import lists, seeds
 
@@ -34,6 +34,11 @@ class Artwork:
     pixels: Pixels  # (H, W, 3)
     weight: float = 1.0
     figure: NDArray[np.bool_] | None = None  # (H, W): what has style; all of it where left out
+
+    def enlarge(self, factor: int) -> Artwork:
+        """The artwork with factor x factor equal pixels for every pixel."""
+        figure = None if self.figure is None else resample.enlarge(self.figure, factor)
+        return replace(self, pixels=resample.enlarge(self.pixels, factor), figure=figure)
 
 
 @dataclass(frozen=True)
@@ -76,10 +81,15 @@ def choose(split: Path, file: Path, *, pairs: int, artworks: int, size: int, see
     Raises:
         BadInput: a line that is no pair or names no test picture, or no test pictures at all.
     """
-    lines = list(_lines(file))
-    if lines:
-        return [_pair(line, place, split, size) for place, line in lines]
-    return by_seed(split, pairs=pairs, artworks=artworks, size=size, seed=seed)
+    lines: dict[str, tuple[str, Line]] = {}
+    for place, line in lists.read(file, Line, topic="pairs", expected=EXPECTED):
+        if line.face in lines:  # its second picture would need another name
+            first = lines[line.face][0]
+            raise BadInput(f"{place}: face {line.face!r} is already in {first}: expected each face once")
+        lines[line.face] = place, line
+    if not lines:
+        return by_seed(split, pairs=pairs, artworks=artworks, size=size, seed=seed)
+    return [_pair(line, place, split, size) for place, line in lines.values()]
 
 
 def by_seed(split: Path, *, pairs: int, artworks: int, size: int, seed: int) -> list[Pair]:
@@ -96,16 +106,6 @@ def by_seed(split: Path, *, pairs: int, artworks: int, size: int, seed: int) -> 
     middle = np.median([_busyness(artwork.pixels) for artwork in art])
     busy = itertools.cycle([artwork for artwork in art if _busyness(artwork.pixels) >= middle])
     return [Pair(face.stem, _read(face, size), tuple(itertools.islice(busy, artworks))) for face in faces]
-
-
-def _lines(file: Path) -> Iterator[tuple[str, Line]]:
-    """Each line with its place; a face that comes twice would need two names."""
-    places: dict[str, str] = {}
-    for place, line in lists.read(file, Line, topic="pairs", expected=EXPECTED):
-        if line.face in places:
-            raise BadInput(f"{place}: face {line.face!r} is already in {places[line.face]}: expected each face once")
-        places[line.face] = place
-        yield place, line
 
 
 def _pair(line: Line, place: str, split: Path, size: int) -> Pair:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from models.styletransfer.canvases import ChoiceCosts
 from models.styletransfer.cooccurrence import cooccurrences, equal_shares, flattened
@@ -37,17 +38,20 @@ def choice_costs(
         cooccurrence_weight: of the distance from the artworks' co-occurrences; 0: none.
         device: where the numbers should lie.
     """
-    coloured, beside = colour_weight > 0, cooccurrence_weight > 0
     choices = list(zip(batch, palettes, strict=True))
-    colours = [_colour_costs(pair.content, palette, cell) for pair, palette in choices] if coloured else []
-    targets = [_cooccurrence(pair.artworks, palette, cell) for pair, palette in choices] if beside else []
-    most = max(map(len, palettes))
+    colours = cooccurrence = None
+    if colour_weight > 0:
+        costs = [_colour_costs(pair.content, palette, cell) for pair, palette in choices]
+        colours = pad_sequence(costs, batch_first=True).to(device)
+    if cooccurrence_weight > 0:
+        most = max(map(len, palettes))
+        targets = [_cooccurrence(pair.artworks, palette, cell) for pair, palette in choices]
+        padded = [functional.pad(target, (0, most - target.shape[1]) * 2) for target in targets]
+        cooccurrence = torch.stack(padded).to(device)
     return ChoiceCosts(
-        colours=torch.stack([_filled(part, most, (0,)) for part in colours]).to(device) if coloured else None,
-        colour_weight=colour_weight,
-        cooccurrence=torch.stack([_filled(part, most, (1, 2)) for part in targets]).to(device) if beside else None,
-        cooccurrence_weight=cooccurrence_weight,
-    )
+        colours=colours, colour_weight=colour_weight,
+        cooccurrence=cooccurrence, cooccurrence_weight=cooccurrence_weight,
+    )  # fmt: skip
 
 
 def _colour_costs(face: Pixels, palette: Pixels, cell: int) -> Tensor:
@@ -76,12 +80,3 @@ def _cooccurrence_in(artwork: Artwork, palette: Pixels, cell: int) -> Tensor:
     shown = artwork.figure
     figure = None if shown is None else torch.from_numpy(shown[middle].astype(np.float32))[None, None]
     return flattened(cooccurrences(choice, figure), equal_shares(cooccurrences(choice)))[0]
-
-
-def _filled(values: Tensor, most: int, dims: Sequence[int]) -> Tensor:
-    """With zeros up to `most` along these dimensions."""
-    for dim in dims:
-        shape = list(values.shape)
-        shape[dim] = most - shape[dim]
-        values = torch.cat([values, values.new_zeros(shape)], dim=dim)
-    return values

@@ -9,9 +9,7 @@ import hashlib
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +21,11 @@ from models.styletransfer.canvases import Relaxation
 from models.styletransfer.optimise import Objective, Schedule
 from models.styletransfer.steps import OnStep, OptimisationStep
 from models.styletransfer.vgg import VGG19
-from pipeline.images import files
+from pipeline.images import files, palettes
 from pipeline.images.files import Pixels
 from pipeline.runtime import manifest
 from pipeline.runtime.devices import pick_bf16, run_name
-from pipeline.runtime.files import output_dir, sha256, write_atomic
+from pipeline.runtime.files import atomic_file, output_dir, sha256, write_atomic
 from pipeline.runtime.locks import locked
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.progress import Progress, silent
@@ -84,7 +82,9 @@ def run(
             size = 1 if params.optimiser == "lbfgs" else params.batch_size  # its line search couples pairs
             stylized = _all_batches(transfer, selection, size, folder, progress)
             of_canvas = [_row(pair, canvas, params.features, stylized, at) for at, pair in enumerate(selection)]
-            _write_pictures(out / canvas, selection, stylized, of_canvas)
+            for pair, pixels, row in zip(selection, stylized.pixels, of_canvas, strict=True):
+                if row["status"] == "kept":
+                    files.write_png(out / canvas / f"{pair.face}.png", pixels)
             rows += of_canvas
             curve = _curve(stylized, [row["status"] == "kept" for row in of_canvas])
             write_atomic(out / f"losses-{canvas}.csv", ("iteration,style,content\n" + "".join(curve)).encode())
@@ -112,9 +112,14 @@ def transfer_of(params: Style, canvas: Canvas, network: VGG19, cell: int, seed: 
         device: cpu or cuda.
     """
     free = canvas == "free"
+    schedule = Schedule(
+        iterations=params.iterations, lr=params.lr, lr_end=params.lr_end, lbfgs=params.optimiser == "lbfgs",
+        ema=params.ema, plateau=params.plateau, patience=params.patience, levels=params.levels,
+        bf16=pick_bf16(params.precision, device),
+    )  # fmt: skip
     return Transfer(
         canvas=canvas, cell=1 if free else cell, choice=None if free else _colour_choice(params), network=network,
-        objective=objective(params), schedule=_schedule(params, device),
+        objective=objective(params), schedule=schedule,
         from_noise=params.start == "noise", ground=params.ground == "style", seed=seed, device=device,
     )  # fmt: skip
 
@@ -128,22 +133,13 @@ def objective(params: Style) -> Objective:
     )  # fmt: skip
 
 
-def _schedule(params: Style, device: str) -> Schedule:
-    return Schedule(
-        iterations=params.iterations, lr=params.lr, lr_end=params.lr_end, lbfgs=params.optimiser == "lbfgs",
-        ema=params.ema, plateau=params.plateau, patience=params.patience, levels=params.levels,
-        bf16=pick_bf16(params.precision, device),
-    )  # fmt: skip
-
-
 def _colour_choice(params: Style) -> ColourChoice | None:
     if params.palette is None:
         return None
-    start, end = params.temperature.start, params.temperature.end
-    if params.optimiser == "lbfgs":
-        start = end
+    end = params.temperature.end
+    start = end if params.optimiser == "lbfgs" else params.temperature.start
     return ColourChoice(
-        colours=params.palette, palette=params.palette_file if params.palette_from == "file" else None,
+        colours=params.palette, palette=palettes.load(params.palette_file) if params.palette_from == "file" else None,
         learned=params.palette_from == "learned", toning=params.toning,
         colour_weight=params.colour_weight, cooccurrence_weight=params.neighbour_weight,
         relaxation=Relaxation(hard=params.choice == "hard", noise=params.gumbel, start=start, end=end),
@@ -183,14 +179,12 @@ def _lengthen(curve: NDArray[np.float64], length: int) -> NDArray[np.float64]:
 
 def _resume(file: Path, transfer: Transfer, batch: Sequence[Pair], on_step: OnStep) -> StylizedBatch:
     """The batch of `file` if an earlier run finished it, else stylized now and stored there."""
-    names = [field.name for field in fields(StylizedBatch)]
     if file.is_file():
         with np.load(file, allow_pickle=False) as arrays:
-            return StylizedBatch(**{name: arrays[name] for name in names})
+            return StylizedBatch(**arrays)
     stylized = stylize(transfer, batch, on_step)
-    buffer = BytesIO()
-    np.savez(buffer, **{name: getattr(stylized, name) for name in names})
-    write_atomic(file, buffer.getvalue())
+    with atomic_file(file) as stored:
+        np.savez(stored, **vars(stylized))
     return stylized
 
 
@@ -206,18 +200,11 @@ def _row(pair: Pair, canvas: Canvas, source: str, stylized: StylizedBatch, at: i
     return manifest.kept(row, **facts, **values)
 
 
-def _write_pictures(folder: Path, pairs: Sequence[Pair], stylized: StylizedBatch, rows: Sequence[Row]) -> None:
-    for pair, pixels, row in zip(pairs, stylized.pixels, rows, strict=True):
-        if row["status"] == "kept":
-            files.write_png(folder / f"{pair.face}.png", pixels)
-
-
 def _curve(stylized: StylizedBatch, kept: Sequence[bool]) -> list[str]:
     """The mean losses of the kept pairs over the iterations, as lines of CSV."""
     if not any(kept):
         return []
-    style = stylized.style[:, kept].mean(axis=1)
-    content = stylized.content[:, kept].mean(axis=1)
+    style, content = (losses[:, kept].mean(axis=1) for losses in (stylized.style, stylized.content))
     points = enumerate(zip(style, content, strict=True))
     return [f"{iteration},{_rounded(s)},{_rounded(c)}\n" for iteration, (s, c) in points]
 

@@ -26,16 +26,13 @@ def match_tones(face: Pixels, artwork: Pixels, share: float, areas: NDArray[np.f
     if share == 0:
         return face
     lab, target = to_oklab(face), to_oklab(artwork)
-    return from_oklab((1 - share) * lab + share * _match(lab, target, areas))
-
-
-def _match(lab: Lab, target: Lab, areas: NDArray[np.float64] | None) -> Lab:
     lightness = lab[..., :1]
     middle = np.average(target[..., 0], weights=areas)
     deviation = np.sqrt(np.average((target[..., 0] - middle) ** 2, weights=areas))
     stretch = deviation / max(float(lightness.std()), FLAT)
     saturation = np.clip(_chroma(target, areas) / max(_chroma(lab), FLAT), *SATURATION)
-    return np.concatenate([(lightness - lightness.mean()) * stretch + middle, lab[..., 1:] * saturation], axis=-1)
+    matched = np.concatenate([(lightness - lightness.mean()) * stretch + middle, lab[..., 1:] * saturation], axis=-1)
+    return from_oklab((1 - share) * lab + share * matched)
 
 
 def _chroma(lab: Lab, areas: NDArray[np.float64] | None = None) -> float:

@@ -31,7 +31,7 @@ class ColourChoice:
     """How the cells of a canvas choose their colours from a palette."""
 
     colours: int  # at most, of those that the artworks have
-    palette: str | None  # name or file of a palette to use instead, with all of its colours
+    palette: Pixels | None  # to use instead, with all of its colours, (K, 3)
     learned: bool = False  # the palette is optimised too
     toning: float  # share of the way of a face to the artworks' lightness and saturation
     colour_weight: float  # of cells having the colours of the toned face
@@ -106,15 +106,13 @@ def native_pixels(pair: Pair, cell: int) -> tuple[Pixels, NDArray[np.float64]]:
 def _prepare(pair: Pair, transfer: Transfer) -> Pair:
     """The pair with the figures of its artworks, where their ground has no style, and with a toned face."""
     if not transfer.ground:
-        pair = replace(pair, artworks=tuple(map(_with_figure, pair.artworks)))
+        figures = [figure_mask(art.pixels) if art.figure is None else art.figure for art in pair.artworks]
+        artworks = [replace(art, figure=figure) for art, figure in zip(pair.artworks, figures, strict=True)]
+        pair = replace(pair, artworks=tuple(artworks))
     if transfer.choice is None or transfer.choice.toning == 0:
         return pair
     colours, areas = native_pixels(pair, transfer.cell)
     return replace(pair, content=match_tones(pair.content, colours, transfer.choice.toning, areas))
-
-
-def _with_figure(artwork: Artwork) -> Artwork:
-    return artwork if artwork.figure is not None else replace(artwork, figure=figure_mask(artwork.pixels))
 
 
 def _style_image(artwork: Artwork, device: str) -> StyleImage:
@@ -148,7 +146,7 @@ def _generators(transfer: Transfer, batch: Sequence[Pair], name: str) -> list[to
 
 def _palette(pair: Pair, choice: ColourChoice, cell: int) -> Pixels:
     if choice.palette is not None:
-        return palettes.load(choice.palette)
+        return choice.palette
     colours, areas = native_pixels(pair, cell)
     return palettes.medoid_palette(colours, choice.colours, areas)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipeline.convert import baselines, pictures
+from pipeline.convert import baselines, command, pictures
 from pipeline.errors import BadInput
 from pipeline.images import files, resample
 
@@ -142,17 +142,20 @@ def test_other_cells_are_refused(text):
 def test_methods_follow_the_palette_and_the_number_of_colours():
     rgb = np.random.default_rng(0).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     for options, most in (({"colours": 4, "palette": None}, 4), ({"colours": None, "palette": "grey-4"}, 4)):
-        methods = pictures.trivial_methods(**options, seed=1)
-        assert sorted(methods) == ["majority", "nearest"]
-        for method in methods.values():
+        for name in ("majority", "nearest"):
+            method = command.trivial_method(name, **options)
             assert len(np.unique(method(rgb, (8, 8)).reshape(-1, 3), axis=0)) <= most
-    plain = pictures.trivial_methods(colours=None, palette=None, seed=1)
-    assert (plain["nearest"](rgb, (8, 8)) == resample.nearest(rgb, (8, 8))).all()
+    plain = command.trivial_method("nearest", colours=None, palette=None)
+    assert (plain(rgb, (8, 8)) == resample.nearest(rgb, (8, 8))).all()
 
 
-def test_colours_and_palette_together_are_refused():
+@pytest.mark.parametrize("method", ["majority", "nearest", "cell"])
+def test_colours_and_palette_together_are_refused(large, tmp_path, method):
     with pytest.raises(BadInput, match="either"):
-        pictures.trivial_methods(colours=4, palette="grey-4", seed=1)
+        command.run(
+            [large], tmp_path / "out", method=method, cells=None, colours=4, palette="grey-4", scale=1, force=False,
+            trained=tmp_path, device="cpu",
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("scale", [0, 65])

@@ -86,9 +86,9 @@ def test_colours_and_palettes_bound_the_picture(face, tmp_path):
 
 
 def test_an_artwork_is_read_at_its_native_cells_without_its_margin(tmp_path):
-    native = styling.read(artwork(tmp_path / "native.png")).native
+    native = styling.read(artwork(tmp_path / "native.png")).pixels
     assert native.shape == (20, 18, 3)
-    enlarged = styling.read(artwork(tmp_path / "enlarged.png", cell=4, margin=3)).native
+    enlarged = styling.read(artwork(tmp_path / "enlarged.png", cell=4, margin=3)).pixels
     assert np.array_equal(enlarged, native)
 
 
@@ -97,7 +97,7 @@ def test_a_hole_in_an_artwork_takes_its_commonest_colour(tmp_path):
     rgba[::2, ::3, :3] = (200, 30, 40)
     rgba[5, 5] = 0
     write_rgba(tmp_path / "art.png", rgba)
-    assert styling.read(tmp_path / "art.png").native[5, 5].tolist() == [255, 255, 255]
+    assert styling.read(tmp_path / "art.png").pixels[5, 5].tolist() == [255, 255, 255]
 
 
 def test_the_same_call_makes_the_same_bytes(face, tmp_path):
