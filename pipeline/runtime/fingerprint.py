@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -48,18 +49,19 @@ def closure(module: str, root: Path = ROOT) -> set[Path]:
         path = waiting.pop()
         if path not in files:
             files.add(path)
-            waiting += [file for name in _imports(path) for file in _files(name, root)]
+            waiting += [file for name in _imports(path.read_bytes()) for file in _files(name, root)]
     return files
 
 
-def _imports(path: Path) -> list[str]:
+@cache  # by the text itself: a file that is edited meanwhile is parsed anew
+def _imports(source: bytes) -> tuple[str, ...]:
     names = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.split(".")[0] in OURS]
+    return tuple(name for name in names if name.split(".")[0] in OURS)
 
 
 def _files(name: str, root: Path) -> set[Path]:
