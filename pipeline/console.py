@@ -42,8 +42,6 @@ class CommandGroup(TyperGroup):
             return _fail(error, f"interrupted, state saved; to go on: {Settings.command}", 130)
         except PipelineError as error:
             return _fail(error, str(error), error.exit_code)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
-            raise
         except BrokenPipeError:  # of `facetopix ... | head`; Typer ends quietly
             raise
         except OSError as error:

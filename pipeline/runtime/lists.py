@@ -39,14 +39,11 @@ def read(
     for number, line in enumerate(lines, 1):
         if line.strip():
             place = f"{path}:{number}"
-            yield place, checked(_parsed(line, place, expected), model, place, expected)
-
-
-def _parsed(line: bytes, place: str, expected: str) -> Any:
-    try:
-        return json.loads(line.decode())
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{place}: not JSON ({error}); {expected}") from error
+            try:
+                value = json.loads(line.decode())
+            except (ValueError, RecursionError) as error:
+                raise BadInput(f"{place}: not JSON ({error}); {expected}") from error
+            yield place, checked(value, model, place, expected)
 
 
 def checked(value: Any, model: type[Line], place: str, expected: str) -> Line:
