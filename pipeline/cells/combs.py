@@ -48,45 +48,19 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class WholePitch:
-    """Cells of a whole pitch; the phases are where the first boundaries lie, 0 = one cell off the corner."""
-
-    pitch: int
-    x: int
-    y: int
-
-    def boundaries(self, profile: Profile) -> tuple[Positions, Positions]:
-        return (
-            np.arange(self.x or self.pitch, profile.width, self.pitch),
-            np.arange(self.y or self.pitch, profile.height, self.pitch),
-        )
-
-
-@dataclass(frozen=True)
-class EqualCells:
-    """So many equal cells along each side of an uncropped image."""
-
-    wide: int
-    tall: int
-
-    def boundaries(self, profile: Profile) -> tuple[Positions, Positions]:
-        return _equal_boundaries(profile.across, self.wide), _equal_boundaries(profile.down, self.tall)
-
-
-@dataclass(frozen=True)
 class Comb:
-    """A grid that the gradient suggests; `searched`: bits that choosing it among others of its kind used up."""
+    """A grid that the gradient suggests.
+
+    Attributes:
+        boundaries: first columns and first rows of all cells but the first.
+        searched: bits that choosing it among others of its kind used up.
+    """
 
     score: float
     pitch: float
     profile: Profile
-    grid: WholePitch | EqualCells
+    boundaries: tuple[Positions, Positions]
     searched: float = 0.0
-
-    @cached_property
-    def boundaries(self) -> tuple[Positions, Positions]:
-        """First columns and first rows of all cells but the first."""
-        return self.grid.boundaries(self.profile)
 
     @cached_property
     def inside(self) -> float | None:
@@ -185,10 +159,13 @@ def best(profile: Profile, max_cell: int) -> Comb | None:
     good = np.flatnonzero(scores >= scores.max() - SAME_SCORE)
     winner = int(good[np.lexsort((scores[good], pitches[good]))[-1]])
     if winner < len(whole_scores):
-        phase = WholePitch(winner + 2, int(phases[winner, 0]), int(phases[winner, 1]))
-        return Comb(float(scores[winner]), winner + 2.0, profile, phase)
+        pitch = winner + 2
+        x, y = phases[winner].tolist()  # where the first boundaries lie, 0 = one cell off the corner
+        whole = np.arange(x or pitch, profile.width, pitch), np.arange(y or pitch, profile.height, pitch)
+        return Comb(float(scores[winner]), float(pitch), profile, whole)
     count = int(counts[winner - len(whole_scores)])
-    equal = EqualCells(count, int(_tall(profile, np.array([count]))[0]))
+    tall = int(_tall(profile, np.array([count]))[0])
+    equal = _equal_boundaries(profile.across, count), _equal_boundaries(profile.down, tall)
     return Comb(float(scores[winner]), profile.width / count, profile, equal, math.log2(2 * len(counts)))
 
 

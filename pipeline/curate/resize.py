@@ -174,8 +174,8 @@ def _window_sums(rows: NDArray[Any], length: int) -> NDArray[Any]:
 
 def _content_points(rgb: Pixels, background: str) -> Pixels:
     """Up to 3 a cell: it is not background, differs from its left neighbour, from its upper neighbour."""
-    colours = canonical.words(rgb)
-    ground = canonical.words(np.array([[canonical.parse_colour(background)]], np.uint8))
+    colours = canonical.pack(rgb)
+    ground = canonical.pack(np.array([[canonical.parse_colour(background)]], np.uint8))
     points: Pixels = (colours != ground).view(np.uint8)
     points[:, 1:] += colours[:, 1:] != colours[:, :-1]
     points[1:] += colours[1:] != colours[:-1]

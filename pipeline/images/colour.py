@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.images.canonical import pack, unpack
 from pipeline.images.files import Pixels
 
 Lab = NDArray[np.float64]
@@ -50,11 +51,8 @@ def nearest_indices(lab: Lab, palette: Lab) -> NDArray[np.intp]:
 
 def distinct(rgb: Pixels) -> tuple[Pixels, NDArray[np.intp], NDArray[np.intp]]:
     """The distinct colours (k, 3) of (..., 3) in sorted order, each pixel's index (n,), and their counts (k,)."""
-    flat = rgb.reshape(-1, 3).astype(np.uint32)
-    packed = flat[:, 0] << 16 | flat[:, 1] << 8 | flat[:, 2]
-    values, indices, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    colours = np.stack([values >> 16, values >> 8 & 255, values & 255], axis=1).astype(np.uint8)
-    return colours, indices.reshape(-1), counts
+    packed, indices, counts = np.unique(pack(rgb).ravel(), return_inverse=True, return_counts=True)
+    return unpack(packed), indices, counts
 
 
 def _linear() -> Lab:

@@ -130,7 +130,8 @@ def _darkest_first(colours: Pixels) -> Pixels:
 
 def _from_file(path: Path) -> Pixels:
     if path.suffix.lower() == ".png":
-        return _from_picture(path)
+        rgba = files.read_rgba(path)
+        return rgba[rgba[..., 3] > 0][:, :3]
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
@@ -165,11 +166,6 @@ def _from_json(text: str, origin: str) -> Pixels:
         return _from_hex([word.strip() for word in words], origin)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInput(f'palette {origin}: expected {{"colors": ["rrggbb", ...]}}') from error
-
-
-def _from_picture(path: Path) -> Pixels:
-    pixels = files.read_rgba(path)
-    return pixels[pixels[..., 3] > 0][:, :3]
 
 
 def _checked(colours: Pixels, origin: str) -> Pixels:

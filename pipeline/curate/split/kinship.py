@@ -47,5 +47,5 @@ def _kinship(rgb: Pixels, background: str | None) -> str | None:
         if background is None
         else (rgb == np.array(canonical.parse_colour(background), np.uint8)).all(axis=2)
     )
-    core, _ = canonical.canonical(np.dstack([rgb, np.where(ground, 0, 255).astype(np.uint8)]))
+    core = canonical.canonical_form(np.dstack([rgb, np.where(ground, 0, 255).astype(np.uint8)])).core
     return canonical.kinship_digest(core) if min(core.shape[:2]) >= MIN_SIDE else None

@@ -354,12 +354,12 @@ LOSSLESS = {
 def rates(tmp_path, files: dict[str, bytes], copy) -> tuple[float, float]:
     """Shares of the copies that go in favour of their own picture, and of works that go in favour of another one."""
     sprites = {f"o-{number:04}": decode_rgba(data) for number, data in enumerate(files.values())}
-    sprites = {name: rgba for name, rgba in sprites.items() if canonical.canonical(rgba)[0].shape[:2] > (1, 1)}
+    sprites = {name: rgba for name, rgba in sprites.items() if canonical.canonical_form(rgba).core.shape[:2] > (1, 1)}
     works = {name: encoded(rgba) for name, rgba in sprites.items()}
     works |= {name.replace("o-", "p-"): copy(rgba) for name, rgba in sprites.items()}
     params = PARAMS.model_copy(update={"max_difference": 24.0})
     stage.run([raw_folder(tmp_path / "raw", works)], tmp_path / "dedup", params, SERIAL)
-    cores = {name: canonical.digest(canonical.canonical(rgba)[0]) for name, rgba in sprites.items()}
+    cores = {name: canonical.digest(canonical.canonical_form(rgba).core) for name, rgba in sprites.items()}
     right = wrong = 0
     for name, row in rows_of(tmp_path / "dedup").items():
         if favoured := row.get("in_favour_of"):
