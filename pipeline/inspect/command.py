@@ -16,7 +16,6 @@ from pipeline.cells import detect
 from pipeline.errors import BadInput, PipelineError
 from pipeline.images import canonical, folders
 from pipeline.images.colour import OPAQUE
-from pipeline.images.files import Pixels
 from pipeline.images.formats import decode
 from pipeline.runtime import manifest
 from pipeline.runtime.manifest import Row
@@ -94,7 +93,8 @@ def _entry(path: Path, max_cell: int, min_confidence: float) -> Entry:
     except (PipelineError, OSError) as error:
         return {"path": str(path), "error": str(error)}
     facts, rgba = decoded.facts, decoded.frames[0].rgba
-    cell = detect.detect(_on_ground(rgba), max_cell, min_confidence)
+    on_ground = np.where(rgba[..., 3:] >= OPAQUE, rgba[..., :3], np.array(GROUND, np.uint8))
+    cell = detect.detect(on_ground, max_cell, min_confidence)
     return {
         "path": str(path),
         "format": facts.format,
@@ -108,11 +108,6 @@ def _entry(path: Path, max_cell: int, min_confidence: float) -> Entry:
         "native_height": cell.native_height,
         "confidence": cell.confidence,
     }
-
-
-def _on_ground(rgba: Pixels) -> Pixels:
-    solid = rgba[..., 3:] >= OPAQUE
-    return np.ascontiguousarray(np.where(solid, rgba[..., :3], np.array(GROUND, np.uint8)))
 
 
 def _number(size: float | None) -> float | int | None:
