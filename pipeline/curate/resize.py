@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
 from pipeline.images import canonical
-from pipeline.images.files import Pixels, decode_rgb, encode_art_png
+from pipeline.images.files import Pixels, encode_art_png, read_rgb
 from pipeline.images.resample import enlarge, pad
 from pipeline.runtime import manifest, per_image
 from pipeline.runtime.cached_map import Facts
@@ -56,7 +56,7 @@ def run(src: Path, dst: Path, params: Resize, executor: Executor, state: Path | 
 def step(data: bytes, facts: Facts, params: Resize) -> list[Outcome]:
     """Resize one work, given its file's bytes and its background."""
     try:
-        rgb = decode_rgb(data)
+        rgb = read_rgb(data)
     except BadInput:
         return [Outcome(manifest.verdict("failed", "unreadable"))]
     background = facts["background"] or _border_colour(rgb)
