@@ -154,11 +154,6 @@ def _centres(length: int, starts: Positions) -> Positions:
     return centres
 
 
-def _index(length: int, starts: Positions) -> Positions:
-    """Cell number of every column (row)."""
-    return np.repeat(np.arange(len(starts) + 1), np.diff(_bounds(starts, length)))
-
-
 def _bounds(starts: Positions, length: int) -> Positions:
     """Both ends of every cell, strung together."""
     return np.concatenate(([0], starts, [length]))
@@ -166,4 +161,4 @@ def _bounds(starts: Positions, length: int) -> Positions:
 
 def _spread(cells: NDArray[Any], shape: tuple[int, ...], columns: Positions, rows: Positions) -> NDArray[Any]:
     """One value a cell -> one a pixel; whole rows last, which are copied as such."""
-    return cells.take(_index(shape[1], columns), axis=1).take(_index(shape[0], rows), axis=0)
+    return cells.repeat(np.diff(_bounds(columns, shape[1])), axis=1).repeat(np.diff(_bounds(rows, shape[0])), axis=0)

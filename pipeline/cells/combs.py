@@ -95,20 +95,6 @@ class Comb:
         return float(sum(np.square(e.sum()) / np.square(e).sum() for e in steps if e.any())) - 2
 
 
-@dataclass(frozen=True)
-class Teeth:
-    """Boundaries of `first`, `first` + 1, ... equal cells on one side, strung together from `starts` to `ends`.
-
-    `below` and `above` are indices into a profile; they differ where a boundary ends on half a pixel.
-    """
-
-    first: int
-    below: Positions
-    above: Positions
-    starts: Positions
-    ends: Positions
-
-
 def luma_of(rgb: Pixels) -> Plane:
     """Luma by ITU-R BT.601, as in JPEG, whose chroma is stored at half resolution and bleeds."""
     luma = Image.fromarray(rgb).convert("L")
@@ -230,22 +216,25 @@ def _on_teeth(side: Numbers, counts: Positions) -> Numbers:
     if not len(counts):
         return np.empty(0)
     make = _teeth if len(side) < BLOCK else _teeth.__wrapped__
-    teeth = make(len(side) + 1, int(counts[0]), int(counts[-1]))
-    running = np.concatenate(([0.0], np.maximum(side.take(teeth.below), side.take(teeth.above)).cumsum()))
-    chosen = counts - teeth.first
-    sums: Numbers = running[teeth.ends[chosen]] - running[teeth.starts[chosen]]
+    below, above, starts, ends = make(len(side) + 1, int(counts[0]), int(counts[-1]))
+    running = np.concatenate(([0.0], np.maximum(side.take(below), side.take(above)).cumsum()))
+    chosen = counts - counts[0]
+    sums: Numbers = running[ends[chosen]] - running[starts[chosen]]
     return sums
 
 
 @lru_cache(maxsize=64)
-def _teeth(length: int, first: int, last: int) -> Teeth:
-    """Boundaries of `first` to `last` equal cells on a side of `length` pixels."""
+def _teeth(length: int, first: int, last: int) -> tuple[Positions, Positions, Positions, Positions]:
+    """Boundaries of `first` to `last` equal cells on a side of `length` pixels, strung together: `_neighbours` of all.
+
+    After them where those of each number of cells start and end.
+    """
     counts = np.arange(first, last + 1)
     ends = np.cumsum(counts - 1)
     starts = ends - (counts - 1)
     number = np.arange(ends[-1]) - np.repeat(starts, counts - 1) + 1
     below, above = _neighbours(number * np.repeat(length / counts, counts - 1))
-    return Teeth(first, below, above, starts, ends)
+    return below, above, starts, ends
 
 
 def _neighbours(exact: NDArray[np.floating[Any]]) -> tuple[Positions, Positions]:

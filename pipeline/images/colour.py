@@ -11,6 +11,8 @@ from pipeline.images.files import Pixels
 Lab = NDArray[np.float64]
 
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue in brightness (Rec. 601)
+LEVELS = np.arange(256) / 255  # of sRGB
+LINEAR = np.where(LEVELS <= 0.04045, LEVELS / 12.92, ((LEVELS + 0.055) / 1.055) ** 2.4)  # their linear light
 OPAQUE = 128  # least alpha that counts as opaque, where a pixel is one or the other
 
 LMS_FROM_RGB = np.array([
@@ -27,7 +29,7 @@ LAB_FROM_LMS = np.array([
 
 def to_oklab(rgb: Pixels) -> Lab:
     """OKLab of sRGB colours: uint8 (..., 3) -> L in [0, 1], a and b within about [-0.4, 0.4], float64 (..., 3)."""
-    return _dot(np.cbrt(_dot(_linear()[rgb], LMS_FROM_RGB)), LAB_FROM_LMS)
+    return _dot(np.cbrt(_dot(LINEAR[rgb], LMS_FROM_RGB)), LAB_FROM_LMS)
 
 
 def from_oklab(lab: Lab) -> Pixels:
@@ -53,12 +55,6 @@ def distinct(rgb: Pixels) -> tuple[Pixels, NDArray[np.intp], NDArray[np.intp]]:
     """The distinct colours (k, 3) of (..., 3) in sorted order, each pixel's index (n,), and their counts (k,)."""
     packed, indices, counts = np.unique(pack(rgb).ravel(), return_inverse=True, return_counts=True)
     return unpack(packed), indices, counts
-
-
-def _linear() -> Lab:
-    """Linear light of the 256 sRGB levels."""
-    level = np.arange(256) / 255
-    return np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
 
 
 def _dot(colours: Lab, matrix: Lab) -> Lab:

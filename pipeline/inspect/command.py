@@ -74,7 +74,7 @@ def inspect(
     manifests = [_summary(folder, table, files) for folder, table in tables.items()]
     return {
         "images": images,
-        "counts": _counts(images) | _statuses(manifests),
+        "counts": _counts(images) | _statuses(tables.values()),
         "pictures": _facts([image for image in images if "error" not in image]),
         "manifests": manifests,
     }
@@ -210,14 +210,10 @@ def _summary(folder: Path, table: Table, files: Iterable[Path]) -> Entry:
     }
 
 
-def _statuses(manifests: Iterable[Entry]) -> dict[str, Any]:
+def _statuses(tables: Iterable[Table]) -> dict[str, Any]:
     """Totals of all manifests; nothing where there is none."""
-    sound = [summary for summary in manifests if "error" not in summary]
-    if not sound:
-        return {}
-    reasons: Counter[str] = sum((Counter(summary["reasons"]) for summary in sound), Counter())
-    statuses = {status: sum(summary[status] for summary in sound) for status in manifest.STATUSES}
-    return {**statuses, "reasons": dict(sorted(reasons.items()))}
+    sound = [table for table in tables if table.error is None]
+    return manifest.tally(row for table in sound for row in table.rows) if sound else {}
 
 
 def lines(report: Mapping[str, Any]) -> list[str]:

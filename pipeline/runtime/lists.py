@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,6 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import BadInput
 
 Line = TypeVar("Line", bound=BaseModel)
-
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read(
@@ -31,7 +30,7 @@ def read(
         BadInput: no such file, or a line that is something else.
     """
     try:
-        lines = path.read_bytes().removeprefix(BYTE_ORDER_MARK).split(b"\n")
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
     except OSError as error:
         if optional and isinstance(error, FileNotFoundError):
             return

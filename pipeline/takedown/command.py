@@ -133,9 +133,28 @@ class _Search:
             return 0
 
     def state(self, folder: Path) -> set[str]:
-        """Clean a crawl state; returns those of the works that it held."""
+        """Clean a crawl state; returns those of the works that it held.
+
+        Images go first and the journal last: as long as something is left, something tells of it.
+        """
         with nullcontext() if self._dry_run else _locked(folder, "another crawl"):
-            return self._clean(folder)
+            source = folder.parent.name
+            journal = list(_lines(folder / "journal.jsonl"))
+            listings = {
+                path: list(_lines(path)) for kind in ("pass", "last") for path in folder.glob(f"{kind}-*.jsonl")
+            }
+            items = (item for line in chain(*listings.values()) for item in _items(line))
+            works = self._works(chain((line.record for line in journal), items), source)
+            remaining = [line for line in journal if _id(line.record, source) not in works]
+            spare = _spare_images(folder, remaining)
+            self.images += len(spare)
+            if not self._dry_run:
+                for file in [*spare, *folder.rglob(".*.partial")]:
+                    file.unlink(missing_ok=True)
+                for path in sorted(listings):
+                    _rewrite(path, _without(listings[path], works, source, complete=path.name.startswith("last")))
+                _rewrite(folder / "journal.jsonl", remaining)
+            return works
 
     def output(self, path: Path) -> set[str]:
         """Those of the works that a manifest still names."""
@@ -151,24 +170,6 @@ class _Search:
                 if not _is_blank(record) and blocklist.covers(id=id, source=site, artists=artists):
                     self.found[name].add(id)
                     works.add(id)
-        return works
-
-    def _clean(self, folder: Path) -> set[str]:
-        """Images go first and the journal last: as long as something is left, something tells of it."""
-        source = folder.parent.name
-        journal = list(_lines(folder / "journal.jsonl"))
-        listings = {path: list(_lines(path)) for kind in ("pass", "last") for path in folder.glob(f"{kind}-*.jsonl")}
-        items = (item for line in chain(*listings.values()) for item in _items(line))
-        works = self._works(chain((line.record for line in journal), items), source)
-        remaining = [line for line in journal if _id(line.record, source) not in works]
-        spare = _spare_images(folder, remaining)
-        self.images += len(spare)
-        if not self._dry_run:
-            for file in [*spare, *folder.rglob(".*.partial")]:
-                file.unlink(missing_ok=True)
-            for path in sorted(listings):
-                _rewrite(path, _without(listings[path], works, source, complete=path.name.startswith("last")))
-            _rewrite(folder / "journal.jsonl", remaining)
         return works
 
 

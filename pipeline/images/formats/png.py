@@ -162,13 +162,13 @@ def _check(chunks: Chunks) -> None:
 
 
 def _play(chunks: Chunks, turn: int) -> Iterator[Pixels]:
-    for canvas in compose(chunks.width, chunks.height, (_patch(chunks, control) for control in chunks.controls)):
+    def patches() -> Iterator[Patch]:
+        for control in chunks.controls:
+            rgba = _pixels(chunks, control.width, control.height, control.parts)
+            yield Patch(rgba, control.left, control.top, control.over, control.disposal)
+
+    for canvas in compose(chunks.width, chunks.height, patches()):
         yield upright(canvas, turn)
-
-
-def _patch(chunks: Chunks, control: Control) -> Patch:
-    rgba = _pixels(chunks, control.width, control.height, control.parts)
-    return Patch(rgba, control.left, control.top, control.over, control.disposal)
 
 
 def _pixels(chunks: Chunks, width: int, height: int, parts: list[bytes]) -> Pixels:
