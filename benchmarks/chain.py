@@ -123,7 +123,7 @@ def _compare(name: str, kind: str, pairs: Sequence[tuple[bytes, Pixels]], params
 
 def _readable(data: bytes) -> bool:
     try:
-        files.decode_rgba(data)
+        files.read_rgba(data)
     except BadInput:
         return False
     return True
@@ -142,7 +142,7 @@ def sets(count: int) -> Iterator[tuple[str, list[bytes]]]:
         if pictures:
             yield name, pictures
         if pictures and name in ("pixel_faces", "drawn"):
-            images = [Image.fromarray(files.decode_rgba(data)) for data in pictures if _readable(data)]
+            images = [Image.fromarray(files.read_rgba(data)) for data in pictures if _readable(data)]
             yield f"{name} x4", [_enlarged(image, 4.0, "PNG") for image in images]
             yield f"{name} x2.5", [_enlarged(image, 2.5, "PNG") for image in images]
             yield f"{name} x4 JPEG", [_enlarged(image, 4.0, "JPEG") for image in images]

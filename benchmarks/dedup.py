@@ -54,7 +54,7 @@ class Bench:
     def __init__(self, sprites: Sprites, sheets: Path | None) -> None:
         self.sprites = sprites
         self.sheets = sheets
-        self.cores = {path: canonical.digest(canonical.canonical(rgba)[0]) for path, rgba in sprites.items()}
+        self.cores = {path: canonical.digest(canonical.canonical_form(rgba).core) for path, rgba in sprites.items()}
         rules = parameters.load(HERE.parent / "params.yaml").dedup
         self.rules = rules.model_copy(update={"overrides": os.devnull})
 
@@ -66,7 +66,7 @@ class Bench:
 
     def all_copies(self) -> Iterator[Figure]:
         """Of all but blank sprites (one colour), whose copies are dropped as blank like themselves."""
-        paths = [path for path, rgba in self.sprites.items() if canonical.canonical(rgba)[0].shape[:2] > (1, 1)]
+        paths = [path for path, rgba in self.sprites.items() if canonical.canonical_form(rgba).core.shape[:2] > (1, 1)]
         yield from self.copies(LOSSLESS, paths[::LOSSLESS_SHARE], 100.0)
         yield from self.copies(LOSSY, paths, LOSSY_RECALL)
         yield from self.without_original(paths)

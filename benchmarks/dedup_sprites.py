@@ -25,7 +25,7 @@ from pipeline.curate.dedup import stage
 from pipeline.curate.dedup.params import Dedup
 from pipeline.errors import BadInput
 from pipeline.images import canonical
-from pipeline.images.files import Pixels, decode_rgba, encode_png
+from pipeline.images.files import Pixels, encode_png, read_rgba
 from pipeline.images.folders import EXTENSIONS
 from pipeline.runtime import manifest
 from pipeline.runtime.settings import Executor
@@ -57,7 +57,7 @@ def sprites(limit: int | None = None) -> dict[str, Pixels]:
 
 def _decoded(tar: str, path: str, data: bytes) -> dict[str, Pixels]:
     try:
-        return {f"{tar}/{path}": decode_rgba(data, path)}
+        return {f"{tar}/{path}": read_rgba(data, path)}
     except BadInput:
         return {}
 
@@ -97,7 +97,7 @@ def _jpeg(rgba: Pixels, quality: int) -> bytes:
 
 
 def _again(rgba: Pixels) -> bytes:
-    return _jpeg(decode_rgba(_jpeg(rgba, 85)), 85)
+    return _jpeg(read_rgba(_jpeg(rgba, 85)), 85)
 
 
 def _bicubic(rgba: Pixels) -> bytes:
@@ -174,7 +174,7 @@ def _raw_folder(src: Path, works: Iterator[tuple[str, bytes]]) -> dict[str, str]
 
 def phashes(files: Iterator[bytes]) -> NDArray[np.uint64]:
     """imagehash.phash on white, as anyone would call it."""
-    images = (search.on_ground(decode_rgba(data), 255) for data in files)
+    images = (search.on_ground(read_rgba(data), 255) for data in files)
     return np.array([int(str(imagehash.phash(image)), 16) for image in images], np.uint64)
 
 
@@ -188,7 +188,7 @@ def pdq_keep_first(files: Iterator[bytes], distance: int) -> set[int]:
     """The same by pdqhash (256 bits); needs it installed."""
     import pdqhash
 
-    images = (search.on_ground(decode_rgba(data), 255) for data in files)
+    images = (search.on_ground(read_rgba(data), 255) for data in files)
     bits = np.array([pdqhash.compute(np.array(image))[0] for image in images], np.uint8)
     words = np.packbits(bits, axis=1).view(np.uint64)
     dropped: set[int] = set()

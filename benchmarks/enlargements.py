@@ -16,7 +16,7 @@ from PIL import Image
 
 from pipeline.curate.flatten import judge
 from pipeline.curate.params import Flatten
-from pipeline.images.files import WORD, Pixels, decode_rgba
+from pipeline.images.files import WORD, Pixels, read_rgba
 from pipeline.images.resample import enlarge
 from pipeline.runtime import seeds
 
@@ -100,7 +100,7 @@ def sample(tar: str, count: int, half: str, seed: int) -> Sample:
     for path, data in sorted(chosen, key=lambda image: seeds.derive(seed, "sample", image[0])):
         if len(works) == count:
             break
-        rgb = flattened(decode_rgba(data, path), path)
+        rgb = flattened(read_rgba(data, path), path)
         if rgb is None:
             left_out["mostly transparent"] += 1
         elif path in COLLAGES:

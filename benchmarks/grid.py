@@ -28,7 +28,7 @@ import pixel_peers
 from enlargements import ART, CONDITIONS, SMOOTH, Case, Condition, Sample, Work
 
 from pipeline.cells import detect
-from pipeline.images.files import Pixels, decode_rgba, encode_png
+from pipeline.images.files import Pixels, encode_png, read_rgba
 from pipeline.images.resample import enlarge
 from pipeline.runtime import seeds
 
@@ -115,7 +115,7 @@ def same_colours(left: Pixels, right: Pixels) -> float:
 def shrunk(tar: str, count: int, seed: int) -> tuple[int, int]:
     """How many pictures of a tar of smooth art were looked at, and how many of them were shrunk."""
     images = sorted(enlargements.files_of(tar), key=lambda image: seeds.derive(seed, "smooth", image[0]))[:count]
-    opaque = (enlargements.flattened(decode_rgba(data, path), path) for path, data in images)
+    opaque = (enlargements.flattened(read_rgba(data, path), path) for path, data in images)
     sizes = [detect.detect(rgb, detect.MAX_CELL, detect.MIN_CONFIDENCE).size for rgb in opaque if rgb is not None]
     return len(sizes), sum(size not in (1, None) for size in sizes)
 
@@ -146,7 +146,7 @@ def detect_and_reduce(rgb: Pixels) -> None:
 
 
 def decode_and_encode(data: bytes) -> None:
-    encode_png(decode_rgba(data))
+    encode_png(read_rgba(data))
 
 
 def best_of(call: Callable[[Any], None], argument: object) -> float:

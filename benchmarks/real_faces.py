@@ -88,14 +88,14 @@ def prepare(project: Path, wanted: Params) -> None:
     project.mkdir(parents=True, exist_ok=True)
     (project / "params.yaml").write_text(json.dumps(wanted.model_dump(mode="json")))
     portraits(project / "portraits")
-    _run(project, "pipeline.cli", "add", "art", str(project / "portraits"))
-    _run(project, "pipeline.cli", "add", "faces", *(str(SHARED / "data" / f"{name}.tar") for name in FACES))
+    _run(project, "add", "art", str(project / "portraits"))
+    _run(project, "add", "faces", *(str(SHARED / "data" / f"{name}.tar") for name in FACES))
     (project / "inputs" / "overrides.jsonl").touch()
     for source in ("pixeljoint", "lospec", "pixiehaus"):
         (project / "data" / "raw" / source / "images").mkdir(parents=True)
         (project / "data" / "raw" / source / "manifest.jsonl").touch()
     for stage in STAGES:
-        _run(project, "pipeline", stage)
+        _run(project, stage)
 
 
 def portraits(folder: Path) -> None:
@@ -110,9 +110,9 @@ def portraits(folder: Path) -> None:
         writer.writerows(people)
 
 
-def _run(project: Path, module: str, *words: str) -> None:
+def _run(project: Path, *words: str) -> None:
     subprocess.run(
-        [sys.executable, "-m", module, *words], cwd=project, check=True, stdout=subprocess.DEVNULL,
+        [sys.executable, "-m", "pipeline", *words], cwd=project, check=True, stdout=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
 

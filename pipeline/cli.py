@@ -56,16 +56,17 @@ def options(
     console.configure(debug=debug, quiet=quiet, verbose=verbose, device=device)
 
 
-@contextmanager
-def _stage(name: str) -> Iterator[Bars]:
-    with recorded(name, layout.STATE), Bars() as bars:
-        yield bars
-
-
 def _load(file: Path) -> Params:
     from pipeline.params import load
 
     return load(file)
+
+
+@contextmanager
+def _stage(name: str, params: Path) -> Iterator[tuple[Params, Bars]]:
+    values = _load(params)
+    with recorded(name, layout.STATE), Bars() as bars:
+        yield values, bars
 
 
 @app.command()
@@ -124,7 +125,7 @@ def scrape(
         return
     if hint := command.hint(wanted, values.scrape):
         note(hint)
-    with _stage(f"scrape_{source}") as bars:
+    with recorded(f"scrape_{source}", layout.STATE), Bars() as bars:
         outcome = command.run(wanted, values.scrape, values.sample, out, layout.STATE, bars)
     result(outcome.summary if as_json else outcome.counts, as_json)
     for remark in outcome.remarks:
@@ -147,11 +148,7 @@ def forget(
         artists=artist or [], ids=work or [], source=source, state=layout.STATE,
         blocklist=layout.BLOCKLIST, outputs=(layout.DATA, layout.EXPORTS), dry_run=dry_run,
     )  # fmt: skip
-    if as_json:
-        result(outcome, as_json=True)
-        return
-    for line in takedown.lines(outcome):
-        typer.echo(line)
+    console.show(outcome, takedown.lines, as_json)
 
 
 @app.command()
@@ -198,7 +195,7 @@ def import_art(out: Out = layout.IMPORTED) -> None:
     """Stage: inputs/art in the layout of a crawled gallery."""
     from pipeline.curate.importing import stage as importing
 
-    with _stage("import_art"):
+    with recorded("import_art", layout.STATE):
         result(importing.run(layout.INPUT_ART, out, layout.BLOCKLIST))
 
 
@@ -207,12 +204,9 @@ def faces(out: Out = layout.FACES, params: ParamsFile = PARAMS) -> None:
     """Stage: the faces, drawn (sample) or read from inputs/faces."""
     from pipeline.curate.faces import stage
 
-    values = _load(params)
-    with _stage("faces"):
-        stats = stage.run(
-            layout.INPUT_FACES, out, values.faces, values.sample, values.resize.size, values.executor, layout.BLOCKLIST
-        )
-    result(stats)
+    with _stage("faces", params) as (values, _):
+        size, blocklist = values.resize.size, layout.BLOCKLIST
+        result(stage.run(layout.INPUT_FACES, out, values.faces, values.sample, size, values.executor, blocklist))
 
 
 @app.command()
@@ -220,9 +214,8 @@ def dedup(out: Out = layout.DEDUP, params: ParamsFile = PARAMS) -> None:
     """Stage: one copy of each artwork."""
     from pipeline.curate.dedup import stage
 
-    values = _load(params)
     sources = [*(layout.RAW / name for name in layout.SOURCES), layout.IMPORTED]
-    with _stage("dedup"):
+    with _stage("dedup", params) as (values, _):
         result(stage.run(sources, out, values.dedup, values.executor, layout.STATE))
 
 
@@ -231,8 +224,7 @@ def flatten(out: Out = layout.FLATTEN, params: ParamsFile = PARAMS) -> None:
     """Stage: transparency onto a stated background."""
     from pipeline.curate import flatten as stage
 
-    values = _load(params)
-    with _stage("flatten"):
+    with _stage("flatten", params) as (values, _):
         result(stage.run(layout.DEDUP, out, values.flatten, values.executor, layout.STATE))
 
 
@@ -241,8 +233,7 @@ def grid(out: Out = layout.GRID, params: ParamsFile = PARAMS) -> None:
     """Stage: one pixel per cell."""
     from pipeline.curate import grid as stage
 
-    values = _load(params)
-    with _stage("grid"):
+    with _stage("grid", params) as (values, _):
         result(stage.run(layout.FLATTEN, out, values.grid, values.executor, layout.STATE))
 
 
@@ -251,8 +242,7 @@ def resize(out: Out = layout.RESIZE, params: ParamsFile = PARAMS) -> None:
     """Stage: every artwork on the same grid, by integers."""
     from pipeline.curate import resize as stage
 
-    values = _load(params)
-    with _stage("resize"):
+    with _stage("resize", params) as (values, _):
         result(stage.run(layout.GRID, out, values.resize, values.executor, layout.STATE))
 
 
@@ -261,8 +251,7 @@ def split(out: Out = layout.SPLIT, params: ParamsFile = PARAMS) -> None:
     """Stage: train, val and test, no hand on two sides."""
     from pipeline.curate.split import stage
 
-    values = _load(params)
-    with _stage("split"):
+    with _stage("split", params) as (values, _):
         sides = layout.RESIZE, layout.FACES
         stats = stage.run(
             *sides, out, values.split, values.seed, layout.DEDUP, executor=values.executor, state=layout.STATE
@@ -275,8 +264,7 @@ def train(out: Out = layout.CYCLEGAN, params: ParamsFile = PARAMS) -> None:
     """Stage: the CycleGANs; goes on where a killed run was."""
     from pipeline.cyclegan import stage
 
-    values = _load(params)
-    with _stage("train") as bars:
+    with _stage("train", params) as (values, bars):
         stage.run(
             layout.SPLIT, out, layout.TRAIN_PLOTS, layout.TRAIN_METRICS, params=values.train, resize=values.resize,
             epochs=values.epochs, seed=values.seed, executor=values.executor, state=layout.STATE,
@@ -289,12 +277,9 @@ def translate(out: Out = layout.TRANSLATE, params: ParamsFile = PARAMS) -> None:
     """Stage: the test faces through every trained generator."""
     from pipeline.cyclegan import translate as stage
 
-    values = _load(params)
-    with _stage("translate") as bars:
-        stats = stage.run(
-            layout.SPLIT, layout.CYCLEGAN, out, params=values.translate, device=Settings.device, progress=bars
-        )
-    result(stats)
+    with _stage("translate", params) as (values, bars):
+        device = Settings.device
+        result(stage.run(layout.SPLIT, layout.CYCLEGAN, out, params=values.translate, device=device, progress=bars))
 
 
 @app.command()
@@ -303,12 +288,12 @@ def stylize(out: Out = layout.STYLE, params: ParamsFile = PARAMS) -> None:
     from pipeline.runtime.devices import pick_device
     from pipeline.style import stage
 
-    values, device = _load(params), pick_device(Settings.device)
-    style, resize, seed = values.style, values.resize, values.seed
-    with _stage("stylize") as bars:
-        result(
-            stage.run(layout.SPLIT, out, style, resize, seed, style.threads, layout.STATE, device=device, progress=bars)
-        )
+    with _stage("stylize", params) as (values, bars):
+        stats = stage.run(
+            layout.SPLIT, out, values.style, values.resize, values.seed, values.style.threads, layout.STATE,
+            device=pick_device(Settings.device), progress=bars,
+        )  # fmt: skip
+        result(stats)
 
 
 @app.command()
@@ -316,8 +301,7 @@ def evaluate(out: Out = layout.BASELINES, params: ParamsFile = PARAMS) -> None:
     """Stage: every method and the trivial baselines in one table."""
     from pipeline.evaluate import stage
 
-    values = _load(params)
-    with _stage("evaluate"):
+    with _stage("evaluate", params) as (values, _):
         stage.run(
             layout.SPLIT, layout.TRANSLATE, layout.STYLE, dst=layout.EVALUATE_METRICS, plots=layout.EVALUATE_PLOTS,
             pictures=out, params=values.evaluate, resize=values.resize, seed=values.seed,
@@ -333,8 +317,8 @@ def report(
     """Stage: the page that a person reads."""
     from pipeline.report import stage
 
-    with _stage("report"):
-        stage.run(Path(), out, _load(params))
+    with _stage("report", params) as (values, _):
+        stage.run(Path(), out, values)
     note(f"open {out / 'index.html'}")
     if readme:
         from pipeline.report import readme as figures
@@ -382,11 +366,7 @@ def activations(
     from pipeline.cyclegan.activations import command
 
     outcome = command.run(face, weights, out, Settings.device)
-    if as_json:
-        result(outcome, as_json=True)
-        return
-    for line in command.lines(outcome):
-        typer.echo(line)
+    console.show(outcome, command.lines, as_json)
 
 
 @app.command()
@@ -403,11 +383,7 @@ def inspect(
     if sheet is not None:
         for page in contact_sheet.write(facts["images"], sheet):
             note(f"wrote {page}")
-    if as_json:
-        result(facts, as_json=True)
-        return
-    for line in command.lines(facts):
-        typer.echo(line)
+    console.show(facts, command.lines, as_json)
 
 
 @app.command()
@@ -440,7 +416,3 @@ def clean(yes: Annotated[bool, typer.Option("--yes", help="Remove without asking
         typer.echo(f"{layout.STATE / name}: {files} files, {size / 2**20:.1f} MiB")
     if contents and (yes or typer.confirm("Remove all of this?")):
         state.empty(layout.STATE)
-
-
-if __name__ == "__main__":
-    main()

@@ -8,7 +8,7 @@ import logging
 import shlex
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import typer
@@ -42,8 +42,6 @@ class CommandGroup(TyperGroup):
             return _fail(error, f"interrupted, state saved; to go on: {Settings.command}", 130)
         except PipelineError as error:
             return _fail(error, str(error), error.exit_code)
-        except (typer.Exit, typer.Abort, typer.BadParameter):
-            raise
         except BrokenPipeError:  # of `facetopix ... | head`; Typer ends quietly
             raise
         except OSError as error:
@@ -86,6 +84,15 @@ def result(value: Mapping[str, Any], as_json: bool = False) -> None:
             note(f"{name}: {_counts(nested)}")
     if line := _counts(value):
         note(line)
+
+
+def show(outcome: Mapping[str, Any], lines: Callable[[Any], Iterable[str]], as_json: bool) -> None:
+    """Print the result of a command on stdout: JSON, or the lines that a function makes of it for a person."""
+    if as_json:
+        result(outcome, as_json=True)
+        return
+    for line in lines(outcome):
+        typer.echo(line)
 
 
 def _counts(value: Mapping[str, Any]) -> str:

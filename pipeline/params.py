@@ -70,36 +70,26 @@ def _explain(item: Any) -> str:
     key = ".".join(str(part) for part in item["loc"] if not str(part).startswith("constrained"))
     if item["type"] == "missing":
         return f"{key} is missing"
+    section, field = _place_of(item["loc"])
     if item["type"] == "extra_forbidden":
-        names = ", ".join(sorted(_section_at(item["loc"][:-1]).model_fields))
+        names = ", ".join(sorted(section.model_fields))
         return f"{key} is unknown (known there: {names})"
     if item["type"] == "value_error":
         return f"{key}: {item['msg'].removeprefix('Value error, ')}"
-    field = _field_at(item["loc"])
     expected = _range(field) if field is not None else ""
     return f"{key or 'the file'}: {expected or item['msg']}, got {item['input']!r}"
 
 
-def _section_at(loc: tuple[Any, ...]) -> type[Section]:
-    model: type[Section] = Params
+def _place_of(loc: tuple[Any, ...]) -> tuple[type[Section], FieldInfo | None]:
+    """The innermost section on the way to a key, and its field there, if it has one."""
+    section: type[Section] = Params
+    field: FieldInfo | None = None
     for part in loc:
-        annotation = model.model_fields[part].annotation
-        assert isinstance(annotation, type)
-        assert issubclass(annotation, Section)
-        model = annotation
-    return model
-
-
-def _field_at(loc: tuple[Any, ...]) -> FieldInfo | None:
-    model: type[Section] = Params
-    for part in loc:
-        if part not in model.model_fields:
-            return None
-        field = model.model_fields[part]
-        if not (isinstance(field.annotation, type) and issubclass(field.annotation, Section)):
-            return field
-        model = field.annotation
-    return None
+        field = section.model_fields.get(part)
+        if field is None or not (isinstance(field.annotation, type) and issubclass(field.annotation, Section)):
+            break
+        section = field.annotation
+    return section, field
 
 
 def _range(field: FieldInfo) -> str:

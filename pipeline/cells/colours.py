@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.cells.edges import STRIP, Numbers, Plane, Positions, strips
+from pipeline.images.canonical import Packed, pack, unpack
+from pipeline.images.colour import distinct
 from pipeline.images.files import Pixels
-
-Packed = NDArray[np.uint32]  # colours as 0xRRGGBB
 
 MAX_RESIDUAL = 0.1  # of the variance that the cells may leave unexplained (true grids <= 0.07, natives mostly > 0.2)
 NOISE = 4.0  # variance that noise adds whatever the contrast: a standard deviation of 2, as JPEG 75 has in dark art
@@ -52,7 +52,7 @@ def majority(rgb: Pixels, columns: Positions, rows: Positions) -> Pixels:
     """Most frequent colour of every cell; among equals the one nearest to the cell's mean, then the darkest."""
     colours, counts, owner = _colours_of_cells(rgb, columns, rows)
     frequent = np.flatnonzero(counts == _best_of(np.maximum, counts, owner))
-    candidates, owner = _unpacked(colours[frequent]), owner[frequent]
+    candidates, owner = unpack(colours[frequent]), owner[frequent]
     means = _cell_sums(rgb, columns, rows).reshape(-1, 3) / _areas(rgb.shape[:2], columns, rows).reshape(-1, 1)
     red, green, blue = (np.square(candidates[:, number] - means[:, number].take(owner)) for number in range(3))
     distances = red + green + blue
@@ -78,7 +78,7 @@ def _by_cell(rgb: Pixels, columns: Positions, rows: Positions) -> Packed:
     """Colours of every cell, (cells, pixels of the largest); smaller cells are filled up with NO_COLOUR."""
     height, width = rgb.shape[:2]
     padded = np.full((height + 1, width + 1), NO_COLOUR, np.uint32)
-    padded[:height, :width] = _packed(rgb)
+    padded[:height, :width] = pack(rgb)
     down, across = _places(height, rows), _places(width, columns)
     blocks = padded.take(down.ravel(), axis=0).take(across.ravel(), axis=1).reshape(*down.shape, *across.shape)
     return blocks.swapaxes(1, 2).reshape(len(down) * len(across), -1)
@@ -106,15 +106,15 @@ def _first_of_each(owner: Positions) -> Positions:
 
 def merge_near(rgb: Pixels) -> Pixels:
     """Each colour becomes the most frequent one within SNAP of it in every channel, of equals the darkest."""
-    colours, inverse, counts = np.unique(_packed(rgb).ravel(), return_inverse=True, return_counts=True)
+    colours, indices, counts = distinct(rgb)
     target = np.arange(len(colours))
     free = np.argsort(-counts, kind="stable")
-    channels = _unpacked(colours[free]).T.astype(np.int16)
+    channels = colours[free].T.astype(np.int16)
     while len(free):
         near = (np.abs(channels - channels[:, :1]) < SNAP).all(axis=0)
         target[free[near]] = free[0]
         free, channels = free[~near], channels[:, ~near]
-    return _unpacked(colours[target[inverse]]).reshape(rgb.shape)
+    return colours[target].take(indices, axis=0).reshape(rgb.shape)
 
 
 def has_at_most(rgb: Pixels, most: int) -> bool:
@@ -154,11 +154,6 @@ def _centres(length: int, starts: Positions) -> Positions:
     return centres
 
 
-def _index(length: int, starts: Positions) -> Positions:
-    """Cell number of every column (row)."""
-    return np.repeat(np.arange(len(starts) + 1), np.diff(_bounds(starts, length)))
-
-
 def _bounds(starts: Positions, length: int) -> Positions:
     """Both ends of every cell, strung together."""
     return np.concatenate(([0], starts, [length]))
@@ -166,18 +161,4 @@ def _bounds(starts: Positions, length: int) -> Positions:
 
 def _spread(cells: NDArray[Any], shape: tuple[int, ...], columns: Positions, rows: Positions) -> NDArray[Any]:
     """One value a cell -> one a pixel; whole rows last, which are copied as such."""
-    return cells.take(_index(shape[1], columns), axis=1).take(_index(shape[0], rows), axis=0)
-
-
-def _packed(rgb: Pixels) -> Packed:
-    """(..., 3) -> (...)."""
-    packed = rgb[..., 0].astype(np.uint32)
-    for channel in (1, 2):
-        packed <<= 8
-        packed |= rgb[..., channel]
-    return packed
-
-
-def _unpacked(packed: Packed) -> Pixels:
-    """(N,) -> (N, 3)."""
-    return packed.astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
+    return cells.repeat(np.diff(_bounds(columns, shape[1])), axis=1).repeat(np.diff(_bounds(rows, shape[0])), axis=0)

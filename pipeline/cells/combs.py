@@ -48,45 +48,19 @@ class Profile:
 
 
 @dataclass(frozen=True)
-class WholePitch:
-    """Cells of a whole pitch; the phases are where the first boundaries lie, 0 = one cell off the corner."""
-
-    pitch: int
-    x: int
-    y: int
-
-    def boundaries(self, profile: Profile) -> tuple[Positions, Positions]:
-        return (
-            np.arange(self.x or self.pitch, profile.width, self.pitch),
-            np.arange(self.y or self.pitch, profile.height, self.pitch),
-        )
-
-
-@dataclass(frozen=True)
-class EqualCells:
-    """So many equal cells along each side of an uncropped image."""
-
-    wide: int
-    tall: int
-
-    def boundaries(self, profile: Profile) -> tuple[Positions, Positions]:
-        return _equal_boundaries(profile.across, self.wide), _equal_boundaries(profile.down, self.tall)
-
-
-@dataclass(frozen=True)
 class Comb:
-    """A grid that the gradient suggests; `searched`: bits that choosing it among others of its kind used up."""
+    """A grid that the gradient suggests.
+
+    Attributes:
+        boundaries: first columns and first rows of all cells but the first.
+        searched: bits that choosing it among others of its kind used up.
+    """
 
     score: float
     pitch: float
     profile: Profile
-    grid: WholePitch | EqualCells
+    boundaries: tuple[Positions, Positions]
     searched: float = 0.0
-
-    @cached_property
-    def boundaries(self) -> tuple[Positions, Positions]:
-        """First columns and first rows of all cells but the first."""
-        return self.grid.boundaries(self.profile)
 
     @cached_property
     def inside(self) -> float | None:
@@ -119,20 +93,6 @@ class Comb:
         """
         steps = [side[starts - 1] for starts, side in zip(self.boundaries, self._sides, strict=True)]
         return float(sum(np.square(e.sum()) / np.square(e).sum() for e in steps if e.any())) - 2
-
-
-@dataclass(frozen=True)
-class Teeth:
-    """Boundaries of `first`, `first` + 1, ... equal cells on one side, strung together from `starts` to `ends`.
-
-    `below` and `above` are indices into a profile; they differ where a boundary ends on half a pixel.
-    """
-
-    first: int
-    below: Positions
-    above: Positions
-    starts: Positions
-    ends: Positions
 
 
 def luma_of(rgb: Pixels) -> Plane:
@@ -185,10 +145,13 @@ def best(profile: Profile, max_cell: int) -> Comb | None:
     good = np.flatnonzero(scores >= scores.max() - SAME_SCORE)
     winner = int(good[np.lexsort((scores[good], pitches[good]))[-1]])
     if winner < len(whole_scores):
-        phase = WholePitch(winner + 2, int(phases[winner, 0]), int(phases[winner, 1]))
-        return Comb(float(scores[winner]), winner + 2.0, profile, phase)
+        pitch = winner + 2
+        x, y = phases[winner].tolist()  # where the first boundaries lie, 0 = one cell off the corner
+        whole = np.arange(x or pitch, profile.width, pitch), np.arange(y or pitch, profile.height, pitch)
+        return Comb(float(scores[winner]), float(pitch), profile, whole)
     count = int(counts[winner - len(whole_scores)])
-    equal = EqualCells(count, int(_tall(profile, np.array([count]))[0]))
+    tall = int(_tall(profile, np.array([count]))[0])
+    equal = _equal_boundaries(profile.across, count), _equal_boundaries(profile.down, tall)
     return Comb(float(scores[winner]), profile.width / count, profile, equal, math.log2(2 * len(counts)))
 
 
@@ -253,22 +216,25 @@ def _on_teeth(side: Numbers, counts: Positions) -> Numbers:
     if not len(counts):
         return np.empty(0)
     make = _teeth if len(side) < BLOCK else _teeth.__wrapped__
-    teeth = make(len(side) + 1, int(counts[0]), int(counts[-1]))
-    running = np.concatenate(([0.0], np.maximum(side.take(teeth.below), side.take(teeth.above)).cumsum()))
-    chosen = counts - teeth.first
-    sums: Numbers = running[teeth.ends[chosen]] - running[teeth.starts[chosen]]
+    below, above, starts, ends = make(len(side) + 1, int(counts[0]), int(counts[-1]))
+    running = np.concatenate(([0.0], np.maximum(side.take(below), side.take(above)).cumsum()))
+    chosen = counts - counts[0]
+    sums: Numbers = running[ends[chosen]] - running[starts[chosen]]
     return sums
 
 
 @lru_cache(maxsize=64)
-def _teeth(length: int, first: int, last: int) -> Teeth:
-    """Boundaries of `first` to `last` equal cells on a side of `length` pixels."""
+def _teeth(length: int, first: int, last: int) -> tuple[Positions, Positions, Positions, Positions]:
+    """Boundaries of `first` to `last` equal cells on a side of `length` pixels, strung together: `_neighbours` of all.
+
+    After them where those of each number of cells start and end.
+    """
     counts = np.arange(first, last + 1)
     ends = np.cumsum(counts - 1)
     starts = ends - (counts - 1)
     number = np.arange(ends[-1]) - np.repeat(starts, counts - 1) + 1
     below, above = _neighbours(number * np.repeat(length / counts, counts - 1))
-    return Teeth(first, below, above, starts, ends)
+    return below, above, starts, ends
 
 
 def _neighbours(exact: NDArray[np.floating[Any]]) -> tuple[Positions, Positions]:

@@ -16,7 +16,6 @@ from pipeline.cells import colours, combs
 from pipeline.cells.combs import Comb
 from pipeline.cells.edges import (
     EVIDENCE,
-    Edges,
     Plane,
     Positions,
     common_factor,
@@ -82,7 +81,11 @@ def detect(rgb: Pixels, max_cell: int, min_confidence: float) -> Cell:
     edges = find_edges(rgb)
     factor, bits = common_factor(edges)
     if bits >= EVIDENCE:
-        return _enlarged(edges, factor, bits) if factor <= max_cell else _unknown(_odds(bits))
+        if factor > max_cell:
+            return _unknown(_odds(bits))
+        columns = whole_grid(edges.width, factor, edges.columns)
+        rows = whole_grid(edges.height, factor, edges.rows)
+        return Cell(float(factor), _odds(bits), columns, rows, exact=True)
     gaps = edges.longest_run < LONG_RUN
     if gaps and (fraction := fractional_grid(edges, max_cell)):
         return Cell(fraction.pitch, _odds(fraction.bits), fraction.columns, fraction.rows, exact=True)
@@ -125,12 +128,6 @@ def _native(rgb: Pixels, score: float) -> Cell:
 def _unknown(score: float) -> Cell:
     nothing = np.empty(0, np.intp)
     return Cell(None, _rounded(score), nothing, nothing, exact=False)
-
-
-def _enlarged(edges: Edges, factor: int, bits: float) -> Cell:
-    columns = whole_grid(edges.width, factor, edges.columns)
-    rows = whole_grid(edges.height, factor, edges.rows)
-    return Cell(float(factor), _odds(bits), columns, rows, exact=True)
 
 
 def _odds(bits: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 from pipeline.cells import detect
 from pipeline.curate.params import Grid
 from pipeline.errors import BadInput
-from pipeline.images.files import PNG, Pixels, decode_rgb, encode_art_png
+from pipeline.images.files import PNG, Pixels, encode_art_png, read_rgb
 from pipeline.runtime import manifest, per_image
 from pipeline.runtime.cached_map import Facts
 from pipeline.runtime.manifest import Row
@@ -41,7 +41,7 @@ def run(src: Path, dst: Path, params: Grid, executor: Executor, state: Path | No
 def step(data: bytes, _: Facts, params: Grid) -> list[Outcome]:
     """Reduce one work, given its file's bytes."""
     try:
-        rgb = decode_rgb(data)
+        rgb = read_rgb(data)
     except BadInput:
         return [Outcome(manifest.verdict("failed", "unreadable"))]
     verdict, native = judge(rgb, params)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from pipeline.errors import BadInput
 from pipeline.images import canonical
-from pipeline.images.files import Pixels, decode_rgb, encode_art_png
+from pipeline.images.files import Pixels, encode_art_png, read_rgb
 from pipeline.images.resample import enlarge, pad
 from pipeline.runtime import manifest, per_image
 from pipeline.runtime.cached_map import Facts
@@ -56,7 +56,7 @@ def run(src: Path, dst: Path, params: Resize, executor: Executor, state: Path | 
 def step(data: bytes, facts: Facts, params: Resize) -> list[Outcome]:
     """Resize one work, given its file's bytes and its background."""
     try:
-        rgb = decode_rgb(data)
+        rgb = read_rgb(data)
     except BadInput:
         return [Outcome(manifest.verdict("failed", "unreadable"))]
     background = facts["background"] or _border_colour(rgb)
@@ -174,8 +174,8 @@ def _window_sums(rows: NDArray[Any], length: int) -> NDArray[Any]:
 
 def _content_points(rgb: Pixels, background: str) -> Pixels:
     """Up to 3 a cell: it is not background, differs from its left neighbour, from its upper neighbour."""
-    colours = canonical.words(rgb)
-    ground = canonical.words(np.array([[canonical.parse_colour(background)]], np.uint8))
+    colours = canonical.pack(rgb)
+    ground = canonical.pack(np.array([[canonical.parse_colour(background)]], np.uint8))
     points: Pixels = (colours != ground).view(np.uint8)
     points[:, 1:] += colours[:, 1:] != colours[:, :-1]
     points[1:] += colours[1:] != colours[:-1]

@@ -107,15 +107,12 @@ def _exported(selection: ExportFilter, shards: ShardSet) -> Iterator[tuple[str, 
     for row in manifest.stream_kept(selection.src):
         if (reason := selection.reason(row)) is None:
             path = _image(selection.src, row)
-            shard = shards.add(_group(row), ExportItem(f"{row['id']}{path.suffix}", _bytes(path, row), record_of(row)))
+            group = f"{row['domain']}/{row['split']}" if row.get("split") else UNSPLIT
+            shard = shards.add(group, ExportItem(f"{row['id']}{path.suffix}", _bytes(path, row), record_of(row)))
             yield row["id"], [{**record_of(row), "shard": shard, "status": "kept", "reason": None}]
         else:
             record = {} if reason == "blocklist" else record_of(row)
             yield row["id"], [{**record, "id": row["id"], "status": "dropped", "reason": reason}]
-
-
-def _group(row: Row) -> str:
-    return f"{row['domain']}/{row['split']}" if row.get("split") else UNSPLIT
 
 
 def _image(src: Path, row: Row) -> Path:

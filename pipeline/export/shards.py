@@ -8,7 +8,7 @@ import tarfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from pipeline.errors import BadInput
 from pipeline.export.columns import Kind, cell
@@ -25,13 +25,6 @@ class ExportItem(NamedTuple):
     name: str  # id and extension
     data: bytes  # the image file
     record: Mapping[str, Any]
-
-
-class Shard(Protocol):
-    """A file of many works; complete once closed."""
-
-    def add(self, item: ExportItem) -> None: ...
-    def close(self) -> None: ...
 
 
 class TarShard:
@@ -88,6 +81,9 @@ class ParquetShard:
     def close(self) -> None:
         self._write()
         self._file.close()
+
+
+Shard = TarShard | ParquetShard  # a file of many works; complete once closed
 
 
 def features(kinds: Mapping[str, Kind]) -> dict[str, Any]:

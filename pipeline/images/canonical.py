@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pipeline.images.files import Pixels, Words
 
 Mask = NDArray[np.bool_]
-Packed = NDArray[np.int64]  # one integer per pixel, its channels as bytes, the first the highest
+Packed = NDArray[np.uint32]  # one integer per pixel, its channels as bytes, the first the highest
 
 
 @dataclass(frozen=True)
@@ -32,18 +32,12 @@ class CanonicalForm:
     place: tuple[float, float]
 
 
-def canonical(rgba: Pixels) -> tuple[Pixels, int]:
-    """What stays of a sprite when padding and exact enlargement are undone, and the factor of the enlargement.
+def canonical_form(rgba: Pixels) -> CanonicalForm:
+    """What stays of a uint8 (H, W, 4) sprite when padding and exact enlargement are undone, and where it lies.
 
     Crops transparent margins, then uniform opaque borders, until neither is left. A one-colour or fully transparent
     image becomes 1x1.
     """
-    form = canonical_form(rgba)
-    return form.core, form.factor
-
-
-def canonical_form(rgba: Pixels) -> CanonicalForm:
-    """The canonical form of a uint8 (H, W, 4) sprite, as `canonical` describes it, and where in the image it lies."""
     height, width = rgba.shape[:2]
     rgba = rgba.copy()
     rgba[rgba[..., 3] == 0] = 0
@@ -76,7 +70,7 @@ def _exact_factor(rgba: Pixels) -> int:
     return int(np.gcd.reduce([*rgba.shape[:2], *rows, *columns]))
 
 
-def digest(pixels: Pixels | Packed) -> str:
+def digest(pixels: Pixels | NDArray[np.int64]) -> str:
     """Hex sha256 of shape and values."""
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
@@ -86,12 +80,12 @@ def kinship_digest(rgba: Pixels) -> str:
 
     Of fewer than three colours nothing but the silhouette would be left: then mirror images only.
     """
-    packed = pack(rgba)
+    packed = pack(rgba).astype(np.int64)
     numbered = [_numbered(view) if len(np.unique(packed)) > 2 else view for view in (packed, packed[:, ::-1])]
     return min(digest(view) for view in numbered)
 
 
-def _numbered(packed: Packed) -> Packed:
+def _numbered(packed: NDArray[np.int64]) -> NDArray[np.int64]:
     colours, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
     number = np.empty(len(colours), np.int64)
     number[np.argsort(first)] = np.arange(1, len(colours) + 1)
@@ -100,20 +94,17 @@ def _numbered(packed: Packed) -> Packed:
 
 
 def pack(pixels: Pixels) -> Packed:
-    """Pixels as one integer each: uint8 (H, W, 3 or 4) -> (H, W)."""
-    packed = pixels[..., 0].astype(np.int64)
-    for channel in range(1, pixels.shape[-1]):
-        packed <<= 8
-        packed |= pixels[..., channel]
-    return packed
+    """Pixels as one integer each: uint8 (..., 3 or 4) -> (...)."""
+    channels = pixels.shape[-1]
+    padded = np.zeros((*pixels.shape[:-1], 4), np.uint8)
+    for channel in range(channels):  # plane by plane: twice as fast as a copy of the slice, or as shifts
+        padded[..., 4 - channels + channel] = pixels[..., channel]
+    return padded.view(">u4")[..., 0].astype(np.uint32)
 
 
-def words(rgb: Pixels) -> Words:
-    """Pixels as one 32-bit word each, for comparing: uint8 (H, W, 3) -> (H, W); half of what `pack` moves."""
-    padded = np.zeros((*rgb.shape[:2], 4), np.uint8)
-    for channel in range(3):
-        padded[..., channel] = rgb[..., channel]
-    return padded.view(np.uint32)[..., 0]
+def unpack(packed: Packed) -> Pixels:
+    """The inverse of `pack` for opaque pixels: (N,) -> uint8 (N, 3)."""
+    return packed.astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
 
 
 def colour_count(pixels: Pixels) -> int:
@@ -128,16 +119,15 @@ def common_colours(colours: Pixels, count: int) -> Pixels:
 
 def common_words(pixels: Words, count: int) -> Pixels:
     """`common_colours` of opaque pixels, (N,), as `words` has them."""
-    return _common(pixels.byteswap() >> 8, count)
+    return _common(pixels.byteswap() >> np.uint32(8), count)
 
 
-def _common(packed: Packed | Words, count: int) -> Pixels:
+def _common(packed: Packed, count: int) -> Pixels:
     ordered = np.sort(packed)
     changes = (ordered[1:] != ordered[:-1]).nonzero()[0] + 1
     starts, ends = np.concatenate([[0], changes]), np.concatenate([changes, [len(ordered)]])
     best = ordered[starts[np.argsort(starts - ends, kind="stable")[:count]]]
-    channels: Pixels = best.astype(">u4").view(np.uint8).reshape(-1, 4)[:, 1:]
-    return channels
+    return unpack(best)
 
 
 def border(image: Pixels | Words) -> NDArray[Any]:

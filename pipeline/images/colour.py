@@ -5,11 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.images.canonical import pack, unpack
 from pipeline.images.files import Pixels
 
 Lab = NDArray[np.float64]
 
 LUMA_WEIGHTS = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue in brightness (Rec. 601)
+LEVELS = np.arange(256) / 255  # of sRGB
+LINEAR = np.where(LEVELS <= 0.04045, LEVELS / 12.92, ((LEVELS + 0.055) / 1.055) ** 2.4)  # their linear light
 OPAQUE = 128  # least alpha that counts as opaque, where a pixel is one or the other
 
 LMS_FROM_RGB = np.array([
@@ -26,7 +29,7 @@ LAB_FROM_LMS = np.array([
 
 def to_oklab(rgb: Pixels) -> Lab:
     """OKLab of sRGB colours: uint8 (..., 3) -> L in [0, 1], a and b within about [-0.4, 0.4], float64 (..., 3)."""
-    return _dot(np.cbrt(_dot(_linear()[rgb], LMS_FROM_RGB)), LAB_FROM_LMS)
+    return _dot(np.cbrt(_dot(LINEAR[rgb], LMS_FROM_RGB)), LAB_FROM_LMS)
 
 
 def from_oklab(lab: Lab) -> Pixels:
@@ -50,17 +53,8 @@ def nearest_indices(lab: Lab, palette: Lab) -> NDArray[np.intp]:
 
 def distinct(rgb: Pixels) -> tuple[Pixels, NDArray[np.intp], NDArray[np.intp]]:
     """The distinct colours (k, 3) of (..., 3) in sorted order, each pixel's index (n,), and their counts (k,)."""
-    flat = rgb.reshape(-1, 3).astype(np.uint32)
-    packed = flat[:, 0] << 16 | flat[:, 1] << 8 | flat[:, 2]
-    values, indices, counts = np.unique(packed, return_inverse=True, return_counts=True)
-    colours = np.stack([values >> 16, values >> 8 & 255, values & 255], axis=1).astype(np.uint8)
-    return colours, indices.reshape(-1), counts
-
-
-def _linear() -> Lab:
-    """Linear light of the 256 sRGB levels."""
-    level = np.arange(256) / 255
-    return np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
+    packed, indices, counts = np.unique(pack(rgb).ravel(), return_inverse=True, return_counts=True)
+    return unpack(packed), indices, counts
 
 
 def _dot(colours: Lab, matrix: Lab) -> Lab:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,23 +34,21 @@ DAMAGED = (  # what Pillow raises over bytes that are no whole image; the last t
 
 
 @contextmanager
-def open_image(path: Path) -> Iterator[Image.Image]:
-    """Open an image by its magic bytes, whatever its name says.
+def open_image(source: Path | bytes, name: str = "image") -> Iterator[Image.Image]:
+    """Open an image file, or the bytes of one, by its magic bytes, whatever its name says.
+
+    Args:
+        name: of bytes, for errors; a file is called by its path.
 
     Raises:
         BadInput: not one of FORMATS, more than MAX_PIXELS, or damaged (also while the block reads it).
     """
-    with _opened(path, str(path)) as image:
-        yield image
-
-
-@contextmanager
-def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
+    file, name = (source, str(source)) if isinstance(source, Path) else (BytesIO(source), name)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             warnings.simplefilter("ignore", UserWarning)  # damaged EXIF, which no pixel depends on
-            with Image.open(source, formats=FORMATS) as image:
+            with Image.open(file, formats=FORMATS) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise BadInput(f"{name}: {image.width}x{image.height} pixels, the limit is {MAX_PIXELS}")
                 yield image
@@ -59,21 +56,15 @@ def _opened(source: Path | BinaryIO, name: str) -> Iterator[Image.Image]:
         raise BadInput(f"{name}: not a readable {'/'.join(FORMATS)} image: {error}") from error
 
 
-def read_rgba(path: Path) -> Pixels:
+def read_rgba(source: Path | bytes, name: str = "image") -> Pixels:
     """First frame as uint8 (H, W, 4); colours under alpha 0 are set to 0, so that they cannot leak."""
-    with open_image(path) as image:
-        return _rgba(image)
-
-
-def decode_rgba(data: bytes, name: str = "image") -> Pixels:
-    """`read_rgba` of a file's bytes; `name` is for errors."""
-    with _opened(BytesIO(data), name) as image:
+    with open_image(source, name) as image:
         return _rgba(image)
 
 
 def decode_words(data: bytes, name: str = "image") -> Words:
     """First frame of a file's bytes, (H, W), a WORD a pixel; colours under alpha 0 are still there. Read-only."""
-    with _opened(BytesIO(data), name) as image:
+    with open_image(data, name) as image:
         return _words(image)
 
 
@@ -89,27 +80,18 @@ def _rgba(image: Image.Image) -> Pixels:
     return visible.view(np.uint8).reshape(*words.shape, 4)
 
 
-def read_rgb(path: Path) -> Pixels:
+def read_rgb(source: Path | bytes, name: str = "image") -> Pixels:
     """An opaque image as uint8 (H, W, 3).
 
     Raises:
         BadInput: the image has an alpha channel with anything but 255 in it: flatten first.
     """
-    with open_image(path) as image:
-        return _rgb(image, str(path))
-
-
-def decode_rgb(data: bytes, name: str = "image") -> Pixels:
-    """`read_rgb` of a file's bytes; `name` is for errors."""
-    with _opened(BytesIO(data), name) as image:
-        return _rgb(image, name)
-
-
-def _rgb(image: Image.Image, name: str) -> Pixels:
-    if image.mode == "RGB" and "transparency" not in image.info:
-        return np.array(image)
-    rgba = _rgba(image)
+    with open_image(source, name) as image:
+        if image.mode == "RGB" and "transparency" not in image.info:
+            return np.array(image)
+        rgba = _rgba(image)
     if (rgba[..., 3] != 255).any():
+        name = str(source) if isinstance(source, Path) else name
         raise BadInput(f"{name}: expected an opaque image, found transparency: flatten it first")
     return without_alpha(rgba)
 

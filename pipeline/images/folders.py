@@ -8,8 +8,6 @@ from pipeline.errors import BadInput
 from pipeline.images.files import Pixels
 from pipeline.images.formats import Decoded, Facts, decode
 
-__all__ = ["COMPANIONS", "EXTENSIONS", "LICENCE_FOLDER", "Facts", "describe", "files_below", "first_frame"]
-
 EXTENSIONS = {"PNG": "png", "GIF": "gif", "WEBP": "webp", "JPEG": "jpg", "BMP": "bmp"}
 COMPANIONS = (".csv", ".html", ".json", ".jsonl", ".md", ".pdf", ".rst", ".txt", ".yaml", ".yml", "")
 LICENCE_FOLDER = "licences"

@@ -16,7 +16,6 @@ from pipeline.cells import detect
 from pipeline.errors import BadInput, PipelineError
 from pipeline.images import canonical, folders
 from pipeline.images.colour import OPAQUE
-from pipeline.images.files import Pixels
 from pipeline.images.formats import decode
 from pipeline.runtime import manifest
 from pipeline.runtime.manifest import Row
@@ -75,7 +74,7 @@ def inspect(
     manifests = [_summary(folder, table, files) for folder, table in tables.items()]
     return {
         "images": images,
-        "counts": _counts(images) | _statuses(manifests),
+        "counts": _counts(images) | _statuses(tables.values()),
         "pictures": _facts([image for image in images if "error" not in image]),
         "manifests": manifests,
     }
@@ -94,7 +93,8 @@ def _entry(path: Path, max_cell: int, min_confidence: float) -> Entry:
     except (PipelineError, OSError) as error:
         return {"path": str(path), "error": str(error)}
     facts, rgba = decoded.facts, decoded.frames[0].rgba
-    cell = detect.detect(_on_ground(rgba), max_cell, min_confidence)
+    on_ground = np.where(rgba[..., 3:] >= OPAQUE, rgba[..., :3], np.array(GROUND, np.uint8))
+    cell = detect.detect(on_ground, max_cell, min_confidence)
     return {
         "path": str(path),
         "format": facts.format,
@@ -108,11 +108,6 @@ def _entry(path: Path, max_cell: int, min_confidence: float) -> Entry:
         "native_height": cell.native_height,
         "confidence": cell.confidence,
     }
-
-
-def _on_ground(rgba: Pixels) -> Pixels:
-    solid = rgba[..., 3:] >= OPAQUE
-    return np.ascontiguousarray(np.where(solid, rgba[..., :3], np.array(GROUND, np.uint8)))
 
 
 def _number(size: float | None) -> float | int | None:
@@ -215,14 +210,10 @@ def _summary(folder: Path, table: Table, files: Iterable[Path]) -> Entry:
     }
 
 
-def _statuses(manifests: Iterable[Entry]) -> dict[str, Any]:
+def _statuses(tables: Iterable[Table]) -> dict[str, Any]:
     """Totals of all manifests; nothing where there is none."""
-    sound = [summary for summary in manifests if "error" not in summary]
-    if not sound:
-        return {}
-    reasons: Counter[str] = sum((Counter(summary["reasons"]) for summary in sound), Counter())
-    statuses = {status: sum(summary[status] for summary in sound) for status in manifest.STATUSES}
-    return {**statuses, "reasons": dict(sorted(reasons.items()))}
+    sound = [table for table in tables if table.error is None]
+    return manifest.tally(row for table in sound for row in table.rows) if sound else {}
 
 
 def lines(report: Mapping[str, Any]) -> list[str]:

@@ -23,7 +23,6 @@ import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -151,7 +150,8 @@ class Cache:
     def _get(self, db: sqlite3.Connection, keys: Sequence[Key]) -> dict[Key, bytes]:
         values: dict[Key, bytes] = {}
         used, torn = [], []
-        for batch in _batches(keys, BATCH):
+        for start in range(0, len(keys), BATCH):
+            batch = keys[start : start + BATCH]
             marks = ",".join("?" * len(batch))
             rows = db.execute(f"SELECT id, key, checksum, value FROM entries WHERE key IN ({marks})", batch)
             for number, key, checksum, value in rows:
@@ -188,21 +188,18 @@ class Cache:
     def _open(self) -> None:
         assert self._file is not None
         try:
-            self._db = sqlite3.connect(self._file)
-            self._prepare(self._db)
+            db = self._db = sqlite3.connect(self._file)
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = NORMAL")
+            (schema,) = db.execute("PRAGMA user_version").fetchone()
+            if schema == 0:
+                db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
+            elif schema != SCHEMA:
+                raise sqlite3.DatabaseError(f"made by another version ({schema})")
+            (self._run,) = db.execute("SELECT coalesce(max(run), 0) + 1 FROM used").fetchone()
         except DAMAGED as error:
             self._discard(error)
-
-    def _prepare(self, db: sqlite3.Connection) -> None:
-        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = NORMAL")
-        (schema,) = db.execute("PRAGMA user_version").fetchone()
-        if schema == 0:
-            db.executescript(f"BEGIN; {TABLES} PRAGMA user_version = {SCHEMA}; COMMIT;")
-        elif schema != SCHEMA:
-            raise sqlite3.DatabaseError(f"made by another version ({schema})")
-        (self._run,) = db.execute("SELECT coalesce(max(run), 0) + 1 FROM used").fetchone()
 
     def _safely(self, work: Callable[[sqlite3.Connection], Result], otherwise: Result) -> Result:
         for _ in range(2):  # again with the new file, if this one is lost
@@ -230,9 +227,3 @@ class Cache:
 
 def _checksum(key: Key, value: bytes) -> bytes:
     return hashlib.blake2b(key + value, digest_size=16).digest()
-
-
-def _batches(keys: Sequence[Key], size: int) -> Iterator[list[Key]]:
-    rest = iter(keys)
-    while batch := list(islice(rest, size)):
-        yield batch

@@ -7,7 +7,7 @@ it may run anywhere, and its result may be taken from an earlier run.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -30,18 +30,6 @@ class Item(Generic[Tag]):
     facts: Facts
 
 
-@dataclass
-class _Window(Generic[Tag]):
-    items: list[Item[Tag]] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
-    size: int = 0  # bytes
-    cached: dict[bytes, bytes] = field(default_factory=dict)
-
-    def missing(self) -> list[tuple[bytes, Facts]]:
-        pairs = zip(self.items, self.keys, strict=True)
-        return [(item.data, item.facts) for item, key in pairs if key not in self.cached]
-
-
 def cached_map(
     work: Callable[[bytes, Facts], bytes],
     items: Iterable[Item[Tag]],
@@ -55,12 +43,17 @@ def cached_map(
         work: importable; its result is a value of the cache (`cache.pack`).
         scope: what all results depend on beside their items.
     """
-    windows = _windows(items, scope, cache, window_size(executor))
-    tasks = ((window, window.missing()) for window in windows)
-    for window, results in stream_map(partial(_work, work=work), tasks, executor):
+
+    def tasks() -> Iterator[tuple[tuple[list[tuple[Item[Tag], bytes]], dict[bytes, bytes]], list[Any]]]:
+        for window in _windows(items, window_size(executor)):
+            keyed = [(item, scope.key(item.data, item.facts)) for item in window]
+            cached = cache.get([key for _, key in keyed])
+            yield (keyed, cached), [(item.data, item.facts) for item, key in keyed if key not in cached]
+
+    for (keyed, cached), results in stream_map(partial(_work, work=work), tasks(), executor):
         fresh: dict[bytes, bytes] = {}
-        for item, key in zip(window.items, window.keys, strict=True):
-            value = window.cached.get(key)
+        for item, key in keyed:
+            value = cached.get(key)
             if value is None:
                 value = fresh[key] = next(results)
             yield item.tag, value
@@ -71,17 +64,15 @@ def _work(item: tuple[bytes, Facts], work: Callable[[bytes, Facts], bytes]) -> b
     return work(*item)
 
 
-def _windows(items: Iterable[Item[Tag]], scope: CacheScope, cache: Cache, count: int) -> Iterator[_Window[Tag]]:
-    """Windows of at most `count` files and about WINDOW_BYTES, with what the cache has of them."""
-    window = _Window[Tag]()
+def _windows(items: Iterable[Item[Tag]], count: int) -> Iterator[list[Item[Tag]]]:
+    """Windows of at most `count` files and about WINDOW_BYTES."""
+    window: list[Item[Tag]] = []
+    size = 0
     for item in items:
-        window.items.append(item)
-        window.keys.append(scope.key(item.data, item.facts))
-        window.size += len(item.data)
-        if len(window.items) == count or window.size > WINDOW_BYTES:
-            window.cached = cache.get(window.keys)
+        window.append(item)
+        size += len(item.data)
+        if len(window) == count or size > WINDOW_BYTES:
             yield window
-            window = _Window[Tag]()
-    if window.items:
-        window.cached = cache.get(window.keys)
+            window, size = [], 0
+    if window:
         yield window

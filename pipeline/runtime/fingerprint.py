@@ -7,6 +7,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Iterable
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -43,29 +44,28 @@ def code_digest(module: str, root: Path = ROOT) -> str:
 def closure(module: str, root: Path = ROOT) -> set[Path]:
     """The files of `module` and of all it imports, directly or not, also inside functions."""
     files: set[Path] = set()
-    waiting = sorted(_files(module, root))
+    names, waiting = {module}, [module]
     while waiting:
-        path = waiting.pop()
-        if path not in files:
+        for path in _files(waiting.pop(), root) - files:
             files.add(path)
-            waiting += [file for name in _imports(path) for file in _files(name, root)]
+            waiting += _imports(path.read_bytes()) - names
+            names.update(waiting)
     return files
 
 
-def _imports(path: Path) -> list[str]:
+@cache  # by the text itself: a file that is edited meanwhile is parsed anew
+def _imports(source: bytes) -> frozenset[str]:
     names = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
             names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return [name for name in names if name.split(".")[0] in OURS]
+    return frozenset(name for name in names if name.split(".")[0] in OURS)
 
 
 def _files(name: str, root: Path) -> set[Path]:
     """The file of a module and those of the packages above it; none when `name` is something in a module."""
     parts = name.split(".")
-    stem = root.joinpath(*parts)
-    files = {stem.with_suffix(".py"), stem / "__init__.py"}
-    files |= {root.joinpath(*parts[:depth]) / "__init__.py" for depth in range(1, len(parts))}
-    return {path for path in files if path.is_file()}
+    packages = [root.joinpath(*parts[:depth]) / "__init__.py" for depth in range(1, len(parts) + 1)]
+    return {path for path in (root.joinpath(*parts).with_suffix(".py"), *packages) if path.is_file()}

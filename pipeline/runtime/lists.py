@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,6 @@ from pydantic import BaseModel, ValidationError
 from pipeline.errors import BadInput
 
 Line = TypeVar("Line", bound=BaseModel)
-
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
 def read(
@@ -31,7 +30,7 @@ def read(
         BadInput: no such file, or a line that is something else.
     """
     try:
-        lines = path.read_bytes().removeprefix(BYTE_ORDER_MARK).split(b"\n")
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).split(b"\n")
     except OSError as error:
         if optional and isinstance(error, FileNotFoundError):
             return
@@ -39,14 +38,11 @@ def read(
     for number, line in enumerate(lines, 1):
         if line.strip():
             place = f"{path}:{number}"
-            yield place, checked(_parsed(line, place, expected), model, place, expected)
-
-
-def _parsed(line: bytes, place: str, expected: str) -> Any:
-    try:
-        return json.loads(line.decode())
-    except (ValueError, RecursionError) as error:
-        raise BadInput(f"{place}: not JSON ({error}); {expected}") from error
+            try:
+                value = json.loads(line.decode())
+            except (ValueError, RecursionError) as error:
+                raise BadInput(f"{place}: not JSON ({error}); {expected}") from error
+            yield place, checked(value, model, place, expected)
 
 
 def checked(value: Any, model: type[Line], place: str, expected: str) -> Line:

@@ -27,12 +27,9 @@ def locked(file: Path, message: str, patience: float = 0.0) -> Iterator[None]:
         Busy: another process holds the lock.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(file)
     try:
-        lock.acquire(timeout=patience)
+        lock = FileLock(file).acquire(timeout=patience)
     except Timeout as error:
         raise Busy(message) from error
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()

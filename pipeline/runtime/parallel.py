@@ -67,15 +67,10 @@ def stream_map(
                 yield begun[0]
                 begun.popleft()
         finally:
-            for _, results in begun:
-                _abandon(results)
-
-
-def _abandon(results: Iterator[Result]) -> None:
-    """Wait for what is in work and drop it: joblib complains of results that nobody fetched."""
-    if not isinstance(results, map):
-        with suppress(Exception):
-            deque(results, maxlen=0)
+            for _, results in begun:  # what is in work is waited for: joblib complains of results that nobody fetched
+                if not isinstance(results, map):
+                    with suppress(Exception):
+                        deque(results, maxlen=0)
 
 
 def _begin(work: Callable[[Item], Result], items: Sequence[Item], executor: Executor) -> Iterator[Result]:
@@ -110,24 +105,21 @@ def _connected(executor: Executor) -> AbstractContextManager[Any]:
     if executor.n_jobs == 1 or executor.backend in ("loky", "threading"):
         return nullcontext()
     try:
-        return _distributed(executor)
+        if executor.backend == "dask":
+            client: AbstractContextManager[Any] = import_module("distributed").Client(
+                n_workers=executor.n_jobs, threads_per_worker=1
+            )
+            return client
+        if executor.backend == "ray":
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
+            os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # workers in this environment, extras included
+            import_module("ray.util.joblib").register_ray()
+        else:
+            os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers in this environment, however started
+            import_module("joblibspark").register_spark()
+        return nullcontext()
     except ImportError as error:
         raise BadParams(
             f"executor.backend: {executor.backend} is not installed ({error}); "
             f"install the extra `{executor.backend}` of facetopix, or choose loky or threading"
         ) from error
-
-
-def _distributed(executor: Executor) -> AbstractContextManager[Any]:
-    if executor.backend == "dask":
-        distributed = import_module("distributed")
-        client: AbstractContextManager[Any] = distributed.Client(n_workers=executor.n_jobs, threads_per_worker=1)
-        return client
-    if executor.backend == "ray":
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is reported to anybody
-        os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")  # workers in this environment, extras included
-        import_module("ray.util.joblib").register_ray()
-    else:
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)  # workers in this environment, however it was started
-        import_module("joblibspark").register_spark()
-    return nullcontext()

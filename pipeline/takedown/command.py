@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain, takewhile
 from pathlib import Path
@@ -71,8 +71,10 @@ def run(
     search = _Search(entries, dry_run)
     with nullcontext() if dry_run else _locked(state / "forget", "another take-down"):
         new = len(lists.missing(blocklist, entries)) if dry_run else lists.add(blocklist, entries)
-        states = {folder: search.state(folder) for folder in _states(state, entries)}
-    manifests = {path: search.output(path) for folder in outputs for path in sorted(folder.rglob("manifest.jsonl"))}
+        states = {folder: search.count(search.state, folder) for folder in _states(state, entries)}
+    manifests = {
+        path: search.count(search.output, path) for folder in outputs for path in sorted(folder.rglob("manifest.jsonl"))
+    }
     if search.problems:
         raise BadInput("; ".join(search.problems))
     works = sorted(set[str]().union(*search.found.values()))
@@ -122,22 +124,41 @@ class _Search:
         self.images = 0
         self.problems: list[str] = []
 
-    def state(self, folder: Path) -> int:
-        """Clean a crawl state; returns how many of the works it held."""
+    def count(self, search: Callable[[Path], set[str]], path: Path) -> int:
+        """How many works a search finds; none where it fails."""
         try:
-            with nullcontext() if self._dry_run else _locked(folder, "another crawl"):
-                return self._clean(folder)
+            return len(search(path))
         except BadInput as error:
             self.problems.append(str(error))
             return 0
 
-    def output(self, path: Path) -> int:
-        """How many of the works a manifest still names."""
-        try:
-            return len(self._works((line.record for line in _lines(path)), path.parent.name))
-        except BadInput as error:
-            self.problems.append(str(error))
-            return 0
+    def state(self, folder: Path) -> set[str]:
+        """Clean a crawl state; returns those of the works that it held.
+
+        Images go first and the journal last: as long as something is left, something tells of it.
+        """
+        with nullcontext() if self._dry_run else _locked(folder, "another crawl"):
+            source = folder.parent.name
+            journal = list(_lines(folder / "journal.jsonl"))
+            listings = {
+                path: list(_lines(path)) for kind in ("pass", "last") for path in folder.glob(f"{kind}-*.jsonl")
+            }
+            items = (item for line in chain(*listings.values()) for item in _items(line))
+            works = self._works(chain((line.record for line in journal), items), source)
+            remaining = [line for line in journal if _id(line.record, source) not in works]
+            spare = _spare_images(folder, remaining)
+            self.images += len(spare)
+            if not self._dry_run:
+                for file in [*spare, *folder.rglob(".*.partial")]:
+                    file.unlink(missing_ok=True)
+                for path in sorted(listings):
+                    _rewrite(path, _without(listings[path], works, source, complete=path.name.startswith("last")))
+                _rewrite(folder / "journal.jsonl", remaining)
+            return works
+
+    def output(self, path: Path) -> set[str]:
+        """Those of the works that a manifest still names."""
+        return self._works((line.record for line in _lines(path)), path.parent.name)
 
     def _works(self, records: Iterable[Record], source: str) -> set[str]:
         """Ids of the works to forget among `records`, added to `found`; `source` is for records that name none."""
@@ -150,24 +171,6 @@ class _Search:
                     self.found[name].add(id)
                     works.add(id)
         return works
-
-    def _clean(self, folder: Path) -> int:
-        """Images go first and the journal last: as long as something is left, something tells of it."""
-        source = folder.parent.name
-        journal = list(_lines(folder / "journal.jsonl"))
-        listings = {path: list(_lines(path)) for kind in ("pass", "last") for path in folder.glob(f"{kind}-*.jsonl")}
-        items = (item for line in chain(*listings.values()) for item in _items(line))
-        works = self._works(chain((line.record for line in journal), items), source)
-        remaining = [line for line in journal if _id(line.record, source) not in works]
-        spare = _spare_images(folder, remaining)
-        self.images += len(spare)
-        if not self._dry_run:
-            for file in [*spare, *folder.rglob(".*.partial")]:
-                file.unlink(missing_ok=True)
-            for path in sorted(listings):
-                _rewrite(path, _without(listings[path], works, source, complete=path.name.startswith("last")))
-            _rewrite(folder / "journal.jsonl", remaining)
-        return len(works)
 
 
 def _id(record: Record, source: str) -> str:

@@ -71,7 +71,7 @@ def distance(pair: Pair) -> float | None:
     """Root mean square of the luma between two versions of one picture; None if they are different works."""
     first, second = _read(pair.first.path), _read(pair.second.path)
     if pair.first.lossless and pair.second.lossless:
-        cores = [canonical.canonical(rgba)[0] for rgba in (first, second)]
+        cores = [canonical.canonical_form(rgba).core for rgba in (first, second)]
         if cores[0].shape == cores[1].shape:
             return _edited(cores[0], cores[1], pair.level)
         if first.shape == second.shape:

@@ -9,7 +9,7 @@ import numpy as np
 
 from pipeline.errors import BadInput
 from pipeline.images import canonical
-from pipeline.images.files import Pixels, decode_rgb
+from pipeline.images.files import Pixels, read_rgb
 from pipeline.runtime import cache
 
 MIN_SIDE = 8  # cells: a picture with a shorter side is too simple to know its recolours by
@@ -22,7 +22,7 @@ def examine(data: bytes, facts: Mapping[str, Any]) -> bytes:
         facts: recolours (whether mirror images and recolours are looked for on any ground), background.
     """
     try:
-        rgb = decode_rgb(data, "")
+        rgb = read_rgb(data, "")
     except BadInput as error:
         return cache.pack([str(error).removeprefix(": "), None, None])
     same = min(canonical.digest(view) for view in (rgb, np.ascontiguousarray(rgb[:, ::-1])))
@@ -47,5 +47,5 @@ def _kinship(rgb: Pixels, background: str | None) -> str | None:
         if background is None
         else (rgb == np.array(canonical.parse_colour(background), np.uint8)).all(axis=2)
     )
-    core, _ = canonical.canonical(np.dstack([rgb, np.where(ground, 0, 255).astype(np.uint8)]))
+    core = canonical.canonical_form(np.dstack([rgb, np.where(ground, 0, 255).astype(np.uint8)])).core
     return canonical.kinship_digest(core) if min(core.shape[:2]) >= MIN_SIDE else None

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from pipeline.images.files import DAMAGED, Pixels
+from pipeline.images.files import DAMAGED, PNG, Pixels
 from pipeline.images.formats import frames as frame_choice
 from pipeline.images.formats import gif, png, stills, webp
 from pipeline.images.formats.container import MAX_FRAMES, REASONS, Facts, Source, Undecodable
@@ -26,7 +26,7 @@ Policy = Literal["first", "distinct", "all"]
 
 MAX_ANIMATION = 256_000_000  # pixels of all frames together, where more than the first is asked for
 READERS: dict[bytes, Callable[[bytes], Source]] = {
-    png.SIGNATURE: png.read,
+    PNG: png.read,
     b"GIF87a": gif.read,
     b"GIF89a": gif.read,
     b"\xff\xd8\xff": stills.read_jpeg,

@@ -22,38 +22,31 @@ def distinct(play: Play, most: int) -> dict[int, Pixels]:
     The distance of two frames is the share of pixels that differ; of equally far ones the earliest is taken, and an
     exact repeat never. Plays `most` times; no more than MOST_HELD pixels are taken.
     """
-    chosen: dict[int, Pixels] = {}
     newest, nearest = next(play()).copy(), np.empty(0, np.int64)
+    chosen = {0: newest}
     most = min(most, max(1, MOST_HELD * 4 // newest.size))
-    index = 0
-    while True:
-        chosen[index] = newest
-        if len(chosen) == most:
+    while len(chosen) < most:
+        nearest, farthest = _farthest(play, newest, nearest)
+        if farthest is None:
             break
-        nearest, candidate = _farthest(play, newest, nearest)
-        index = int(nearest.argmax())
-        if not nearest[index]:
-            break
-        assert candidate is not None
-        newest = candidate
+        newest = chosen[int(nearest.argmax())] = farthest
     return dict(sorted(chosen.items()))
 
 
 def _farthest(play: Play, newest: Pixels, nearest: np.ndarray) -> tuple[np.ndarray, Pixels | None]:
-    """How many pixels each frame differs from the nearest chosen one, `newest` included, and the first farthest."""
+    """How many pixels each frame differs from the nearest chosen one, `newest` included, and the first farthest.
+
+    No frame is far where each is the same as a chosen one.
+    """
     reach: list[int] = []
     farthest: Pixels | None = None
     most = 0
     for number, frame in enumerate(play()):
-        changed = _changed(frame, newest)
+        changed = int(np.count_nonzero(frame.view(np.uint32) != newest.view(np.uint32)))
         reach.append(min(changed, int(nearest[number])) if len(nearest) else changed)
         if reach[-1] > most:
             most, farthest = reach[-1], frame.copy()
     return np.array(reach), farthest
-
-
-def _changed(left: Pixels, right: Pixels) -> int:
-    return int(np.count_nonzero(left.view(np.uint32) != right.view(np.uint32)))
 
 
 def every(play: Play) -> dict[int, Pixels]:

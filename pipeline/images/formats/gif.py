@@ -113,13 +113,8 @@ def _skip(data: bytes, at: int) -> int:
 
 
 def _play(shots: list[Shot], width: int, height: int) -> Iterator[Pixels]:
-    if len(shots) == 1 and shots[0].covers(width, height):
-        return iter((_pixels(shots[0]),))
-    return compose(width, height, map(_patch, shots))
-
-
-def _patch(shot: Shot) -> Patch:
-    return Patch(_pixels(shot), shot.left, shot.top, over=True, disposal=shot.disposal)
+    patches = (Patch(_pixels(shot), shot.left, shot.top, over=True, disposal=shot.disposal) for shot in shots)
+    return compose(width, height, patches)
 
 
 def _pixels(shot: Shot) -> Pixels:

@@ -20,19 +20,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.images.files import Pixels
+from pipeline.images.files import PNG, Pixels
 from pipeline.images.formats.animation import Disposal, Patch, compose
 from pipeline.images.formats.container import Facts, Source, Undecodable, check_frames, check_size
 from pipeline.images.formats.raster import coloured, orientation, table_of, upright, without_hidden
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 DISPOSALS: tuple[Disposal, ...] = ("keep", "clear", "restore")
 GREY, RGB, INDEXED, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
 DEPTHS = {GREY: (1, 2, 4, 8, 16), RGB: (8, 16), INDEXED: (1, 2, 4, 8), GREY_ALPHA: (8, 16), RGB_ALPHA: (8, 16)}
 TRUE_COLOUR = {RGB: ("RGBX", "RGB"), GREY_ALPHA: ("RGBA", "LA"), RGB_ALPHA: ("RGBA", "RGBA")}  # Pillow's mode, layout
-Samples = Callable[
-    [str, str], NDArray[Any]
-]  # Pillow's mode and layout -> a picture's samples, (H, W) or (H, W, channels)
+Samples = Callable[[str, str], NDArray[Any]]  # Pillow's mode and layout -> samples, (H, W) or (H, W, channels)
 INDICES = {1: "P;1", 2: "P;2", 4: "P;4", 8: "P"}  # layouts that give samples as they are, of grey too
 
 
@@ -127,7 +124,7 @@ def read(data: bytes) -> Source:
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     """Names and contents of all chunks up to IEND; of a damaged one not even the name is known."""
-    at, end = len(SIGNATURE), len(data)
+    at, end = len(PNG), len(data)
     while at + 12 <= end:
         size, name = struct.unpack_from(">I4s", data, at)
         after = at + 8 + size
@@ -165,13 +162,13 @@ def _check(chunks: Chunks) -> None:
 
 
 def _play(chunks: Chunks, turn: int) -> Iterator[Pixels]:
-    for canvas in compose(chunks.width, chunks.height, (_patch(chunks, control) for control in chunks.controls)):
+    def patches() -> Iterator[Patch]:
+        for control in chunks.controls:
+            rgba = _pixels(chunks, control.width, control.height, control.parts)
+            yield Patch(rgba, control.left, control.top, control.over, control.disposal)
+
+    for canvas in compose(chunks.width, chunks.height, patches()):
         yield upright(canvas, turn)
-
-
-def _patch(chunks: Chunks, control: Control) -> Patch:
-    rgba = _pixels(chunks, control.width, control.height, control.parts)
-    return Patch(rgba, control.left, control.top, control.over, control.disposal)
 
 
 def _pixels(chunks: Chunks, width: int, height: int, parts: list[bytes]) -> Pixels:
@@ -182,7 +179,8 @@ def _pixels(chunks: Chunks, width: int, height: int, parts: list[bytes]) -> Pixe
         return np.array(Image.frombytes(mode, (width, height), data, "zip", layout, chunks.interlaced))
 
     if chunks.depth == 16:
-        return without_hidden(_nearest(_deep(chunks, samples)))
+        deep = _deep(chunks, samples)
+        return without_hidden(((deep * 510 + 65535) // 131070).astype(np.uint8, order="C"))  # the nearest values
     if chunks.kind in (GREY, INDEXED):
         return coloured(samples("P", INDICES[chunks.depth]), _colours(chunks))
     rgba: Pixels = samples(*TRUE_COLOUR[chunks.kind])
@@ -231,7 +229,3 @@ def _deep(chunks: Chunks, samples: Samples) -> NDArray[np.int64]:
     if colours.shape[2] == 2:
         colours = colours[..., [0, 0, 0, 1]]
     return colours
-
-
-def _nearest(deep: NDArray[np.int64]) -> Pixels:
-    return ((deep * 510 + 65535) // 131070).astype(np.uint8, order="C")

@@ -13,7 +13,7 @@ from pipeline.curate.dedup import stage
 from pipeline.curate.dedup.params import Dedup
 from pipeline.errors import BadInput
 from pipeline.images import canonical
-from pipeline.images.files import decode_rgba
+from pipeline.images.files import read_rgba
 from pipeline.runtime import manifest
 from pipeline.runtime.settings import Executor
 from pipeline.similarity import search
@@ -353,13 +353,13 @@ LOSSLESS = {
 
 def rates(tmp_path, files: dict[str, bytes], copy) -> tuple[float, float]:
     """Shares of the copies that go in favour of their own picture, and of works that go in favour of another one."""
-    sprites = {f"o-{number:04}": decode_rgba(data) for number, data in enumerate(files.values())}
-    sprites = {name: rgba for name, rgba in sprites.items() if canonical.canonical(rgba)[0].shape[:2] > (1, 1)}
+    sprites = {f"o-{number:04}": read_rgba(data) for number, data in enumerate(files.values())}
+    sprites = {name: rgba for name, rgba in sprites.items() if canonical.canonical_form(rgba).core.shape[:2] > (1, 1)}
     works = {name: encoded(rgba) for name, rgba in sprites.items()}
     works |= {name.replace("o-", "p-"): copy(rgba) for name, rgba in sprites.items()}
     params = PARAMS.model_copy(update={"max_difference": 24.0})
     stage.run([raw_folder(tmp_path / "raw", works)], tmp_path / "dedup", params, SERIAL)
-    cores = {name: canonical.digest(canonical.canonical(rgba)[0]) for name, rgba in sprites.items()}
+    cores = {name: canonical.digest(canonical.canonical_form(rgba).core) for name, rgba in sprites.items()}
     right = wrong = 0
     for name, row in rows_of(tmp_path / "dedup").items():
         if favoured := row.get("in_favour_of"):

@@ -13,7 +13,7 @@ from sprites import FOE, HERO, SERIAL, art, encoded, raw_folder, rows_of, scaled
 
 from pipeline.curate.dedup import stage
 from pipeline.curate.dedup.params import Dedup
-from pipeline.images.files import decode_rgba
+from pipeline.images.files import read_rgba
 from pipeline.runtime import manifest
 
 
@@ -68,7 +68,7 @@ def test_frames_are_works_of_their_own_and_each_is_accounted_for(tmp_path: Path,
     assert stats["inputs"] == 2
     images = sorted(path.stem for path in (tmp_path / "dedup" / "images").iterdir())
     assert images == ["g-1", "g-2-f000"]
-    first = decode_rgba((tmp_path / "dedup" / "images" / "g-2-f000.png").read_bytes())
+    first = read_rgba((tmp_path / "dedup" / "images" / "g-2-f000.png").read_bytes())
     np.testing.assert_array_equal(first[: len(art(FOE)), : art(FOE).shape[1]], art(FOE))
 
 

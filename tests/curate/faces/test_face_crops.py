@@ -54,7 +54,7 @@ def read(src: Path, dst: Path, detector: str | None, **changes) -> dict[str, dic
 def drawn(shared_files) -> list[Image.Image]:
     """Three faces of 256 x 256 pixels."""
     images = shared_files("anime_faces_256", 12).values()
-    return [Image.fromarray(files.decode_rgb(data)) for data in list(images)[:3]]
+    return [Image.fromarray(files.read_rgb(data)) for data in list(images)[:3]]
 
 
 @needs_opencv
@@ -176,7 +176,7 @@ def test_versions_of_one_face_are_a_family_and_copies_are_not(tmp_path) -> None:
 @pytest.mark.shared
 def test_copies_of_real_faces_are_found_and_distinct_ones_kept(shared_files, tmp_path) -> None:
     (tmp_path / "faces").mkdir()
-    originals = [Image.fromarray(files.decode_rgb(data)) for data in shared_files("anime_faces_256", 60).values()]
+    originals = [Image.fromarray(files.read_rgb(data)) for data in shared_files("anime_faces_256", 60).values()]
     for number, image in enumerate(originals):
         image.save(tmp_path / "faces" / f"a{number:02}.png")
         image.save(tmp_path / "faces" / f"b{number:02}.jpg", quality=60)
