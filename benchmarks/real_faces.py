@@ -69,13 +69,13 @@ PATCHES = 100_000  # a set
 SHOWN = 12
 
 
-def values() -> Params:
-    """params.yaml for heads on 48 cells."""
+def values(faces: int | None) -> Params:
+    """params.yaml for heads on 48 cells, and at most so many faces."""
     base = params.load(ROOT / "params.yaml")
     return base.model_copy(
         update={
             "resize": base.resize.model_copy(update={"size": SIZE, "cells": CELLS, "crop": "top"}),
-            "faces": base.faces.model_copy(update={"origin": "inputs"}),
+            "faces": base.faces.model_copy(update={"origin": "inputs", "limit": faces}),
             "split": base.split.model_copy(update={"test": 0.4}),
         }
     )
@@ -147,23 +147,27 @@ def natives(pictures: Sequence[Pixels]) -> list[Pixels]:
     return [read_native(picture, CELLS) for picture in pictures]
 
 
-def distances(made: Sequence[Pixels], art: Sequence[Pixels], rng: np.random.Generator) -> dict[str, float]:
-    """Of two lists of native pictures, by the name that the evaluate stage has for them."""
+def distances(
+    made: Sequence[Pixels], art: Sequence[Pixels], rng: np.random.Generator, count: int = PATCHES
+) -> dict[str, float]:
+    """Of two lists of native pictures, by the name that the evaluate stage has for them; `count` patches a list."""
     found = {}
     for size, centred, name in PATTERNS:
         onto = patches.draw_directions(3 * size**2, 128, seeds.generator(0, "directions", size))
-        sides = [patches.draw_patches(side, size, PATCHES, rng, centred=centred) for side in (made, art)]
+        sides = [patches.draw_patches(side, size, count, rng, centred=centred) for side in (made, art)]
         found[name] = patches.sliced_wasserstein(*(patches.project(side, onto) for side in sides))
     return found
 
 
-def intervals(made: Sequence[Pixels], art: Sequence[Pixels], resamples: int) -> dict[str, tuple[float, float]]:
+def intervals(
+    made: Sequence[Pixels], art: Sequence[Pixels], resamples: int, count: int = PATCHES
+) -> dict[str, tuple[float, float]]:
     """5 to 95 % of the distances when faces and portraits are drawn anew."""
     rng = np.random.default_rng(0)
     found = []
     for _ in range(resamples):
         drawn = [[side[int(index)] for index in rng.integers(0, len(side), len(side))] for side in (made, art)]
-        found.append(distances(*drawn, rng))
+        found.append(distances(*drawn, rng, count))
     ends = np.quantile([list(one.values()) for one in found], (0.05, 0.95), axis=0)
     return {name: (float(low), float(high)) for name, (low, high) in zip(found[0], ends.T, strict=True)}
 
@@ -208,7 +212,9 @@ def kid(x: Array, y: Array) -> float:
     return float(sum(within) - 2 * kernels[2].mean())
 
 
-def figures(made: Pictures, rival: Pictures, bench: Bench, resamples: int) -> tuple[dict[str, Any], list[Demand]]:
+def figures(
+    made: Pictures, rival: Pictures, bench: Bench, resamples: int, count: int
+) -> tuple[dict[str, Any], list[Demand]]:
     """All that is told of one training, and what is demanded of it."""
     real = score.patterns(list(bench.art.values()), "real", bench)
     ours, theirs, art = score.measure(made, real, bench), score.measure(rival, real, bench), score.measure_real(bench)
@@ -218,8 +224,8 @@ def figures(made: Pictures, rival: Pictures, bench: Bench, resamples: int) -> tu
     )
     works = natives(list(bench.art.values()))
     sides = {"ours": natives(list(made.values())), "rival": natives(list(rival.values()))}
-    apart = {name: distances(side, works, np.random.default_rng(0)) for name, side in sides.items()}
-    spans = {name: intervals(side, works, resamples) for name, side in sides.items()}
+    apart = {name: distances(side, works, np.random.default_rng(0), count) for name, side in sides.items()}
+    spans = {name: intervals(side, works, resamples, count) for name, side in sides.items()}
     told: dict[str, Any] = {"ours": ours, "rival": theirs, "real": art, "distances": apart, "intervals": spans}
     demands = [
         Demand("grid alignment", ours["grid_alignment"], least=1.0),
@@ -261,12 +267,14 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=1_200)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--resamples", type=int, default=20, help="of the intervals")
+    parser.add_argument("--faces", type=int, help="at most so many (default: all)")
+    parser.add_argument("--patches", type=int, default=PATCHES, help="of a set")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--keep", type=Path, help="folder of the project; by default a temporary one")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    wanted, report, met = values(), {}, True
+    wanted, report, met = values(asked.faces), {}, True
     with tempfile.TemporaryDirectory() as temporary:
         project = (asked.keep or Path(temporary)).resolve()
         prepare(project, wanted)
@@ -276,7 +284,7 @@ def main() -> int:
         rival = score.baseline_pictures(bench)[RIVAL]
         for seed in asked.seeds:
             made, minutes = trained(project, wanted, asked.steps, seed)
-            told, demands = figures(made, rival, bench, asked.resamples)
+            told, demands = figures(made, rival, bench, asked.resamples, asked.patches)
             report[str(seed)] = {"cpu_minutes": minutes, **told}
             met = met and all(one.met for one in demands)
             sys.stdout.write(f"seed {seed}: {asked.steps} steps, {minutes:.1f} CPU minutes\n\n{table(demands)}\n")

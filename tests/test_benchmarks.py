@@ -358,8 +358,8 @@ def test_the_interval_of_other_pictures_lies_beyond_that_of_the_same(real_faces:
     rng = np.random.default_rng(0)
     art = [rng.integers(0, 256, (12, 12, 3), dtype=np.uint8) for _ in range(6)]
     alike = [art[0]] * 6
-    same = real_faces.intervals(alike, alike, 5)
-    apart = real_faces.intervals(alike, [one // 4 for one in art], 5)
+    same = real_faces.intervals(alike, alike, 5, 2000)
+    apart = real_faces.intervals(alike, [one // 4 for one in art], 5, 2000)
     for name, (low, high) in apart.items():
         assert same[name][1] < low <= high
 
@@ -369,7 +369,8 @@ def test_the_benchmark_of_training_on_real_faces_measures_every_figure(tmp_path:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent")
     command = [sys.executable, ROOT / "benchmarks" / "real_faces.py", "--steps", "20", "--seeds", "0"]
-    options = ["--resamples", "2", "--json", str(tmp_path / "figures.json"), "--sheet", str(tmp_path / "sheet.png")]
+    options = ["--faces", "200", "--patches", "20000", "--resamples", "2", "--json", str(tmp_path / "figures.json")]
+    options += ["--sheet", str(tmp_path / "sheet.png")]
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode in (0, 1), done.stderr
     told = json.loads((tmp_path / "figures.json").read_text())["0"]
