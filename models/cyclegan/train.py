@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from models.cyclegan.cycle_losses import (
 )
 from models.cyclegan.distributed import ALONE, Descent, Workers
 from models.cyclegan.networks import (
+    PICTURE_GENERATORS,
     CellGenerator,
     CellInverse,
     CellShape,
@@ -37,8 +38,6 @@ from models.cyclegan.networks import (
     init_weights,
     patch_discriminator,
     report_discriminator,
-    resize_generator,
-    resnet_generator,
 )
 from models.cyclegan.patch_distance import ReferencePatches
 from models.cyclegan.replay import Replay
@@ -72,28 +71,24 @@ class StepStats:
     losses: dict[str, float]
 
 
-def resnet_system(width: int, blocks: int, cell: int) -> System:
-    """The report's four networks; both domains are S x S pictures with cells of `cell` pixels."""
-    return _picture_system(partial(resnet_generator, width=width, blocks=blocks), width, cell)
+def picture_system(generator: str, width: int, blocks: int, cell: int) -> System:
+    """The report's four networks (`resnet`), or the same without their transposed convolutions (`resize`).
 
-
-def resize_system(width: int, blocks: int, cell: int) -> System:
-    """The report's four networks without their transposed convolutions."""
-    return _picture_system(partial(resize_generator, width=width, blocks=blocks), width, cell)
-
-
-def _picture_system(generator: Callable[[], nn.Module], width: int, cell: int) -> System:
-    a2b, b2a = generator(), generator()
-    return _system(
-        a2b,
-        b2a,
-        report_discriminator(width=width),
-        report_discriminator(width=width),
-        paint=lambda a: Painting(a2b(a), a.new_zeros(())),
-        to_b=nn.Identity(),
-        to_a=nn.Identity(),
-        cell=cell,
-        cell_b=cell,
+    Both domains are S x S pictures with cells of `cell` pixels.
+    """
+    a2b, b2a = (PICTURE_GENERATORS[generator](width, blocks) for _ in range(2))
+    return _initialised(
+        System(
+            a2b=a2b,
+            b2a=b2a,
+            disc_a=report_discriminator(width),
+            disc_b=report_discriminator(width),
+            paint=lambda a: Painting(a2b(a), a.new_zeros(())),
+            to_b=nn.Identity(),
+            to_a=nn.Identity(),
+            cell=cell,
+            cell_b=cell,
+        )
     )
 
 
@@ -103,25 +98,27 @@ def cell_system(shape: CellShape) -> System:
     The inverse has half the channels and blocks: it only has to say which face an artwork could have been.
     """
     a2b = CellGenerator(shape)
-    system = _system(
-        a2b,
-        CellInverse(shape.factor, max(1, shape.width // 2), max(1, shape.blocks // 2)),
-        patch_discriminator(3, shape.critics, strides=(2, 2, 1)),
-        Panel(close_discriminator(3, shape.critics), patch_discriminator(3, shape.critics, strides=(1, 2, 2))),
-        paint=a2b.paint,
-        to_b=nn.AvgPool2d(shape.factor),
-        to_a=nn.Upsample(scale_factor=shape.factor, mode="nearest"),
-        cell=shape.factor,
-        cell_b=1,
+    system = _initialised(
+        System(
+            a2b=a2b,
+            b2a=CellInverse(shape.factor, max(1, shape.width // 2), max(1, shape.blocks // 2)),
+            disc_a=patch_discriminator(shape.critics, strides=(2, 2, 1)),
+            disc_b=Panel(close_discriminator(shape.critics), patch_discriminator(shape.critics, strides=(1, 2, 2))),
+            paint=a2b.paint,
+            to_b=nn.AvgPool2d(shape.factor),
+            to_a=nn.Upsample(scale_factor=shape.factor, mode="nearest"),
+            cell=shape.factor,
+            cell_b=1,
+        )
     )
     a2b.start_plain()
     return system
 
 
-def _system(a2b: nn.Module, b2a: nn.Module, disc_a: nn.Module, disc_b: nn.Module, **domains: Any) -> System:
-    for net in (a2b, b2a, disc_a, disc_b):
+def _initialised(system: System) -> System:
+    for net in system.nets().values():
         net.apply(init_weights)
-    return System(a2b=a2b, b2a=b2a, disc_a=disc_a, disc_b=disc_b, **domains)
+    return system
 
 
 class Trainer:

@@ -43,7 +43,7 @@ from models.cyclegan.networks import (
     resnet_generator,
 )
 from models.cyclegan.replay import Replay
-from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
+from models.cyclegan.train import Recipe, Trainer, cell_system, picture_system
 from models.tensors import to_signed
 
 WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, chroma=3.0, palette=1.0, accents=4.0, patterns=2.0)
@@ -64,8 +64,8 @@ def recipe(**changes: object) -> Recipe:
 def new_trainer(kind: str, **changes: object) -> Trainer:
     torch.manual_seed(3)
     system = {
-        "resnet": lambda: resnet_system(4, 1, FACTOR),
-        "resize": lambda: resize_system(4, 1, FACTOR),
+        "resnet": lambda: picture_system("resnet", 4, 1, FACTOR),
+        "resize": lambda: picture_system("resize", 4, 1, FACTOR),
         "cell": lambda: cell_system(CellShape(FACTOR, 4, 1, 4)),
     }[kind]()
     return Trainer(system, recipe(**changes), seed=5)
@@ -137,9 +137,9 @@ def footprint(net: nn.Module, size: int) -> tuple[int, int]:
     ("net", "pixels"),
     [
         (report_discriminator(width=4), 94),
-        (patch_discriminator(3, 4, strides=(2, 2, 1)), 34),
-        (patch_discriminator(3, 4, strides=(1, 2, 2)), 25),
-        (close_discriminator(3, 4), 7),
+        (patch_discriminator(4, strides=(2, 2, 1)), 34),
+        (patch_discriminator(4, strides=(1, 2, 2)), 25),
+        (close_discriminator(4), 7),
     ],
 )
 def test_one_logit_sees_as_many_pixels_as_the_docstring_says(net: nn.Module, pixels: int) -> None:

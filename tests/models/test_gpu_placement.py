@@ -18,13 +18,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from models.cyclegan import patch_distance
 from models.cyclegan.cycle_losses import Weights, discriminator_loss, loss_through_a, loss_through_b
 from models.cyclegan.networks import CellShape
-from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
+from models.cyclegan.train import Recipe, Trainer, cell_system, picture_system
 from models.tensors import _matrix, to_oklab
 
 SIDE = {"resnet": 64, "resize": 64, "cell": 16}  # of the art
 MAKE = {
-    "resnet": lambda: resnet_system(8, 1, 4),
-    "resize": lambda: resize_system(8, 1, 4),
+    "resnet": lambda: picture_system("resnet", 8, 1, 4),
+    "resize": lambda: picture_system("resize", 8, 1, 4),
     "cell": lambda: cell_system(CellShape(4, 8, 1, 4)),
 }
 
