@@ -157,9 +157,8 @@ class Trainer:
             a, b = self._batch(faces, epoch, place, "a"), self._batch(art, epoch, place, "b")
             losses = self._train_step(a, b, self._references(art))
             self.step += 1
-            yield StepStats(
-                step=self.step, epoch=epoch, epoch_done=self.step % self.steps_per_epoch == 0, losses=losses
-            )
+            epoch_done = self.step % self.steps_per_epoch == 0
+            yield StepStats(step=self.step, epoch=epoch, epoch_done=epoch_done, losses=losses)
 
     def _batch(self, images: Pixels, epoch: int, place: int, domain: str) -> Tensor:
         """Our share of an epoch's `place`-th batch: images in a fresh order, each mirrored with probability 1/2."""
