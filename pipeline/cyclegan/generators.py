@@ -68,12 +68,6 @@ def _check(shape: Shape) -> None:
         raise BadParams(f"resize.cells: expected an even number of at least 10 {where}, got {shape.cells}")
 
 
-def _untrained(shape: Shape) -> nn.Module:
-    if shape.generator == "cell":
-        return CellGenerator(shape.cell_shape)
-    return PICTURE_GENERATORS[shape.generator](shape.width, shape.blocks)
-
-
 def save(path: Path, net: nn.Module, shape: Shape) -> None:
     """Write the weights of a generator with its shape in the header: one entry, as several come in any order."""
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in net.state_dict().items()}
@@ -90,7 +84,11 @@ def load(path: Path, device: str = "cpu") -> tuple[nn.Module, Shape]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
         shape = Shape(**json.loads(header[HEADER]))
-        net = _untrained(shape)
+        net: nn.Module
+        if shape.generator == "cell":
+            net = CellGenerator(shape.cell_shape)
+        else:
+            net = PICTURE_GENERATORS[shape.generator](shape.width, shape.blocks)
         net.load_state_dict(load_file(path))
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no trained generator there; run `facetopix train` first") from error
