@@ -129,8 +129,8 @@ def footprint(net: nn.Module, size: int) -> tuple[int, int]:
     x = torch.randn(1, 3, size, size, requires_grad=True)
     logits = net(x)
     logits[0, 0, logits.shape[2] // 2, logits.shape[3] // 2].backward()
-    seen = x.grad.abs().sum(dim=(0, 1)) > 0  # type: ignore[union-attr]
-    return int(seen.any(1).sum()), int(seen.any(0).sum())
+    affecting = x.grad.abs().sum(dim=(0, 1)) > 0  # type: ignore[union-attr]
+    return int(affecting.any(1).sum()), int(affecting.any(0).sum())
 
 
 @pytest.mark.parametrize(
@@ -222,17 +222,17 @@ def test_an_untrained_shared_palette_takes_the_nearest_colour_and_a_given_one_is
     system = cell_system(CellShape(2, 4, 1, palette=4, colours="shared"))
     head = system.a2b.head
     assert isinstance(head, SharedPaletteHead)
-    given = torch.rand(4, 3) * 2 - 1
-    head.start(given, learned=False)
+    palette = torch.rand(4, 3) * 2 - 1
+    head.start(palette, learned=False)
     trainer = Trainer(system, recipe(lr=0.01), seed=5)
     faces = torch.rand(2, 3, 32, 32) * 2 - 1
     with torch.no_grad():
         means = nn.functional.avg_pool2d(faces, 2)
-        nearest = torch.cdist(means.movedim(1, -1).reshape(-1, 3), given).argmin(dim=1)
-        assert torch.equal(system.a2b(faces).movedim(1, -1).reshape(-1, 3), given[nearest])
+        nearest = torch.cdist(means.movedim(1, -1).reshape(-1, 3), palette).argmin(dim=1)
+        assert torch.equal(system.a2b(faces).movedim(1, -1).reshape(-1, 3), palette[nearest])
     list(trainer.fit(*pictures("cell")))
-    assert torch.equal(head.palette, given)
-    assert torch.equal(trainer.average.head.palette, given)
+    assert torch.equal(head.palette, palette)
+    assert torch.equal(trainer.average.head.palette, palette)
 
 
 def test_a_learned_palette_is_changed_by_training() -> None:
