@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -206,11 +205,8 @@ class Training:
         layers = record_layers(average, self.samples[0])
         write_png(out / "activations.png", draw_figure(layers, channels=CHANNELS, side=SIDE))
         write_json(out / "activations.json", {"layers": summarise(layers)})
-        write_json(out / "training.json", self._summary())
-
-    def _summary(self) -> dict[str, Any]:
         nets, journal = self.trainer.system.nets(), self.journal
-        return {
+        summary = {
             **self.facts,
             "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()},
             "images": [len(self.faces), len(self.art)],
@@ -219,6 +215,7 @@ class Training:
             "skipped_steps": journal.skipped,
             "last": journal.log[-1],
         }
+        write_json(out / "training.json", summary)
 
 
 def _random_state(device: str) -> dict[str, Tensor]:
