@@ -33,7 +33,7 @@ from torch import Tensor
 from models.cyclegan.compilation import compile_system
 from models.cyclegan.cycle_losses import System, Weights
 from models.cyclegan.networks import CellShape
-from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
+from models.cyclegan.train import Recipe, Trainer, cell_system, picture_system
 from models.tensors import Pixels, to_pixels
 from pipeline import params
 from pipeline.runtime import seeds
@@ -101,7 +101,7 @@ class Contestant:
         if self.kind == "cell":
             system = cell_system(CellShape(cell, self.width, self.blocks))
         else:
-            system = {"resnet": resnet_system, "resize": resize_system}[self.kind](self.width, self.blocks, cell)
+            system = picture_system(self.kind, self.width, self.blocks, cell)
         for net in system.nets().values():
             net.to(self.device)
         return compile_system(system) if self.compiled else system
@@ -259,7 +259,7 @@ def plain_curve(faces: Pixels, works: Pixels, width: int, blocks: int, steps: in
 
 def start(width: int, blocks: int, steps: int, bf16: bool, seed: int) -> Trainer:
     torch.manual_seed(seed)
-    return new_trainer(resnet_system(width, blocks, 4), bf16, steps, seed)
+    return new_trainer(picture_system("resnet", width, blocks, 4), bf16, steps, seed)
 
 
 def distance(curve: list[float], other: list[float]) -> float:

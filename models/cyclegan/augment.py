@@ -6,8 +6,6 @@ border repeats it, since a black margin is no pixel art; no cutout; colours chan
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
@@ -17,35 +15,26 @@ CONTRAST = 0.4
 SHIFT = 8  # at most 1 / SHIFT of the side
 
 
-@dataclass(frozen=True)
-class Augmentation:
-    """A shift and changed colours for each of N pictures, made of uniform numbers (5, N) in [0, 1)."""
+def augment(pictures: Tensor, uniform: Tensor, cell: int) -> Tensor:
+    """Shift pictures (N, 3, H, W) and change their colours, each by its own numbers; differentiable.
 
-    uniform: Tensor
+    Args:
+        pictures: in [-1, 1].
+        uniform: (5, N) in [0, 1), on any device: brightness, saturation, contrast, shift of rows and of columns.
+        cell: pixels that every shift is a multiple of.
+    """
+    centred = (uniform.to(pictures.device) - 0.5)[:, :, None, None, None]
+    x = pictures + BRIGHTNESS * centred[0]
+    grey = x.mean(dim=1, keepdim=True)
+    x = (x - grey) * (1 + SATURATION * centred[1]) + grey
+    mean = x.mean(dim=(1, 2, 3), keepdim=True)
+    x = (x - mean) * (1 + CONTRAST * centred[2]) + mean
+    rows, columns = (_sources(uniform[3 + axis], x.shape[2 + axis], cell).to(x.device) for axis in (0, 1))
+    return torch.stack([picture[:, rows[i]][:, :, columns[i]] for i, picture in enumerate(x)])
 
-    @staticmethod
-    def draw(count: int, generator: torch.Generator) -> Augmentation:
-        """A random one for `count` pictures."""
-        return Augmentation(torch.rand(5, count, generator=generator))
 
-    def part(self, places: slice) -> Augmentation:
-        """The same for some of the pictures."""
-        return Augmentation(self.uniform[:, places])
-
-    def __call__(self, pictures: Tensor, cell: int) -> Tensor:
-        """(N, 3, H, W) -> same, differentiable; shifted by multiples of `cell` pixels."""
-        centred = (self.uniform.to(pictures.device) - 0.5)[:, :, None, None, None]
-        x = pictures + BRIGHTNESS * centred[0]
-        grey = x.mean(dim=1, keepdim=True)
-        x = (x - grey) * (1 + SATURATION * centred[1]) + grey
-        mean = x.mean(dim=(1, 2, 3), keepdim=True)
-        x = (x - mean) * (1 + CONTRAST * centred[2]) + mean
-        rows = self._sources(3, x.shape[2], cell).to(x.device)
-        columns = self._sources(4, x.shape[3], cell).to(x.device)
-        return torch.stack([picture[:, rows[i]][:, :, columns[i]] for i, picture in enumerate(x)])
-
-    def _sources(self, axis: int, side: int, cell: int) -> Tensor:
-        """(N, side): the row, or column, that moves to each place; `axis` is its row of uniform numbers."""
-        most = max(1, side // SHIFT // cell)
-        steps = torch.floor(self.uniform[axis] * (2 * most + 1)).long() - most
-        return (torch.arange(side) + cell * steps[:, None]).clamp(0, side - 1)
+def _sources(uniform: Tensor, side: int, cell: int) -> Tensor:
+    """(N, side): the row, or column, that moves to each place of N pictures."""
+    most = max(1, side // SHIFT // cell)
+    steps = torch.floor(uniform * (2 * most + 1)).long() - most
+    return (torch.arange(side) + cell * steps[:, None]).clamp(0, side - 1)

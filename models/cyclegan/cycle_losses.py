@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
+from torch.nn.functional import avg_pool2d, l1_loss, relu
 
 from models.cyclegan.layers import mirror_pad
 from models.cyclegan.networks import Painting
@@ -104,65 +104,53 @@ def loss_through_b(
         references: what the patches of each drawn picture are compared with; none = they are not.
     """
     drawn, commitment = system.paint(torch.cat([a, system.to_a(b)]) if weights.identity else a)
-    fake = drawn[: len(a)]
-    parts = {
-        "adversarial_a2b": lsgan(system.disc_b(view(fake)), real=True),
-        "cycle_a": functional.l1_loss(system.b2a(fake).float(), a),
-        "identity_b": _identity(drawn[len(a) :], b, weights),
-        "colour": functional.l1_loss(_low_frequency(fake.float()), _low_frequency(system.to_b(a))),
-        "chroma": functional.l1_loss(_colour_differences(fake.float()), _colour_differences(system.to_b(a))),
-        "palette": commitment,
-        "accents": _accents(fake, system, a, weights),
-        "patterns": _patterns(fake, references),
+    fake, original, nothing = drawn[: len(a)], system.to_b(a), a.new_zeros(())
+    terms = {
+        "adversarial_a2b": (1.0, lsgan(system.disc_b(view(fake)), real=True)),
+        "cycle_a": (weights.cycle, l1_loss(system.b2a(fake).float(), a)),
+        "identity_b": (weights.identity, _identity(drawn[len(a) :], b, weights)),
+        "colour": (weights.colour, l1_loss(_low_frequency(fake.float()), _low_frequency(original))),
+        "chroma": (weights.chroma, l1_loss(_colour_differences(fake.float()), _colour_differences(original))),
+        "palette": (weights.palette, commitment),
+        "accents": (weights.accents, lost_accents(fake.float(), original) if weights.accents else nothing),
+        "patterns": (weights.patterns, _patterns(fake, references) if references else nothing),
     }
-    total = (
-        parts["adversarial_a2b"]
-        + weights.cycle * parts["cycle_a"]
-        + weights.identity * parts["identity_b"]
-        + weights.colour * parts["colour"]
-        + weights.chroma * parts["chroma"]
-        + weights.palette * parts["palette"]
-        + weights.accents * parts["accents"]
-        + weights.patterns * parts["patterns"]
-    )
-    return Loss(total=total, parts=parts, fake=fake.detach())
+    return _weighted(terms, fake)
 
 
 def loss_through_a(system: System, a: Tensor, b: Tensor, weights: Weights, view: View = plain_view) -> Loss:
     """The half of eq. 3 that starts with `b2a`, for faces `a` and artworks `b`; else as `loss_through_b`."""
     painted = system.b2a(torch.cat([b, system.to_b(a)]) if weights.identity else b)
     fake = painted[: len(b)]
-    parts = {
-        "adversarial_b2a": lsgan(system.disc_a(view(fake)), real=True),
-        "cycle_b": functional.l1_loss(system.a2b(fake).float(), b),
-        "identity_a": _identity(painted[len(b) :], a, weights),
+    terms = {
+        "adversarial_b2a": (1.0, lsgan(system.disc_a(view(fake)), real=True)),
+        "cycle_b": (weights.cycle, l1_loss(system.a2b(fake).float(), b)),
+        "identity_a": (weights.identity, _identity(painted[len(b) :], a, weights)),
     }
-    total = parts["adversarial_b2a"] + weights.cycle * parts["cycle_b"] + weights.identity * parts["identity_a"]
-    return Loss(total=total, parts=parts, fake=fake.detach())
+    return _weighted(terms, fake)
+
+
+def _weighted(terms: dict[str, tuple[float, Tensor]], fake: Tensor) -> Loss:
+    total = sum((weight * part for weight, part in terms.values()), start=fake.new_zeros((), dtype=torch.float32))
+    return Loss(total=total, parts={name: part for name, (_, part) in terms.items()}, fake=fake.detach())
 
 
 def _identity(same: Tensor, original: Tensor, weights: Weights) -> Tensor:
-    return functional.l1_loss(same.float(), original) if weights.identity else original.new_zeros(())
-
-
-def _accents(fake: Tensor, system: System, a: Tensor, weights: Weights) -> Tensor:
-    return lost_accents(fake.float(), system.to_b(a)) if weights.accents else a.new_zeros(())
+    return l1_loss(same.float(), original) if weights.identity else original.new_zeros(())
 
 
 def _patterns(fake: Tensor, references: Sequence[ReferencePatches]) -> Tensor:
-    if not references:
-        return fake.new_zeros((), dtype=torch.float32)
     distances = [patch_distance(picture, patches) for picture, patches in zip(fake, references, strict=True)]
     return torch.stack(distances).mean()
 
 
 def _low_frequency(image: Tensor) -> Tensor:
-    return functional.avg_pool2d(image, 4)
+    return avg_pool2d(image, 4)
 
 
 def _colour_differences(image: Tensor) -> Tensor:
     """(N, 3, n, n) -> (N, 2, n/2, n/2): red - green and yellow - blue, which a change of lightness leaves alone."""
-    red, green, blue = functional.avg_pool2d(image, 2).unbind(dim=1)
+    red, green, blue = avg_pool2d(image, 2).unbind(dim=1)
     return torch.stack([red - green, (red + green) / 2 - blue], dim=1)
 
 
@@ -174,13 +162,13 @@ def lost_accents(drawn: Tensor, original: Tensor) -> Tensor:
     may come.
     """
     depth = _depth(original).clamp_min(0)
-    return (depth * functional.relu(depth - _depth(drawn))).mean()
+    return (depth * relu(depth - _depth(drawn))).mean()
 
 
 def _depth(image: Tensor) -> Tensor:
     """(N, 3, n, n) -> (N, 1, n, n): how much darker a cell is than its 3x3 mean."""
     grey = image.mean(dim=1, keepdim=True)
-    return functional.avg_pool2d(mirror_pad(grey, 1, edge=True), 3, stride=1) - grey
+    return avg_pool2d(mirror_pad(grey, 1, edge=True), 3, stride=1) - grey
 
 
 def discriminator_loss(disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
@@ -188,14 +176,3 @@ def discriminator_loss(disc: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
     logits = _by_critic(disc(torch.cat([real, fake])))
     of_real, of_fake = [part[: len(real)] for part in logits], [part[len(real) :] for part in logits]
     return 0.5 * (lsgan(of_real, real=True) + lsgan(of_fake, real=False))
-
-
-def parameters_of(*nets: nn.Module) -> list[nn.Parameter]:
-    """All parameters of some networks, in order."""
-    return [parameter for net in nets for parameter in net.parameters()]
-
-
-def freeze(nets: list[nn.Module], frozen: bool) -> None:
-    """Switch off (or on) the gradients of networks that a step only looks through."""
-    for parameter in parameters_of(*nets):
-        parameter.requires_grad_(not frozen)

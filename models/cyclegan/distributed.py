@@ -9,8 +9,10 @@ What is drawn at random is addressed by the place in the whole batch, so the num
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
@@ -76,7 +78,8 @@ class Descent:
             Diverged: see above; no weight has changed.
         """
         loss = total.detach().clone()
-        gradients = [parameter.grad for parameter in self._parameters() if parameter.grad is not None]
+        parameters = itertools.chain.from_iterable(group["params"] for group in self.optimiser.param_groups)
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         self.workers.average_([*gradients, loss])  # the loss too: all processes stop at the same step
         norm = nn.utils.get_total_norm(gradients)
         loss_is_finite, norm_is_finite = torch.isfinite(torch.stack([loss, norm])).tolist()
@@ -86,23 +89,18 @@ class Descent:
             self.in_a_row = 0
             self.optimiser.step()
         else:
-            self._skip()
+            self.skipped += 1
+            self.in_a_row += 1
+            if self.in_a_row >= self.MOST_SKIPPED:
+                raise Diverged(f"the gradients were not finite {self.in_a_row} times in a row")
         self.optimiser.zero_grad(set_to_none=True)
         return norm
 
-    def _parameters(self) -> list[nn.Parameter]:
-        return [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
+    def state_dict(self) -> dict[str, Any]:
+        """The optimiser's state and the counts."""
+        return {"optimiser": self.optimiser.state_dict(), "skipped": self.skipped, "in_a_row": self.in_a_row}
 
-    def _skip(self) -> None:
-        self.skipped += 1
-        self.in_a_row += 1
-        if self.in_a_row >= self.MOST_SKIPPED:
-            raise Diverged(f"the gradients were not finite {self.in_a_row} times in a row")
-
-    def state_dict(self) -> dict[str, int]:
-        """The counts; the optimiser has a state of its own."""
-        return {"skipped": self.skipped, "in_a_row": self.in_a_row}
-
-    def load_state_dict(self, state: dict[str, int]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
+        self.optimiser.load_state_dict(state["optimiser"])
         self.skipped, self.in_a_row = state["skipped"], state["in_a_row"]

@@ -13,9 +13,9 @@ from torch.nn import functional
 
 
 class _MirrorPadding(torch.autograd.Function):
-    """(N, C, H, W) -> (N, C, H + 2p, W + 2p): rows and columns beyond the border mirror those within.
+    """As `mirror_pad`, (N, C, H, W) -> (N, C, H + 2p, W + 2p), with `edge` 1 or 0. Whole rows are copied.
 
-    The border itself is repeated (`edge` 1; NumPy calls it symmetric) or not (0; reflect). Whole rows are copied.
+    `functional.pad(x, (p,) * 4, mode="reflect")` is equal forwards, but adds up a gradient in another order.
     """
 
     @staticmethod

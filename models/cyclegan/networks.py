@@ -62,55 +62,53 @@ class ResidualBlock(nn.Module):
         return result
 
 
-def resnet_generator(channels: int = 3, width: int = 64, blocks: int = 9) -> nn.Sequential:
+def _transposed(before: int, after: int) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
+
+
+def resnet_generator(
+    width: int = 64, blocks: int = 9, upsampling: Callable[[int, int], nn.Module] = _transposed
+) -> nn.Sequential:
     """The report's generator, one child a row of its table.
 
-    (N, channels, S, S) -> same, in [-1, 1]; S divisible by 4. 11,378,179 parameters at the defaults.
+    (N, 3, S, S) -> same, in [-1, 1]; S divisible by 4. 11,378,179 parameters at the defaults.
     """
-    return _resnet(_transposed, channels, width, blocks)
-
-
-def resize_generator(channels: int = 3, width: int = 64, blocks: int = 9) -> nn.Sequential:
-    """The report's generator with nearest enlargement and convolution instead of its transposed convolutions.
-
-    The same 11,378,179 parameters: a smaller upscaling half was seen to stay at the identity.
-    """
-    return _resnet(UpsampleConv2d, channels, width, blocks)
-
-
-def _resnet(upsampling: Callable[[int, int], nn.Module], channels: int, width: int, blocks: int) -> nn.Sequential:
     return nn.Sequential(
-        _normed(MirrorConv2d(channels, width, 7), width),
+        _normed(MirrorConv2d(3, width, 7), width),
         _normed(nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), 2 * width),
         _normed(nn.Conv2d(2 * width, 4 * width, 3, stride=2, padding=1), 4 * width),
         nn.Sequential(*(ResidualBlock(4 * width) for _ in range(blocks))),
         _normed(upsampling(4 * width, 2 * width), 2 * width),
         _normed(upsampling(2 * width, width), width),
-        nn.Sequential(MirrorConv2d(width, channels, 7), nn.Tanh()),
+        nn.Sequential(MirrorConv2d(width, 3, 7), nn.Tanh()),
     )
 
 
-def _transposed(before: int, after: int) -> nn.ConvTranspose2d:
-    return nn.ConvTranspose2d(before, after, 3, stride=2, padding=1, output_padding=1)
+def resize_generator(width: int = 64, blocks: int = 9) -> nn.Sequential:
+    """The report's generator with nearest enlargement and convolution instead of its transposed convolutions.
+
+    The same 11,378,179 parameters: a smaller upscaling half was seen to stay at the identity.
+    """
+    return resnet_generator(width, blocks, UpsampleConv2d)
 
 
-def report_discriminator(channels: int = 3, width: int = 64) -> nn.Sequential:
+PICTURE_GENERATORS = {"resnet": resnet_generator, "resize": resize_generator}
+
+
+def report_discriminator(width: int = 64) -> nn.Sequential:
     """The report's PatchGAN, one child a row of its table.
 
-    (N, channels, S, S) -> (N, 1, S/16, S/16) logits. One logit sees 94 x 94 pixels. No norm in the first row, as in the
+    (N, 3, S, S) -> (N, 1, S/16, S/16) logits. One logit sees 94 x 94 pixels. No norm in the first row, as in the
     paper. 2,764,737 parameters at the defaults.
     """
-    widths = [channels, width, 2 * width, 4 * width, 8 * width]
-    rows = [
-        _leaky(nn.Conv2d(before, after, 4, stride=2, padding=1), after if before != channels else None)
-        for before, after in itertools.pairwise(widths)
-    ]
+    rows = [_leaky(nn.Conv2d(3, width, 4, stride=2, padding=1))]
+    for before, after in itertools.pairwise([width, 2 * width, 4 * width, 8 * width]):
+        rows.append(_leaky(nn.Conv2d(before, after, 4, stride=2, padding=1), nn.InstanceNorm2d(after)))
     return nn.Sequential(*rows, nn.ZeroPad2d((1, 0, 1, 0)), nn.Conv2d(8 * width, 1, 4, padding=1))
 
 
-def _leaky(convolution: nn.Module, normed: int | None) -> nn.Sequential:
-    norm = [nn.InstanceNorm2d(normed)] if normed is not None else []
-    return nn.Sequential(convolution, *norm, nn.LeakyReLU(0.2, inplace=True))
+def _leaky(*layers: nn.Module) -> nn.Sequential:
+    return nn.Sequential(*layers, nn.LeakyReLU(0.2, inplace=True))
 
 
 class _SpectralNorm(parametrizations._SpectralNorm):
@@ -127,30 +125,29 @@ def _spectral(convolution: nn.Conv2d) -> nn.Conv2d:
     return convolution
 
 
-def patch_discriminator(channels: int, width: int, strides: Sequence[int]) -> nn.Sequential:
+def patch_discriminator(width: int, strides: Sequence[int]) -> nn.Sequential:
     """A PatchGAN of 4x4 convolutions of the given strides, then a 4x4 head of stride 1.
 
-    (N, C, H, W) -> (N, 1, H', W') logits. One logit sees 25 x 25 pixels for strides (1, 2, 2), 34 x 34 for (2, 2, 1).
+    (N, 3, H, W) -> (N, 1, H', W') logits. One logit sees 25 x 25 pixels for strides (1, 2, 2), 34 x 34 for (2, 2, 1).
     Spectral norm instead of the paper's instance norm, which would hide how flat a patch is: the very thing that tells
     pixel art from a photograph.
     """
-    rows: list[nn.Module] = []
-    before = channels
-    for index, stride in enumerate(strides):
-        after = width * 2 ** min(index, 2)
-        rows.append(_leaky(_spectral(nn.Conv2d(before, after, 4, stride=stride, padding=1)), None))
-        before = after
-    return nn.Sequential(*rows, _spectral(nn.Conv2d(before, 1, 4, padding=1)))
+    widths = [3, *_widths(width, len(strides))]
+    rows = [
+        _leaky(_spectral(nn.Conv2d(before, after, 4, stride=stride, padding=1)))
+        for before, after, stride in zip(widths, widths[1:], strides, strict=False)
+    ]
+    return nn.Sequential(*rows, _spectral(nn.Conv2d(widths[-1], 1, 4, padding=1)))
 
 
-def close_discriminator(channels: int, width: int) -> nn.Sequential:
+def close_discriminator(width: int) -> nn.Sequential:
     """A PatchGAN of 3x3 convolutions without padding, under spectral norms: each logit sees 7 x 7 pixels.
 
-    (N, C, H, W) -> (N, 1, H - 6, W - 6) logits. It sees strokes and clusters but no face, so that few artworks are
+    (N, 3, H, W) -> (N, 1, H - 6, W - 6) logits. It sees strokes and clusters but no face, so that few artworks are
     enough for it, and none can be learned by heart.
     """
-    widths = [channels, width, 2 * width, 2 * width]
-    rows = [_leaky(_spectral(nn.Conv2d(before, after, 3)), None) for before, after in itertools.pairwise(widths)]
+    widths = [3, width, 2 * width, 2 * width]
+    rows = [_leaky(_spectral(nn.Conv2d(before, after, 3))) for before, after in itertools.pairwise(widths)]
     return nn.Sequential(*rows, _spectral(nn.Conv2d(widths[-1], 1, 1)))
 
 
@@ -202,9 +199,8 @@ class CellGenerator(nn.Module):
         if shape.factor < 1 or shape.factor & (shape.factor - 1):
             raise ValueError(f"factor must be a power of two, got {shape.factor}")
         self.palette = shape.palette
-        widths = _widths(shape.factor, shape.width)
+        widths = _widths(shape.width, shape.factor.bit_length())
         shallow = widths[-1]
-        deep = _deep_width(shallow)
         self.cell_mean = nn.AvgPool2d(shape.factor)
         self.stem = nn.Sequential(
             _normed(MirrorConv2d(3, shape.width, 5), shape.width),
@@ -213,10 +209,10 @@ class CellGenerator(nn.Module):
                 for before, after in itertools.pairwise(widths)
             ),
         )
-        self.deep = _deep_path(shallow, deep, shape.blocks)
-        self.join = _normed(MirrorConv2d(shallow + deep, shallow, 3), shallow)
+        self.deep, self.join = _deep_path(shallow, shape.blocks)
         self.departure = MirrorConv2d(shallow, 3, 3)
-        self.head = _palette_head(shallow, shape)
+        heads: dict[str, type[PaletteHead | SharedPaletteHead]] = {"own": PaletteHead, "shared": SharedPaletteHead}
+        self.head = None if shape.palette is None else heads[shape.colours](shallow, shape.palette)
 
     def start_plain(self) -> None:
         """Let free colours begin as the mean of every cell: content is present from the start."""
@@ -312,36 +308,26 @@ class SharedPaletteHead(nn.Module):
         return Painting(torch.einsum("nkyx,kc->ncyx", _harden(p), self.palette), commitment)
 
 
-def _palette_head(channels: int, shape: CellShape) -> PaletteHead | SharedPaletteHead | None:
-    if shape.palette is None:
-        return None
-    if shape.colours == "own":
-        return PaletteHead(channels, shape.palette)
-    return SharedPaletteHead(channels, shape.palette)
-
-
 def _harden(p: Tensor) -> Tensor:
     """1 at the largest of dim 1 of (N, K, n, n), else 0, with the gradient of `p`."""
     hard = functional.one_hot(p.argmax(dim=1), p.shape[1]).movedim(-1, 1).to(p.dtype)
     return p + (hard - p).detach() if torch.is_grad_enabled() else hard
 
 
-def _widths(factor: int, width: int) -> list[int]:
+def _widths(width: int, count: int) -> list[int]:
     """Channels at full resolution and after every halving: doubled twice at most."""
-    return [width * 2 ** min(step, 2) for step in range(factor.bit_length())]
+    return [width * 2 ** min(step, 2) for step in range(count)]
 
 
-def _deep_width(shallow: int) -> int:
-    return 3 * shallow // 2
-
-
-def _deep_path(shallow: int, deep: int, blocks: int) -> nn.Sequential:
-    """(N, shallow, n, n) -> (N, deep, n, n) through half the grid; n even."""
-    return nn.Sequential(
+def _deep_path(shallow: int, blocks: int) -> tuple[nn.Sequential, nn.Sequential]:
+    """Two networks: features (N, shallow, n, n) through half the grid, n even; and both together -> as the first."""
+    deep = 3 * shallow // 2
+    path = nn.Sequential(
         _normed(nn.Conv2d(shallow, deep, 3, stride=2, padding=1), deep),
         *(ResidualBlock(deep) for _ in range(blocks)),
         nn.Upsample(scale_factor=2, mode="nearest"),
     )
+    return path, _normed(MirrorConv2d(shallow + deep, shallow, 3), shallow)
 
 
 @torch.no_grad()
@@ -383,12 +369,10 @@ class CellInverse(nn.Module):
 
     def __init__(self, factor: int = 4, width: int = 64, blocks: int = 6) -> None:
         super().__init__()
-        widths = _widths(factor, width)[::-1]
+        widths = _widths(width, factor.bit_length())[::-1]
         shallow = widths[0]
-        deep = _deep_width(shallow)
         self.stem = _normed(MirrorConv2d(3, shallow, 5), shallow)
-        self.deep = _deep_path(shallow, deep, blocks)
-        self.join = _normed(MirrorConv2d(shallow + deep, shallow, 3), shallow)
+        self.deep, self.join = _deep_path(shallow, blocks)
         self.enlarge = nn.Sequential(
             *(_normed(UpsampleConv2d(before, after), after) for before, after in itertools.pairwise(widths))
         )

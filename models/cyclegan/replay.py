@@ -39,7 +39,7 @@ class Replay:
         """The buffer and its generator, as plain data."""
         return {"images": list(self.images), "generator": self.generator.get_state()}
 
-    def load_state_dict(self, state: dict[str, Any], device: torch.device) -> None:
-        """Go on where `state_dict` was taken, with the images on `device`."""
-        self.images = [image.to(device) for image in state["images"]]
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where `state_dict` was taken, with the images where they are."""
+        self.images = list(state["images"])
         self.generator.set_state(state["generator"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -16,20 +16,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.cyclegan.augment import Augmentation
+from models.cyclegan.augment import augment
 from models.cyclegan.cycle_losses import (
     System,
     View,
     Weights,
     discriminator_loss,
-    freeze,
     loss_through_a,
     loss_through_b,
-    parameters_of,
     plain_view,
 )
 from models.cyclegan.distributed import ALONE, Descent, Workers
 from models.cyclegan.networks import (
+    PICTURE_GENERATORS,
     CellGenerator,
     CellInverse,
     CellShape,
@@ -39,8 +38,6 @@ from models.cyclegan.networks import (
     init_weights,
     patch_discriminator,
     report_discriminator,
-    resize_generator,
-    resnet_generator,
 )
 from models.cyclegan.patch_distance import ReferencePatches
 from models.cyclegan.replay import Replay
@@ -74,33 +71,25 @@ class StepStats:
     losses: dict[str, float]
 
 
-def resnet_system(width: int, blocks: int, cell: int) -> System:
-    """The report's four networks; both domains are S x S pictures with cells of `cell` pixels."""
-    return _picture_system(partial(resnet_generator, width=width, blocks=blocks), width, cell)
+def picture_system(generator: str, width: int, blocks: int, cell: int) -> System:
+    """The report's four networks (`resnet`), or the same without their transposed convolutions (`resize`).
 
-
-def resize_system(width: int, blocks: int, cell: int) -> System:
-    """The report's four networks without their transposed convolutions."""
-    return _picture_system(partial(resize_generator, width=width, blocks=blocks), width, cell)
-
-
-def _picture_system(generator: Callable[[], nn.Module], width: int, cell: int) -> System:
-    a2b, b2a = generator(), generator()
-    return _system(
-        a2b,
-        b2a,
-        report_discriminator(width=width),
-        report_discriminator(width=width),
-        paint=lambda a: _without_palette(a2b(a)),
-        to_b=nn.Identity(),
-        to_a=nn.Identity(),
-        cell=cell,
-        cell_b=cell,
+    Both domains are S x S pictures with cells of `cell` pixels.
+    """
+    a2b, b2a = (PICTURE_GENERATORS[generator](width, blocks) for _ in range(2))
+    return _initialised(
+        System(
+            a2b=a2b,
+            b2a=b2a,
+            disc_a=report_discriminator(width),
+            disc_b=report_discriminator(width),
+            paint=lambda a: Painting(a2b(a), a.new_zeros(())),
+            to_b=nn.Identity(),
+            to_a=nn.Identity(),
+            cell=cell,
+            cell_b=cell,
+        )
     )
-
-
-def _without_palette(picture: Tensor) -> Painting:
-    return Painting(picture, picture.new_zeros((), dtype=torch.float32))
 
 
 def cell_system(shape: CellShape) -> System:
@@ -109,25 +98,27 @@ def cell_system(shape: CellShape) -> System:
     The inverse has half the channels and blocks: it only has to say which face an artwork could have been.
     """
     a2b = CellGenerator(shape)
-    system = _system(
-        a2b,
-        CellInverse(shape.factor, max(1, shape.width // 2), max(1, shape.blocks // 2)),
-        patch_discriminator(3, shape.critics, strides=(2, 2, 1)),
-        Panel(close_discriminator(3, shape.critics), patch_discriminator(3, shape.critics, strides=(1, 2, 2))),
-        paint=a2b.paint,
-        to_b=nn.AvgPool2d(shape.factor),
-        to_a=nn.Upsample(scale_factor=shape.factor, mode="nearest"),
-        cell=shape.factor,
-        cell_b=1,
+    system = _initialised(
+        System(
+            a2b=a2b,
+            b2a=CellInverse(shape.factor, max(1, shape.width // 2), max(1, shape.blocks // 2)),
+            disc_a=patch_discriminator(shape.critics, strides=(2, 2, 1)),
+            disc_b=Panel(close_discriminator(shape.critics), patch_discriminator(shape.critics, strides=(1, 2, 2))),
+            paint=a2b.paint,
+            to_b=nn.AvgPool2d(shape.factor),
+            to_a=nn.Upsample(scale_factor=shape.factor, mode="nearest"),
+            cell=shape.factor,
+            cell_b=1,
+        )
     )
     a2b.start_plain()
     return system
 
 
-def _system(a2b: nn.Module, b2a: nn.Module, disc_a: nn.Module, disc_b: nn.Module, **domains: Any) -> System:
-    for net in (a2b, b2a, disc_a, disc_b):
+def _initialised(system: System) -> System:
+    for net in system.nets().values():
         net.apply(init_weights)
-    return System(a2b=a2b, b2a=b2a, disc_a=disc_a, disc_b=disc_b, **domains)
+    return system
 
 
 class Trainer:
@@ -143,20 +134,13 @@ class Trainer:
     def __init__(self, system: System, recipe: Recipe, seed: int, workers: Workers = ALONE) -> None:
         self.system, self.recipe, self.seed, self.workers = system, recipe, seed, workers
         self.step = 0
+        self.steps_per_epoch = max(1, recipe.images_per_epoch // recipe.batch_size)
+        self.total_steps = recipe.epochs * self.steps_per_epoch
         self.device = next(system.a2b.parameters()).device
-        self.opt_g = _adam(recipe.lr, system.a2b, system.b2a)
-        self.opt_d = _adam(recipe.lr, system.disc_a, system.disc_b)
-        self.descend_g, self.descend_d = Descent(self.opt_g, workers), Descent(self.opt_d, workers)
+        self.descend_g = Descent(_adam(recipe.lr, system.a2b, system.b2a), workers)
+        self.descend_d = Descent(_adam(recipe.lr, system.disc_a, system.disc_b), workers)
         self.replay_a, self.replay_b = Replay(recipe.replay, seed), Replay(recipe.replay, seed + 1)
         self.average = copy.deepcopy(system.a2b).requires_grad_(False).eval()
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return max(1, self.recipe.images_per_epoch // self.recipe.batch_size)
-
-    @property
-    def total_steps(self) -> int:
-        return self.recipe.epochs * self.steps_per_epoch
 
     def fit(self, faces: Pixels, art: Pixels) -> Iterator[StepStats]:
         """Train from the current step to the last; yields after every step.
@@ -173,9 +157,8 @@ class Trainer:
             a, b = self._batch(faces, epoch, place, "a"), self._batch(art, epoch, place, "b")
             losses = self._train_step(a, b, self._references(art))
             self.step += 1
-            yield StepStats(
-                step=self.step, epoch=epoch, epoch_done=self.step % self.steps_per_epoch == 0, losses=losses
-            )
+            epoch_done = self.step % self.steps_per_epoch == 0
+            yield StepStats(step=self.step, epoch=epoch, epoch_done=epoch_done, losses=losses)
 
     def _batch(self, images: Pixels, epoch: int, place: int, domain: str) -> Tensor:
         """Our share of an epoch's `place`-th batch: images in a fresh order, each mirrored with probability 1/2."""
@@ -203,17 +186,18 @@ class Trainer:
     def _train_step(self, a: Tensor, b: Tensor, references: Sequence[ReferencePatches] = ()) -> dict[str, float]:
         """One step of both sides. Each graph is freed before the next one grows, and each side's gradients after it."""
         system = self.system
-        critics = [system.disc_a, system.disc_b]
         self._set_rate()
-        freeze(critics, True)
-        weights, views = self._weights(), self._views()
+        self._freeze_critics(True)
+        identity_counts = self.step < self.recipe.identity_until * self.total_steps
+        weights = self.recipe.weights if identity_counts else replace(self.recipe.weights, identity=0.0)
+        views = self._views()
         with self._autocast():
             through_b = loss_through_b(system, a, b, weights, next(views), references)
         _backward(through_b.total)
         with self._autocast():
             through_a = loss_through_a(system, a, b, weights, next(views))
         _backward(through_a.total)
-        freeze(critics, False)
+        self._freeze_critics(False)
         generators = through_b.total + through_a.total
         norm_g = self.descend_g(generators)
         old_a, old_b = self._replayed(self.replay_a, through_a.fake), self._replayed(self.replay_b, through_b.fake)
@@ -227,18 +211,18 @@ class Trainer:
         losses = {name: value.detach().float().clone() for name, value in parts.items()}
         self.workers.average_(list(losses.values()))
         values = {**losses, "gradient_generators": norm_g, "gradient_discriminators": norm_d}
-        return dict(
-            zip(values, torch.stack(list(values.values())).tolist(), strict=True)
-        )  # the device is waited for once
+        numbers = torch.stack(list(values.values())).tolist()  # the device is waited for once
+        return dict(zip(values, numbers, strict=True))
+
+    def _freeze_critics(self, frozen: bool) -> None:
+        """Switch off (or on) the gradients of the networks that the generators' losses only look through."""
+        for critic in (self.system.disc_a, self.system.disc_b):
+            critic.requires_grad_(not frozen)
 
     def _replayed(self, replay: Replay, fakes: Tensor) -> Tensor:
         """Fakes of this step or earlier: every process keeps the whole history, and shows its share of it."""
         gathered = self.workers.gather(fakes)
         return replay(gathered)[self.workers.share(len(gathered))].float()
-
-    def _weights(self) -> Weights:
-        early = self.step < self.recipe.identity_until * self.total_steps
-        return self.recipe.weights if early else replace(self.recipe.weights, identity=0.0)
 
     def _views(self) -> Iterator[View]:
         """What the discriminators see in this step: of a fake b, a fake a, a real a, an old a, a real b, an old b."""
@@ -248,7 +232,8 @@ class Trainer:
         generator = torch.Generator().manual_seed(-1 - self.seed * 1_000_003 - self.step)  # no seed of a batch
         size = self.recipe.batch_size
         for cell in (system.cell_b, system.cell, system.cell, system.cell, system.cell_b, system.cell_b):
-            yield partial(Augmentation.draw(size, generator).part(self.workers.share(size)), cell=cell)
+            uniform = torch.rand(5, size, generator=generator)[:, self.workers.share(size)]
+            yield partial(augment, uniform=uniform, cell=cell)
 
     def _autocast(self) -> torch.autocast:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.recipe.bf16)
@@ -256,8 +241,8 @@ class Trainer:
     def _set_rate(self) -> None:
         start = self.recipe.decay_from * self.total_steps
         share = (self.total_steps - self.step) / max(1.0, self.total_steps - start)
-        for optimiser in (self.opt_g, self.opt_d):
-            for group in optimiser.param_groups:
+        for descend in (self.descend_g, self.descend_d):
+            for group in descend.optimiser.param_groups:
                 group["lr"] = self.recipe.lr * min(1.0, share)
 
     @torch.no_grad()
@@ -268,34 +253,27 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """All that a training needs to go on, as plain tensors, numbers and dicts."""
-        return {
-            "step": self.step,
-            "nets": {name: net.state_dict() for name, net in self.system.nets().items()},
-            "average": self.average.state_dict(),
-            "opt_g": self.opt_g.state_dict(),
-            "opt_d": self.opt_d.state_dict(),
-            "descend_g": self.descend_g.state_dict(),
-            "descend_d": self.descend_d.state_dict(),
-            "replay_a": self.replay_a.state_dict(),
-            "replay_b": self.replay_b.state_dict(),
-        }
+        return {"step": self.step, **{name: part.state_dict() for name, part in self._parts().items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken, whatever device its tensors are on."""
         self.step = state["step"]
-        for name, net in self.system.nets().items():
-            net.load_state_dict(state["nets"][name])
-        self.average.load_state_dict(state["average"])
-        self.opt_g.load_state_dict(state["opt_g"])
-        self.opt_d.load_state_dict(state["opt_d"])
-        self.descend_g.load_state_dict(state["descend_g"])
-        self.descend_d.load_state_dict(state["descend_d"])
-        self.replay_a.load_state_dict(state["replay_a"], self.device)
-        self.replay_b.load_state_dict(state["replay_b"], self.device)
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        for replay in (self.replay_a, self.replay_b):
+            replay.images = [image.to(self.device) for image in replay.images]
+
+    def _parts(self) -> dict[str, Any]:
+        """Everything that has a state of its own, by name."""
+        return {
+            **self.system.nets(), "average": self.average, "descend_g": self.descend_g, "descend_d": self.descend_d,
+            "replay_a": self.replay_a, "replay_b": self.replay_b,
+        }  # fmt: skip
 
 
 def _adam(lr: float, *nets: nn.Module) -> torch.optim.Adam:
-    return torch.optim.Adam(parameters_of(*nets), lr=lr, betas=(0.5, 0.999), fused=True)
+    parameters = [parameter for net in nets for parameter in net.parameters()]
+    return torch.optim.Adam(parameters, lr=lr, betas=(0.5, 0.999), fused=True)
 
 
 def _backward(total: Tensor) -> None:

@@ -72,27 +72,26 @@ def detect(reading: Mapping[str, float], *, on_grid: bool) -> list[str]:
     return [kind for kind in MEANING if holds[kind]]
 
 
-class Alarms:
-    """The alarms of one training: `history` has a record each, `{kind, from, to}` in epochs, `to` None while it lasts.
+def update(history: list[dict[str, Any]], epoch: int, kinds: Sequence[str]) -> list[str]:
+    """Add one epoch (1-based) to the alarms of a training; returns lines for the person.
 
-    Plain data, so that a checkpoint can hold it.
+    Lines tell of starts, of ends, and once of what helps where an alarm lasts.
+
+    Args:
+        history: a record an alarm, `{kind, from, to}` in epochs, `to` None while it lasts. Plain data, so that a
+            checkpoint can hold it.
+        kinds: of `detect`.
     """
-
-    def __init__(self, history: list[dict[str, Any]] | None = None) -> None:
-        self.history: list[dict[str, Any]] = history if history is not None else []
-
-    def update(self, epoch: int, kinds: Sequence[str]) -> list[str]:
-        """Add one epoch (1-based); returns lines for the person: starts, ends, and advice once where one lasts."""
-        lasting = {record["kind"]: record for record in self.history if record["to"] is None}
-        lines = []
-        for kind, record in lasting.items():
-            if kind not in kinds:
-                record["to"] = epoch - 1
-                lines.append(f"epoch {epoch}: {kind} has ended")
-        for kind in kinds:
-            if kind not in lasting:
-                self.history.append({"kind": kind, "from": epoch, "to": None})
-                lines.append(f"epoch {epoch}: {kind}: {MEANING[kind]}")
-            elif epoch - lasting[kind]["from"] + 1 == ADVISE_AFTER:
-                lines.append(f"epoch {epoch}: {kind} for {ADVISE_AFTER} epochs now; {ADVICE[kind]}")
-        return lines
+    lasting = {record["kind"]: record for record in history if record["to"] is None}
+    lines = []
+    for kind, record in lasting.items():
+        if kind not in kinds:
+            record["to"] = epoch - 1
+            lines.append(f"epoch {epoch}: {kind} has ended")
+    for kind in kinds:
+        if kind not in lasting:
+            history.append({"kind": kind, "from": epoch, "to": None})
+            lines.append(f"epoch {epoch}: {kind}: {MEANING[kind]}")
+        elif epoch - lasting[kind]["from"] + 1 == ADVISE_AFTER:
+            lines.append(f"epoch {epoch}: {kind} for {ADVISE_AFTER} epochs now; {ADVICE[kind]}")
+    return lines

@@ -38,23 +38,9 @@ class Checkpoint:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.samples = folder / "samples"
-        self.live = folder / "live"
-
-    @property
-    def file(self) -> Path:
-        """The last checkpoint."""
-        return self.folder / "checkpoint.pt"
-
-    @property
-    def previous(self) -> Path:
-        """The checkpoint before the last."""
-        return self.folder / "previous.pt"
-
-    @property
-    def lock(self) -> Path:
-        """The file that the process which trains holds."""
-        return self.folder.with_suffix(".lock")
+        self.file, self.previous = folder / "checkpoint.pt", folder / "previous.pt"
+        self.samples, self.live = folder / "samples", folder / "live"
+        self.lock = folder.with_suffix(".lock")
 
     @contextmanager
     def locked(self, patience: float = PATIENCE) -> Iterator[None]:
@@ -82,14 +68,6 @@ class Checkpoint:
             self.file.replace(self.previous)
         partial.replace(self.file)
         _sync(self.folder)
-
-    def load(self) -> dict[str, Any] | None:
-        """The state to go on from: the last intact one; None where there is none.
-
-        Raises:
-            BadInput: a file holds more than plain data (a pickled object could run code), or none is intact.
-        """
-        return read(data) if (data := self.newest()) is not None else None
 
     def newest(self) -> bytes | None:
         """The bytes of the last checkpoint that is intact; None where there is no checkpoint.
@@ -128,7 +106,7 @@ def read(data: bytes) -> dict[str, Any]:
     """Read the bytes of a checkpoint as a state on the CPU.
 
     Raises:
-        BadInput: it holds more than plain data.
+        BadInput: it holds more than plain data (a pickled object could run code).
     """
     try:
         state: dict[str, Any] = torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")

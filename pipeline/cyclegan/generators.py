@@ -11,8 +11,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from models.cyclegan.cycle_losses import System
-from models.cyclegan.networks import CellGenerator, CellShape, resize_generator, resnet_generator
-from models.cyclegan.train import cell_system, resize_system, resnet_system
+from models.cyclegan.networks import PICTURE_GENERATORS, CellGenerator, CellShape
+from models.cyclegan.train import cell_system, picture_system
 from pipeline.errors import BadInput, BadParams
 
 HEADER = "facetopix"
@@ -49,11 +49,9 @@ def new_system(shape: Shape) -> System:
         BadParams: numbers that this generator cannot have.
     """
     _check(shape)
-    if shape.generator == "resnet":
-        return resnet_system(shape.width, shape.blocks, shape.factor)
-    if shape.generator == "resize":
-        return resize_system(shape.width, shape.blocks, shape.factor)
-    return cell_system(shape.cell_shape)
+    if shape.generator == "cell":
+        return cell_system(shape.cell_shape)
+    return picture_system(shape.generator, shape.width, shape.blocks, shape.factor)
 
 
 def _check(shape: Shape) -> None:
@@ -68,14 +66,6 @@ def _check(shape: Shape) -> None:
         )
     if shape.cells < 10 or shape.cells % 2:
         raise BadParams(f"resize.cells: expected an even number of at least 10 {where}, got {shape.cells}")
-
-
-def _untrained(shape: Shape) -> nn.Module:
-    if shape.generator == "resnet":
-        return resnet_generator(width=shape.width, blocks=shape.blocks)
-    if shape.generator == "resize":
-        return resize_generator(width=shape.width, blocks=shape.blocks)
-    return CellGenerator(shape.cell_shape)
 
 
 def save(path: Path, net: nn.Module, shape: Shape) -> None:
@@ -94,7 +84,11 @@ def load(path: Path, device: str = "cpu") -> tuple[nn.Module, Shape]:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
         shape = Shape(**json.loads(header[HEADER]))
-        net = _untrained(shape)
+        net: nn.Module
+        if shape.generator == "cell":
+            net = CellGenerator(shape.cell_shape)
+        else:
+            net = PICTURE_GENERATORS[shape.generator](shape.width, shape.blocks)
         net.load_state_dict(load_file(path))
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no trained generator there; run `facetopix train` first") from error

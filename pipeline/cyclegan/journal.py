@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from models.cyclegan.train import StepStats
-from pipeline.cyclegan.alarms import Alarms, Reading, detect
+from pipeline.cyclegan.alarms import Reading, detect, update
 
 Record = dict[str, float]  # `step`, `epoch` (1-based) and means of what is measured
 
@@ -37,7 +37,7 @@ class Journal:
         self.window, self.on_grid = window, on_grid
         self.log: list[Record] = []
         self.readings: list[Reading] = []
-        self.alarms = Alarms()
+        self.alarms: list[dict[str, Any]] = []
         self.pending: list[Record] = []  # of the window
         self.sums = dict.fromkeys((*CRITICS, "steps"), 0.0)  # of the epoch
         self.skipped = 0  # steps, until the last epoch's end
@@ -50,7 +50,10 @@ class Journal:
             skipped: steps left out since the training began.
             measure: called at the end of an epoch, for the reading of its sample pictures (`alarms.measure`).
         """
-        self._count(stats.losses)
+        self.pending.append(dict(stats.losses))
+        for name in CRITICS:
+            self.sums[name] += stats.losses[name]
+        self.sums["steps"] += 1
         if not stats.epoch_done and stats.step % self.window:
             return Entry(None, [])
         record = {"step": stats.step, "epoch": stats.epoch + 1, **_means(self.pending)}
@@ -59,15 +62,9 @@ class Journal:
         if stats.epoch_done:
             reading = self._end_epoch(measure(), skipped)
             record |= {name: reading[name] for name in CURVES if name in reading}
-            lines = self.alarms.update(stats.epoch + 1, detect(reading, on_grid=self.on_grid))
+            lines = update(self.alarms, stats.epoch + 1, detect(reading, on_grid=self.on_grid))
         self.log.append(record)
         return Entry(record, lines)
-
-    def _count(self, losses: Mapping[str, float]) -> None:
-        self.pending.append(dict(losses))
-        for name in CRITICS:
-            self.sums[name] += losses[name]
-        self.sums["steps"] += 1
 
     def _end_epoch(self, samples: Reading, skipped: int) -> Reading:
         means = {name: self.sums[name] / self.sums["steps"] for name in CRITICS}
@@ -80,15 +77,11 @@ class Journal:
 
     def state_dict(self) -> dict[str, Any]:
         """The whole journal as plain data."""
-        return {
-            "log": self.log, "readings": self.readings, "alarms": self.alarms.history, "pending": self.pending,
-            "sums": self.sums, "skipped": self.skipped,
-        }  # fmt: skip
+        return dict(vars(self))
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was taken."""
-        self.log, self.readings, self.alarms = state["log"], state["readings"], Alarms(state["alarms"])
-        self.pending, self.sums, self.skipped = state["pending"], state["sums"], state["skipped"]
+        vars(self).update(state)
 
 
 def _means(steps: list[Record]) -> Record:

@@ -5,15 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import torch
 from torch import distributed
 
 from models.cyclegan.distributed import ALONE, Workers
 from pipeline.errors import BadParams
-
-Value = TypeVar("Value")
 
 
 @contextmanager
@@ -39,10 +36,10 @@ def join_processes(device: str) -> Iterator[Workers]:
     distributed.destroy_process_group()
 
 
-def broadcast_from_first(value: Value | None, workers: Workers) -> Value | None:
-    """Send the first process's value to every process; the others' values are ignored."""
+def broadcast_from_first(data: bytes | None, workers: Workers) -> bytes | None:
+    """Send the first process's data to every process; the others' are ignored."""
     if workers.size == 1:
-        return value
-    shared = [value]
+        return data
+    shared = [data]
     distributed.broadcast_object_list(shared, src=0)
     return shared[0]

@@ -13,7 +13,7 @@ import multiprocessing
 import os
 import queue
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from logging.handlers import QueueHandler
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
@@ -72,20 +72,18 @@ def run(
             for name in dict.fromkeys(params.generators)
         ]  # fmt: skip
 
+    figures: dict[str, Any] = {name: {"epochs": epochs} for name in dict.fromkeys(params.generators)}
     with join_processes(device) as workers:
         if workers.rank > 0:
-            return _figures(_train_together(jobs(dst, plots), workers, silent))
+            _train_together(jobs(dst, plots), workers, silent)
+            return figures
         with output_dir(dst) as out, output_dir(plots) as curves:
             at_once = executor.n_jobs if device == "cpu" else 1
-            results = _train_all(jobs(out, curves), at_once, workers, progress)
-        write_json(metrics, _figures(results))
-        for _, checkpoint in results.values():
+            checkpoints = _train_all(jobs(out, curves), at_once, workers, progress)
+        write_json(metrics, figures)
+        for checkpoint in checkpoints:
             checkpoint.discard()
-    return _figures(results)
-
-
-Result = tuple[dict[str, Any], Checkpoint]
-Results = dict[str, Result]  # by generator
+    return figures
 
 
 class ProgressMessage(NamedTuple):
@@ -97,55 +95,49 @@ class ProgressMessage(NamedTuple):
     text: str = ""
 
 
-def _figures(results: Results) -> dict[str, Any]:
-    return {name: figures for name, (figures, _) in results.items()}
-
-
-def _train_all(jobs: list[Job], at_once: int, workers: Workers, progress: Progress) -> Results:
+def _train_all(jobs: list[Job], at_once: int, workers: Workers, progress: Progress) -> list[Checkpoint]:
     if workers.size > 1:
         return _train_together(jobs, workers, progress)
     if min(len(jobs), at_once) > 1:
         return _train_side_by_side(jobs, at_once, progress)
-    return {job.generator: _train(Training(job), progress) for job in jobs}
+    return [Training(job).run(progress) for job in jobs]
 
 
-def _train(training: Training, progress: Progress, is_needed: Callable[[], bool] = lambda: True) -> Result:
-    return training.run(progress, is_needed), training.checkpoint
-
-
-def _train_together(jobs: list[Job], workers: Workers, progress: Progress) -> Results:
+def _train_together(jobs: list[Job], workers: Workers, progress: Progress) -> list[Checkpoint]:
     """Train with all processes of torchrun, one generator after another; without torchrun they end."""
     parent = os.getppid()
     try:
-        return {job.generator: _train(Training(job, workers), progress, lambda: os.getppid() == parent) for job in jobs}
+        return [Training(job, workers).run(progress, lambda: os.getppid() == parent) for job in jobs]
     except Orphaned:
         os._exit(1)  # the others wait in a sum that never comes
 
 
-def _train_side_by_side(jobs: list[Job], at_once: int, progress: Progress) -> Results:
+def _train_side_by_side(jobs: list[Job], at_once: int, progress: Progress) -> list[Checkpoint]:
     """Train in a process a job, `at_once` at a time; the first failure ends them all."""
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
     waiting, running = list(jobs), dict[str, SpawnProcess]()
-    results: Results = {}
+    checkpoints: list[Checkpoint] = []
     try:
-        while len(results) < len(jobs):
+        while len(checkpoints) < len(jobs):
             while waiting and len(running) < at_once:
                 job = waiting.pop(0)
                 running[job.generator] = context.Process(target=_train_in_child, args=(job, messages), daemon=True)
                 running[job.generator].start()
-            for name, result in _receive(messages, running, progress):
-                results[name] = result
+            for name, checkpoint in _receive(messages, running, progress):
+                checkpoints.append(checkpoint)
                 running.pop(name).join()
     finally:
         for process in running.values():
             process.terminate()
             process.join()
-    return {job.generator: results[job.generator] for job in jobs}
+    return checkpoints
 
 
-def _receive(messages: Any, running: Mapping[str, SpawnProcess], progress: Progress) -> Iterator[tuple[str, Result]]:
-    """Pass on one message of a child; yields its generator's result when it has ended."""
+def _receive(
+    messages: Any, running: Mapping[str, SpawnProcess], progress: Progress
+) -> Iterator[tuple[str, Checkpoint]]:
+    """Pass on one message of a child; yields its generator and checkpoint when it has ended."""
     try:
         message = messages.get(timeout=0.5)
     except queue.Empty:
@@ -171,8 +163,8 @@ def _train_in_child(job: Job, messages: Any) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     try:
-        result = _train(Training(job), lambda *state: messages.put(ProgressMessage(*state)), parent.is_alive)
-        messages.put((job.generator, result))
+        checkpoint = Training(job).run(lambda *state: messages.put(ProgressMessage(*state)), parent.is_alive)
+        messages.put((job.generator, checkpoint))
     except PipelineError as error:
         messages.put(error)
     except (MemoryError, RuntimeError) as error:

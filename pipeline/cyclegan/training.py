@@ -6,8 +6,8 @@ import logging
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from contextlib import contextmanager, nullcontext
+from functools import partial
 
 import numpy as np
 import torch
@@ -22,7 +22,7 @@ from pipeline.cyclegan import alarms, curves, generators
 from pipeline.cyclegan.activations.heatmaps import draw_figure
 from pipeline.cyclegan.activations.recorder import record_layers, summarise
 from pipeline.cyclegan.checkpoints import Checkpoint, read
-from pipeline.cyclegan.curves import Curves
+from pipeline.cyclegan.curves import Record
 from pipeline.cyclegan.job import Job
 from pipeline.cyclegan.journal import Journal
 from pipeline.cyclegan.processes import broadcast_from_first
@@ -80,8 +80,8 @@ class Training:
         self.facts = job.facts(workers.size)
         self.checkpoint = Checkpoint(job.state / "train" / run_name(self.facts, __name__))
 
-    def run(self, progress: Progress, is_needed: Callable[[], bool] = lambda: True) -> dict[str, Any]:
-        """Train from the last saved state to the end and write the results; returns the figures for the metrics.
+    def run(self, progress: Progress, is_needed: Callable[[], bool] = lambda: True) -> Checkpoint:
+        """Train from the last saved state to the end and write the results; returns what is to be discarded then.
 
         Args:
             progress: called after every step.
@@ -96,11 +96,15 @@ class Training:
         devices.exact()
         with self.checkpoint.locked() if self.first else nullcontext():
             self._start()
-            with self._live_curves() as live, self._explained_errors():
-                self._train(progress, is_needed, live)
+            live = self.checkpoint.live
+            with curves.begin(live, self.journal.log) if self.first else nullcontext() as add_point:
+                if add_point is not None:
+                    self._warn(f"curves while it trains: {live / 'plots' / 'metrics' / 'train'}")
+                with self._explained_errors():
+                    self._train(progress, is_needed, add_point)
             if self.first:
                 self._write()
-        return {"epochs": len(self.journal.readings)}
+        return self.checkpoint
 
     def _start(self) -> None:
         """Make the trainer and its journal, as new or as they were saved, the same in every process."""
@@ -140,15 +144,6 @@ class Training:
         return colours_to_signed(np.resize(palette, (count, 3)))
 
     @contextmanager
-    def _live_curves(self) -> Iterator[Curves | None]:
-        writer: AbstractContextManager[Curves | None] = nullcontext()
-        if self.first:
-            writer = curves.begin(self.checkpoint.live, self.journal.log)
-            self._warn(f"curves while it trains: {curves.location(self.checkpoint.live)}")
-        with writer as live:
-            yield live
-
-    @contextmanager
     def _explained_errors(self) -> Iterator[None]:
         """Tell which parameter helps."""
         name = self.job.generator
@@ -165,10 +160,17 @@ class Training:
             line = str(error).strip().split("\n", 1)[0]
             raise BadParams(f"train.compile: expected false, torch cannot compile the networks here: {line}") from error
 
-    def _train(self, progress: Progress, is_needed: Callable[[], bool], live: Curves | None) -> None:
+    def _train(
+        self, progress: Progress, is_needed: Callable[[], bool], add_point: Callable[[Record], None] | None
+    ) -> None:
         saved_at = time.monotonic()
         for stats in self.trainer.fit(self.faces, self.art):
-            self._record(stats, live)
+            skipped = self.trainer.descend_g.skipped + self.trainer.descend_d.skipped
+            entry = self.journal.add(stats, skipped, partial(self._draw_samples, stats.epoch + 1))
+            if add_point is not None and entry.record is not None:
+                add_point(entry.record)
+            for line in entry.lines if self.first else []:
+                self._warn(line)
             progress(f"train {self.job.generator}", stats.step, self.trainer.total_steps, _describe(stats))
             if stats.epoch_done or time.monotonic() - saved_at > SAVE_EVERY:
                 self._save()
@@ -176,14 +178,6 @@ class Training:
             if not is_needed():
                 self._save()
                 raise Orphaned
-
-    def _record(self, stats: StepStats, live: Curves | None) -> None:
-        skipped = self.trainer.descend_g.skipped + self.trainer.descend_d.skipped
-        entry = self.journal.add(stats, skipped, lambda: self._draw_samples(stats.epoch + 1))
-        if live is not None and entry.record is not None:
-            live.add(entry.record)
-        for line in entry.lines if self.first else []:
-            self._warn(line)
 
     def _draw_samples(self, epoch: int) -> alarms.Reading:
         """Draw the fixed faces and measure what became of them; the other processes have nothing to measure."""
@@ -204,28 +198,24 @@ class Training:
 
     def _write(self) -> None:
         out, average = self.job.out, self.trainer.average
-        (out / "samples").mkdir(parents=True)
-        for picture in sorted(self.checkpoint.samples.glob("*.png")):
-            (out / "samples" / picture.name).write_bytes(picture.read_bytes())
+        shutil.copytree(self.checkpoint.samples, out / "samples", ignore=shutil.ignore_patterns("*.partial"))
         shutil.copytree(self.checkpoint.live, self.job.curves)
         generators.save(out / "a2b.safetensors", average, self.shape)
         generators.save(out / "b2a.safetensors", self.trainer.system.b2a, self.shape)
         layers = record_layers(average, self.samples[0])
         write_png(out / "activations.png", draw_figure(layers, channels=CHANNELS, side=SIDE))
         write_json(out / "activations.json", {"layers": summarise(layers)})
-        write_json(out / "training.json", self._summary())
-
-    def _summary(self) -> dict[str, Any]:
         nets, journal = self.trainer.system.nets(), self.journal
-        return {
+        summary = {
             **self.facts,
             "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()},
             "images": [len(self.faces), len(self.art)],
-            "alarms": journal.alarms.history,
+            "alarms": journal.alarms,
             "epochs": journal.readings,
             "skipped_steps": journal.skipped,
             "last": journal.log[-1],
         }
+        write_json(out / "training.json", summary)
 
 
 def _random_state(device: str) -> dict[str, Tensor]:

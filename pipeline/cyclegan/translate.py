@@ -31,18 +31,14 @@ def run(
         raise BadInput(
             f"{split}, {trained}: {len(faces)} test faces and {len(weights)} generators, expected some of both"
         )
+    pictures = np.stack([read_rgb(face) for face in faces])
     rows: list[manifest.Row] = []
     with output_dir(dst) as out:
         for number, path in enumerate(weights):
-            progress("translate", number, len(weights), path.parent.name)
-            rows += _translate(faces, path, out / path.parent.name, params, devices.pick_device(device))
+            name = path.parent.name
+            progress("translate", number, len(weights), name)
+            net, shape = generators.load(path, devices.pick_device(device))
+            for face, drawn in zip(faces, draw(net, pictures, shape, params.batch_size), strict=True):
+                write_png(out / name / face.name, drawn)
+                rows.append(manifest.kept({"id": f"{face.stem}-{name}"}, face=face.stem, generator=name))
         return manifest.write(out, rows, inputs=[row["id"] for row in rows])
-
-
-def _translate(faces: list[Path], path: Path, out: Path, params: Translate, device: str) -> list[manifest.Row]:
-    net, shape = generators.load(path, device)
-    drawn = draw(net, np.stack([read_rgb(face) for face in faces]), shape, params.batch_size)
-    for face, picture in zip(faces, drawn, strict=True):
-        write_png(out / face.name, picture)
-    name = path.parent.name
-    return [manifest.kept({"id": f"{face.stem}-{name}"}, face=face.stem, generator=name) for face in faces]

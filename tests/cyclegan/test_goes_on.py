@@ -13,7 +13,7 @@ import torch
 from small import PARAMS, ROOT, draw_split, with_train
 
 from pipeline.cyclegan import training
-from pipeline.cyclegan.checkpoints import Checkpoint
+from pipeline.cyclegan.checkpoints import Checkpoint, read
 from pipeline.cyclegan.job import Job
 from pipeline.errors import BadInput
 from pipeline.runtime import fingerprint
@@ -61,9 +61,9 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before_it_with_a_word(
 ) -> None:
     checkpoint = save_steps(tmp_path / "run", 1, 2)
     damage(checkpoint.file, how)
-    state = checkpoint.load()
-    assert state is not None
-    assert state["step"] == 1
+    data = checkpoint.newest()
+    assert data is not None
+    assert read(data)["step"] == 1
     assert "checkpoint.pt: damaged; going back to the checkpoint before it" in caplog.text
 
 
@@ -72,16 +72,16 @@ def test_when_no_checkpoint_is_whole_nothing_is_lost_and_the_error_says_what_to_
     damage(checkpoint.file, "torn")
     damage(checkpoint.previous, "flipped")
     with pytest.raises(BadInput, match=r"damaged, not a whole checkpoint; remove .*run to start afresh"):
-        checkpoint.load()
+        checkpoint.newest()
     assert checkpoint.file.is_file()
 
 
 def test_a_kill_between_the_two_renames_leaves_the_previous_one(tmp_path: Path) -> None:
     checkpoint = save_steps(tmp_path / "run", 1, 2)
     checkpoint.file.unlink()
-    state = checkpoint.load()
-    assert state is not None
-    assert state["step"] == 1
+    data = checkpoint.newest()
+    assert data is not None
+    assert read(data)["step"] == 1
 
 
 class Hostile:
@@ -98,8 +98,10 @@ def test_a_hostile_checkpoint_is_refused_and_runs_nothing(tmp_path: Path) -> Non
     trace = tmp_path / "was here"
     checkpoint = save_steps(tmp_path / "run", 1)
     torch.save({"step": 2, "weights": Hostile(trace)}, checkpoint.file)
+    data = checkpoint.newest()
+    assert data is not None
     with pytest.raises(BadInput, match="refused: not a checkpoint of plain data"):
-        checkpoint.load()
+        read(data)
     assert not trace.exists()
     torch.load(checkpoint.file, weights_only=False)  # it would have
     assert trace.exists()

@@ -116,9 +116,9 @@ def test_both_processes_go_on_where_they_were_killed(shared: Path, tmp_path: Pat
 def test_processes_that_do_not_divide_the_batch_are_a_parameter_error(home: Path, tmp_path: Path) -> None:
     from test_goes_on import job
 
-    wrong = job(home / "data" / "split", params=with_train(batch_size=3).train, state=tmp_path)
+    uneven = job(home / "data" / "split", params=with_train(batch_size=3).train, state=tmp_path)
     with pytest.raises(BadParams, match=r"train\.batch_size: expected a multiple of 2, the number of processes, got 3"):
-        Training(wrong, Workers(rank=0, size=2))
+        Training(uneven, Workers(rank=0, size=2))
 
 
 def test_the_shares_of_a_batch_are_the_whole_of_it() -> None:

@@ -38,8 +38,8 @@ def trained(split: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_generator_leaves_weights_samples_curves_and_its_facts(trained: Path) -> None:
     for name in ("resnet", "cell"):
         out = trained / "cyclegan" / name
-        found = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
-        assert found == [
+        files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
+        assert files == [
             "a2b.safetensors", "activations.json", "activations.png", "b2a.safetensors", "samples/epoch-001.png",
             "samples/epoch-002.png", "samples/inputs.png", "training.json",
         ]  # fmt: skip
@@ -48,15 +48,15 @@ def test_every_generator_leaves_weights_samples_curves_and_its_facts(trained: Pa
         assert curve[-1].split("\t")[0] == "8"
 
 
-def test_a_training_tells_its_readings_and_its_convolutions(trained: Path) -> None:
+def test_a_training_records_its_readings_and_its_convolutions(trained: Path) -> None:
     for name in ("resnet", "cell"):
         facts = json.loads((trained / "cyclegan" / name / "training.json").read_text())
         assert len(facts["epochs"]) == PARAMS.epochs
         assert {"spread_ratio", "comb_db", "comb_excess_db", "disc_a", "disc_b", "skipped"} == set(facts["epochs"][0])
         assert facts["skipped_steps"] == 0
-        found = json.loads((trained / "cyclegan" / name / "activations.json").read_text())["layers"]
-        assert len(found) >= 7
-        assert read_rgb(trained / "cyclegan" / name / "activations.png").shape[0] > 64 * len(found)
+        layers = json.loads((trained / "cyclegan" / name / "activations.json").read_text())["layers"]
+        assert len(layers) >= 7
+        assert read_rgb(trained / "cyclegan" / name / "activations.png").shape[0] > 64 * len(layers)
         assert (trained / "plots" / name / "plots/metrics/train/spread_ratio.tsv").is_file()
 
 
@@ -125,7 +125,7 @@ if __name__ == "__main__":
 """
 
 
-def test_without_a_compiler_a_training_that_is_to_be_compiled_says_so(split: Path, tmp_path: Path) -> None:
+def test_without_a_compiler_a_training_that_is_to_be_compiled_is_a_parameter_error(split: Path, tmp_path: Path) -> None:
     nowhere = {
         "CXX": str(tmp_path / "c++"),
         "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache"),
@@ -192,8 +192,8 @@ def test_without_a_val_split_train_faces_are_shown(split: Path, tmp_path: Path) 
     shutil.copytree(split, tmp_path / "split")
     shutil.rmtree(tmp_path / "split" / "faces" / "val")
     (tmp_path / "split" / "faces" / "val").mkdir()
-    one = PARAMS.train.model_copy(update={"generators": ["cell"], "images_per_epoch": 1})
-    train(tmp_path / "split", tmp_path, params=PARAMS.model_copy(update={"train": one}), epochs=1)
+    section = PARAMS.train.model_copy(update={"generators": ["cell"], "images_per_epoch": 1})
+    train(tmp_path / "split", tmp_path, params=PARAMS.model_copy(update={"train": section}), epochs=1)
     shown = read_rgb(tmp_path / "cyclegan/cell/samples/inputs.png")
     assert np.array_equal(shown[:, :64], read_rgb(split / "faces/train/f0.png"))
 
@@ -248,7 +248,7 @@ def test_auto_leaves_a_gpu_alone_that_is_older_than_pytorchs_kernels(
             devices.pick_device("cuda")
 
 
-def test_exact_arithmetic_is_asked_for() -> None:
+def test_arithmetic_is_exact() -> None:
     done = subprocess.run(
         [sys.executable, "-c", EXACT], cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True, text=True, check=False,

@@ -16,7 +16,6 @@ from pipeline.cyclegan import alarms, curves, generators
 from pipeline.cyclegan.activations import command
 from pipeline.cyclegan.activations.heatmaps import draw_figure, fit, spread
 from pipeline.cyclegan.activations.recorder import record_layers
-from pipeline.cyclegan.alarms import Alarms
 from pipeline.cyclegan.generators import Shape
 from pipeline.cyclegan.journal import Journal
 from pipeline.errors import BadInput
@@ -54,14 +53,14 @@ def test_each_alarm_has_its_bound(changed: dict[str, float], on_grid: bool, kind
     assert alarms.detect({**CALM, **changed}, on_grid=on_grid) == kinds
 
 
-def test_an_alarm_is_told_when_it_starts_when_it_lasts_and_when_it_ends() -> None:
-    observed = Alarms()
-    lines = [observed.update(epoch, kinds) for epoch, kinds in enumerate([[], *[["comb"]] * 4, [], ["comb"]], 1)]
+def test_an_alarm_is_logged_when_it_starts_when_it_lasts_and_when_it_ends() -> None:
+    history: list[dict[str, object]] = []
+    lines = [alarms.update(history, epoch, kinds) for epoch, kinds in enumerate([[], *[["comb"]] * 4, [], ["comb"]], 1)]
     assert [len(texts) for texts in lines] == [0, 1, 0, 1, 0, 1, 1]
     assert lines[1] == ["epoch 2: comb: the pictures have periodic tiles"]
     assert "comb for 3 epochs now; stop and train a generator without transposed convolutions" in lines[3][0]
     assert lines[5] == ["epoch 6: comb has ended"]
-    assert observed.history == [{"kind": "comb", "from": 2, "to": 5}, {"kind": "comb", "from": 7, "to": None}]
+    assert history == [{"kind": "comb", "from": 2, "to": 5}, {"kind": "comb", "from": 7, "to": None}]
 
 
 def test_pictures_that_are_one_are_a_collapse_and_stripes_are_a_comb() -> None:
@@ -73,7 +72,7 @@ def test_pictures_that_are_one_are_a_collapse_and_stripes_are_a_comb() -> None:
     assert kinds([tiled(picture) for picture in SMOOTH]) == ["comb"]
 
 
-def test_what_cannot_be_told_is_left_out() -> None:
+def test_readings_that_cannot_be_computed_are_left_out() -> None:
     assert "spread_ratio" not in alarms.measure(SMOOTH[:1], SMOOTH[:1], 4)
     assert "comb_db" not in alarms.measure(SMOOTH, SMOOTH, 1)
     flat = [np.full((64, 64, 3), 9, np.uint8)] * 3
@@ -115,13 +114,13 @@ def test_curves_can_be_read_while_they_are_written_and_forget_what_a_kill_left(t
     file = tmp_path / "live" / "plots/metrics/train/loss.tsv"
     with curves.begin(tmp_path / "live", [*log, {"step": 6, "epoch": 1, "loss": 9.0}]):
         pass
-    with curves.begin(tmp_path / "live", log) as live:
+    with curves.begin(tmp_path / "live", log) as add:
         assert file.read_text() == "step\tloss\n3\t0.5\n"
-        live.add({"step": 6, "epoch": 1, "loss": 0.25})
+        add({"step": 6, "epoch": 1, "loss": 0.25})
         assert file.read_text() == "step\tloss\n3\t0.5\n6\t0.25\n"
 
 
-def test_every_convolution_is_seen_in_the_order_of_the_table() -> None:
+def test_every_convolution_is_recorded_in_the_order_of_the_table() -> None:
     torch.manual_seed(0)
     layers = record_layers(resnet_generator(width=4, blocks=1).eval(), SMOOTH[0])
     assert [(layer.kind, layer.stride, layer.maps.shape) for layer in layers] == [

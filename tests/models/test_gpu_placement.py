@@ -18,13 +18,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from models.cyclegan import patch_distance
 from models.cyclegan.cycle_losses import Weights, discriminator_loss, loss_through_a, loss_through_b
 from models.cyclegan.networks import CellShape
-from models.cyclegan.train import Recipe, Trainer, cell_system, resize_system, resnet_system
+from models.cyclegan.train import Recipe, Trainer, cell_system, picture_system
 from models.tensors import _matrix, to_oklab
 
 SIDE = {"resnet": 64, "resize": 64, "cell": 16}  # of the art
 MAKE = {
-    "resnet": lambda: resnet_system(8, 1, 4),
-    "resize": lambda: resize_system(8, 1, 4),
+    "resnet": lambda: picture_system("resnet", 8, 1, 4),
+    "resize": lambda: picture_system("resize", 8, 1, 4),
     "cell": lambda: cell_system(CellShape(4, 8, 1, 4)),
 }
 
@@ -79,12 +79,12 @@ def test_all_of_a_step_is_where_the_networks_are_and_norms_stay_fp32(kind: str) 
         art = np.zeros((4, SIDE[kind], SIDE[kind], 3), np.uint8)
         a, b = (torch.rand(2, 3, side, side, device="cuda") for side in (64, SIDE[kind]))
         subject.replay_b.images = [b[0].clone()]
-        looks = subject._views()
+        views = subject._views()
         with subject._autocast():
-            through_b = loss_through_b(system, a, b, weights, next(looks), subject._references(art))
-            through_a = loss_through_a(system, a, b, weights, next(looks))
-            disc_a = discriminator_loss(system.disc_a, next(looks)(a), next(looks)(through_a.fake.float()))
-            disc_b = discriminator_loss(system.disc_b, next(looks)(b), next(looks)(through_b.fake.float()))
+            through_b = loss_through_b(system, a, b, weights, next(views), subject._references(art))
+            through_a = loss_through_a(system, a, b, weights, next(views))
+            disc_a = discriminator_loss(system.disc_a, next(views)(a), next(views)(through_a.fake.float()))
+            disc_b = discriminator_loss(system.disc_b, next(views)(b), next(views)(through_b.fake.float()))
         subject._update_average()
         losses = {**through_b.parts, **through_a.parts, "disc_a": disc_a, "disc_b": disc_b}
         assert {name: part.device.type for name, part in losses.items()} == dict.fromkeys(losses, "cuda")

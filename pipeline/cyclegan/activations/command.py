@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from pipeline.cyclegan import generators
 from pipeline.cyclegan.activations.heatmaps import draw_figure
 from pipeline.cyclegan.activations.recorder import record_layers, summarise
@@ -41,8 +39,11 @@ def run(face: Path, weights: Path, out: Path, device: str) -> dict[str, Any]:
     for path in _weights(weights):
         net, shape = generators.load(path, devices.pick_device(device))
         _check(face, picture, shape)
-        name = f"{face.stem}-{shape.generator}.png"
-        figures[shape.generator] = _draw(net, picture, out / name)
+        layers = record_layers(net, picture)
+        side = max(max(layer.maps.shape[1:]) for layer in layers)
+        figure = out / f"{face.stem}-{shape.generator}.png"
+        write_atomic(figure, encode_png(draw_figure(layers, channels=CHANNELS, side=side)))
+        figures[shape.generator] = {"figure": str(figure), "layers": summarise(layers)}
     return {"face": str(face), "generators": figures}
 
 
@@ -64,13 +65,6 @@ def _check(face: Path, picture: Pixels, shape: generators.Shape) -> None:
             f"{face}: {picture.shape[1]}x{picture.shape[0]} pixels; the {shape.generator} generator takes sides of "
             f"{least} to {LARGEST} that are multiples of {step}, best the {shape.size} it was trained on"
         )
-
-
-def _draw(net: nn.Module, picture: Pixels, path: Path) -> dict[str, Any]:
-    layers = record_layers(net, picture)
-    side = max(max(layer.maps.shape[1:]) for layer in layers)
-    write_atomic(path, encode_png(draw_figure(layers, channels=CHANNELS, side=int(side))))
-    return {"figure": str(path), "layers": summarise(layers)}
 
 
 def lines(outcome: dict[str, Any]) -> list[str]:

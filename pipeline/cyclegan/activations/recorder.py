@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,28 +56,21 @@ def record_layers(net: nn.Module, face: Pixels) -> list[Layer]:
         face: uint8 (H, W, 3) of a size that the net takes.
     """
     layers: list[Layer] = []
-    hooks = [
-        module.register_forward_hook(_recording_hook(name, module, layers))
-        for name, module in net.named_modules()
-        if type(module) in CONVOLUTIONS
-    ]
+
+    def record(name: str, module: nn.Module, _: Any, output: Tensor) -> None:
+        assert isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
+        kind, kernel, stride = CONVOLUTIONS[type(module)], module.kernel_size[0], module.stride[0]
+        maps = output[0].detach().float().cpu().numpy().copy()  # what follows may work in place
+        layers.append(Layer(name=name, kind=kind, kernel=kernel, stride=stride, maps=maps))
+
+    convolutions = {name: module for name, module in net.named_modules() if type(module) in CONVOLUTIONS}
+    hooks = [module.register_forward_hook(partial(record, name)) for name, module in convolutions.items()]
     try:
         net(to_signed(face)[None].to(next(net.parameters()).device))
     finally:
         for hook in hooks:
             hook.remove()
     return layers
-
-
-def _recording_hook(name: str, module: nn.Module, layers: list[Layer]) -> Any:
-    assert isinstance(module, nn.Conv2d | nn.ConvTranspose2d)
-    kind, kernel, stride = CONVOLUTIONS[type(module)], module.kernel_size[0], module.stride[0]
-
-    def record(_: nn.Module, __: Any, output: Tensor) -> None:
-        maps = output[0].detach().float().cpu().numpy().copy()  # what follows may work in place
-        layers.append(Layer(name=name, kind=kind, kernel=kernel, stride=stride, maps=maps))
-
-    return record
 
 
 def stretch(plane: NDArray[np.float32]) -> NDArray[np.float64]:
