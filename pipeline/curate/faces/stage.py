@@ -186,18 +186,14 @@ def _near_pairs(faces: list[Face], max_distance: int) -> tuple[list[tuple[int, i
     near: list[tuple[int, int, Distance]] = []
     alternates = []
     for left, right in search.candidates(fingerprints, max_distance).tolist():
-        difference = _difference(fingerprints[left], fingerprints[right])
+        before, after = (fingerprints[index]["thumbnail"][..., :3].astype(np.int16) for index in (left, right))
+        difference = np.abs(before - after).mean()
         if difference <= MAX_DIFFERENCE:
-            bits = (fingerprints[left].hashes[0] ^ fingerprints[right].hashes[0]).bit_count()
+            bits = int(np.bitwise_count(fingerprints[left]["hashes"][0] ^ fingerprints[right]["hashes"][0]))
             near.append((left, right, ("near_duplicate", bits)))
         elif difference <= ALTERNATE:
             alternates.append((left, right))
     return near, alternates
-
-
-def _difference(left: Fingerprint, right: Fingerprint) -> float:
-    gap = left.thumbnails[0].astype(np.int16) - right.thumbnails[0].astype(np.int16)
-    return float(np.abs(gap).mean())
 
 
 def _families(
