@@ -110,10 +110,8 @@ class _Tiers:
         return bytes(self.table.entries[column][number])
 
     def _is_moved(self, left: int, right: int) -> bool:
-        (canvas, other_canvas), (place, other_place) = (
-            self.table.entries[column][[left, right]].tolist() for column in ("canvas", "place")
-        )
-        return bool(canvas == other_canvas and place != other_place)
+        canvas, place = self.table.entries["canvas"], self.table.entries["place"]
+        return bool((canvas[left] == canvas[right]).all() and (place[left] != place[right]).any())
 
     def near_copies(self, compare: Callable[[Index], Pairs], max_difference: float) -> Iterator[Verdict]:
         """Drop lossy and slightly edited copies; tie works that are alike, yet drawn apart."""
