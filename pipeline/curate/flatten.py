@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 
 from pipeline.curate.params import Flatten
-from pipeline.errors import BadInput
 from pipeline.images import canonical
 from pipeline.images.canonical import Mask
 from pipeline.images.files import VISIBLE, Pixels, Words, decode_words, encode_art_png, without_alpha
@@ -54,11 +53,7 @@ def run(src: Path, dst: Path, params: Flatten, executor: Executor, state: Path |
 
 def step(data: bytes, facts: Facts, params: Flatten) -> list[Outcome]:
     """Flatten one work, given its file's bytes and its id."""
-    try:
-        words = decode_words(data)
-    except BadInput:
-        return [Outcome(manifest.verdict("failed", "unreadable"))]
-    verdict, rgb = judge(words, facts["id"], params)
+    verdict, rgb = judge(decode_words(data), facts["id"], params)
     return [Outcome(verdict, None if rgb is None else encode_art_png(rgb))]
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from pipeline.cells import detect
 from pipeline.curate.params import Grid
-from pipeline.errors import BadInput
 from pipeline.images.files import PNG, Pixels, encode_art_png, read_rgb
 from pipeline.runtime import manifest, per_image
 from pipeline.runtime.cached_map import Facts
@@ -40,10 +39,7 @@ def run(src: Path, dst: Path, params: Grid, executor: Executor, state: Path | No
 
 def step(data: bytes, _: Facts, params: Grid) -> list[Outcome]:
     """Reduce one work, given its file's bytes."""
-    try:
-        rgb = read_rgb(data)
-    except BadInput:
-        return [Outcome(manifest.verdict("failed", "unreadable"))]
+    rgb = read_rgb(data)
     verdict, native = judge(rgb, params)
     if native is rgb and data.startswith(PNG):
         return [Outcome(verdict, data)]

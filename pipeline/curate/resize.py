@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.errors import BadInput
 from pipeline.images import canonical
 from pipeline.images.files import Pixels, encode_art_png, read_rgb
 from pipeline.images.resample import enlarge, pad
@@ -55,10 +54,7 @@ def run(src: Path, dst: Path, params: Resize, executor: Executor, state: Path | 
 
 def step(data: bytes, facts: Facts, params: Resize) -> list[Outcome]:
     """Resize one work, given its file's bytes and its background."""
-    try:
-        rgb = read_rgb(data)
-    except BadInput:
-        return [Outcome(manifest.verdict("failed", "unreadable"))]
+    rgb = read_rgb(data)
     background = facts["background"] or _border_colour(rgb)
     return [
         Outcome(verdict, None if picture is None else encode_art_png(picture), suffix)
@@ -96,14 +92,10 @@ def place(rgb: Pixels, background: str, params: Resize) -> tuple[int, int]:
     if params.crop == "centre":
         return max(width - params.cells, 0) // 2, max(height - params.cells, 0) // 2
     if params.crop == "top":
-        top = min(_first_row(rgb, background), max(height - params.cells, 0))
+        content = (rgb != canonical.parse_colour(background)).any(axis=(1, 2))  # by row
+        top = min(int(content.argmax()), max(height - params.cells, 0))
         return best_window(rgb[top : top + params.cells], background, params.cells)[0], top
     return best_window(rgb, background, params.cells)
-
-
-def _first_row(rgb: Pixels, background: str) -> int:
-    """The uppermost row that is not background alone; 0 if there is none."""
-    return int((rgb != canonical.parse_colour(background)).any(axis=(1, 2)).argmax())
 
 
 def _border_colour(rgb: Pixels) -> str:

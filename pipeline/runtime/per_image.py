@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pipeline.errors import BadInput
 from pipeline.runtime import cache, manifest
 from pipeline.runtime.cached_map import Facts, Item, cached_map
 from pipeline.runtime.files import output_dir
@@ -47,7 +48,7 @@ class Stage:
     Attributes:
         name: of its cache.
         module: dotted name of the module that has the step: the code whose change makes the cache useless.
-        step: (file's bytes, facts, params) -> outcomes; importable.
+        step: (file's bytes, facts, params) -> outcomes; importable. BadInput: the image is unreadable.
         params: all the parameters that the step reads.
         reads: facts of the previous row that the step is given, None where it has none.
         carried: facts of the previous row that are handed on.
@@ -97,7 +98,10 @@ def bytes_of(path: Path) -> bytes:
 
 
 def _work(data: bytes, facts: Facts, step: Callable[[bytes, Facts], Sequence[Outcome]]) -> bytes:
-    outcomes = step(data, facts)
+    try:
+        outcomes = step(data, facts)
+    except BadInput:
+        outcomes = [Outcome(manifest.verdict("failed", "unreadable"))]
     head = [[outcome.suffix, outcome.verdict, outcome.png is not None] for outcome in outcomes]
     return cache.pack(head, *(outcome.png for outcome in outcomes if outcome.png is not None))
 

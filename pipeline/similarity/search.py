@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from typing import Literal
 
 import imagehash
@@ -15,7 +14,17 @@ from PIL import Image
 from pipeline.images.colour import LUMA_WEIGHTS
 from pipeline.images.files import Pixels
 from pipeline.similarity import hamming
-from pipeline.similarity.fingerprints import GROUNDS, THUMBNAIL, Fingerprint, FingerprintTable, on_grounds
+from pipeline.similarity.fingerprints import (
+    FINGERPRINT,
+    GIST,
+    GROUNDS,
+    SKETCH,
+    THUMBNAIL,
+    Fingerprint,
+    Fingerprints,
+    cell_means,
+    on_grounds,
+)  # fmt: skip
 from pipeline.similarity.hamming import Hashes, Index, Mask, Pairs
 
 Floats = NDArray[np.float32]
@@ -28,38 +37,17 @@ SLACK = 2.0  # of 255, by which rounded means of two images, on a ground, may di
 LUMA = LUMA_WEIGHTS.astype(np.float32)
 
 
-@dataclass(frozen=True)
-class Likeness:
-    """How alike the images of each of P pairs are.
-
-    Attributes:
-        pairs: (P, 2) indices.
-        ground: (P,) index into GROUNDS of the level on which they were compared: of two images with alpha the one that
-            shows the largest difference, if one is opaque the smallest, since it was flattened on some.
-        difference: (P,) mean absolute difference of the thumbnails, 0..255, over the smaller foreground share.
-        detail: (P,) largest difference of luma anywhere in the thumbnails, 0..255.
-    """
-
-    pairs: Pairs
-    ground: NDArray[np.int8]
-    difference: Floats
-    detail: Floats
-
-    @staticmethod
-    def none() -> Likeness:
-        """No pairs."""
-        empty = np.empty(0, np.float32)
-        return Likeness(np.empty((0, 2), np.int64), np.empty(0, np.int8), empty, empty)
-
-    @staticmethod
-    def joined(parts: list[Likeness]) -> Likeness:
-        """All pairs of several, one after another."""
-        columns = zip(*((part.pairs, part.ground, part.difference, part.detail) for part in parts), strict=True)
-        return Likeness(*map(np.concatenate, columns))
-
-    def where(self, chosen: NDArray[np.bool_ | np.intp]) -> Likeness:
-        """The pairs that a mask or indices choose."""
-        return Likeness(self.pairs[chosen], self.ground[chosen], self.difference[chosen], self.detail[chosen])
+LIKENESS = np.dtype(  # how alike the images of a pair are
+    [
+        ("pair", "<i4", 2),  # indices
+        # index into GROUNDS of the level on which they were compared: of two images with alpha the one that shows the
+        # largest difference, if one is opaque the smallest, since it was flattened on some
+        ("ground", "i1"),
+        ("difference", "<f4"),  # mean absolute difference of the thumbnails, 0..255, over the smaller foreground share
+        ("detail", "<f4"),  # largest difference of luma anywhere in the thumbnails, 0..255
+    ]
+)
+Likenesses = NDArray[np.void]  # (P,)
 
 
 def fingerprint(rgba: Pixels) -> Fingerprint:
@@ -67,13 +55,15 @@ def fingerprint(rgba: Pixels) -> Fingerprint:
     opaque = bool((rgba[..., 3] == 255).all())
     hashes = [_phash(on_ground(rgba, level)) for level in (GROUNDS[:1] if opaque else GROUNDS)]
     thumbnail = box(_premultiplied(rgba), THUMBNAIL, THUMBNAIL).round().astype(np.uint8)
-    return Fingerprint(
-        hashes=tuple(hashes * (len(GROUNDS) // len(hashes))),
-        thumbnail=thumbnail,
-        foreground=_foreground(rgba, thumbnail[..., :3], opaque=opaque),
-        opaque=opaque,
-        aspect=rgba.shape[1] / rgba.shape[0],
-    )
+    summary = np.zeros(1, FINGERPRINT)
+    summary["hashes"] = hashes
+    summary["foreground"] = _foreground(rgba, thumbnail[..., :3], opaque=opaque)
+    summary["aspect"] = rgba.shape[1] / rgba.shape[0]
+    summary["thumbnail"] = thumbnail
+    summary["sketch"], summary["gist"] = cell_means(thumbnail, SKETCH), cell_means(thumbnail, GIST)
+    summary["opaque"] = opaque
+    row: Fingerprint = summary[0]
+    return row
 
 
 def on_ground(rgba: Pixels, level: int) -> Image.Image:
@@ -117,13 +107,13 @@ def _foreground(rgba: Pixels, thumbnail: Pixels, *, opaque: bool) -> float:
 
 
 def likenesses(
-    table: FingerprintTable,
+    table: Fingerprints,
     numbers: Index,
     max_distance: int,
     max_difference: float,
     max_detail: float,
     fresh: Mask | None = None,
-) -> Iterator[Likeness]:
+) -> Iterator[Likenesses]:
     """Every pair of images of one shape with hashes within `max_distance` bits on some ground, once, in blocks.
 
     Only pairs whose `difference` or whose `detail` is within its bound. Blank hashes and images without foreground
@@ -143,13 +133,14 @@ def likenesses(
                 likely = _sifted(table, pairs[start : start + SIFTED], "gist", *bounds)
                 for first in range(0, len(likely), MEASURED):
                     likeness = _likeness(table, _sifted(table, likely[first : first + MEASURED], "sketch", *bounds))
-                    alike = likeness.where((likeness.difference <= max_difference) | (likeness.detail <= max_detail))
-                    if len(alike.pairs):
-                        yield replace(alike, pairs=place_of[alike.pairs])
+                    alike = likeness[(likeness["difference"] <= max_difference) | (likeness["detail"] <= max_detail)]
+                    if len(alike):
+                        alike["pair"] = place_of[alike["pair"]]
+                        yield alike
 
 
 def _of_one_shape(
-    table: FingerprintTable, numbers: Index, max_distance: int, narrower: Mask, searched: Mask
+    table: Fingerprints, numbers: Index, max_distance: int, narrower: Mask, searched: Mask
 ) -> Iterator[Pairs]:
     """Candidates whose aspects are within MAX_STRETCH of one another, one of the `narrower` and one `searched` for."""
     for candidates in _candidates(table["hashes"][numbers], max_distance, searched):
@@ -170,7 +161,7 @@ def _shapes(aspects: Floats) -> Iterator[tuple[Index, Mask]]:
 
 
 def _sifted(
-    table: FingerprintTable, pairs: Pairs, means: Literal["gist", "sketch"], max_difference: float, max_detail: float
+    table: Fingerprints, pairs: Pairs, means: Literal["gist", "sketch"], max_difference: float, max_detail: float
 ) -> Pairs:
     """Without those that are beyond both bounds on every ground: means never differ by more than what they are of."""
     left, right = pairs.T
@@ -185,16 +176,19 @@ def _sifted(
     return pairs[possible]
 
 
-def _likeness(table: FingerprintTable, pairs: Pairs) -> Likeness:
+def _likeness(table: Fingerprints, pairs: Pairs) -> Likenesses:
     share = table["foreground"][pairs].min(axis=1)
     pairs, share = pairs[share > 0], share[share > 0]
     gap = on_grounds(table["thumbnail"][pairs[:, 0]])
     gap -= on_grounds(table["thumbnail"][pairs[:, 1]])
     luma, colour = np.abs(gap @ LUMA), np.abs(gap, out=gap).mean(axis=(2, 3, 4))
     best = table["opaque"][pairs].any(axis=1)
-    ground = np.where(best, colour.argmin(axis=1), colour.argmax(axis=1)).astype(np.int8)
+    ground = np.where(best, colour.argmin(axis=1), colour.argmax(axis=1))
     row = np.arange(len(pairs))
-    return Likeness(pairs, ground, colour[row, ground] / share, luma.max(axis=(2, 3))[row, ground])
+    likeness = np.empty(len(pairs), LIKENESS)
+    likeness["pair"], likeness["ground"] = pairs, ground
+    likeness["difference"], likeness["detail"] = colour[row, ground] / share, luma.max(axis=(2, 3))[row, ground]
+    return likeness
 
 
 def _candidates(hashes: Hashes, max_distance: int, searched: Mask | None = None) -> Iterator[Pairs]:
@@ -218,6 +212,6 @@ def _telling(hashes: Hashes) -> Mask:
 
 def candidates(fingerprints: list[Fingerprint], max_distance: int) -> Pairs:
     """Pairs whose hashes differ in at most `max_distance` bits on some ground, sorted; blank hashes match nothing."""
-    hashes = np.array([fingerprint.hashes for fingerprint in fingerprints], np.uint64).reshape(-1, len(GROUNDS))
+    hashes = np.array(fingerprints, FINGERPRINT)["hashes"]
     blocks = [*_candidates(hashes, max_distance), np.empty((0, 2), np.int64)]
     return np.unique(np.concatenate(blocks), axis=0)

@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import combinations, groupby, pairwise
 
 import numpy as np
 
+from pipeline.curate.dedup.compare import Pairs
 from pipeline.curate.dedup.overrides import ALTERNATE, SAME, Overrides
-from pipeline.curate.dedup.pair_cache import ComparedPairs
-from pipeline.curate.dedup.table import DedupEntry, DedupTable
+from pipeline.curate.dedup.table import DedupTable
 from pipeline.similarity import groups
-from pipeline.similarity.hamming import Index
+from pipeline.similarity.hamming import Index, Mask
 
 
 @dataclass(frozen=True)
@@ -32,18 +33,10 @@ class Verdict:
     distance: float | None
 
 
-@dataclass(frozen=True)
-class Decisions:
-    """Families of two works or more that stay, as ids in order of preference, and every verdict."""
-
-    families: list[list[str]]
-    verdicts: list[Verdict]
-
-
 def decide(
-    table: DedupTable, overrides: Overrides, compare: Callable[[Index], ComparedPairs], max_difference: float
-) -> Decisions:
-    """Deduplicate the works of a table, tier by tier.
+    table: DedupTable, overrides: Overrides, compare: Callable[[Index], Pairs], max_difference: float
+) -> tuple[list[list[str]], list[Verdict]]:
+    """Deduplicate the works of a table, tier by tier: families of two works or more that stay, and every verdict.
 
     Args:
         overrides: what a person decided; it goes before every rule.
@@ -56,12 +49,7 @@ def decide(
     tiers.apply(tiers.near_copies(compare, max_difference))
     tiers.apply(tiers.recolours())
     tiers.apply(tiers.overridden_alternates())
-    return Decisions(tiers.families(), tiers.verdicts)
-
-
-def overridden_ids(overrides: Overrides) -> set[str]:
-    """Ids of all works that a person decided about."""
-    return {id for pair in overrides for id in pair}
+    return tiers.families(), tiers.verdicts
 
 
 class _Tiers:
@@ -107,70 +95,70 @@ class _Tiers:
 
     def exact_copies(self) -> Iterator[Verdict]:
         """Drop works with the canonical picture of another one; tie those that are only moved on their canvas."""
-        staying: dict[bytes, list[DedupEntry]] = {}
-        for entry in self.table.sharing(self.order, "key"):
-            alike = staying.setdefault(entry.key, [])
-            free = [original for original in alike if not self._is_overridden(original.id, entry.id)]
-            first = next((original for original in free if not _moved(original, entry)), None)
+        ids, staying = self.table.ids, dict[bytes, list[int]]()
+        for number in self.table.sharing(self.order, "key"):
+            alike = staying.setdefault(self._digest("key", number), [])
+            free = [original for original in alike if not self._is_overridden(ids[original], ids[number])]
+            first = next((ids[original] for original in free if not self._is_moved(original, number)), None)
             if first is not None:
-                yield Verdict(first.id, entry.id, first.id, "exact", 0.0)
+                yield Verdict(first, ids[number], first, "exact", 0.0)
                 continue
-            yield from (Verdict(entry.id, None, original.id, "moved", 0.0) for original in free[:1])
-            alike.append(entry)
+            yield from (Verdict(ids[number], None, ids[original], "moved", 0.0) for original in free[:1])
+            alike.append(number)
 
-    def near_copies(self, compare: Callable[[Index], ComparedPairs], max_difference: float) -> Iterator[Verdict]:
+    def _digest(self, column: str, number: int) -> bytes:
+        return bytes(self.table.entries[column][number])
+
+    def _is_moved(self, left: int, right: int) -> bool:
+        canvas, place = self.table.entries["canvas"], self.table.entries["place"]
+        return bool((canvas[left] == canvas[right]).all() and (place[left] != place[right]).any())
+
+    def near_copies(self, compare: Callable[[Index], Pairs], max_difference: float) -> Iterator[Verdict]:
         """Drop lossy and slightly edited copies; tie works that are alike, yet drawn apart."""
-        numbers = self.order[self.table.comparable[self.order]]
-        differences, copies = self._measured(numbers, compare(numbers))
+        numbers = self._comparable()
+        ids = [self.table.ids[number] for number in numbers.tolist()]
+        pairs = compare(numbers)
+        differences: dict[tuple[int, int], float] = {}  # of pairs without an override, over the foreground
+        copies = []
+        columns = (pairs[name].tolist() for name in ("pair", "difference", "distance"))
+        for (left, right), difference, distance in zip(*columns, strict=True):
+            if not self._is_overridden(ids[left], ids[right]):
+                differences[left, right] = round(difference, 3)
+                if not np.isnan(distance):
+                    copies.append((left, right, distance))
         originals = groups.choose_originals(copies)
-
-        def ids(pair: tuple[int, int]) -> tuple[str, str]:
-            return self.table.ids[numbers[pair[0]]], self.table.ids[numbers[pair[1]]]
-
-        for right, (_, left) in originals.items():
-            original, copy = ids((left, right))
-            yield Verdict(original, copy, original, "near", differences[left, right])
+        for copy, (_, original) in originals.items():
+            yield Verdict(ids[original], ids[copy], ids[original], "near", differences[original, copy])
         alike = {
             pair: difference
             for pair, difference in differences.items()
             if difference <= max_difference and originals.keys().isdisjoint(pair)
         }
-        for pair in _tree(alike):
-            left_id, right_id = ids(pair)
-            yield Verdict(right_id, None, left_id, "alternate", alike[pair])
+        forest = groups.Forest[int]()  # the nearest pairs that tie all together: as few verdicts as it takes
+        for left, right in sorted(alike, key=lambda pair: (alike[pair], pair)):
+            if forest.join(left, right):
+                yield Verdict(ids[right], None, ids[left], "alternate", alike[left, right])
 
-    def _measured(
-        self, numbers: Index, compared: ComparedPairs
-    ) -> tuple[dict[tuple[int, int], float], list[tuple[int, int, float]]]:
-        """Pairs without an override -> mean difference over the foreground; and those that are copies, with distance.
-
-        Pairs are indices of `numbers`, the preferred first.
-        """
-        differences, copies = {}, []
-        columns = compared.likeness.pairs, compared.likeness.difference, compared.distance
-        for (left, right), difference, distance in zip(*(column.tolist() for column in columns), strict=True):
-            if self._is_overridden(self.table.ids[numbers[left]], self.table.ids[numbers[right]]):
-                continue
-            differences[left, right] = round(difference, 3)
-            if not np.isnan(distance):
-                copies.append((left, right, distance))
-        return differences, copies
+    def _comparable(self) -> Index:
+        comparable: Mask = self.table.entries["comparable"]
+        return self.order[comparable[self.order]]
 
     def recolours(self) -> Iterator[Verdict]:
         """Tie mirror images and recolours, by as few pairs as it takes."""
-        entries = self.table.sharing(self.order[self.table.comparable[self.order]], "kinship")
-        ordered = sorted(entries, key=lambda entry: (entry.kinship or b"", entry.id))
-        for _, family in groupby(ordered, key=lambda entry: entry.kinship):
+        ids, kinship, key = self.table.ids, partial(self._digest, "kinship"), partial(self._digest, "key")
+        numbers = self.table.sharing(self._comparable(), "kinship")
+        for _, family in groupby(sorted(numbers, key=lambda number: (kinship(number), ids[number])), key=kinship):
             for left, right in self._tied(list(family)):
-                if left.key != right.key:
-                    yield Verdict(right.id, None, left.id, "kin", None)
+                if key(left) != key(right):
+                    yield Verdict(ids[right], None, ids[left], "kin", None)
 
-    def _tied(self, family: Sequence[DedupEntry]) -> Iterator[tuple[DedupEntry, DedupEntry]]:
+    def _tied(self, family: Sequence[int]) -> Iterator[tuple[int, int]]:
         """Enough pairs to tie a family together without those that a person decided about."""
         if not self.overrides:
             return pairwise(family)
+        ids = self.table.ids
         pairs = list(combinations(family, 2))
-        free = [(left, right) for left, right in pairs if not self._is_overridden(left.id, right.id)]
+        free = [(left, right) for left, right in pairs if not self._is_overridden(ids[left], ids[right])]
         return pairwise(family) if len(free) == len(pairs) else iter(free)
 
     def families(self) -> list[list[str]]:
@@ -179,15 +167,3 @@ class _Tiers:
         ids = self.table.ids_among(self.order, {id for link in links for id in link})
         staying = set(ids)
         return groups.components(ids, [link for link in links if staying.issuperset(link)])
-
-
-def _moved(left: DedupEntry, right: DedupEntry) -> bool:
-    return left.canvas == right.canvas and left.place != right.place
-
-
-def _tree(differences: dict[tuple[int, int], float]) -> Iterator[tuple[int, int]]:
-    """The nearest pairs that tie all together: as few verdicts as it takes, however many are alike."""
-    forest = groups.Forest[int]()
-    for pair in sorted(differences, key=lambda pair: (differences[pair], pair)):
-        if forest.join(*pair):
-            yield pair

@@ -9,23 +9,21 @@ stands in the file of overrides. Frames of an animation are works of their own, 
 
 from __future__ import annotations
 
-import hashlib
 import heapq
 import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipeline.curate.dedup import decide, examine, overrides
-from pipeline.curate.dedup.compare import Comparison
-from pipeline.curate.dedup.decide import Decisions, Verdict
-from pipeline.curate.dedup.examine import ExaminedFile, FrameSelection, Picture
+from pipeline.curate.dedup import examine, overrides
+from pipeline.curate.dedup.compare import compare
+from pipeline.curate.dedup.decide import Verdict, decide
+from pipeline.curate.dedup.examine import FileSummary, FrameSelection
 from pipeline.curate.dedup.params import Dedup
-from pipeline.curate.dedup.table import DedupEntry, DedupTable
+from pipeline.curate.dedup.table import DedupTable
 from pipeline.errors import BadInput
 from pipeline.images import sheet
 from pipeline.images.folders import EXTENSIONS
@@ -43,30 +41,6 @@ REASONS = {"override": "duplicate", "exact": "duplicate", "near": "near_duplicat
 SHOWN = 48  # pairs on the sheet of the closest decisions
 
 Source = tuple[Row, Path]  # a kept work of a raw folder, and its image file
-
-
-@dataclass(frozen=True, slots=True)
-class FileSummary:
-    """What the manifest needs of one input file.
-
-    Attributes:
-        reason: why it could not be decoded.
-        count: frames of the file.
-        width, height: pixels.
-        frames: indices of the frames that were taken.
-        blank: those of them that show nothing.
-    """
-
-    reason: str | None
-    count: int = 0
-    width: int = 0
-    height: int = 0
-    frames: tuple[int, ...] = ()
-    blank: tuple[int, ...] = ()
-
-    def picture_id(self, id: str, frame: int) -> str:
-        """A picture's id: that of its file, unless several frames were taken from it."""
-        return id if len(self.frames) == 1 else f"{id}-f{frame:03}"
 
 
 def run(
@@ -88,17 +62,17 @@ def run(
         images.mkdir()
         table, summaries = _examined(srcs, images, params, cache, executor)
         logger.info("dedup: %d images, %d of them remembered", len(summaries), cache.served)
-        comparison = Comparison(table, images, params, executor, cache)
-        decisions = decide.decide(table, overridden, comparison.compare, params.max_difference)
-        _write_decisions(out, decisions.verdicts)
-        stats = manifest.write_streamed(out, _rows(_sources(srcs), summaries, decisions))
-        _remove_dropped(images, decisions.verdicts)
-        unknown = sorted(decide.overridden_ids(overridden).difference(table.ids))
+        comparison = partial(compare, table=table, images=images, params=params, executor=executor, cache=cache)
+        families, verdicts = decide(table, overridden, comparison, params.max_difference)
+        _write_decisions(out, verdicts)
+        stats = manifest.write_streamed(out, _rows(_sources(srcs), summaries, families, verdicts))
+        for verdict in verdicts:
+            if verdict.dropped is not None:
+                (images / f"{verdict.dropped}.png").unlink()
+        unknown = sorted(set[str]().union(*overridden).difference(table.ids))
         if unknown:
             logger.warning("%s: %d ids are not there, first %s", params.overrides, len(unknown), unknown[0])
-        stats |= {
-            "families": len(decisions.families), "overrides": len(overridden), "overrides_unknown": len(unknown)
-        }  # fmt: skip
+        stats |= {"families": len(families), "overrides": len(overridden), "overrides_unknown": len(unknown)}
         manifest.write_json(out / "stats.json", stats)
         return stats
 
@@ -126,61 +100,37 @@ def _examined(
     srcs: Sequence[Path], images: Path, params: Dedup, cache: Cache, executor: Executor
 ) -> tuple[DedupTable, list[FileSummary]]:
     """Decode all files; write the pictures that are not blank, and enter them into the table."""
-    table = DedupTable(expected=sum(1 for src in srcs for _ in manifest.stream_kept(src)))
+    table = DedupTable()
     summaries: list[FileSummary] = []
     distinct: dict[FileSummary, FileSummary] = {}  # most files are like many others
     selection = FrameSelection(frames=params.frames, most=params.most_frames)
     items = (Item(str(row["id"]), path.read_bytes(), {}) for row, path in _sources(srcs))
     scope = CacheScope.of(examine.__name__, selection)
     for id, value in cached_map(partial(examine.examine, selection=selection), items, scope, cache, executor):
-        file = examine.unpack(value)
-        summary = _summary(file)
+        summary, pictures = examine.unpack(value)
         summaries.append(distinct.setdefault(summary, summary))
-        for picture in file.pictures:
-            if not picture.comparable.blank:
-                entry = _entry(summary.picture_id(id, picture.index), picture, lossless=file.lossless)
-                write_new(f"{images}{os.sep}{entry.id}.png", picture.png)
-                table.append(entry, picture.comparable.fingerprint)
+        for frame, png, entry in pictures:
+            picture_id = summary.picture_id(id, frame)
+            write_new(f"{images}{os.sep}{picture_id}.png", png)
+            table.append(picture_id, entry)
     return table, summaries
 
 
-def _summary(file: ExaminedFile) -> FileSummary:
-    if file.reason is not None:
-        return FileSummary(file.reason)
-    frames = tuple(picture.index for picture in file.pictures)
-    blank = tuple(picture.index for picture in file.pictures if picture.comparable.blank)
-    facts = file.facts
-    return FileSummary(None, facts["frames"], facts["width"], facts["height"], frames, blank)
-
-
-def _entry(id: str, picture: Picture, *, lossless: bool) -> DedupEntry:
-    facts = {**vars(picture.comparable), "lossless": lossless}
-    key, kinship, _, _ = (facts.pop(name) for name in ("key", "kinship", "blank", "fingerprint"))
-    digest = hashlib.blake2b(b"%d%b" % (lossless, picture.png), digest_size=8).digest()
-    return DedupEntry(
-        id=id,
-        key=bytes.fromhex(key),
-        kinship=None if kinship is None else bytes.fromhex(kinship),
-        picture=int.from_bytes(digest, "little"),
-        **facts,
-    )
-
-
 def _rows(
-    sources: Iterable[Source], summaries: Iterable[FileSummary], decisions: Decisions
+    sources: Iterable[Source], summaries: Iterable[FileSummary], families: list[list[str]], verdicts: list[Verdict]
 ) -> Iterator[tuple[str, list[Row]]]:
     """Every input, by id, with its rows."""
-    families = {id: first for family in decisions.families for first in [min(family)] for id in family}
-    dropped = {verdict.dropped: verdict for verdict in decisions.verdicts if verdict.dropped is not None}
+    family_of = {id: first for family in families for first in [min(family)] for id in family}
+    dropped = {verdict.dropped: verdict for verdict in verdicts if verdict.dropped is not None}
     for (row, _), summary in zip(sources, summaries, strict=True):
         if summary.reason is not None:
             yield row["id"], [manifest.failed(row, summary.reason)]
         else:
-            yield row["id"], [_row(row, summary, frame, families, dropped) for frame in summary.frames]
+            yield row["id"], [_row(row, summary, frame, family_of, dropped) for frame in summary.frames]
 
 
 def _row(
-    source: Row, summary: FileSummary, frame: int, families: Mapping[str, str], dropped: Mapping[str, Verdict]
+    source: Row, summary: FileSummary, frame: int, family_of: Mapping[str, str], dropped: Mapping[str, Verdict]
 ) -> Row:
     id = summary.picture_id(source["id"], frame)
     row = source if id == source["id"] else {**source, "id": id, "parent": source["id"]}
@@ -189,7 +139,7 @@ def _row(
     if id in dropped:
         return manifest.dropped(row, REASONS[dropped[id].tier], in_favour_of=dropped[id].in_favour_of)
     facts = {"frames": summary.count, "frame": frame, "width": summary.width, "height": summary.height}
-    return manifest.kept(row, **facts, family=families.get(id))
+    return manifest.kept(row, **facts, family=family_of.get(id))
 
 
 def _write_decisions(out: Path, verdicts: list[Verdict]) -> None:
@@ -213,9 +163,3 @@ def _shown(images: Path, verdict: Verdict) -> sheet.Entry:
     outcome = "right one dropped" if verdict.dropped else "both kept"
     caption = f"{verdict.tier}  {verdict.distance}  {outcome}"
     return sheet.pair(images / f"{verdict.in_favour_of}.png", images / f"{right}.png", caption)
-
-
-def _remove_dropped(images: Path, verdicts: Iterable[Verdict]) -> None:
-    for verdict in verdicts:
-        if verdict.dropped is not None:
-            (images / f"{verdict.dropped}.png").unlink()

@@ -36,7 +36,8 @@ SMOOTH_COLOUR, SMOOTH_CHROMA = 28.0, 8.0  # of a resampled copy, over 3 x 3 pixe
 YCC: Floats = np.array(  # RGB -> luma and two chromas, JPEG's
     [LUMA_WEIGHTS, [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], np.float32
 ).T
-CACHED = 64  # pictures; pairs come sorted
+
+_read = lru_cache(64)(read_rgba)  # pairs come sorted
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,6 @@ def _edited(first: Pixels, second: Pixels, level: int) -> float | None:
 
 def _opaque(rgba: Pixels) -> bool:
     return bool((rgba[..., 3] == 255).all())
-
-
-@lru_cache(CACHED)
-def _read(path: Path) -> Pixels:
-    return read_rgba(path)
 
 
 def _residual(first: Pixels, second: Pixels, level: int) -> Residual:

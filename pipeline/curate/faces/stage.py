@@ -12,7 +12,6 @@ are alternates: they stay, as one `family`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -73,9 +72,11 @@ def run(
     allowed = [row for row in rows if not row.get("blocked")]
     with output_dir(dst) as out:
         images = out / "images"
-        work = partial(_drawn, images=images, size=size) if drawn else _reader(src, images, size, params)
+        if not drawn and params.detector is not None:
+            detector.require(params.detector)
+        work = partial(_draw if drawn else _read, src=src, images=images, size=size, params=params)
         faces = [face for parts in parallel_map(work, allowed[: params.limit], executor) for face in parts]
-        settled = [_without_picture(face) for face in faces if face.reason is not None]
+        settled = [_settle(face.row, face.reason) for face in faces if face.reason is not None]
         settled += _without_duplicates([face for face in faces if face.reason is None], images, params)
         if params.limit is not None:
             settled += [manifest.dropped(row, "limit") for row in allowed[params.limit :]]
@@ -83,16 +84,12 @@ def run(
         return manifest.write(out, settled, inputs=[row["id"] for row in rows], size=size)
 
 
-def _without_picture(face: Face) -> Row:
-    row = manifest.failed if face.reason == "unreadable" else manifest.dropped
-    return row(face.row, str(face.reason), **_box(face.row))
+def _settle(row: Row, reason: str | None, **facts: Any) -> Row:
+    status = "kept" if reason is None else "failed" if reason == "unreadable" else "dropped"
+    return manifest.row_of_verdict(row, manifest.verdict(status, reason, **facts), carried=("box",))
 
 
-def _box(row: Row) -> Row:
-    return {"box": row["box"]} if "box" in row else {}
-
-
-def _drawn(row: Row, images: Path, size: int) -> list[Face]:
+def _draw(row: Row, src: Path, images: Path, size: int, params: Faces) -> list[Face]:  # noqa: ARG001
     return [_saved(row, face_list.draw(int(row["index"]), size), images)]
 
 
@@ -114,12 +111,6 @@ def _input_row(relative: Path, notes: captions.Notes, blocked: blocklist.Blockli
     return {**{key: notes.get(key) or None for key in CARRIED}, **place}
 
 
-def _reader(src: Path, images: Path, size: int, params: Faces) -> Callable[[Row], list[Face]]:
-    if params.detector is not None:
-        detector.require(params.detector)
-    return partial(_read, src=src, images=images, size=size, params=params)
-
-
 def _read(row: Row, src: Path, images: Path, size: int, params: Faces) -> list[Face]:
     path = src / row["path"]
     try:
@@ -132,17 +123,16 @@ def _read(row: Row, src: Path, images: Path, size: int, params: Faces) -> list[F
     else:
         squares = detector.faces(image, params.detector)
         around = [crops.around(square, params.margin, *image.size) for square in squares]
-        boxes = [(_crop_row(row, number, box), box) for number, box in enumerate(around, 1)]
+        boxes = [
+            ({**row, "id": f"{row['id']}-c{number:02}", "parent": row["id"], "box": list(box)}, box)
+            for number, box in enumerate(around, 1)
+        ]
     if not boxes:
         return [Face(row, "no_face")]
     return [
         Face(crop, "too_small") if box[2] * 2 < size else _saved(crop, crops.cut(image, box, size), images)
         for crop, box in boxes
     ]
-
-
-def _crop_row(row: Row, number: int, box: crops.Square) -> Row:
-    return {**row, "id": f"{row['id']}-c{number:02}", "parent": row["id"], "box": list(box)}
 
 
 def _saved(row: Row, pixels: Pixels, images: Path) -> Face:
@@ -156,28 +146,24 @@ def _saved(row: Row, pixels: Pixels, images: Path) -> Face:
 
 def _without_duplicates(faces: list[Face], images: Path, params: Faces) -> list[Row]:
     """A row for each face, the first of equal ones kept; removes the images of the others."""
-    near, alternates = _near_pairs(faces, params.max_distance)
-    originals = groups.choose_originals([*_equal_pairs(faces), *near])
-    for index in originals:
-        (images / f"{faces[index].row['id']}.png").unlink()
-    families = _families(faces, originals, alternates)
-    return [_row(faces, index, originals.get(index), families.get(index)) for index in range(len(faces))]
-
-
-def _row(faces: list[Face], index: int, original: tuple[Distance, int] | None, family: str | None) -> Row:
-    row = faces[index].row
-    if original is None:
-        return manifest.kept(row, **_box(row), **({"family": family} if family else {}))
-    (reason, distance), favoured = original
-    return manifest.dropped(row, reason, in_favour_of=faces[favoured].row["id"], distance=distance, **_box(row))
-
-
-def _equal_pairs(faces: list[Face]) -> Iterator[tuple[int, int, Distance]]:
-    """Each face with the first one of the same bytes."""
-    first: dict[str, int] = {}
+    copies, alternates = _near_pairs(faces, params.max_distance)
+    first: dict[str, int] = {}  # by digest
     for index, face in enumerate(faces):
         if (original := first.setdefault(face.digest, index)) != index:
-            yield original, index, ("duplicate", 0)
+            copies.append((original, index, ("duplicate", 0)))
+    originals = groups.choose_originals(copies)
+    families = _families(faces, originals, alternates)
+    rows = []
+    for index, face in enumerate(faces):
+        if index in originals:
+            (reason, distance), original = originals[index]
+            (images / f"{face.row['id']}.png").unlink()
+            favoured = faces[original].row["id"]
+            rows.append(_settle(face.row, reason, in_favour_of=favoured, distance=distance))
+        else:
+            family = {"family": families[index]} if index in families else {}
+            rows.append(_settle(face.row, None, **family))
+    return rows
 
 
 def _near_pairs(faces: list[Face], max_distance: int) -> tuple[list[tuple[int, int, Distance]], list[tuple[int, int]]]:
@@ -186,18 +172,14 @@ def _near_pairs(faces: list[Face], max_distance: int) -> tuple[list[tuple[int, i
     near: list[tuple[int, int, Distance]] = []
     alternates = []
     for left, right in search.candidates(fingerprints, max_distance).tolist():
-        difference = _difference(fingerprints[left], fingerprints[right])
+        before, after = (fingerprints[index]["thumbnail"][..., :3].astype(np.int16) for index in (left, right))
+        difference = np.abs(before - after).mean()
         if difference <= MAX_DIFFERENCE:
-            bits = (fingerprints[left].hashes[0] ^ fingerprints[right].hashes[0]).bit_count()
+            bits = int(np.bitwise_count(fingerprints[left]["hashes"][0] ^ fingerprints[right]["hashes"][0]))
             near.append((left, right, ("near_duplicate", bits)))
         elif difference <= ALTERNATE:
             alternates.append((left, right))
     return near, alternates
-
-
-def _difference(left: Fingerprint, right: Fingerprint) -> float:
-    gap = left.thumbnails[0].astype(np.int16) - right.thumbnails[0].astype(np.int16)
-    return float(np.abs(gap).mean())
 
 
 def _families(

@@ -15,6 +15,8 @@ from typing import IO
 
 from pipeline.errors import BadInput
 
+Member = tuple[str, IO[bytes] | None]  # name and content of a regular file; None: without content, as a folder
+
 READ = 1 << 20
 DAMAGE = (OSError, EOFError, ValueError, RuntimeError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, tarfile.TarError)
 
@@ -63,14 +65,6 @@ def unpack(archive: Path, folder: Path, limits: Limits = LIMITS) -> int:
         raise BadInput(f"{archive}: not a readable archive: {error}") from error
 
 
-@dataclass(frozen=True)
-class Member:
-    """A regular file of an archive, or (`content` None) something without content of its own, as a folder."""
-
-    name: str
-    content: IO[bytes] | None
-
-
 def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:
     for info in opened.infolist():
         kind = stat.S_IFMT(info.external_attr >> 16)
@@ -78,15 +72,14 @@ def _zip_members(archive: Path, opened: zipfile.ZipFile) -> Iterator[Member]:
             raise BadInput(f"{archive}: {info.filename!r} is a link or a special file")
         if info.flag_bits & 1:
             raise BadInput(f"{archive}: {info.filename!r} is encrypted")
-        content = None if info.is_dir() else opened.open(info)
-        yield Member(info.orig_filename, content)
+        yield info.orig_filename, None if info.is_dir() else opened.open(info)
 
 
 def _tar_members(archive: Path, tar: tarfile.TarFile) -> Iterator[Member]:
     for info in tar:
         if not (info.isreg() or info.isdir()):
             raise BadInput(f"{archive}: {info.name!r} is a link or a special file")
-        yield Member(info.name, tar.extractfile(info) if info.isreg() else None)
+        yield info.name, tar.extractfile(info) if info.isreg() else None
 
 
 def _write_all(archive: Path, members: Iterator[Member], folder: Path, limits: Limits) -> int:
@@ -95,20 +88,20 @@ def _write_all(archive: Path, members: Iterator[Member], folder: Path, limits: L
     rule = f"an archive of {packed} bytes may unpack to {total}, a file in it to {limits.member_bytes}"
     names: dict[str, str] = {}
     written = 0
-    for number, member in enumerate(members, 1):
-        relative = _safe(archive, member.name)
+    for number, (name, content) in enumerate(members, 1):
+        relative = _safe(archive, name)
         if number > limits.members:
             raise BadInput(f"{archive}: more than {limits.members} members")
-        if member.content is None:
+        if content is None:
             continue
         _require_new(archive, relative, names)
-        with member.content as content:
-            allowed = min(limits.member_bytes, total - written)
-            try:
-                written += _write(content, folder / relative, allowed)
-            except _TooMuchError as error:
-                what = f"{member.name!r} unpacks to more than is allowed ({allowed} bytes more)"
-                raise BadInput(f"{archive}: {what}: {rule}") from error
+        allowed = min(limits.member_bytes, total - written)
+        with content:
+            size = _write(content, folder / relative, allowed)
+        if size > allowed:
+            what = f"{name!r} unpacks to more than is allowed ({allowed} bytes more)"
+            raise BadInput(f"{archive}: {what}: {rule}")
+        written += size
     return len(names)
 
 
@@ -128,18 +121,14 @@ def _require_new(archive: Path, path: PurePosixPath, names: dict[str, str]) -> N
     names[key] = str(path)
 
 
-class _TooMuchError(Exception):
-    """More bytes than were allowed."""
-
-
 def _write(content: IO[bytes], target: Path, allowed: int) -> int:
-    """Counts what is really read: the size that an archive claims proves nothing."""
+    """Counts what is really read, until it is too much: the size that an archive claims proves nothing."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    written = 0
+    size = 0
     with target.open("xb") as file:
         while chunk := content.read(READ):
-            written += len(chunk)
-            if written > allowed:
-                raise _TooMuchError
+            size += len(chunk)
+            if size > allowed:
+                break
             file.write(chunk)
-    return written
+    return size

@@ -9,7 +9,6 @@ may have made all of them.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -17,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import count
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -124,19 +124,16 @@ def run(
         for domain in domains:
             _read(domain, params, aliases, executor, cache)
         logger.info("split: %d images, %d of them remembered", sum(len(d.ids) for d in domains), cache.served)
-        _require_disjoint(*domains)
+        if both := set(domains[0].ids).intersection(domains[1].ids):
+            raise BadInput(f"{len(both)} ids are in the pixel and in the faces domain, first {min(both)}")
         splits = [deal(domain.labels(), shares, seed, domain.name) for domain in domains]
         rows = [_rows(domain, numbers, out, params) for domain, numbers in zip(domains, splits, strict=True)]
-        stats = manifest.write_streamed(out, ((row["id"], [row]) for row in merge(*rows, key=_id)))
+        stats = manifest.write_streamed(out, ((row["id"], [row]) for row in merge(*rows, key=itemgetter("id"))))
         for domain in domains:
             check_leaks(domain, splits_on_disk(domain, out / domain.name))
         stats |= _summary(domains, splits)
         manifest.write_json(out / "stats.json", stats)
         return stats
-
-
-def _id(row: Row) -> str:
-    return str(row["id"])
 
 
 def _read(domain: Domain, params: Split, aliases: Mapping[Artist, Artist], executor: Executor, cache: Cache) -> None:
@@ -158,12 +155,6 @@ def _picture(src: Path, row: Row) -> Path:
     return src / "images" / f"{row['id']}.png"
 
 
-def _require_disjoint(pixel: Domain, faces: Domain) -> None:
-    both = set(pixel.ids).intersection(faces.ids)
-    if both:
-        raise BadInput(f"{len(both)} ids are in the pixel and in the faces domain, first {min(both)}")
-
-
 def excluded(domain: str, row: Row, params: Split) -> str | None:
     """The reason why a work takes no part; None if it does."""
     if params.licences and row.get("licence") not in params.licences:
@@ -182,11 +173,11 @@ def same_artists(dedup: Path) -> dict[Artist, Artist]:
     """
     copies = {
         (str(row["in_favour_of"]), artist)
-        for row in _all_rows(dedup)
+        for row in manifest.stream(dedup)
         if row.get("in_favour_of") and (artist := _artist(row, {})) is not None
     }
     favoured = {work for work, _ in copies}
-    artists = {row["id"]: _artist(row, {}) for row in _all_rows(dedup) if row["id"] in favoured}
+    artists = {row["id"]: _artist(row, {}) for row in manifest.stream(dedup) if row["id"] in favoured}
     links = [
         (artist, original)
         for work, artist in sorted(copies)
@@ -194,11 +185,6 @@ def same_artists(dedup: Path) -> dict[Artist, Artist]:
     ]
     same = groups.components(sorted({artist for pair in links for artist in pair}), links)
     return {artist: min(members) for members in same for artist in members}
-
-
-def _all_rows(folder: Path) -> Iterator[Row]:
-    with (folder / "manifest.jsonl").open("rb") as lines:
-        yield from map(json.loads, lines)
 
 
 def _artist(row: Row, aliases: Mapping[Artist, Artist]) -> Artist | None:
@@ -265,10 +251,7 @@ def _summary(domains: list[Domain], splits: list[Splits]) -> dict[str, Any]:
     works: dict[str, dict[str, int]] = {}
     artists: dict[str, dict[str, int]] = {}
     for domain, split_of in zip(domains, splits, strict=True):
-        works[domain.name] = {name: int(np.count_nonzero(split_of == split)) for split, name in enumerate(SPLITS)}
-        makers = set(zip(domain.artists, split_of.tolist(), strict=True))
-        artists[domain.name] = {
-            name: sum(artist is not None and number == split for artist, number in makers)
-            for split, name in enumerate(SPLITS)
-        }
+        makers = {(artist, split) for artist, split in zip(domain.artists, split_of.tolist(), strict=True) if artist}
+        for figures, members in ((works, split_of.tolist()), (artists, [split for _, split in makers])):
+            figures[domain.name] = {name: members.count(split) for split, name in enumerate(SPLITS)}
     return {"works": works, "artists": artists}

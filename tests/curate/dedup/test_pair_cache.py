@@ -9,12 +9,11 @@ import pytest
 from sprites import SERIAL, encoded, noise_art, raw_folder, scaled
 
 from pipeline.curate.dedup import stage
-from pipeline.curate.dedup.pair_cache import ComparedPairs, PairCache
+from pipeline.curate.dedup.compare import PAIR, PairCache
 from pipeline.curate.dedup.params import Dedup
 from pipeline.images.files import Pixels
 from pipeline.runtime import cache
 from pipeline.runtime.files import folder_digest
-from pipeline.similarity.search import Likeness
 
 PARAMS = Dedup(max_distance=16, max_difference=24.0, overrides="inputs/overrides.jsonl", frames="first", most_frames=4)
 
@@ -91,21 +90,18 @@ def pair_cache(memory: cache.Cache, code: bytes = b"k" * 32) -> PairCache:
 
 
 def store(memory: cache.Cache) -> None:
-    likeness = Likeness(
-        np.array([[0, 1], [1, 2]]), np.array([0, 2], np.int8), np.array([1, 2], np.float32), np.zeros(2, np.float32)
-    )
-    compared = ComparedPairs(likeness, np.array([0.5, np.nan]), np.zeros(2, bool))
-    pair_cache(memory).store(pictures(b"a", b"b", b"c"), compared)
+    pairs = np.array([([0, 1], 0, 1, 0, 0.5, True), ([1, 2], 2, 2, 0, np.nan, True)], PAIR)
+    pair_cache(memory).store(pictures(b"a", b"b", b"c"), pairs)
 
 
 def test_pairs_are_recalled_by_their_pictures_wherever_they_stand(tmp_path: Path) -> None:
     with cache.opened(tmp_path, "dedup") as memory:
         store(memory)
         known, fresh = pair_cache(memory).recall(pictures(b"new", b"a", b"b", b"c"))
-        assert known.likeness.pairs.tolist() == [[1, 2], [2, 3]]
-        assert known.distance[0] == 0.5
-        assert np.isnan(known.distance[1])
-        assert known.unknown.tolist() == [False, False]
+        assert known["pair"].tolist() == [[1, 2], [2, 3]]
+        assert known["distance"][0] == 0.5
+        assert np.isnan(known["distance"][1])
+        assert known["measured"].tolist() == [True, True]
         assert fresh is not None
         assert fresh.tolist() == [True, False, False, False]
 
@@ -114,7 +110,7 @@ def test_a_pair_in_another_order_is_measured_again(tmp_path: Path) -> None:
     with cache.opened(tmp_path, "dedup") as memory:
         store(memory)
         known, _ = pair_cache(memory).recall(pictures(b"b", b"a", b"c"))
-        assert (known.likeness.pairs.tolist(), known.unknown.tolist()) == ([[0, 1], [0, 2]], [True, False])
+        assert (known["pair"].tolist(), known["measured"].tolist()) == ([[0, 1], [0, 2]], [False, True])
 
 
 def test_of_equal_pictures_one_is_known(tmp_path: Path) -> None:
@@ -123,7 +119,7 @@ def test_of_equal_pictures_one_is_known(tmp_path: Path) -> None:
         known, fresh = pair_cache(memory).recall(pictures(b"a", b"b", b"b", b"a"))
         assert fresh is not None
         assert fresh.tolist() == [False, False, True, True]
-        assert known.likeness.pairs.tolist() == [[0, 1]]
+        assert known["pair"].tolist() == [[0, 1]]
 
 
 def test_other_code_or_an_empty_cache_knows_nothing(tmp_path: Path) -> None:

@@ -4,44 +4,49 @@ from __future__ import annotations
 
 import tracemalloc
 from collections import Counter
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from sprites import noise_art
 
-from pipeline.curate.dedup.table import DedupEntry, DedupTable
+from pipeline.curate.dedup.examine import ENTRY
+from pipeline.curate.dedup.table import DedupTable
 from pipeline.similarity import groups, search
-from pipeline.similarity.fingerprints import Fingerprint
 
 FINGERPRINTS = [search.fingerprint(noise_art(seed)) for seed in range(3)]
 
 
-def entry(number: int) -> DedupEntry:
+def entry(number: int) -> np.void:
     rng = np.random.default_rng(number)
-    facts = {"factor": int(rng.integers(1, 3)), "area": int(rng.integers(1, 3)), "colour_bits": int(rng.integers(1, 3))}
-    return DedupEntry(
-        id=f"g-{rng.integers(0, 10**6)}-{number}", key=rng.bytes(32), kinship=rng.bytes(32) if number % 3 else None,
-        canvas=(rng.random() * 99, 7.0), place=(0.0, rng.random()), lossless=bool(number % 2), picture=number << 50,
-        **facts,
-    )  # fmt: skip
+    values = np.zeros((), ENTRY)
+    for name in ("factor", "area", "colour_bits"):
+        values[name] = rng.integers(1, 3)
+    values["key"], values["kinship"] = rng.integers(0, 1 << 63, (2, 4))
+    values["canvas"], values["place"] = (rng.random() * 99, 7.0), (0.0, rng.random())
+    values["lossless"], values["comparable"], values["picture"] = number % 2, number % 3, number << 50
+    values["fingerprint"] = FINGERPRINTS[number % 3]
+    return values[()]
 
 
-def filled(entries: list[DedupEntry], fingerprint: Fingerprint = FINGERPRINTS[0]) -> DedupTable:
+def filled(entries: list[np.void]) -> DedupTable:
     table = DedupTable()
-    for item in entries:
-        table.append(item, fingerprint)
+    for number, values in enumerate(entries):
+        table.append(f"g-{number * 7919 % 1000}", values.tobytes())
     return table
 
 
 def test_what_is_put_is_read_and_preferred() -> None:
     entries = [entry(number) for number in range(200)]
     table = filled(entries)
-    assert [table[number] for number in range(len(table))] == entries
-    best = sorted(entries, key=lambda e: (not e.lossless, e.colour_bits, e.factor, -e.area, e.id))
-    assert [table.ids[number] for number in table.preferred().tolist()] == [item.id for item in best]
-    assert table.pictures[[5, 3]].tolist() == [entries[5].picture, entries[3].picture]
-    assert table.comparable.tolist() == [item.kinship is not None for item in entries]
+    assert table.entries.tobytes() == b"".join(item.tobytes() for item in entries)
+
+    def rank(number: int) -> tuple[object, ...]:
+        item = entries[number]
+        return not item["lossless"], item["colour_bits"], item["factor"], -item["area"], table.ids[number]
+
+    assert table.preferred().tolist() == sorted(range(200), key=rank)
+    assert table.entries["picture"][[5, 3]].tolist() == [entries[5]["picture"], entries[3]["picture"]]
+    assert table.entries["comparable"].tolist() == [number % 3 != 0 for number in range(200)]
 
 
 def test_works_are_chosen_and_left_out_by_id() -> None:
@@ -52,21 +57,20 @@ def test_works_are_chosen_and_left_out_by_id() -> None:
 
 
 def test_sharing_are_those_that_are_not_alone() -> None:
-    keys = [b"a", b"b", b"a", b"c", b"b", b"d"]
-    table = filled([replace(entry(number), key=key * 32) for number, key in enumerate(keys)])
-    assert table.sharing(np.array([4, 2, 1, 0, 5]), "key") == [table[number] for number in (4, 2, 1, 0)]
+    entries = [entry(number) for number in range(6)]
+    for item, key in zip(entries, "abacbd", strict=True):
+        item["key"] = ord(key)
+    table = filled(entries)
+    assert table.sharing(np.array([4, 2, 1, 0, 5]), "key") == [4, 2, 1, 0]
     assert table.sharing(np.array([4, 2, 5]), "key") == []
 
 
 def test_fingerprints_are_in_the_row_of_their_entry() -> None:
-    table = DedupTable()
-    for number in range(300):
-        table.append(entry(number), FINGERPRINTS[number % 3])
-    thumbnails = table.fingerprints["thumbnail"][[299, 0, 7, 7]]
-    assert [thumbnail.tobytes() for thumbnail in thumbnails] == [
-        FINGERPRINTS[number].thumbnail.tobytes() for number in (2, 0, 1, 1)
+    fingerprints = filled([entry(number) for number in range(300)]).entries["fingerprint"]
+    assert [thumbnail.tobytes() for thumbnail in fingerprints["thumbnail"][[299, 0, 7, 7]]] == [
+        FINGERPRINTS[number]["thumbnail"].tobytes() for number in (2, 0, 1, 1)
     ]
-    assert table.fingerprints["hashes"][4].tolist() == list(FINGERPRINTS[1].hashes)
+    assert fingerprints["hashes"][4].tolist() == FINGERPRINTS[1]["hashes"].tolist()
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 500])
@@ -83,5 +87,5 @@ def test_a_work_takes_at_most_two_kilobytes() -> None:
     table = filled([item] * 5_000)
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(table) == 5_000
-    assert held <= peak < 2_000 * len(table)
+    assert len(table.ids) == 5_000
+    assert held <= peak < 2_000 * len(table.ids)

@@ -15,7 +15,7 @@ from sprites import noise_art, scaled
 from pipeline.curate.dedup import verify
 from pipeline.images.files import Pixels, encode_png
 from pipeline.similarity import search
-from pipeline.similarity.fingerprints import FingerprintTable
+from pipeline.similarity.fingerprints import FINGERPRINT
 
 
 def picture(side: int = 30) -> Pixels:
@@ -95,7 +95,7 @@ def test_any_two_images_of_one_shape_meet_once() -> None:
 
 def test_sifting_leaves_out_no_pair_that_is_alike() -> None:
     """Sprites with and without alpha, each beside versions that are less and less like it."""
-    table, rng = FingerprintTable(), np.random.default_rng(3)
+    fingerprints, rng = [], np.random.default_rng(3)
     for seed in range(60):
         rgba = noise_art(seed, 20, 20)
         rgba[rng.random((20, 20)) < 0.4 * (seed % 3)] = 0
@@ -103,11 +103,12 @@ def test_sifting_leaves_out_no_pair_that_is_alike() -> None:
             changed = rgba.copy()
             changed[..., :3] = np.clip(changed[..., :3] + rng.normal(0, noise, (20, 20, 3)), 0, 255)
             changed[changed[..., 3] == 0] = 0
-            table.add(search.fingerprint(changed))
+            fingerprints.append(search.fingerprint(changed))
+    table = np.array(fingerprints, FINGERPRINT)
     pairs = np.stack(np.triu_indices(len(table), 1), axis=1)
     likeness = search._likeness(table, pairs)
-    alike = likeness.where((likeness.difference <= 24) | (likeness.detail <= 24))
+    alike = likeness[(likeness["difference"] <= 24) | (likeness["detail"] <= 24)]
     for means, most in (("gist", 0.9), ("sketch", 0.25)):
         sifted = search._sifted(table, pairs, means, 24, 24)
-        assert 100 < len(alike.pairs) <= len(sifted) < len(pairs) * most
-        assert set(map(tuple, alike.pairs.tolist())) <= set(map(tuple, sifted.tolist()))
+        assert 100 < len(alike) <= len(sifted) < len(pairs) * most
+        assert set(map(tuple, alike["pair"].tolist())) <= set(map(tuple, sifted.tolist()))
