@@ -9,17 +9,19 @@ import shutil
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from drawings import draw_smooth, draw_sprite
-from finished_run import EVALUATE, build_run
 from PIL import Image
 
-from pipeline.params import Params, load
+if TYPE_CHECKING:
+    from pipeline.params import Params
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of this process and all that tests start: two workers share the cores
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
-LONGEST = ("test_pipeline.py", "test_train.py")
+LONGEST = ("test_pipeline.py", "test_benchmarks.py", "test_goes_on.py", "test_train.py", "test_cli.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -69,11 +71,17 @@ def opaque(data: bytes) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def parameters() -> Params:
+    from finished_run import EVALUATE
+
+    from pipeline.params import load
+
     return load(Path(__file__).parents[1] / "params.yaml").model_copy(update={"evaluate": EVALUATE})
 
 
 @pytest.fixture(scope="session")
 def sprites() -> list[np.ndarray]:
+    from drawings import draw_sprite
+
     return [draw_sprite(seed) for seed in range(20)]
 
 
@@ -85,12 +93,16 @@ def art(sprites: list[np.ndarray]) -> list[np.ndarray]:
 
 @pytest.fixture(scope="session")
 def smooth() -> list[np.ndarray]:
+    from drawings import draw_smooth
+
     return [draw_smooth(seed) for seed in range(20)]
 
 
 @pytest.fixture(scope="session")
 def untouched_run(tmp_path_factory: pytest.TempPathFactory, art: list[np.ndarray], smooth: list[np.ndarray]) -> Path:
     """A finished run that no test may change."""
+    from finished_run import build_run
+
     return build_run(tmp_path_factory.mktemp("finished"), art[:12], smooth[:8])
 
 
