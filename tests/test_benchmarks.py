@@ -369,7 +369,7 @@ def test_the_benchmark_of_training_on_real_faces_measures_every_figure(tmp_path:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent")
     command = [sys.executable, ROOT / "benchmarks" / "real_faces.py", "--steps", "20", "--seeds", "0"]
-    options = ["--faces", "120", "--patches", "20000", "--resamples", "2", "--json", str(tmp_path / "figures.json")]
+    options = ["--faces", "200", "--patches", "20000", "--resamples", "2", "--json", str(tmp_path / "figures.json")]
     options += ["--sheet", str(tmp_path / "sheet.png")]
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.returncode in (0, 1), done.stderr
