@@ -10,6 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pipeline.errors import BadInput
 from pipeline.params import Params
 from pipeline.report import charts, data_card, funnel, provenance, showcase, training_alarms, verdicts
 from pipeline.report.thumbnails import Thumbnail, strip
@@ -101,12 +102,21 @@ def epochs(folder: Path) -> list[tuple[str, list[Thumbnail]]]:
     generators = []
     for samples in sorted(folder.glob("*/samples")):
         name = showcase.generator_name(samples.parent.name)
-        pictures = {int(path.stem.removeprefix("epoch-")): path for path in samples.glob("epoch-*.png")}
-        numbers, last = sorted(pictures), len(pictures) - 1
-        shown = sorted({numbers[place * last // (EPOCHS_SHOWN - 1)] for place in range(EPOCHS_SHOWN)})
-        strips = [("input", samples / "inputs.png"), *((f"epoch {number}", pictures[number]) for number in shown)]
+        pictures = {_epoch(path): path for path in samples.glob("epoch-*.png")}
+        numbers, last = sorted(pictures), max(0, len(pictures) - 1)
+        places = sorted({place * last // (EPOCHS_SHOWN - 1) for place in range(EPOCHS_SHOWN)})
+        strips = [(f"epoch {number}", pictures[number]) for number in (numbers[place] for place in places if numbers)]
+        if (inputs := samples / "inputs.png").is_file():
+            strips.insert(0, ("input", inputs))
         generators.append((name, [strip(path, f"{name}: fixed faces, {caption}", caption) for caption, path in strips]))
     return generators
+
+
+def _epoch(path: Path) -> int:
+    number = path.stem.removeprefix("epoch-")
+    if not number.isdecimal():
+        raise BadInput(f"{path}: expected a name like epoch-003.png")
+    return int(number)
 
 
 def _table(table: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
