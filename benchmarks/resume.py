@@ -69,13 +69,14 @@ def train(split: Path, root: Path, params: Params) -> None:
 class Killer:
     """Starts the same training again and again, and kills it.
 
-    The victims are forked from a server that has imported torch and computed nothing, so that each begins at once.
+    The victims are forked from a server that has imported torch, and what its optimisers import when they are first
+    made, and has computed nothing: each begins at once.
     """
 
     def __init__(self, split: Path, root: Path, params: Params, moments: random.Random) -> None:
         self.split, self.root, self.params, self.moments = split, root, params, moments
         self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload(["pipeline.cyclegan.stage"])
+        self.context.set_forkserver_preload(["pipeline.cyclegan.stage", "torch._inductor", "dvclive.live"])
         self.kills = self.torn = self.ended = 0
 
     def kill(self) -> None:

@@ -10,7 +10,6 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
-from torchvision.models import VGG19_Weights
 
 from models.styletransfer.vgg import LAYERS, VGG19, random_weights
 from pipeline.errors import BadInput, BadParams, Unreachable
@@ -58,6 +57,8 @@ def _weights(source: str, seed: int) -> dict[str, Tensor]:
 
 
 def _imagenet() -> dict[str, Tensor]:
+    from torchvision.models import VGG19_Weights  # takes as long as torch itself, and other sources need none of it
+
     _check(imagenet_file())
     try:
         state = VGG19_Weights.IMAGENET1K_V1.get_state_dict(progress=False, check_hash=True, weights_only=True)
@@ -84,6 +85,8 @@ def _check(file: Path) -> None:
 
 def imagenet_file() -> Path:
     """The file in which torchvision looks for its weights before it downloads them."""
+    from torchvision.models import VGG19_Weights
+
     name: str = VGG19_Weights.IMAGENET1K_V1.url.rpartition("/")[2]
     return Path(torch.hub.get_dir()) / "checkpoints" / name
 
