@@ -103,7 +103,7 @@ def scrape(
     from pipeline.scrape import command
 
     values = _load(params)
-    wanted = command.ScrapeOptions(
+    options = command.ScrapeOptions(
         sources=layout.SOURCES if source == "all" else (source,),
         origin=origin,
         base_url=base_url,
@@ -119,14 +119,14 @@ def scrape(
         yes=yes,
         ignore_opt_outs=ignore_opt_outs,
     )
-    wanted = command.ask_for_terms(wanted, values.scrape, console.confirm)
+    options = command.ask_for_terms(options, values.scrape, console.confirm)
     if dry_run:
-        result(command.plan(wanted, values.scrape, values.sample, layout.STATE), as_json=True)
+        result(command.plan(options, values.scrape, values.sample, layout.STATE), as_json=True)
         return
-    if hint := command.hint(wanted, values.scrape):
+    if hint := command.hint(options, values.scrape):
         note(hint)
     with recorded(f"scrape_{source}", layout.STATE), Bars() as bars:
-        outcome = command.run(wanted, values.scrape, values.sample, out, layout.STATE, bars)
+        outcome = command.run(options, values.scrape, values.sample, out, layout.STATE, bars)
     result(outcome.summary if as_json else outcome.counts, as_json)
     for remark in outcome.remarks:
         note(remark)
@@ -262,9 +262,9 @@ def split(out: Out = layout.SPLIT, params: ParamsFile = PARAMS) -> None:
 @app.command()
 def train(out: Out = layout.CYCLEGAN, params: ParamsFile = PARAMS) -> None:
     """Stage: the CycleGANs; goes on where a killed run was."""
-    from pipeline.cyclegan import stage
-
     with _stage("train", params) as (values, bars):
+        from pipeline.cyclegan import stage  # torch takes seconds: what is wrong with the parameters is said before
+
         stage.run(
             layout.SPLIT, out, layout.TRAIN_PLOTS, layout.TRAIN_METRICS, params=values.train, resize=values.resize,
             epochs=values.epochs, seed=values.seed, executor=values.executor, state=layout.STATE,
@@ -275,9 +275,9 @@ def train(out: Out = layout.CYCLEGAN, params: ParamsFile = PARAMS) -> None:
 @app.command()
 def translate(out: Out = layout.TRANSLATE, params: ParamsFile = PARAMS) -> None:
     """Stage: the test faces through every trained generator."""
-    from pipeline.cyclegan import translate as stage
-
     with _stage("translate", params) as (values, bars):
+        from pipeline.cyclegan import translate as stage
+
         device = Settings.device
         result(stage.run(layout.SPLIT, layout.CYCLEGAN, out, params=values.translate, device=device, progress=bars))
 
@@ -285,10 +285,10 @@ def translate(out: Out = layout.TRANSLATE, params: ParamsFile = PARAMS) -> None:
 @app.command()
 def stylize(out: Out = layout.STYLE, params: ParamsFile = PARAMS) -> None:
     """Stage: style transfer, as in the report and on the cell canvas."""
-    from pipeline.runtime.devices import pick_device
-    from pipeline.style import stage
-
     with _stage("stylize", params) as (values, bars):
+        from pipeline.runtime.devices import pick_device
+        from pipeline.style import stage
+
         stats = stage.run(
             layout.SPLIT, out, values.style, values.resize, values.seed, values.style.threads, layout.STATE,
             device=pick_device(Settings.device), progress=bars,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.params import Params
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # of this process and all that tests start: two workers share the cores
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # hundreds of processes that tests start would compile the package anew
 
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 LONGEST = ("test_pipeline.py", "test_benchmarks.py", "test_goes_on.py", "test_train.py", "test_cli.py")

@@ -28,11 +28,10 @@ def split(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.timeout(900)
 def test_a_training_that_is_killed_again_and_again_ends_with_the_very_same_bytes(tmp_path: Path) -> None:
     """At random moments, every other time while a checkpoint is written: in processes of the benchmark's own."""
-    command = [sys.executable, ROOT / "benchmarks" / "resume.py", "--generators", "cell", "--kills", "10", "--epochs", "12"]
+    command = [sys.executable, ROOT / "benchmarks" / "resume.py", "--generators", "cell"]
+    options = ["--kills", "10", "--epochs", "12", "--json", tmp_path / "figures.json"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*command, "--json", tmp_path / "figures.json"], capture_output=True, text=True, env=environment, check=False
-    )
+    done = subprocess.run([*command, *options], capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     (figures,) = json.loads((tmp_path / "figures.json").read_text())
     assert figures["identical"]

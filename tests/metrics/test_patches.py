@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.stats import wasserstein_distance
 
 from pipeline.convert import baselines
 from pipeline.images import resample
@@ -50,6 +49,8 @@ def test_an_output_between_two_equal_inputs_is_a_miss(smooth):
 
 
 def test_sliced_wasserstein_agrees_with_scipy_on_each_projection():
+    from scipy.stats import wasserstein_distance
+
     a, b = rng(1).normal(size=(200, 5)), rng(2).normal(0.5, size=(200, 5))
     directions = patches.draw_directions(5, 7, rng(3))
     expected = np.mean([wasserstein_distance(a @ d, b @ d) for d in directions.T])

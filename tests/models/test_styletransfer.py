@@ -10,7 +10,6 @@ import pytest
 import torch
 from scipy.linalg import sqrtm
 from torch.testing import assert_close
-from torchvision.models import vgg19
 
 from models.styletransfer.canvases import PaletteCanvas, PixelCanvas, Relaxation, cell_means, enlarge, noise
 from models.styletransfer.optimise import Objective, Schedule, StyleImage, _shrunk, optimise
@@ -42,6 +41,8 @@ def images(count: int, size: int = 16, seed: int = 0) -> torch.Tensor:
 
 
 def torchvisions_features() -> torch.nn.Sequential:
+    from torchvision.models import vgg19
+
     """Without its weights: drawing those of the classifier takes seconds."""
     with torch.device("meta"):
         return vgg19(weights=None).features
