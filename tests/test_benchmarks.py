@@ -97,7 +97,7 @@ def curate(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_the_benchmark_of_curation_runs_kills_resumes_and_reports(tmp_path: Path) -> None:
     command = [sys.executable, ROOT / "benchmarks" / "curate.py", "--items", "400", "--chains", "2"]
-    options = ["--json", str(tmp_path / "report.json")]
+    options = ["--forked", "--json", str(tmp_path / "report.json")]
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr == ""
     report = json.loads((tmp_path / "report.json").read_text())
