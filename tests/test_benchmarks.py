@@ -391,7 +391,7 @@ def test_the_benchmark_of_training_on_real_faces_measures_every_figure(run: Run,
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent")
     options = ["--steps", "6", "--epochs", "2", "--seeds", "0", "--faces", "120", "--jobs", "1"]
-    options += ["--patches", "20000", "--resamples", "2"]
+    options += ["--patches", "5000", "--resamples", "2"]
     options += ["--json", str(tmp_path / "figures.json"), "--sheet", str(tmp_path / "sheet.png")]
     done = run("benchmarks/real_faces.py", *options)
     assert done.returncode in (0, 1), done.stderr
