@@ -14,16 +14,18 @@ import argparse
 import json
 import os
 import platform
+import select
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import works
 from chain import STEPS, Chain, chains, sets
@@ -69,29 +71,85 @@ class Cost:
 Figure = Chain | Cost | Demand
 
 
-def command(stage: str, *folders: Path) -> list[str]:
-    return [sys.executable, str(Path(__file__).with_name("curate_stage.py")), stage, *map(str, folders)]
+class Stages:
+    """Stages, one at a time, each in a process that starts from nothing, as DVC runs them."""
+
+    def __init__(self) -> None:
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, stage: str, *folders: Path) -> int:
+        """The id of its process."""
+        self.process = self._open(stage, *map(str, folders))
+        return self.process.pid
+
+    def ended(self) -> bool:
+        return bool(select.select([self._told], [], [], 0)[0])
+
+    def result(self) -> dict[str, Any] | None:
+        """What it cost; None of one that failed or was killed."""
+        assert self.process is not None
+        told, _ = self.process.communicate()
+        return json.loads(told) if self.process.returncode == 0 else None
+
+    def run(self, stage: str, *folders: Path) -> dict[str, Any]:
+        self.start(stage, *folders)
+        if (cost := self.result()) is None:
+            raise RuntimeError(f"the stage {stage} failed")
+        return cost
+
+    def close(self) -> None:
+        """No stage follows."""
+
+    @property
+    def _told(self) -> IO[bytes]:
+        assert self.process is not None
+        assert self.process.stdout is not None
+        return self.process.stdout
+
+    def _open(self, *words: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, str(Path(__file__).with_name("curate_stage.py")), *words]
+        return subprocess.Popen(command, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
 
-def measured(name: str, count: int, src: Path, out: Path, state: Path) -> Iterator[Cost]:
-    """All stages, each in a process of its own, as DVC runs them."""
+class ForkedStages(Stages):
+    """Stages in forks of a process that has imported what all of them need: soon there, but of shared memory."""
+
+    def __init__(self) -> None:
+        self.process = self._open()
+
+    def start(self, stage: str, *folders: Path) -> int:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps([stage, *map(str, folders)]).encode() + b"\n")
+        return int(self._told.readline())
+
+    def result(self) -> dict[str, Any] | None:
+        cost: dict[str, Any] | None = json.loads(self._told.readline())
+        return cost
+
+    def close(self) -> None:
+        self.process.communicate()
+
+
+def measured(stages: Stages, name: str, count: int, src: Path, out: Path, state: Path) -> Iterator[Cost]:
+    """All stages, each in a process of its own."""
     for stage in STAGES:
         began = time.perf_counter()
-        done = subprocess.run(command(stage, src, out, state), stdout=subprocess.PIPE, check=True)
-        yield Cost(name, count, stage, **json.loads(done.stdout), seconds=time.perf_counter() - began)
+        cost = stages.run(stage, src, out, state)
+        yield Cost(name, count, stage, **cost, seconds=time.perf_counter() - began)
 
 
-def killed(src: Path, out: Path, state: Path, count: int) -> int:
+def killed(stages: Stages, src: Path, out: Path, state: Path, count: int) -> int:
     """Start the stages, kill -9 when grid has a third of its pictures; how many it had written."""
     for stage in STAGES[: STAGES.index("grid")]:
-        subprocess.run(command(stage, src, out, state), stdout=subprocess.DEVNULL, check=True)
+        stages.run(stage, src, out, state)
     images = out / "grid.partial" / "images"
-    with subprocess.Popen(command("grid", src, out, state), stdout=subprocess.DEVNULL) as running:
-        while _entries(images) < count // 3:
-            if running.poll() is not None:
-                raise RuntimeError("the stage ended before it was killed")
-            time.sleep(0.002)
-        running.send_signal(signal.SIGKILL)
+    running = stages.start("grid", src, out, state)
+    while _entries(images) < count // 3:
+        if stages.ended():
+            raise RuntimeError("the stage ended before it was killed")
+        time.sleep(0.002)
+    os.kill(running, signal.SIGKILL)
+    stages.result()
     return _entries(images)
 
 
@@ -102,7 +160,7 @@ def _entries(folder: Path) -> int:
         return 0
 
 
-def scale(items: int) -> Iterator[Cost | Demand]:
+def scale(items: int, stages: Stages) -> Iterator[Cost | Demand]:
     """Run the stages and yield costs and demands, each as soon as it is known."""
     few, new = max(1, items // SMALLER), max(1, items // NEW)
     small: list[Cost] = []
@@ -113,16 +171,16 @@ def scale(items: int) -> Iterator[Cost | Demand]:
         folder = Path(name)
         works.faces(folder / "faces", FACES)
         src = works.folder(folder / "few", range(few))
-        yield from _kept(small, measured("a tenth", few, src, folder / "small", folder / "state-small"))
-        written = killed(src, folder / "resumed", folder / "state-killed", few)
-        yield from _kept(resumed, measured("resumed", few, src, folder / "resumed", folder / "state-killed"))
+        yield from _kept(small, measured(stages, "a tenth", few, src, folder / "small", folder / "state-small"))
+        written = killed(stages, src, folder / "resumed", folder / "state-killed", few)
+        yield from _kept(resumed, measured(stages, "resumed", few, src, folder / "resumed", folder / "state-killed"))
         same = folder_digest(folder / "small") == folder_digest(folder / "resumed")
         yield from _resumed(written, resumed, same=same)
         src = works.folder(folder / "most", range(items - new), src)
-        yield from _kept(large, measured("all", items - new, src, folder / "large", folder / "state"))
+        yield from _kept(large, measured(stages, "all", items - new, src, folder / "large", folder / "state"))
         yield from _grown(small, large)
         src = works.folder(folder / "every", range(items), src)
-        yield from _kept(second, measured("1 % more", items, src, folder / "second", folder / "state"))
+        yield from _kept(second, measured(stages, "1 % more", items, src, folder / "second", folder / "state"))
         yield from _again(large, second)
 
 
@@ -221,14 +279,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--items", type=int, default=100_000, help="works of the larger run")
     parser.add_argument("--chains", type=int, default=200, help="works of each set that go through the chain of steps")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="what is measured")
+    parser.add_argument("--forked", action="store_true", help="stages in forks of one process: sooner, less exact")
     parser.add_argument("--json", type=Path, help="write all figures there")
     options = parser.parse_args(arguments)
     params = load(ROOT / "params.yaml")
     machine = f"{os.cpu_count()} CPUs ({platform.machine()}), {platform.system()}, Python {platform.python_version()}"
     report = Report(f"{machine}, one of them used, {datetime.now(UTC):%Y-%m-%d}", options.json)
-    for part in options.parts:
-        for figure in chain_costs(options.chains, params) if part == "chain" else scale(options.items):
-            report.add(figure)
+    with closing(ForkedStages() if options.forked else Stages()) as stages:
+        for part in options.parts:
+            for figure in chain_costs(options.chains, params) if part == "chain" else scale(options.items, stages):
+                report.add(figure)
     return 0 if all(figure.met for figure in report.figures if isinstance(figure, Demand)) else 1
 
 

@@ -34,9 +34,7 @@ def work(stage: str, src: Path, out: Path, state: Path, params: Params) -> dict[
 
 
 def _run(stage: str, src: Path, out: Path, state: Path, params: Params) -> None:
-    package = f"pipeline.curate.{stage}"
-    door = f"{package}.stage" if stage in ("dedup", "faces", "split") else package
-    run, executor = importlib.import_module(door).run, params.executor
+    run, executor = importlib.import_module(_door(stage)).run, params.executor
     match stage:
         case "dedup":
             rules = params.dedup.model_copy(update={"overrides": os.devnull})
@@ -53,6 +51,11 @@ def _run(stage: str, src: Path, out: Path, state: Path, params: Params) -> None:
             run(out / "resize", faces, out / stage, *rest, executor=executor, state=state)
 
 
+def _door(stage: str) -> str:
+    package = f"pipeline.curate.{stage}"
+    return f"{package}.stage" if stage in ("dedup", "faces", "split") else package
+
+
 def _peak_mb() -> float:
     """Of this program alone, where the system tells: getrusage also counts the process that started it."""
     status = Path("/proc/self/status")
@@ -66,7 +69,24 @@ def _spent() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def serve(params: Params) -> None:
+    """Stages by the line, each in a fork of this process that tells its id, then its cost: null where it failed."""
+    for stage in ("dedup", "flatten", "grid", "resize", "split"):
+        importlib.import_module(_door(stage))
+    for line in sys.stdin:
+        if os.fork() == 0:
+            stage, *folders = json.loads(line)
+            os.write(1, f"{os.getpid()}\n".encode())
+            os.write(1, json.dumps(work(stage, *map(Path, folders), params)).encode() + b"\n")
+            os._exit(0)
+        if os.wait()[1]:
+            os.write(1, b"null\n")
+
+
 if __name__ == "__main__":
-    stage, *folders = sys.argv[1:]
     params = load(ROOT / "params.yaml").model_copy(update={"executor": Executor(backend="loky", n_jobs=1)})
-    print(json.dumps(work(stage, *map(Path, folders), params)))  # noqa: T201
+    if len(sys.argv) == 1:
+        serve(params)
+    else:
+        stage, *folders = sys.argv[1:]
+        print(json.dumps(work(stage, *map(Path, folders), params)))  # noqa: T201

@@ -37,10 +37,12 @@ from torch.nn import functional
 
 from models.tensors import to_signed
 from pipeline import params
+from pipeline.convert import baselines
 from pipeline.cyclegan import stage as train_cyclegan
 from pipeline.cyclegan import translate
 from pipeline.evaluate import stage as score
 from pipeline.evaluate.stage import PATTERNS, Bench, Pictures
+from pipeline.images import resample
 from pipeline.images.files import Pixels, write_png
 from pipeline.metrics import patches
 from pipeline.metrics.pixel_art import Array, read_native
@@ -52,6 +54,13 @@ SHARED = Path(os.environ.get("FACETOPIX_SHARED", ROOT.parent / "shared"))
 FEATURES = SHARED / "weights" / "mobilenet_v2_1.0_224_imagenet.fp16.safetensors"
 FACES = ("anime_faces_256", "anime_faces_128_a")
 STAGES = ("import-art", "faces", "dedup", "flatten", "grid", "resize", "split")
+COMMANDS = """
+import json, sys
+from pipeline.cli import app
+
+for words in json.loads(sys.argv[1]):
+    app(words, prog_name="facetopix", standalone_mode=False)
+"""
 EPOCHS = 20
 SIZE, CELLS = 96, 48
 OURS: dict[str, Any] = {"generators": ["cell"], "width": 24, "blocks": 4, "ema": 0.998}
@@ -69,14 +78,16 @@ PATCHES = 100_000  # a set
 SHOWN = 12
 
 
-def values(faces: int | None) -> Params:
+def values(faces: int | None, jobs: int | None) -> Params:
     """params.yaml for heads on 48 cells, and at most so many faces."""
     base = params.load(ROOT / "params.yaml")
+    executor = base.executor if jobs is None else base.executor.model_copy(update={"n_jobs": jobs})
     return base.model_copy(
         update={
             "resize": base.resize.model_copy(update={"size": SIZE, "cells": CELLS, "crop": "top"}),
             "faces": base.faces.model_copy(update={"origin": "inputs", "limit": faces}),
             "split": base.split.model_copy(update={"test": 0.4}),
+            "executor": executor,
         }
     )
 
@@ -88,14 +99,13 @@ def prepare(project: Path, wanted: Params) -> None:
     project.mkdir(parents=True, exist_ok=True)
     (project / "params.yaml").write_text(json.dumps(wanted.model_dump(mode="json")))
     portraits(project / "portraits")
-    _run(project, "add", "art", str(project / "portraits"))
-    _run(project, "add", "faces", *(str(SHARED / "data" / f"{name}.tar") for name in FACES))
+    (project / "inputs").mkdir()
     (project / "inputs" / "overrides.jsonl").touch()
     for source in ("pixeljoint", "lospec", "pixiehaus"):
         (project / "data" / "raw" / source / "images").mkdir(parents=True)
         (project / "data" / "raw" / source / "manifest.jsonl").touch()
-    for stage in STAGES:
-        _run(project, stage)
+    faces = (str(SHARED / "data" / f"{name}.tar") for name in FACES)
+    _run(project, [["add", "art", "portraits"], ["add", "faces", *faces], *([stage] for stage in STAGES)])
 
 
 def portraits(folder: Path) -> None:
@@ -110,23 +120,24 @@ def portraits(folder: Path) -> None:
         writer.writerows(people)
 
 
-def _run(project: Path, *words: str) -> None:
+def _run(project: Path, commands: Sequence[Sequence[str]]) -> None:
+    """Commands of `facetopix`, one after another in one process."""
     subprocess.run(
-        [sys.executable, "-m", "pipeline", *words], cwd=project, check=True, stdout=subprocess.DEVNULL,
+        [sys.executable, "-c", COMMANDS, json.dumps(commands)], cwd=project, check=True, stdout=subprocess.DEVNULL,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )  # fmt: skip
 
 
-def trained(project: Path, wanted: Params, steps: int, seed: int) -> tuple[Pictures, float]:
+def trained(project: Path, wanted: Params, steps: int, epochs: int, seed: int) -> tuple[Pictures, float]:
     """The held-out faces as such a training draws them, and the CPU minutes of the process that ended it."""
-    folder = project / "runs" / f"cell-{steps}-{seed}"
+    folder = project / "runs" / f"cell-{steps}-{epochs}-{seed}"
     cell = wanted.train.cell.model_copy(update=LOOSE)
-    train = wanted.train.model_copy(update={**OURS, "cell": cell, "images_per_epoch": steps // EPOCHS})
+    train = wanted.train.model_copy(update={**OURS, "cell": cell, "images_per_epoch": steps // epochs})
     began = time.process_time()
     if not (folder / "translate").exists():
         train_cyclegan.run(
             project / "data" / "split", folder / "cyclegan", folder / "plots", folder / "train.json", params=train,
-            resize=wanted.resize, epochs=EPOCHS, seed=seed, executor=wanted.executor, state=folder / ".state",
+            resize=wanted.resize, epochs=epochs, seed=seed, executor=wanted.executor, state=folder / ".state",
             device="cpu", progress=_progress,
         )  # fmt: skip
         spent = (time.process_time() - began) / 60
@@ -141,6 +152,15 @@ def trained(project: Path, wanted: Params, steps: int, seed: int) -> tuple[Pictu
 def _progress(_title: str, done: int, total: int, text: str) -> None:
     if done % 100 == 0:
         sys.stderr.write(f"{done}/{total} {text}\n")
+
+
+def rivals(bench: Bench) -> Pictures:
+    """The faces as the evaluate stage's box_palette draws them."""
+    grid, colours = (bench.resize.cells, bench.resize.cells), bench.params.palette
+    return {
+        key: resample.enlarge(baselines.box_palette(face, grid, colours=colours, seed=bench.seed), bench.cell)
+        for key, face in bench.faces.items()
+    }
 
 
 def natives(pictures: Sequence[Pixels]) -> list[Pixels]:
@@ -265,25 +285,27 @@ def sheet(made: Pictures, rival: Pictures, bench: Bench) -> Pixels:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=1_200)
+    parser.add_argument("--epochs", type=int, default=EPOCHS, help="that the steps are shared out among")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--resamples", type=int, default=20, help="of the intervals")
     parser.add_argument("--faces", type=int, help="at most so many (default: all)")
     parser.add_argument("--patches", type=int, default=PATCHES, help="of a set")
+    parser.add_argument("--jobs", type=int, help="of the stages (default: as params.yaml has it)")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
     parser.add_argument("--keep", type=Path, help="folder of the project; by default a temporary one")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    wanted, report, met = values(asked.faces), {}, True
+    wanted, report, met = values(asked.faces, asked.jobs), {}, True
     with tempfile.TemporaryDirectory() as temporary:
         project = (asked.keep or Path(temporary)).resolve()
         prepare(project, wanted)
         split = project / "data" / "split"
         faces, art = (score.read_pictures(split / name / "test", wanted.resize.size) for name in ("faces", "pixel"))
         bench = Bench(faces, art, wanted.resize, wanted.evaluate, wanted.seed)
-        rival = score.baseline_pictures(bench)[RIVAL]
+        rival = rivals(bench)
         for seed in asked.seeds:
-            made, minutes = trained(project, wanted, asked.steps, seed)
+            made, minutes = trained(project, wanted, asked.steps, asked.epochs, seed)
             told, demands = figures(made, rival, bench, asked.resamples, asked.patches)
             report[str(seed)] = {"cpu_minutes": minutes, **told}
             met = met and all(one.met for one in demands)

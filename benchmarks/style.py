@@ -37,7 +37,7 @@ from pipeline.sample.drawing import anime_faces, art
 from pipeline.style import stage
 
 ROOT = Path(__file__).parent.parent
-SIDE, CELLS = 128, 32
+SIDE, CELL = 128, 4
 GROUND = (143, 163, 184)
 REFERENCE_LR = 0.003
 REPORT_LAYERS = ["conv1_1", "conv2_1", "conv3_1", "conv4_1", "conv5_1"]
@@ -69,14 +69,14 @@ class Reached(Exception):
     """Raised to end an optimisation: every pair of the batch has its loss."""
 
 
-def pairs(count: int) -> tuple[Tensor, list[list[StyleImage]]]:
-    """Procedural faces and sprites of the sample: (count, 3, SIDE, SIDE) and one artwork each."""
+def pairs(count: int, side: int) -> tuple[Tensor, list[list[StyleImage]]]:
+    """Procedural faces and sprites of the sample: (count, 3, side, side) and one artwork each."""
     content, styles = [], []
     for number in range(count):
-        content.append(to_signed(anime_faces.face(seeds.generator(1, "benchmarks", "face", number), SIDE)))
-        sprite = art.animation(seeds.generator(1, "benchmarks", "sprite", number), CELLS)[0]
+        content.append(to_signed(anime_faces.face(seeds.generator(1, "benchmarks", "face", number), side)))
+        sprite = art.animation(seeds.generator(1, "benchmarks", "sprite", number), side // CELL)[0]
         native = np.where(sprite[..., 3:] >= 128, sprite[..., :3], np.array(GROUND, np.uint8)).astype(np.uint8)
-        styles.append([StyleImage(to_signed(resample.enlarge(native, SIDE // CELLS)))])
+        styles.append([StyleImage(to_signed(resample.enlarge(native, CELL)))])
     return torch.stack(content), styles
 
 
@@ -95,9 +95,9 @@ def contestants(count: int, bf16: bool) -> list[Contestant]:
 class Bench:
     """Pairs and features that all contestants share."""
 
-    def __init__(self, network: VGG19, objective: Objective, count: int, iterations: int) -> None:
+    def __init__(self, network: VGG19, objective: Objective, count: int, side: int, iterations: int) -> None:
         self.network, self.objective, self.iterations = network, objective, iterations
-        self.content, self.styles = pairs(count)
+        self.content, self.styles = pairs(count, side)
 
     def reference(self) -> tuple[Run, list[float]]:
         """The run of the reference, and each pair's total loss at its end."""
@@ -162,6 +162,7 @@ def table(runs: Sequence[Run]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=4)
+    parser.add_argument("--side", type=int, default=SIDE, help="of a picture, in pixels")
     parser.add_argument("--iterations", type=int, default=200, help="of the reference")
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--json", type=Path)
@@ -170,7 +171,8 @@ def main() -> int:
     style = params.load(ROOT / "params.yaml").style.model_copy(
         update={"features": "random", "content_layer": "conv4_2", "style_layers": REPORT_LAYERS}
     )
-    bench = Bench(stage.load_features(style, 0), stage.objective(style), arguments.pairs, arguments.iterations)
+    features, objective = stage.load_features(style, 0), stage.objective(style)
+    bench = Bench(features, objective, arguments.pairs, arguments.side, arguments.iterations)
     ways = contestants(arguments.pairs, pick_bf16("auto", "cpu"))
     references, races = [], []
     for _ in range(arguments.rounds):

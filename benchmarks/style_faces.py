@@ -135,36 +135,36 @@ def make(chosen: Sequence[Pixels], style: Style, cells: int) -> Iterator[Portrai
         yield PortraitResult(name, art, opaque, mine, styled, rivals, square_rivals, spent)
 
 
-def distances(result: PortraitResult) -> dict[str, float]:
-    """Sliced Wasserstein distance to the portrait: the canvas's over the rival's."""
+def distances(result: PortraitResult, count: int) -> dict[str, float]:
+    """Sliced Wasserstein distance to the portrait, by `count` patches a side: the canvas's over the rival's."""
     ratios = {}
     for size, centred, name in DISTANCES:
         onto = patches.draw_directions(3 * size**2, DIRECTIONS, seeds.generator(0, "directions", size))
         styled, *rivals = (
-            _projected(pictures, size, centred, onto)
+            _projected(pictures, size, centred, onto, count)
             for pictures in (result.styled, result.rivals, result.square_rivals)
         )
         parts = result.figure, np.ones_like(result.figure)
         for drawn, where, rival in zip(parts, TO.values(), rivals, strict=True):
-            art = patches.project(_patches_inside(result.art, drawn, size, centred), onto)
+            art = patches.project(_patches_inside(result.art, drawn, size, centred, count), onto)
             apart = [patches.sliced_wasserstein(one, art) for one in (styled, rival)]
             ratios[f"{name}, {where}"] = apart[0] / apart[1]
     return ratios
 
 
-def _projected(pictures: Sequence[Pixels], size: int, centred: bool, onto: Array) -> Array:
-    drawn = patches.draw_patches(pictures, size, PATCHES, seeds.generator(0, "made"), centred=centred)
+def _projected(pictures: Sequence[Pixels], size: int, centred: bool, onto: Array, count: int) -> Array:
+    drawn = patches.draw_patches(pictures, size, count, seeds.generator(0, "made"), centred=centred)
     return patches.project(drawn, onto)
 
 
-def _patches_inside(art: Pixels, drawn: NDArray[np.bool_], size: int, centred: bool) -> Array:
+def _patches_inside(art: Pixels, drawn: NDArray[np.bool_], size: int, centred: bool, count: int) -> Array:
     """As `distribution.patches`, of one picture, only where all of a patch is drawn."""
     windows = np.lib.stride_tricks.sliding_window_view(to_oklab(art), (size, size), axis=(0, 1))
     inside = windows[np.lib.stride_tricks.sliding_window_view(drawn, (size, size)).all(axis=(2, 3))]  # (n, 3, ...)
-    taken = inside[seeds.generator(0, "art").integers(0, len(inside), PATCHES)]
+    taken = inside[seeds.generator(0, "art").integers(0, len(inside), count)]
     if centred:
         taken = taken - taken.mean(axis=(2, 3), keepdims=True)
-    return np.asarray(taken.reshape(PATCHES, -1))
+    return np.asarray(taken.reshape(count, -1))
 
 
 def figures(
@@ -209,6 +209,7 @@ def main() -> int:
     parser.add_argument("--faces", type=int, default=64)
     parser.add_argument("--cells", type=int, default=64)
     parser.add_argument("--iterations", type=int, default=50)
+    parser.add_argument("--patches", type=int, default=PATCHES, help="of a side of a distance")
     parser.add_argument("--grounds", nargs="+", choices=list(TO), default=list(TO))
     parser.add_argument("--json", type=Path)
     parser.add_argument("--sheet", type=Path)
@@ -223,7 +224,7 @@ def main() -> int:
         results, ratios = [], []
         for result in make(chosen, style, arguments.cells):
             results.append(result)
-            ratios.append(distances(result))
+            ratios.append(distances(result, arguments.patches))
             shown = ", ".join(f"{name} {value:.3f}" for name, value in ratios[-1].items())
             sys.stdout.write(
                 f"{result.portrait}: {len(result.faces)} faces, {result.seconds:.1f} s CPU a face; {shown}\n"

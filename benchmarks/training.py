@@ -137,9 +137,11 @@ def serve(contestant: Contestant, size: int, cell: int, threads: int, pipe: Conn
         pipe.send((*spent, torch.cuda.max_memory_allocated() / 2**20 if on_gpu else resident("VmHWM") - before))
 
 
-def costs(contestants: list[Contestant], size: int, cell: int, threads: int, rounds: int) -> list[Cost]:
+def costs(contestants: list[Contestant], size: int, cell: int, threads: int, rounds: int, method: str) -> list[Cost]:
     """Measure all contestants by turns, `rounds` steps each."""
-    context = multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload([Path(__file__).stem, "torch._dynamo"])  # the optimisers import the latter
     pipes = []
     for contestant in contestants:
         ours, theirs = context.Pipe()
@@ -161,7 +163,7 @@ def costs(contestants: list[Contestant], size: int, cell: int, threads: int, rou
 
 
 def step_part(size: int, cell: int, scale: tuple[int, int], default: tuple[int, int], threads: int, rounds: int,
-              bf16: bool, device: str, compile: bool) -> tuple[list[Cost], list[Demand]]:  # fmt: skip
+              bf16: bool, device: str, compile: bool, method: str) -> tuple[list[Cost], list[Demand]]:  # fmt: skip
     """The report's architecture, `resize`, and `cell` as params.yaml has it, at half and at the whole of its width."""
     new = partial(Contestant, device=device)
     plain, ours = new("plain", *scale, False), new("resnet", *scale, bf16)
@@ -170,7 +172,7 @@ def step_part(size: int, cell: int, scale: tuple[int, int], default: tuple[int, 
     small = new("plain", *default, False)
     faster = [replace(one, compiled=True) for one in (ours, cells[0])] if compile else []
     everyone = list(dict.fromkeys([plain, ours, *cells, *others, small, *faster]))
-    found = {cost.contestant: cost for cost in costs(everyone, size, cell, threads, rounds)}
+    found = {cost.contestant: cost for cost in costs(everyone, size, cell, threads, rounds, method)}
     base = found[plain.name]
 
     def against(one: Contestant, speed: float | None, memory: float | None) -> list[Demand]:
@@ -287,10 +289,16 @@ def main() -> int:
     parser.add_argument("--steps", type=int, default=400, help="of the curves")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="of the steps")
     parser.add_argument("--compile", action="store_true", help="take part compiled too")
+    parser.add_argument(
+        "--start", choices=("spawn", "forkserver"), default="spawn",
+        help="of the contestants; forkserver imports PyTorch once for all, on a CPU only",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path)
     wanted = parser.parse_args()
     if wanted.device == "cuda" and wanted.parts != ["step"]:
         parser.error("--device cuda: expected --parts step")
+    if wanted.device == "cuda" and wanted.start != "spawn":
+        parser.error("--device cuda: expected --start spawn")
     torch.set_num_threads(wanted.threads)
     train = params.load(ROOT / "params.yaml").train
     default = min(train.width, wanted.scale[0]), min(train.blocks, wanted.scale[1])
@@ -300,7 +308,7 @@ def main() -> int:
     if "step" in wanted.parts:
         found, demands = step_part(
             wanted.size, 4, tuple(wanted.scale), default, wanted.threads, wanted.rounds, bf16, wanted.device,
-            wanted.compile,
+            wanted.compile, wanted.start,
         )  # fmt: skip
     if "loader" in wanted.parts:
         demands += loader_part(wanted.size, 4, default, bf16, wanted.rounds)

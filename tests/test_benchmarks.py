@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -21,6 +23,30 @@ from models.styletransfer.vgg import VGG19
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", ROOT.parent / "shared")) / "data"
 WORKS = 40  # two batches of the listing
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+    """A script as `python SCRIPT OPTIONS` runs it, but in this process: to import PyTorch again takes seconds."""
+
+    def run_script(script: str, *options: str) -> subprocess.CompletedProcess[str]:
+        path = ROOT / script
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.syspath_prepend(path.parent)
+        monkeypatch.setattr(sys, "argv", [str(path), *options])
+        threads = torch.get_num_threads()
+        code: Any = 0
+        try:
+            runpy.run_path(str(path), run_name="__main__")
+        except SystemExit as ended:
+            code = ended.code
+        finally:
+            torch.set_num_threads(threads)
+        return subprocess.CompletedProcess(sys.argv, code, *capfd.readouterr())
+
+    return run_script
 
 
 @pytest.fixture
@@ -71,7 +97,7 @@ def curate(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_the_benchmark_of_curation_runs_kills_resumes_and_reports(tmp_path: Path) -> None:
     command = [sys.executable, ROOT / "benchmarks" / "curate.py", "--items", "400", "--chains", "2"]
-    options = ["--json", str(tmp_path / "report.json")]
+    options = ["--forked", "--json", str(tmp_path / "report.json")]
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr == ""
     report = json.loads((tmp_path / "report.json").read_text())
@@ -163,8 +189,8 @@ def training(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 def test_the_training_benchmark_measures_every_contestant_and_reports(tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "benchmarks" / "training.py", "--size", "48", "--scale", "4", "1"]
-    options = ["--rounds", "1", "--steps", "3", "--json", str(tmp_path / "report.json")]
+    command = [sys.executable, ROOT / "benchmarks" / "training.py", "--size", "40", "--scale", "4", "1"]
+    options = ["--rounds", "1", "--steps", "3", "--start", "forkserver", "--json", str(tmp_path / "report.json")]
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr == ""
     report = json.loads((tmp_path / "report.json").read_text())
@@ -259,11 +285,9 @@ def test_scant_works_are_told_apart_never_hidden(grid: ModuleType) -> None:
     assert next(grid.answer_rows([told]))[-2] == "0 of 1"
 
 
-def test_the_style_benchmark_races_every_way_against_the_reference(tmp_path: Path) -> None:
-    command = [sys.executable, ROOT / "benchmarks" / "style.py", "--pairs", "1", "--iterations", "3", "--rounds", "1"]
-    done = subprocess.run(
-        [*command, "--json", str(tmp_path / "figures.json")], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
+def test_the_style_benchmark_races_every_way_against_the_reference(run: Run, tmp_path: Path) -> None:
+    options = ["--pairs", "1", "--side", "64", "--iterations", "3", "--rounds", "1"]
+    done = run("benchmarks/style.py", *options, "--json", str(tmp_path / "figures.json"))
     assert done.stderr == ""
     runs = json.loads((tmp_path / "figures.json").read_text())
     assert [run["name"].split(",")[0] for run in runs] == [
@@ -277,12 +301,12 @@ def test_the_style_benchmark_races_every_way_against_the_reference(tmp_path: Pat
 
 
 @pytest.mark.shared
-def test_the_benchmark_on_real_faces_measures_every_figure(tmp_path: Path) -> None:
+def test_the_benchmark_on_real_faces_measures_every_figure(run: Run, tmp_path: Path) -> None:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent")
-    command = [sys.executable, ROOT / "benchmarks" / "style_faces.py", "--faces", "4", "--iterations", "1"]
-    options = ["--json", str(tmp_path / "figures.json"), "--sheet", str(tmp_path / "sheet.png")]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
+    options = ["--faces", "4", "--iterations", "1", "--patches", "4000"]
+    options += ["--json", str(tmp_path / "figures.json"), "--sheet", str(tmp_path / "sheet.png")]
+    done = run("benchmarks/style_faces.py", *options)
     assert done.stderr == ""
     found = json.loads((tmp_path / "figures.json").read_text())
     assert list(found) == ["left_out", "style"]
@@ -295,13 +319,11 @@ def test_the_benchmark_on_real_faces_measures_every_figure(tmp_path: Path) -> No
 
 
 @pytest.mark.shared
-def test_the_sweep_over_style_layers_runs(tmp_path: Path) -> None:
+def test_the_sweep_over_style_layers_runs(run: Run, tmp_path: Path) -> None:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent")
-    command = [sys.executable, ROOT / "experiments" / "style_layers.py", "--faces", "1", "--iterations", "1"]
-    done = subprocess.run(
-        [*command, "--json", str(tmp_path / "rows.json")], capture_output=True, text=True, cwd=tmp_path, check=False
-    )
+    options = ["--faces", "1", "--iterations", "1", "--json", str(tmp_path / "rows.json")]
+    done = run("experiments/style_layers.py", *options)
     assert (done.returncode, done.stderr) == (0, "")
     rows = json.loads((tmp_path / "rows.json").read_text())
     assert rows[-1]["name"].endswith("cell canvas")
@@ -365,13 +387,13 @@ def test_the_interval_of_other_pictures_lies_beyond_that_of_the_same(real_faces:
 
 
 @pytest.mark.shared
-def test_the_benchmark_of_training_on_real_faces_measures_every_figure(tmp_path: Path) -> None:
+def test_the_benchmark_of_training_on_real_faces_measures_every_figure(run: Run, tmp_path: Path) -> None:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent")
-    command = [sys.executable, ROOT / "benchmarks" / "real_faces.py", "--steps", "20", "--seeds", "0"]
-    options = ["--faces", "200", "--patches", "20000", "--resamples", "2", "--json", str(tmp_path / "figures.json")]
-    options += ["--sheet", str(tmp_path / "sheet.png")]
-    done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
+    options = ["--steps", "6", "--epochs", "2", "--seeds", "0", "--faces", "120", "--jobs", "1"]
+    options += ["--patches", "5000", "--resamples", "2"]
+    options += ["--json", str(tmp_path / "figures.json"), "--sheet", str(tmp_path / "sheet.png")]
+    done = run("benchmarks/real_faces.py", *options)
     assert done.returncode in (0, 1), done.stderr
     told = json.loads((tmp_path / "figures.json").read_text())["0"]
     assert told["ours"]["grid_alignment"] == 1.0
