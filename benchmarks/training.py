@@ -42,7 +42,7 @@ from pipeline.sample.drawing import art
 
 ROOT = Path(__file__).parent.parent
 REPORT = 64, 9  # width and blocks of the report's generator
-WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=0.0, chroma=0.0, palette=1.0, accents=0.0, patterns=0.0)
+WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=0.0, chroma=0.0, accents=0.0, patterns=0.0)
 OF_CELL = replace(WEIGHTS, colour=1.0, chroma=1.0, accents=1.0, patterns=1.0)  # how much they weigh changes no cost
 LR, REPLAY = 2e-4, 50
 WARM_UP = 3  # steps that are not measured: memory is fetched, kernels are chosen or compiled
@@ -87,15 +87,15 @@ class Contestant:
             return lambda: plain.step(a, b)
         if self.kind == "cell":
             return self.cell_step(a, b[..., ::cell, ::cell], cell)
-        trainer = new_trainer(self.system(cell), self.bf16, steps=1000)
-        return lambda: trainer._train_step(a, b)
+        steps = new_trainer(self.system(cell), self.bf16, steps=1000).fit(to_pixels(a), to_pixels(b))
+        return lambda: next(steps)
 
     def cell_step(self, a: Tensor, native: Tensor, cell: int) -> Step:
-        """A step of `cell` with the distance of patches, to artworks and from a full history."""
+        """An unpaired step of `cell` with the distance of patches, to artworks and from a full history."""
         trainer = new_trainer(self.system(cell), self.bf16, steps=1000, weights=OF_CELL)
         trainer.replay_b.images = [native[0].clone() for _ in range(REPLAY)]
-        art = to_pixels(native)
-        return lambda: trainer._train_step(a, native, trainer._references(art))
+        steps = trainer.fit(to_pixels(a), to_pixels(native))
+        return lambda: next(steps)
 
     def system(self, cell: int) -> System:
         if self.kind == "cell":
@@ -104,13 +104,15 @@ class Contestant:
             system = picture_system(self.kind, self.width, self.blocks, cell)
         for net in system.nets().values():
             net.to(self.device)
-        return compile_system(system) if self.compiled else system
+        if self.compiled:
+            compile_system(system)
+        return system
 
 
 def new_trainer(system: System, bf16: bool, steps: int, seed: int = 0, weights: Weights = WEIGHTS) -> Trainer:
     recipe = Recipe(
         epochs=1, images_per_epoch=steps, batch_size=1, lr=LR, decay_from=1.0, replay=REPLAY, ema=0.98, weights=weights,
-        identity_until=1.0, augment=False, bf16=bf16,
+        identity_until=1.0, augment=False, pairs=0.0, bf16=bf16,
     )  # fmt: skip
     return Trainer(system, recipe, seed)
 
@@ -199,14 +201,15 @@ def loader_part(size: int, cell: int, default: tuple[int, int], bf16: bool, roun
     faces = rng.integers(0, 256, (PICTURES, size, size, 3), dtype=np.uint8)
     native = np.ascontiguousarray(faces[:, : size // cell, : size // cell])
     trainer = new_trainer(cell_system(CellShape(cell, *default)), bf16, PICTURES)
-    batches: list[tuple[Tensor, Tensor]] = []
 
     def load() -> None:
-        batches.append((trainer._batch(faces, 0, len(batches), "a"), trainer._batch(native, 0, len(batches), "b")))
+        for images, domain in ((faces, "a"), (native, "b")):
+            trainer._batch(images, 0, 0, domain)
 
     loading = min(cpu(load) for _ in range(WARM_UP + rounds))
-    steps = [cpu(lambda batch=batch: trainer._train_step(*batch)) for batch in batches]
-    return [Demand("loader, % of a step of cell", 100 * loading / (loading + min(steps)), most=3.0)]
+    steps = trainer.fit(faces, native)
+    step = min(cpu(lambda: next(steps)) for _ in range(WARM_UP + rounds))
+    return [Demand("loader, % of a step of cell", 100 * loading / step, most=3.0)]
 
 
 def cpu(work: Step) -> float:
@@ -301,7 +304,7 @@ def main() -> int:
         parser.error("--device cuda: expected --start spawn")
     torch.set_num_threads(wanted.threads)
     train = params.load(ROOT / "params.yaml").train
-    default = min(train.width, wanted.scale[0]), min(train.blocks, wanted.scale[1])
+    default = min(train.resnet.width, wanted.scale[0]), min(train.resnet.blocks, wanted.scale[1])
     bf16 = pick_bf16("auto", wanted.device)
     found: list[Cost] = []
     demands: list[Demand] = []

@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 COMMANDS = [
     "scrape", "scrape-page", "add", "import-art", "faces", "dedup", "flatten", "grid", "resize", "split", "train",
-    "translate", "stylize", "evaluate", "report", "convert", "activations", "inspect", "export", "forget", "clean",
+    "translate", "stylize", "evaluate", "report", "convert", "activations", "pairs", "inspect", "export", "forget",
+    "clean",
 ]  # fmt: skip
 SAMPLE = Sample(revision="x", pixeljoint=6, lospec=6, pixiehaus=6, faces=8)
 

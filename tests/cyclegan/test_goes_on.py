@@ -136,7 +136,8 @@ def test_trainings_that_were_given_up_do_not_pile_up_and_running_ones_stay(tmp_p
 
 def job(split: Path, **changes: object) -> Job:
     values = {
-        "generator": "cell", "split": split, "out": split, "curves": split, "state": split, "params": PARAMS.train,
+        "generator": "cell", "split": split, "grid": split / "grid", "out": split, "curves": split, "state": split,
+        "params": PARAMS.train,
         "resize": PARAMS.resize, "epochs": 2, "seed": 1, "device": "cpu",
     }  # fmt: skip
     return Job(**{**values, **changes})  # type: ignore[arg-type]
@@ -150,7 +151,10 @@ def test_the_fingerprint_follows_all_that_decides_the_result(split: Path, tmp_pa
         job(split, generator="resnet").facts(), job(other).facts(),
         *(
             job(split, params=with_train(**{key: value}).train).facts()
-            for key, value in (("threads", 2), ("precision", "bf16"), ("batch_size", 2), ("replay", 5), ("ema", 0.5))
+            for key, value in (
+                ("threads", 2), ("precision", "bf16"), ("replay", 5), ("cell", {"batch_size": 1}),
+                ("cell", {"ema": 0.5}), ("cell", {"pairs": 0.5}), ("cell", {"pool": 9}), ("cell", {"cells": [16]}),
+            )
         ),
     ]  # fmt: skip
     prints = [run_name(values, training.__name__) for values in facts]

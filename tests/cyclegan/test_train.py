@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small import PARAMS, ROOT, draw_split, train
+from small import PARAMS, ROOT, draw_split, train, with_train
 
 from pipeline.cyclegan import generators, translate
 from pipeline.errors import BadInput, BadParams
@@ -166,9 +166,7 @@ def test_pictures_of_another_size_are_named(split: Path, tmp_path: Path) -> None
 def test_sizes_that_a_generator_cannot_have_are_parameter_errors(
     generator: str, size: int, cells: int, words: str
 ) -> None:
-    shape = generators.Shape(
-        generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4, colours="own", critics=4
-    )
+    shape = generators.Shape(generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4, critics=4)
     with pytest.raises(BadParams, match=words):
         generators.new_system(shape)
 
@@ -178,9 +176,7 @@ def test_sizes_that_a_generator_cannot_have_are_parameter_errors(
 )
 def test_the_smallest_sizes_allowed_can_be_trained(generator: str, size: int, cells: int) -> None:
     torch.manual_seed(0)
-    shape = generators.Shape(
-        generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4, colours="own", critics=4
-    )
+    shape = generators.Shape(generator=generator, width=4, blocks=1, size=size, cells=cells, palette=4, critics=4)
     system = generators.new_system(shape)
     drawn = system.a2b(torch.rand(1, 3, size, size))
     logits = system.disc_b(drawn)
@@ -192,8 +188,8 @@ def test_without_a_val_split_train_faces_are_shown(split: Path, tmp_path: Path) 
     shutil.copytree(split, tmp_path / "split")
     shutil.rmtree(tmp_path / "split" / "faces" / "val")
     (tmp_path / "split" / "faces" / "val").mkdir()
-    section = PARAMS.train.model_copy(update={"generators": ["cell"], "images_per_epoch": 1})
-    train(tmp_path / "split", tmp_path, params=PARAMS.model_copy(update={"train": section}), epochs=1)
+    params = with_train(generators=["cell"], cell={"images_per_epoch": 2})
+    train(tmp_path / "split", tmp_path, params=params, epochs=1)
     shown = read_rgb(tmp_path / "cyclegan/cell/samples/inputs.png")
     assert np.array_equal(shown[:, :64], read_rgb(split / "faces/train/f0.png"))
 

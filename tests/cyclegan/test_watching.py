@@ -158,7 +158,7 @@ def test_the_figure_has_a_row_a_layer_and_the_same_pixels_each_time() -> None:
 def weights(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     for name in ("cell", "resnet"):
-        shape = Shape(generator=name, width=4, blocks=1, size=64, cells=32, palette=4, colours="own", critics=4)
+        shape = Shape(generator=name, width=4, blocks=1, size=64, cells=32, palette=4, critics=4)
         (tmp_path / "trained" / name).mkdir(parents=True)
         net = generators.new_system(shape).a2b
         generators.save(tmp_path / "trained" / name / "a2b.safetensors", net, shape)

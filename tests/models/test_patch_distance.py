@@ -95,7 +95,7 @@ def test_the_loss_of_a_batch_is_the_mean_of_its_pictures() -> None:
     system = cell_system(CellShape(2, 4, 1, 4))
     for critic in (system.disc_a, system.disc_b):
         critic.eval()
-    weights = Weights(cycle=1.0, identity=0.0, colour=0.0, chroma=0.0, palette=1.0, accents=0.0, patterns=5.0)
+    weights = Weights(cycle=1.0, identity=0.0, colour=0.0, chroma=0.0, accents=0.0, patterns=5.0)
     faces, works = torch.rand(2, 3, 32, 32) * 2 - 1, torch.rand(2, 3, 16, 16) * 2 - 1
     references = [partial(ReferencePatches, works[:1], art(works)), partial(ReferencePatches, NONE, art(works[1:]))]
 
