@@ -2,8 +2,8 @@
 
 Out: `<dst>/<generator>/` with `a2b.safetensors` (averaged weights), `b2a.safetensors` of a CycleGAN,
 `samples/inputs.png`, `samples/epoch-NNN.png` (one row of fixed faces each), `training.json` (facts, readings of every
-epoch, alarms, the last point of the curves), `activations.png` and `activations.json` (every convolution on the first of
-those faces); `<plots>/<generator>/` with DVCLive's curves; in `<metrics>` the epochs of every generator.
+epoch, alarms, the last point of the curves), `activations.png` and `activations.json` (every convolution on the first
+of those faces); `<plots>/<generator>/` with DVCLive's curves; in `<metrics>` the epochs of every generator.
 """
 
 from __future__ import annotations
