@@ -29,7 +29,7 @@ SMALL_TURN = 0.2  # radians
 CHROMA = (0.6, 1.25)  # factor, of both sides
 GAMMA = (0.8, 1.2)  # exponent of lightness, of both sides
 REPAINTED = 0.7  # share of pairs whose ground gets another colour, on both sides
-THIN = (0.0, 1.0)  # how much of a one-pixel dilation lines lose, twice
+THIN = (0.0, 1.0), (-0.5, 0.5)  # how much of a dilation by one pixel lines lose, and of a second one
 MERGE = (0.02, 0.14)  # of [0, 1]: differences of colour that are merged into gradients
 REACH = (0.4, 1.2)  # cells: radius within which they are
 BLUR = (0.12, 0.5)  # cells: standard deviation
@@ -111,7 +111,9 @@ def _smooth(native: Pixels, ground: NDArray[np.bool_], factor: int, rng: np.rand
     mask = ndimage.zoom(ground.astype(np.float32), fine, order=0)
     x = torch.from_numpy(np.moveaxis(pixels, 2, 0).astype(np.float32) / 255)[None]
     behind = torch.from_numpy(mask)[None, None]
-    x = _thin_lines(x, rng.uniform(*THIN), rng.uniform(*THIN) if fine > FINE else 0.0)
+    for limits in THIN:  # light eats into dark
+        share = max(0.0, rng.uniform(*limits))
+        x = torch.lerp(x, functional.max_pool2d(x, 3, stride=1, padding=1), share)
     if rng.random() < 0.85:
         x = _merge_shades(x, max(1, round(fine * rng.uniform(*REACH))), rng.uniform(*MERGE))
     behind = _blur(behind, fine * 0.25)
@@ -144,14 +146,6 @@ def scale2x(pixels: Pixels) -> Pixels:
             corner = same(vertical, horizontal) & straight
             doubled[row::2, column::2] = np.where(corner, vertical, pixels)
     return doubled
-
-
-def _thin_lines(x: Tensor, first: float, second: float) -> Tensor:
-    """Let light eat into dark by so much of a pixel, twice."""
-    for share in (first, second):
-        if share:
-            x = torch.lerp(x, functional.max_pool2d(x, 3, stride=1, padding=1), share)
-    return x
 
 
 def _merge_shades(x: Tensor, radius: int, difference: float) -> Tensor:

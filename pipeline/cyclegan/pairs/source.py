@@ -18,6 +18,7 @@ PORTRAITS = frozenset({"portrait", "portraits", "face", "faces", "head", "heads"
 PREFERENCE = 3.0  # a portrait is drawn so many times as often as another work
 HEADROOM = 0.12  # of the cells: at most so much lies above a work whose top is shown
 FROM_TOP = 0.7  # share of windows on tall works that show their top, where heads are
+WHOLE = 1.5  # windows on works whose longer side is more than so many windows come less often, by the square
 SMALLEST = 12  # cells a side of a window
 
 
@@ -74,7 +75,8 @@ class PairSource:
         batch_size: int, seed: int,
     ) -> None:  # fmt: skip
         self.natives, self.factor, self.cells, self.seed = list(natives), factor, list(cells), seed
-        self.chances = np.asarray(weights, np.float64) / np.sum(weights)
+        self.weights = np.asarray(weights, np.float64)
+        self.longer_sides = np.array([max(native.shape[:2]) for native in self.natives])
         self.each, self.batch_size = max(1, pool // len(self.cells)), batch_size
         self.rendered: dict[tuple[int, int], Pair] = {}
 
@@ -100,11 +102,12 @@ class PairSource:
 
     def _window(self, side: int, rng: np.random.Generator) -> Pixels:
         """A part of an artwork, or the whole on its ground; four windows where a work is small enough."""
-        native = self.natives[int(rng.choice(len(self.natives), p=self.chances))]
+        chances = self.weights * np.minimum(1, (WHOLE * side / self.longer_sides) ** 2)
+        native = self.natives[int(rng.choice(len(self.natives), p=chances / chances.sum()))]
         half = side // 2
         if max(native.shape[:2]) <= half and half >= SMALLEST and side % 2 == 0:
-            rows = [[_place(native, half, rng), self._window(half, rng)] for _ in range(2)]
-            return np.concatenate([np.concatenate(row, axis=1) for row in rows], axis=0)
+            others = [self._window(half, rng) for _ in range(3)]
+            return np.block([[[_place(native, half, rng)], [others[0]]], [[others[1]], [others[2]]]])
         return _place(native, side, rng)
 
 
