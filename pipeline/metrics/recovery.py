@@ -20,7 +20,7 @@ from pipeline.metrics.pixel_art import Array
 NEAR = 0.05  # OKLab: two colours that near are one to the eye, unless they touch
 LINE = 0.12  # OKLab lightness by which a line is darker than the mean around it
 LINE_WINDOW = 5  # cells a side
-ACCENT = 0.06  # OKLab chroma by which an accent stands off the median around it
+ACCENT = 0.06  # OKLab chroma by which an accent is above the median around it
 ACCENT_WINDOW = 7  # cells a side
 NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 
@@ -41,7 +41,7 @@ class Recovery:
     true_lines: int = 0
     drawn_lines: int = 0
     shared_lines: int = 0  # cells that are lines in both
-    accents_chroma: float = 0.0  # by which the truth's accents stand off, together
+    accents_chroma: float = 0.0  # OKLab, of the truth's accents together
     drawn_chroma: float = 0.0  # the part of it that is drawn
     drawn_lone: int = 0
     true_lone: int = 0
@@ -141,20 +141,12 @@ def _lines(lab: Array) -> NDArray[np.bool_]:
 def _accents(lab: Array, true_lab: Array) -> tuple[float, float]:
     """Chroma of the truth's accents: how much of it is drawn, and how much there is.
 
-    An accent is a cell whose chroma vector (a, b) stands at least ACCENT off the median of the 7x7 around it, each
-    coordinate for itself. Drawn is the part of the drawing's own stand-off, from the drawing's own median, that points
-    in that direction: at least none, at most all of it, cell by cell, so that one accent does not make up for another,
-    and a cast over the whole drawing makes none.
+    An accent is a cell whose chroma (length of its vector a, b) is at least ACCENT above the median of the 7x7 around
+    it. Drawn is the part of the drawing's chroma that points in the accent's hue: at least none, at most all of it,
+    cell by cell, so that one accent does not make up for another.
     """
-    off, true_off = _off_median(lab), _off_median(true_lab)
-    length = np.sqrt((true_off**2).sum(axis=-1))
-    accents = length >= ACCENT
-    length, along = length[accents], (off[accents] * true_off[accents]).sum(axis=-1)
-    return float(np.clip(along / length, 0, length).sum()), float(length.sum())
-
-
-def _off_median(lab: Array) -> Array:
-    """By which vector each cell's chroma stands off the median around it: (rows, columns, 2)."""
-    chroma = lab[..., 1:]
-    around = [ndimage.median_filter(chroma[..., axis], ACCENT_WINDOW, mode="nearest") for axis in (0, 1)]
-    return np.asarray(chroma - np.stack(around, axis=-1))
+    vector, true_vector = lab[..., 1:], true_lab[..., 1:]
+    chroma = np.sqrt((true_vector**2).sum(axis=-1))
+    accents = chroma - ndimage.median_filter(chroma, ACCENT_WINDOW, mode="nearest") >= ACCENT
+    chroma, along = chroma[accents], (vector[accents] * true_vector[accents]).sum(axis=-1)
+    return float(np.clip(along / chroma, 0, chroma).sum()), float(chroma.sum())

@@ -112,7 +112,7 @@ def test_real_art_becomes_smooth_and_keeps_its_hue_and_place(works) -> None:
 
 @pytest.mark.shared
 def test_a_trivial_baseline_neither_fails_nor_passes(works) -> None:
-    """Majority in 16 colours; of 32 portraits at 48 cells: error 0.060, within 0.65, lines 0.74, accents 0.52."""
+    """Majority in 16 colours; of 48 portraits at 48 cells: error 0.062, within 0.66, lines 0.72, accents 0.64."""
     recoveries = []
     for number, native in enumerate(works):
         smooth = smooth_version(native, 4, generator(1, "works", number))
@@ -121,7 +121,7 @@ def test_a_trivial_baseline_neither_fails_nor_passes(works) -> None:
     assert 0.03 < figures.error < 0.09
     assert 0.4 < figures.within < 0.85
     assert 0.55 < figures.lines < 0.85
-    assert 0.35 < figures.accents < 0.75
+    assert 0.45 < figures.accents < 0.85
 
 
 def test_the_judge_takes_nothing_from_training() -> None:
