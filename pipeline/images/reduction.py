@@ -21,12 +21,12 @@ Labels = NDArray[np.intp]
 CHROMA = 1.8  # what a difference in a or b counts beside one in L: accents are small, but differ in hue
 NOISE = 0.035  # distance up to which neighbours are taken for one flat colour with noise
 BIN = 0.04  # side of the bins that colours are first counted in
-SPARE = 32  # colours more than needed that merging starts from
+SPARE = 16  # colours more than needed that merging starts from
 MASS = 0.6  # exponent of the number of cells in what a colour weighs: an iris of 4 weighs a sixteenth of 400 of skin
 SMOOTHNESS = 0.0012  # squared distance that one neighbour of the same label is worth
 LONE = 0.002  # squared distance that the first neighbour of the same label is worth besides
 EDGE = 0.05  # distance of two neighbours at which being the same is worth 0.6 of that
-ROUNDS, SWEEPS = 2, 2  # of labels and colours in turn, and over the cells within one of them
+ROUNDS, SWEEPS = 2, 4  # of labels and colours in turn, and over the cells within one of them
 MOST_BLUR = 0.25  # largest share of its neighbours that a cell is taken to have in it
 VIVID = 0.9  # by how much the more chromatic cells of a colour outweigh its others: what draws in doubt draws grey
 REFINEMENTS = 3  # of blur and colours in turn
@@ -37,7 +37,7 @@ STEP = 0.001  # squared distance up to which a doubled corner of a diagonal line
 TONE = 0.05  # difference in L from which one colour is lighter than another, and must not become darker
 GREY = 0.03  # chroma below which a hue hardly is one
 HUE = 2.0  # what a turned hue counts beside the distance, when colours of a palette are chosen
-BEAM = 64  # choices of palette colours that are followed at once
+BEAM = 32  # choices of palette colours that are followed at once
 CONTRAST = 1.0  # what contrasts between neighbours count beside the distance
 
 AROUND = ((-1, -1, 0.5), (-1, 0, 1.0), (-1, 1, 0.5), (0, -1, 1.0), (0, 1, 1.0), (1, -1, 0.5), (1, 0, 1.0), (1, 1, 0.5))
@@ -168,9 +168,12 @@ def _starting_colours(values: Floats, count: int) -> Floats:
 def _means(values: Floats, index: Labels, weights: Floats, count: int) -> Floats:
     """The weighted mean of the values (3, n) of each index, (count, 3); 0 where an index has no value."""
     mass = np.bincount(index, weights, count)
-    sums = np.stack([np.bincount(index, weights * plane, count) for plane in values], axis=1)
-    means: Floats = sums / np.where(mass > 0, mass, 1)[:, None]
+    means: Floats = _sums(values, index, weights, count) / np.where(mass > 0, mass, 1)[:, None]
     return means
+
+
+def _sums(values: Floats, index: Labels, weights: Floats, count: int) -> Floats:
+    return np.stack([np.bincount(index, weights * plane, count) for plane in values], axis=1)
 
 
 def _far_apart(values: Floats, mass: Floats, count: int) -> Floats:
@@ -255,17 +258,19 @@ def _recoloured(planes: Floats, labels: Labels, centres: Floats) -> tuple[Floats
     near = np.stack([padded[:-2, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:], padded[2:, 1:-1]]).reshape(4, -1)
     inside = (near == index).sum(axis=0) / 4
     colours = _means(values, index, weights * (0.05 + inside**2), count)
-    mixed = np.flatnonzero(inside < 1)
-    near, own, drawn = near[:, mixed], index[mixed], values[:, mixed]
-    sharp = values.copy()
+    mixed, pure = np.flatnonzero(inside < 1), np.flatnonzero(inside == 1)
+    near, own, drawn, share = near[:, mixed], index[mixed], values[:, mixed], weights[mixed]
+    mass = np.bincount(index, weights, count)
+    settled = _sums(values[:, pure], index[pure], weights[pure], count)
+    sharp, unmixed = values.copy(), drawn
     for _ in range(REFINEMENTS):
-        flat, spread = colours.T[:, own], colours.T / 4
-        around = spread[:, near[0]] + spread[:, near[1]] + spread[:, near[2]] + spread[:, near[3]]
+        flat, around = colours.T.take(own, axis=1), (colours.T / 4).take(near, axis=1).sum(axis=1)
         towards = around - flat
         shared, whole = ((drawn - flat) * towards).sum(), (towards * towards).sum()
         blur = min(max(shared / whole, 0.0), MOST_BLUR) if whole > 0 else 0.0
-        sharp[:, mixed] = (drawn - blur * around) / (1 - blur)
-        colours = _means(sharp, index, weights, count)
+        unmixed = (drawn - blur * around) / (1 - blur)
+        colours = (settled + _sums(unmixed, own, share, count)) / np.where(mass > 0, mass, 1)[:, None]
+    sharp[:, mixed] = unmixed
     used = np.bincount(index, minlength=count) > 0
     return np.where(used[:, None], colours, centres), sharp.reshape(planes.shape)
 
@@ -327,21 +332,18 @@ def _matched(labels: Labels, entries: Lab, palette: Lab) -> Labels:
     bonds = CONTRAST * mass[:, None] ** MASS * _borders(labels, count)
     bonds = bonds + bonds.T
     tones, offers = entries[:, 0], palette[:, 0]
-    drawn, offered = entries * stretch, palette * stretch
+    drawn, made = (np.sqrt(_distances((lab * stretch).T, lab * stretch)) for lab in (entries, palette))
     chosen, totals = np.zeros((1, count), np.intp), np.zeros(1)
     largest_first = np.argsort(-mass, kind="stable")
     for number, one in enumerate(largest_first):
+        before = largest_first[:number]
         table = totals[:, None] + costs[one]
-        for other in largest_first[:number]:
-            taken = chosen[:, other]
-            if tones[other] > tones[one] + TONE:
-                table[offers > offers[taken, None]] = np.inf
-            if tones[other] < tones[one] - TONE:
-                table[offers < offers[taken, None]] = np.inf
-            if bonds[one, other]:
-                kept = np.sqrt(_squares(np.moveaxis(offered - offered[taken, None], -1, 0)))
-                lost = np.maximum(np.sqrt(_squares(drawn[one] - drawn[other])) - kept, 0)
-                table += bonds[one, other] * lost**2
+        for other in before[bonds[one, before] > 0]:
+            lost = np.maximum(drawn[one, other] - made[chosen[:, other]], 0)
+            table += bonds[one, other] * lost**2
+        lighter, darker = before[tones[before] > tones[one] + TONE], before[tones[before] < tones[one] - TONE]
+        table[offers > offers[chosen[:, lighter]].min(axis=1, initial=np.inf)[:, None]] = np.inf
+        table[offers < offers[chosen[:, darker]].max(axis=1, initial=-np.inf)[:, None]] = np.inf
         best = np.argsort(table, axis=None, kind="stable")[:BEAM]
         best = best[np.isfinite(table.ravel()[best])]
         chosen, totals = chosen[best // len(offers)], table.ravel()[best]
