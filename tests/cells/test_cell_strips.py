@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -65,7 +65,6 @@ def test_the_longest_run_is_counted_on_each_side_for_itself(pattern) -> None:
     assert edges.longest_run == max(map(len, pattern.split("0")))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(2, 24), st.integers(2, 24), st.integers(1, 6), st.data())
 def test_the_majority_is_that_of_a_plain_loop(seed, height, width, count, data) -> None:
     rng = np.random.default_rng(seed)
@@ -86,7 +85,6 @@ def plain_majority(cell: np.ndarray) -> list[int]:
     return min(listed, key=lambda colour: (-listed.count(colour), np.square(colour - mean).sum(), colour))
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 200), st.integers(1, 90))
 def test_near_colours_are_merged_as_by_a_plain_loop(seed, count, spread) -> None:
     rgb = np.random.default_rng(seed).integers(100 - spread, 100 + spread, (1, count, 3)).astype(np.uint8)
@@ -111,7 +109,6 @@ def test_colours_are_counted_up_to_a_limit(count, side) -> None:
         assert colours.has_at_most(rgb, most) == (count <= most)
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10**6), st.integers(8, 40), st.integers(8, 40), st.integers(0, 130), st.data())
 def test_cells_are_plain_by_the_rule_of_a_plain_loop(seed, height, width, noise, data) -> None:
     rng = np.random.default_rng(seed)

@@ -30,7 +30,7 @@ anything = st.builds(
     st.integers(1, 40),
     st.integers(1, 200),
 )
-often = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+often = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 
 def nearest(rgb: np.ndarray, width: int, height: int) -> np.ndarray:

@@ -57,8 +57,8 @@ sprites = st.builds(
     natives,
     st.integers(0, 10**6),
 ).map(lambda rgba: rgba.astype(np.uint8))
-several = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-few = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+several = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+few = settings(max_examples=10, suppress_health_check=[HealthCheck.too_slow])
 
 
 @several

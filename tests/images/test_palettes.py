@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -91,7 +91,6 @@ def test_quantising_uses_only_colours_of_the_palette_and_twice_is_once(rgb):
     assert (palettes.quantise(once, THREE) == once).all()
 
 
-@settings(deadline=None)
 @given(pictures, st.integers(1, 8))
 def test_an_adaptive_palette_has_at_most_so_many_colours_and_keeps_few_as_they_are(rgb, most):
     palette = palettes.adaptive_palette(rgb, most, seed=1)

@@ -59,7 +59,7 @@ def test_every_number_of_bands_is_exact(kind, agree: int) -> None:
         assert listed(hamming.Bands(values, distance, agree).pairs()) == brute(values, distance)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(0, 2**64 - 1) | st.integers(0, 255), max_size=60), st.integers(0, 12))
 def test_any_hashes(values: list[int], distance: int) -> None:
     hashes = np.array(values, np.uint64)
