@@ -36,9 +36,11 @@ STEP = 0.001  # squared distance up to which a doubled corner of a diagonal line
 
 TONE = 0.05  # difference in L from which one colour is lighter than another, and must not become darker
 GREY = 0.03  # chroma below which a hue hardly is one
-HUE = 2.0  # what a turned hue counts beside the distance, when colours of a palette are chosen
+HUE = 3.0  # what a turned hue counts beside the distance, when colours of a palette are chosen
+HUED = 0.03  # least chroma of a colour that is sure of its hue
+EXCESS = 0.35  # what more chroma than such a colour has counts beside less
 BEAM = 32  # choices of palette colours that are followed at once
-CONTRAST = 1.0  # what contrasts between neighbours count beside the distance
+CONTRAST = 1.5  # what contrasts between neighbours count beside the distance
 
 AROUND = ((-1, -1, 0.5), (-1, 0, 1.0), (-1, 1, 0.5), (0, -1, 1.0), (0, 1, 1.0), (1, -1, 0.5), (1, 0, 1.0), (1, 1, 0.5))
 
@@ -339,7 +341,7 @@ def _matched(labels: Labels, entries: Lab, palette: Lab) -> Labels:
         before = largest_first[:number]
         table = totals[:, None] + costs[one]
         for other in before[bonds[one, before] > 0]:
-            lost = np.maximum(drawn[one, other] - made[chosen[:, other]], 0)
+            lost = np.maximum(drawn[one, other] - SAME - made[chosen[:, other]], 0)
             table += bonds[one, other] * lost**2
         lighter, darker = before[tones[before] > tones[one] + TONE], before[tones[before] < tones[one] - TONE]
         table[offers > offers[chosen[:, lighter]].min(axis=1, initial=np.inf)[:, None]] = np.inf
@@ -367,16 +369,16 @@ def _borders(labels: Labels, count: int) -> Floats:
 def _unlikeness(colours: Lab, offered: Lab) -> Floats:
     """How unlike offered colours are, (n, k): like squared distances, but a turned hue costs more, more chroma less.
 
-    Palettes are more vivid than drawings: blonde is rather a strong yellow than a beige of the same tone.
+    Palettes are more vivid than drawings: blonde is rather a strong yellow than a beige of the same tone. Greys have no
+    hue to keep, and should get none.
     """
-    chroma = np.hypot(colours[:, 1], colours[:, 2])[:, None]
-    a, b = colours[:, 1, None] / np.maximum(chroma, 1e-9), colours[:, 2, None] / np.maximum(chroma, 1e-9)
-    along = offered[:, 1] * a + offered[:, 2] * b - chroma
-    across = offered[:, 2] * a - offered[:, 1] * b
-    hue = chroma / (chroma + GREY)
-    excess = np.where((along > 0), (1 - hue), 1.0)
+    chroma, strong = np.hypot(colours[:, 1], colours[:, 2])[:, None], np.hypot(offered[:, 1], offered[:, 2])
+    cross = colours[:, 1, None] * offered[:, 2] - colours[:, 2, None] * offered[:, 1]
+    along = colours[:, 1, None] * offered[:, 1] + colours[:, 2, None] * offered[:, 2]
+    turned = 2 * np.minimum(chroma, strong) * np.sin(np.arctan2(np.abs(cross), along) / 2)
+    sure = np.minimum(chroma / HUED, 1) ** 2
+    change = np.where(strong > chroma, EXCESS, 1.0) * (strong - chroma) ** 2
     plain = (offered[:, 1] - colours[:, 1, None]) ** 2 + (offered[:, 2] - colours[:, 2, None]) ** 2
-    turned = excess * along**2 + HUE * across**2
     tone = (offered[:, 0] - colours[:, 0, None]) ** 2
-    total: Floats = tone + CHROMA**2 * (hue * turned + (1 - hue) * plain)
+    total: Floats = tone + CHROMA**2 * (sure * (change + HUE * turned**2) + (1 - sure) * 2 * plain)
     return total
