@@ -32,7 +32,7 @@ VIVID = 0.9  # by how much the more chromatic cells of a colour outweigh its oth
 REFINEMENTS = 3  # of blur and colours in turn
 SAME = 0.04  # distance of two colours that are one with noise
 FLAT = 4  # cells of exactly one colour that are no chance
-STEP = 0.001  # squared distance up to which a doubled corner of a diagonal line gives way
+STEP = 0.002  # squared distance up to which a doubled corner of a diagonal line gives way
 
 TONE = 0.05  # difference in L from which one colour is lighter than another, and must not become darker
 GREY = 0.03  # chroma below which a hue hardly is one
