@@ -180,6 +180,16 @@ def test_the_decoding_benchmark_measures_every_kind_of_file(tmp_path: Path) -> N
     assert done.returncode == (0 if figures[-1]["ratio"] <= 1.15 else 1)
 
 
+def test_the_benchmark_of_reduction_times_every_way_at_every_size(run: Run, tmp_path: Path) -> None:
+    done = run("benchmarks/reduction.py", "--pictures", "1", "--rounds", "1", "--json", str(tmp_path / "figures.json"))
+    assert done.stderr == ""
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert [row["cells"] for row in figures["times"]] == [16, 32, 48, 64, 96]
+    assert all(row["ratio"] == pytest.approx(row["joint"] / row["k-means"]) for row in figures["times"])
+    assert [demand["most"] for demand in figures["demands"]] == [10, 10]
+    assert done.returncode == (0 if all(demand["value"] <= 10 for demand in figures["demands"]) else 1)
+
+
 @pytest.fixture
 def training(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")

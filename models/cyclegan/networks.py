@@ -26,6 +26,7 @@ from models.cyclegan.layers import MirrorConv2d, UpsampleConv2d
 
 LEVELS = 3  # halvings of the grid in the generator of cells
 GROUPS = 8  # of its norms
+SEEN = 2  # pixels a side of a cell that it sees: with 4 it made a checkered pattern of every strand of hair
 
 
 def init_weights(module: nn.Module) -> None:
@@ -194,9 +195,9 @@ class CellGenerator(nn.Module):
     """The generator of native pixel art: a U-Net (Ronneberger et al. 2015) on the grid of cells.
 
     (N, 3, rows * factor, columns * factor) -> (N, 3, rows, columns), about in [-1, 1], any numbers of rows and columns.
-    Every cell has one colour by construction: how it departs from the mean of its pixels. The pixels of a cell are
-    channels (Shi et al. 2016), so nothing is enlarged and no place is lost. Three halvings of the grid let it see the
-    whole face. How many colours a picture has is chosen after it.
+    Every cell has one colour by construction: how it departs from the mean of its pixels. A cell is seen as 2 x 2
+    pixels, finer detail is for no artist of cells; they are channels (Shi et al. 2016), so nothing is enlarged and no
+    place is lost. Three halvings of the grid let it see the whole face. Its colours are chosen afterwards.
     """
 
     def __init__(self, shape: CellShape) -> None:
@@ -206,7 +207,8 @@ class CellGenerator(nn.Module):
         self.factor = shape.factor
         widths = [shape.width, *(2 * shape.width for _ in range(LEVELS))]
         steps = list(itertools.pairwise(widths))
-        self.stem = nn.Conv2d(3 * shape.factor**2 + 3, shape.width, 3, padding=1)
+        self.seen = min(shape.factor, SEEN)
+        self.stem = nn.Conv2d(3 * self.seen**2 + 3, shape.width, 3, padding=1)
         self.before = nn.ModuleList(_CellBlock(channels) for channels, _ in steps)
         self.halve = nn.ModuleList(nn.Conv2d(fine, coarse, 4, stride=2, padding=1) for fine, coarse in steps)
         self.deep = _cell_blocks(widths[-1], shape.blocks)
@@ -228,7 +230,8 @@ class CellGenerator(nn.Module):
         if any(beyond):
             x = functional.pad(x, (0, beyond[1], 0, beyond[0]), mode="replicate")
         means = functional.avg_pool2d(x, self.factor)
-        features = self.stem(torch.cat([functional.pixel_unshuffle(x, self.factor), means], dim=1))
+        x = functional.avg_pool2d(x, self.factor // self.seen)
+        features = self.stem(torch.cat([functional.pixel_unshuffle(x, self.seen), means], dim=1))
         kept = []
         for block, halve in zip(self.before, self.halve, strict=True):
             kept.append(block(features))

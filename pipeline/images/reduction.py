@@ -21,26 +21,26 @@ Labels = NDArray[np.intp]
 CHROMA = 1.8  # what a difference in a or b counts beside one in L: accents are small, but differ in hue
 NOISE = 0.035  # distance up to which neighbours are taken for one flat colour with noise
 BIN = 0.04  # side of the bins that colours are first counted in
-SPARE = 32  # colours more than needed that merging starts from
-MASS = 0.6  # exponent of the number of cells in what a colour weighs: an iris of 4 weighs a sixteenth of 400 of skin
+SPARE = 16  # colours more than needed that merging starts from
+MASS = 0.5  # exponent of the number of cells in what a colour weighs: an iris of 4 weighs a tenth of 400 of skin
 SMOOTHNESS = 0.0012  # squared distance that one neighbour of the same label is worth
 LONE = 0.002  # squared distance that the first neighbour of the same label is worth besides
 EDGE = 0.05  # distance of two neighbours at which being the same is worth 0.6 of that
-ROUNDS, SWEEPS = 2, 2  # of labels and colours in turn, and over the cells within one of them
+ROUNDS, SWEEPS = 2, 4  # of labels and colours in turn, and over the cells within one of them
 MOST_BLUR = 0.25  # largest share of its neighbours that a cell is taken to have in it
-VIVID, MOST_VIVID = 0.8, 0.95  # by how much the more chromatic cells of a colour outweigh the others; in accents
-ACCENT = 0.06  # distance in chroma from the surroundings at which a cell is one
-SURROUNDINGS = 7  # cells a side
+VIVID = 0.9  # by how much the more chromatic cells of a colour outweigh its others: what draws in doubt draws grey
 REFINEMENTS = 3  # of blur and colours in turn
 SAME = 0.04  # distance of two colours that are one with noise
 FLAT = 4  # cells of exactly one colour that are no chance
-STEP = 0.001  # squared distance up to which a doubled corner of a diagonal line gives way
+STEP = 0.002  # squared distance up to which a doubled corner of a diagonal line gives way
 
 TONE = 0.05  # difference in L from which one colour is lighter than another, and must not become darker
 GREY = 0.03  # chroma below which a hue hardly is one
-HUE = 2.0  # what a turned hue counts beside the distance, when colours of a palette are chosen
-BEAM = 64  # choices of palette colours that are followed at once
-CONTRAST = 1.0  # what contrasts between neighbours count beside the distance
+HUE = 3.0  # what a turned hue counts beside the distance, when colours of a palette are chosen
+HUED = 0.03  # least chroma of a colour that is sure of its hue
+EXCESS = 0.35  # what more chroma than such a colour has counts beside less
+BEAM = 32  # choices of palette colours that are followed at once
+CONTRAST = 1.5  # what contrasts between neighbours count beside the distance
 
 AROUND = ((-1, -1, 0.5), (-1, 0, 1.0), (-1, 1, 0.5), (0, -1, 1.0), (0, 1, 1.0), (1, -1, 0.5), (1, 0, 1.0), (1, 1, 0.5))
 
@@ -98,19 +98,16 @@ def _decompose(drawn: Lab, colours: int) -> tuple[Labels, Lab]:
     stretch = np.array([1, CHROMA, CHROMA])
     planes = np.ascontiguousarray(np.moveaxis(drawn * stretch, -1, 0))
     even = _evened(planes)
-    accents = _stand_out(even) >= ACCENT * CHROMA
     alike = _alike(even)
     centres = _starting_colours(even.reshape(3, -1), colours)
     labels = _distances(planes.reshape(3, -1), centres).argmin(axis=0).reshape(drawn.shape[:2])
     sharp = planes
     for _ in range(ROUNDS):
         labels = _labelled(sharp, centres, labels, alike)
-        centres, sharp = _recoloured(planes, labels, centres, accents)
+        centres, sharp = _recoloured(planes, labels, centres)
         centres, into = _merged(centres, np.bincount(labels.ravel(), minlength=len(centres)).astype(float), colours)
         labels = into[labels]
-    labels = _straightened(labels, sharp, centres)
-    centres, _ = _recoloured(planes, labels, centres, accents)
-    return labels, centres / stretch
+    return _straightened(labels, sharp, centres), centres / stretch
 
 
 def _evened(planes: Floats) -> Floats:
@@ -156,16 +153,6 @@ def _distances(values: Floats, centres: Floats) -> Floats:
     return table
 
 
-def _stand_out(planes: Floats) -> Floats:
-    """The distance of each cell's chroma from the mean of its surroundings, (rows, columns)."""
-    side, reach = SURROUNDINGS, SURROUNDINGS // 2
-    sums = np.pad(planes[1:], ((0, 0), (reach + 1, reach), (reach + 1, reach)), "edge").cumsum(1).cumsum(2)
-    means = sums[:, side:, side:] - sums[:, :-side, side:] - sums[:, side:, :-side] + sums[:, :-side, :-side]
-    off = planes[1:] - means / side**2
-    distances: Floats = np.hypot(off[0], off[1])
-    return distances
-
-
 def _starting_colours(values: Floats, count: int) -> Floats:
     """At most `count` colours (k, 3) of values (3, n): far apart and common ones, merged pair by pair (Ward 1963)."""
     bins = np.floor(values / BIN + 0.5).astype(np.int64) + 128
@@ -183,9 +170,12 @@ def _starting_colours(values: Floats, count: int) -> Floats:
 def _means(values: Floats, index: Labels, weights: Floats, count: int) -> Floats:
     """The weighted mean of the values (3, n) of each index, (count, 3); 0 where an index has no value."""
     mass = np.bincount(index, weights, count)
-    sums = np.stack([np.bincount(index, weights * plane, count) for plane in values], axis=1)
-    means: Floats = sums / np.where(mass > 0, mass, 1)[:, None]
+    means: Floats = _sums(values, index, weights, count) / np.where(mass > 0, mass, 1)[:, None]
     return means
+
+
+def _sums(values: Floats, index: Labels, weights: Floats, count: int) -> Floats:
+    return np.stack([np.bincount(index, weights * plane, count) for plane in values], axis=1)
 
 
 def _far_apart(values: Floats, mass: Floats, count: int) -> Floats:
@@ -258,42 +248,41 @@ def _labelled(sharp: Floats, centres: Floats, labels: Labels, alike: Floats) -> 
     return padded[1:-1, 1:-1].copy()
 
 
-def _recoloured(planes: Floats, labels: Labels, centres: Floats, accents: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def _recoloured(planes: Floats, labels: Labels, centres: Floats) -> tuple[Floats, Floats]:
     """The colour of each label, and the picture, with the blur between neighbours taken away.
 
     A cell is its label's colour and, by a share that is the same everywhere and measured here, the mean of its four
     neighbours' colours. More chromatic cells count more, since what draws in doubt draws grey.
     """
     index, values, count = labels.ravel(), planes.reshape(3, -1), len(centres)
-    weights = _weights(values, index, count, accents.ravel())
+    weights = _weights(values, index, count)
     padded = np.pad(labels, 1, "edge")
     near = np.stack([padded[:-2, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:], padded[2:, 1:-1]]).reshape(4, -1)
     inside = (near == index).sum(axis=0) / 4
     colours = _means(values, index, weights * (0.05 + inside**2), count)
-    mixed = np.flatnonzero(inside < 1)
-    near, own, drawn = near[:, mixed], index[mixed], values[:, mixed]
-    sharp = values.copy()
+    mixed, pure = np.flatnonzero(inside < 1), np.flatnonzero(inside == 1)
+    near, own, drawn, share = near[:, mixed], index[mixed], values[:, mixed], weights[mixed]
+    mass = np.bincount(index, weights, count)
+    settled = _sums(values[:, pure], index[pure], weights[pure], count)
+    sharp, unmixed = values.copy(), drawn
     for _ in range(REFINEMENTS):
-        flat, spread = colours.T[:, own], colours.T / 4
-        around = spread[:, near[0]] + spread[:, near[1]] + spread[:, near[2]] + spread[:, near[3]]
+        flat, around = colours.T.take(own, axis=1), (colours.T / 4).take(near, axis=1).sum(axis=1)
         towards = around - flat
         shared, whole = ((drawn - flat) * towards).sum(), (towards * towards).sum()
         blur = min(max(shared / whole, 0.0), MOST_BLUR) if whole > 0 else 0.0
-        sharp[:, mixed] = (drawn - blur * around) / (1 - blur)
-        colours = _means(sharp, index, weights, count)
+        unmixed = (drawn - blur * around) / (1 - blur)
+        colours = (settled + _sums(unmixed, own, share, count)) / np.where(mass > 0, mass, 1)[:, None]
+    sharp[:, mixed] = unmixed
     used = np.bincount(index, minlength=count) > 0
     return np.where(used[:, None], colours, centres), sharp.reshape(planes.shape)
 
 
-def _weights(values: Floats, index: Labels, count: int, accents: NDArray[np.bool_]) -> Floats:
-    """What each cell counts for the colour of its label: the more chromatic ones more, above all in accents."""
+def _weights(values: Floats, index: Labels, count: int) -> Floats:
+    """What each cell counts for the colour of its label: the more chromatic ones more, but not in greys."""
     a, b = _means(values, index, np.ones(len(index)), count).T[1:, index]
-    above = (values[1] - a) * a + (values[2] - b) * b >= 0
-    share = np.bincount(index, accents, count) / np.maximum(np.bincount(index, minlength=count), 1)
-    vivid = (VIVID + (MOST_VIVID - VIVID) * share)[index]
     chroma = np.hypot(a, b)
-    vivid *= chroma / (chroma + GREY)
-    weights: Floats = np.where(above, 1 + vivid, 1 - vivid)
+    vivid = VIVID * chroma / (chroma + GREY)
+    weights: Floats = np.where((values[1] - a) * a + (values[2] - b) * b >= 0, 1 + vivid, 1 - vivid)
     return weights
 
 
@@ -305,18 +294,13 @@ def _straightened(labels: Labels, sharp: Floats, centres: Floats) -> Labels:
     labels = labels.copy()
     for down, right in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
         view, values = labels[::down, ::right], sharp[:, ::down, ::right]
-        rows, columns = view.shape
         padded = np.pad(view, 2, constant_values=-1)
-        same = {
-            (row, column): padded[2 + row : 2 + row + rows, 2 + column : 2 + column + columns] == view
-            for row in range(-2, 2)
-            for column in range(-2, 2)
-        }
-        corner = same[0, -1] & same[-1, 0]
+        corner = _same(padded, view, 0, -1) & _same(padded, view, -1, 0)
+        corner &= ~(_same(padded, view, 0, -2) & _same(padded, view, -2, 0))  # long arms: it is meant
         for outside in ((-1, -1), (0, 1), (1, 0), (1, 1)):
-            corner &= ~same[outside]
-        corner &= ~(same[0, -2] & same[-2, 0])  # both arms long: a corner that is meant
-        goes_on = same[-2, 1] | same[1, -2] | same[-1, 1] | same[1, -1]
+            corner &= ~_same(padded, view, *outside)
+        goes_on = _same(padded, view, -2, 1) | _same(padded, view, 1, -2)
+        goes_on |= _same(padded, view, -1, 1) | _same(padded, view, 1, -1)
         ys, xs = np.nonzero(corner & goes_on)
         if not len(ys):
             continue
@@ -331,6 +315,13 @@ def _straightened(labels: Labels, sharp: Floats, centres: Floats) -> Labels:
     return labels
 
 
+def _same(padded: Labels, labels: Labels, down: int, right: int) -> NDArray[np.bool_]:
+    """Where the label so many cells away is the same, of labels that are padded by two cells."""
+    rows, columns = labels.shape
+    same: NDArray[np.bool_] = padded[2 + down : 2 + down + rows, 2 + right : 2 + right + columns] == labels
+    return same
+
+
 def _matched(labels: Labels, entries: Lab, palette: Lab) -> Labels:
     """The index of a palette colour for each entry: near in hue and tone, contrasts kept, no order of tones turned.
 
@@ -343,21 +334,18 @@ def _matched(labels: Labels, entries: Lab, palette: Lab) -> Labels:
     bonds = CONTRAST * mass[:, None] ** MASS * _borders(labels, count)
     bonds = bonds + bonds.T
     tones, offers = entries[:, 0], palette[:, 0]
-    drawn, offered = entries * stretch, palette * stretch
+    drawn, made = (np.sqrt(_distances((lab * stretch).T, lab * stretch)) for lab in (entries, palette))
     chosen, totals = np.zeros((1, count), np.intp), np.zeros(1)
     largest_first = np.argsort(-mass, kind="stable")
     for number, one in enumerate(largest_first):
+        before = largest_first[:number]
         table = totals[:, None] + costs[one]
-        for other in largest_first[:number]:
-            taken = chosen[:, other]
-            if tones[other] > tones[one] + TONE:
-                table[offers > offers[taken, None]] = np.inf
-            if tones[other] < tones[one] - TONE:
-                table[offers < offers[taken, None]] = np.inf
-            if bonds[one, other]:
-                kept = np.sqrt(_squares(np.moveaxis(offered - offered[taken, None], -1, 0)))
-                lost = np.maximum(np.sqrt(_squares(drawn[one] - drawn[other])) - kept, 0)
-                table += bonds[one, other] * lost**2
+        for other in before[bonds[one, before] > 0]:
+            lost = np.maximum(drawn[one, other] - SAME - made[chosen[:, other]], 0)
+            table += bonds[one, other] * lost**2
+        lighter, darker = before[tones[before] > tones[one] + TONE], before[tones[before] < tones[one] - TONE]
+        table[offers > offers[chosen[:, lighter]].min(axis=1, initial=np.inf)[:, None]] = np.inf
+        table[offers < offers[chosen[:, darker]].max(axis=1, initial=-np.inf)[:, None]] = np.inf
         best = np.argsort(table, axis=None, kind="stable")[:BEAM]
         best = best[np.isfinite(table.ravel()[best])]
         chosen, totals = chosen[best // len(offers)], table.ravel()[best]
@@ -381,16 +369,16 @@ def _borders(labels: Labels, count: int) -> Floats:
 def _unlikeness(colours: Lab, offered: Lab) -> Floats:
     """How unlike offered colours are, (n, k): like squared distances, but a turned hue costs more, more chroma less.
 
-    Palettes are more vivid than drawings: blonde is rather a strong yellow than a beige of the same tone.
+    Palettes are more vivid than drawings: blonde is rather a strong yellow than a beige of the same tone. Greys have no
+    hue to keep, and should get none.
     """
-    chroma = np.hypot(colours[:, 1], colours[:, 2])[:, None]
-    a, b = colours[:, 1, None] / np.maximum(chroma, 1e-9), colours[:, 2, None] / np.maximum(chroma, 1e-9)
-    along = offered[:, 1] * a + offered[:, 2] * b - chroma
-    across = offered[:, 2] * a - offered[:, 1] * b
-    hue = chroma / (chroma + GREY)
-    excess = np.where((along > 0), (1 - hue), 1.0)
+    chroma, strong = np.hypot(colours[:, 1], colours[:, 2])[:, None], np.hypot(offered[:, 1], offered[:, 2])
+    cross = colours[:, 1, None] * offered[:, 2] - colours[:, 2, None] * offered[:, 1]
+    along = colours[:, 1, None] * offered[:, 1] + colours[:, 2, None] * offered[:, 2]
+    turned = 2 * np.minimum(chroma, strong) * np.sin(np.arctan2(np.abs(cross), along) / 2)
+    sure = np.minimum(chroma / HUED, 1) ** 2
+    change = np.where(strong > chroma, EXCESS, 1.0) * (strong - chroma) ** 2
     plain = (offered[:, 1] - colours[:, 1, None]) ** 2 + (offered[:, 2] - colours[:, 2, None]) ** 2
-    turned = excess * along**2 + HUE * across**2
     tone = (offered[:, 0] - colours[:, 0, None]) ** 2
-    total: Floats = tone + CHROMA**2 * (hue * turned + (1 - hue) * plain)
+    total: Floats = tone + CHROMA**2 * (sure * (change + HUE * turned**2) + (1 - sure) * 2 * plain)
     return total

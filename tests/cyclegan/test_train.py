@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small import PARAMS, ROOT, draw_split, train, with_train
+from small import PARAMS, ROOT, SIDE_BY_SIDE, draw_split, train, with_train
 
 from pipeline.cyclegan import generators, translate
 from pipeline.cyclegan.pairs.source import PairSource, read_natives
@@ -46,7 +46,7 @@ def test_every_generator_leaves_weights_samples_curves_and_its_facts(trained: Pa
     for name in ("resnet", "cell"):
         out = trained / "cyclegan" / name
         files = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
-        own = {"resnet": ["b2a.safetensors"], "cell": ["pairs.png"]}  # of a CycleGAN; where pairs alone teach
+        own = {"resnet": ["b2a.safetensors"], "cell": ["pairs.png"]}  # pairs teach one direction
         assert files == sorted([
             "a2b.safetensors", "activations.json", "activations.png", "samples/epoch-001.png",
             "samples/epoch-002.png", "samples/inputs.png", "training.json", *own[name],
@@ -74,7 +74,7 @@ def test_a_finished_training_leaves_no_state(trained: Path) -> None:
 
 
 def test_training_twice_or_side_by_side_gives_the_same_bytes(split: Path, trained: Path, tmp_path: Path) -> None:
-    train(split, tmp_path, executor=PARAMS.executor)
+    train(split, tmp_path, executor=SIDE_BY_SIDE)
     assert folder_digest(tmp_path / "cyclegan") == folder_digest(trained / "cyclegan")
     assert folder_digest(tmp_path / "plots") == folder_digest(trained / "plots")
 
@@ -88,12 +88,12 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, "tests/support")
-from small import PARAMS, train
+from small import SIDE_BY_SIDE, train
 from pipeline.cyclegan import training
 
 training.SAVE_EVERY = 0.0
 if __name__ == "__main__":
-    train(Path(sys.argv[1]), Path(sys.argv[2]), executor=PARAMS.executor)
+    train(Path(sys.argv[1]), Path(sys.argv[2]), executor=SIDE_BY_SIDE)
 """
 
 

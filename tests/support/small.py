@@ -14,6 +14,7 @@ from pipeline.runtime import manifest
 
 ROOT = Path(__file__).parents[2]
 PARAMS = load(ROOT / "tests" / "params.yaml")
+SIDE_BY_SIDE = PARAMS.executor.model_copy(update={"n_jobs": 2})
 
 
 def draw_split(folder: Path) -> Path:

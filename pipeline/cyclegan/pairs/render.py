@@ -32,7 +32,8 @@ REPAINTED = 0.7  # share of pairs whose ground gets another colour, on both side
 THIN = (0.0, 1.0), (-0.5, 0.5)  # how much of a dilation by one pixel lines lose, and of a second one
 MERGE = (0.02, 0.14)  # of [0, 1]: differences of colour that are merged into gradients
 REACH = (0.4, 1.2)  # cells: radius within which they are
-BLUR = (0.12, 0.5)  # cells: standard deviation
+BLUR = (0.05, 0.5)  # cells: standard deviation
+STRANDS = 0.05  # of [0, 1]: at most the spread of strokes finer than a cell, which an artist of cells leaves out
 MOVE = 0.35  # cells: at most so far any place moves
 LIGHT = 0.1  # at most such a part of the light comes or goes, softly
 CLOUDS = (0.01, 0.09)  # of [0, 1]: the spread of soft colours on the ground
@@ -119,6 +120,7 @@ def _smooth(native: Pixels, ground: NDArray[np.bool_], factor: int, rng: np.rand
     behind = _blur(behind, fine * 0.25)
     x = _move(torch.cat([x, behind], dim=1), fine, rng)
     x, behind = x[:, :3], x[:, 3:]
+    x = x + _strands(x.shape[2:], fine, rng)
     x = _blur(x, fine * rng.uniform(*BLUR))
     x = x * (1 + LIGHT * rng.uniform() * _field(shape, rng))
     if rng.random() < 0.6:
@@ -173,13 +175,16 @@ def _box(values: Tensor, radius: int) -> Tensor:
     return values
 
 
-def _blur(x: Tensor, sigma: float) -> Tensor:
-    radius = max(1, round(3 * sigma))
-    weights = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
-    weights = (weights / weights.sum()).expand(x.shape[1], 1, -1)
-    padded = functional.pad(x, (radius,) * 4, mode="replicate")
-    rows = functional.conv2d(padded, weights[..., None], groups=x.shape[1])
-    return functional.conv2d(rows, weights[:, :, None], groups=x.shape[1])
+def _blur(x: Tensor, down: float, across: float | None = None) -> Tensor:
+    """A Gaussian blur by so many pixels down and across, or by as many both ways."""
+    for axis, sigma in ((2, down), (3, down if across is None else across)):
+        radius = max(1, round(3 * sigma))
+        weights = torch.exp(-0.5 * (torch.arange(-radius, radius + 1) / sigma) ** 2)
+        weights = (weights / weights.sum()).expand(x.shape[1], 1, -1)
+        sides = (radius, radius, 0, 0) if axis == 3 else (0, 0, radius, radius)
+        padded = functional.pad(x, sides, mode="replicate")
+        x = functional.conv2d(padded, weights.unsqueeze(5 - axis), groups=x.shape[1])
+    return x
 
 
 def _field(shape: tuple[int, int], rng: np.random.Generator, spread: int = 1) -> Tensor:
@@ -188,6 +193,17 @@ def _field(shape: tuple[int, int], rng: np.random.Generator, spread: int = 1) ->
     values = torch.from_numpy(rng.standard_normal((1, spread, knots, knots)).astype(np.float32))
     curved = functional.interpolate(values, (KNOTS, KNOTS), mode="bicubic", align_corners=True)
     return functional.interpolate(curved, shape, mode="bilinear", align_corners=True)
+
+
+def _strands(shape: tuple[int, ...], fine: int, rng: np.random.Generator) -> Tensor:
+    """(1, 1, *shape): lighter and darker strokes along one axis, half a cell wide or less, in half of the pairs none."""
+    spread = rng.uniform(-STRANDS, STRANDS)
+    if spread <= 0:
+        return torch.zeros(1, 1, *shape)
+    noise = torch.from_numpy(rng.standard_normal((1, 1, *shape)).astype(np.float32))
+    along, across = fine * rng.uniform(0.3, 3.0), fine * rng.uniform(0.1, 0.3)
+    strokes = _blur(noise, along, across) if rng.random() < 0.7 else _blur(noise, across, along)
+    return spread * strokes / strokes.std()
 
 
 def _move(x: Tensor, fine: int, rng: np.random.Generator) -> Tensor:
