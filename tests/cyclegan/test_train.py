@@ -285,7 +285,7 @@ def test_a_split_without_test_artworks_has_no_pairs(split: Path, trained: Path, 
 
 def test_the_strip_of_pairs_shows_what_was_learned_from(split: Path, trained: Path) -> None:
     strip = read_rgb(trained / "cyclegan/cell/pairs.png")
-    assert strip.shape == (2 * 128, 8 * 128, 3)
+    assert strip.shape == (2 * 132 - 4, 8 * 132 - 4, 3)
     natives, weights = read_natives(split, split / "grid")
     cell = PARAMS.train.cell
     seed = seeds.derive(PARAMS.seed, "train", "cell") % 2**31
@@ -293,9 +293,9 @@ def test_the_strip_of_pairs_shows_what_was_learned_from(split: Path, trained: Pa
         natives, weights, factor=2, cells=cell.cells, pool=cell.pool, batch_size=cell.batch_size, seed=seed
     )
     for column, (side, number) in enumerate([(16, 0), (32, 0), (16, 1), (32, 1)]):
-        pair, left = source.pair(side, number), 128 * column
+        pair, left = source.pair(side, number), 132 * column
         assert np.array_equal(strip[:128, left : left + 128], enlarge(pair.smooth, 64 // side))
-        assert np.array_equal(strip[128:, left : left + 128], enlarge(pair.native, 128 // side))
+        assert np.array_equal(strip[132:, left : left + 128], enlarge(pair.native, 128 // side))
 
 
 def test_weights_carry_their_shape_and_strangers_are_refused(trained: Path, tmp_path: Path) -> None:
