@@ -257,7 +257,8 @@ def figures(
         ),
     ]
     demands += [
-        Demand(f"dark accents kept, {name}", side["accents_kept"]) for name, side in (("ours", ours), (RIVAL, theirs))
+        Demand(f"dark details kept, {name}", side["dark_details_kept"])
+        for name, side in (("ours", ours), (RIVAL, theirs))
     ]
     for _, centred, name in PATTERNS:
         most = 1 / 6 if centred else 0.5
