@@ -442,6 +442,62 @@ def test_what_is_demanded_of_perfect_drawings_is_met_and_of_majority_missed(real
     assert not any(demanded(resample.nearest, None))
 
 
+def good_report() -> dict[str, Any]:
+    """Figures that meet every bound, by a hair."""
+    majority = {"error": 6.0, "within": 0.5, "lines": 0.7, "accents": 0.6, "lone": 0.06, "lone_truth": 0.03}
+    ours = {"error": 2.5, "within": 0.88, "lines": 0.94, "accents": 0.92, "lone": 0.026, "lone_truth": 0.03}
+    half = {**majority, "error": 3.0, "lone": 0.0}
+    pairs = {"48": ours, "24": half, "monsters": {**half, "error": 4.19}}
+    methods = {name: {"methods": {"majority + 16": majority, "weights": row}} for name, row in pairs.items()}
+    least = {"48": 0.95, "32": 0.85}
+    faces = {cells: {"methods": {"weights": {"found": one, "accents": 0.85}}} for cells, one in least.items()}
+    return {
+        "heads": {"48": methods["48"], "24": methods["24"]}, "works": {"monsters": methods["monsters"]}, "faces": faces,
+        "stability": {"weights": {"to_the_eye": 0.2}}, "milliseconds": {"together": 30.0},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "missed"),
+    [
+        (("heads", "48", "error"), 2.51, "heads, 48 cells: error x100"),
+        (("heads", "48", "within"), 0.879, "heads, 48 cells: within"),
+        (("heads", "48", "lines"), 0.939, "heads, 48 cells: lines"),
+        (("heads", "48", "accents"), 0.919, "heads, 48 cells: accents"),
+        (("heads", "48", "lone"), 0.036, "heads, 48 cells: lone cells, off the art's"),
+        (("heads", "48", "lone"), 0.024, "heads, 48 cells: lone cells, off the art's"),
+        (("heads", "24", "error"), 3.01, "heads, 24 cells: error, of majority's"),
+        (("heads", "24", "within"), 0.49, "heads, 24 cells: within"),
+        (("works", "monsters", "error"), 4.21, "monsters: error, of majority's"),
+        (("works", "monsters", "lone"), 0.061, "monsters: lone cells, off the art's"),
+        (("faces", "48", "found"), 0.94, "faces, 48 cells: found"),
+        (("faces", "32", "found"), 0.84, "faces, 32 cells: found"),
+        (("faces", "32", "accents"), 0.84, "faces, 32 cells: accents"),
+        (("stability",), {"weights": {"to_the_eye": 0.21}}, "moved by a source pixel: cells that change"),
+        (("milliseconds",), {"together": 30.1}, "ms of CPU, a face on 48 cells"),
+    ],
+)
+def test_each_figure_of_the_judge_has_its_own_bound(
+    real_faces: ModuleType, place: tuple[str, ...], value: Any, missed: str
+) -> None:
+    report = good_report()
+    assert all(one.met for one in real_faces.demands(report))
+    if len(place) == 1:
+        report[place[0]] = value
+    else:
+        group, name, figure = place
+        report[group][name]["methods"]["weights"][figure] = value
+    assert [one.what for one in real_faces.demands(report) if not one.met] == [missed]
+
+
+def test_without_a_detector_nothing_is_demanded_of_it(real_faces: ModuleType) -> None:
+    report = good_report()
+    report["faces"]["48"]["methods"]["weights"]["found"] = None
+    names = [one.what for one in real_faces.demands(report)]
+    assert "faces, 48 cells: found" not in names
+    assert "faces, 48 cells: accents" in names
+
+
 def test_the_judge_draws_as_the_command_convert_does(
     real_faces: ModuleType, plain_weights: Path, tmp_path: Path
 ) -> None:
