@@ -393,18 +393,21 @@ def sets(drawings: Mapping[str, Sequence[Pixels]], art: Sequence[Pixels]) -> dic
 
 
 def changed(method: Method, face: Pixels, cells: int) -> tuple[float, float]:
-    """Share of the cells that change when the face moves by one source pixel: to the eye, and at all."""
-    one, other = (method(np.ascontiguousarray(view), (cells, cells)) for view in (face[:-1, :-1], face[1:, 1:]))
+    """Share of the cells that change when the face moves to the left by one source pixel: to the eye, and at all."""
+    one, other = (method(np.ascontiguousarray(view), (cells, cells)) for view in (face[:, :-1], face[:, 1:]))
     far = np.linalg.norm(to_oklab(one) - to_oklab(other), axis=-1) > CHANGED
     return float(far.mean()), float((one != other).any(axis=-1).mean())
 
 
 def stability(by: Mapping[str, Method], inputs: Sequence[Pixels]) -> dict[str, Any]:
-    """`changed` of each method, median over faces."""
-    medians = {
-        name: np.median([changed(method, face, SCALE) for face in inputs], axis=0) for name, method in by.items()
-    }
-    return {name: {"to_the_eye": float(eye), "at_all": float(bits)} for name, (eye, bits) in medians.items()}
+    """`changed` of each method, median over faces; to the eye also of those of each size, whose cells differ in pixels."""
+    sides = np.array([face.shape[1] for face in inputs])
+    rows: dict[str, Any] = {}
+    for name, method in by.items():
+        eye, bits = np.array([changed(method, face, SCALE) for face in inputs]).T
+        rows[name] = {"to_the_eye": float(np.median(eye)), "at_all": float(np.median(bits))}
+        rows[name] |= {f"{side} px": float(np.median(eye[sides == side])) for side in np.unique(sides)}
+    return rows
 
 
 def milliseconds(weights: Painter, inputs: Sequence[Pixels]) -> dict[str, float]:
@@ -496,7 +499,7 @@ def text(report: Mapping[str, Any]) -> str:
             shown.append(
                 "Faces were not searched for: no OpenCV (extra `faces`), no cascade, or none in the inputs.\n\n"
             )
-    names = {"to_the_eye": "to the eye", "at_all": "at all"}
+    names = {name: name.replace("_", " ") for name in report["stability"][WEIGHTS]}
     shown.append(markdown("Moved by one source pixel, cells that change, median of faces", report["stability"], names))
     result, spent = report["sets"], report["milliseconds"]
     if rows := result["methods"]:

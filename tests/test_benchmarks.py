@@ -541,7 +541,7 @@ def test_a_move_by_one_source_pixel_changes_what_it_moves(real_faces: ModuleType
     assert real_faces.changed(resample.nearest, flat, 16) == (0, 0)
     eye, bits = real_faces.changed(resample.nearest, noise, 16)
     assert 0.95 < eye <= bits <= 1
-    striped = 90 + np.indices((65, 65, 3), np.uint8)[0] % 2
+    striped = 90 + np.indices((65, 65, 3), np.uint8)[1] % 2
     assert real_faces.changed(resample.nearest, striped, 16) == (0, 1)
 
 
@@ -584,6 +584,7 @@ def test_the_judge_of_weights_measures_every_figure(run: Run, plain_weights: Pat
         assert group["methods"]["weights"]["colours"] <= 16 < group["methods"]["nearest"]["colours"]
         assert group["methods"]["weights"]["lone"] < group["methods"]["nearest"]["lone"]
     assert set(result["stability"]) == set(result["sets"]["methods"]) - {"the art itself"}
+    assert list(result["stability"]["weights"]) == ["to_the_eye", "at_all", "128 px", "256 px"]
     assert result["milliseconds"]["network"] > 0 < result["milliseconds"]["colours"]
     missed = {one["what"] for one in result["demands"] if not one["met"]}
     assert {"heads, 48 cells: error x100", "heads, 24 cells: error, of majority's", "monsters: lines"} <= missed
