@@ -261,7 +261,7 @@ def split(out: Out = layout.SPLIT, params: ParamsFile = PARAMS) -> None:
 
 @app.command()
 def train(out: Out = layout.CYCLEGAN, params: ParamsFile = PARAMS) -> None:
-    """Stage: the CycleGANs; goes on where a killed run was."""
+    """Stage: the generators; goes on where a killed run was."""
     with _stage("train", params) as (values, bars):
         from pipeline.cyclegan import stage  # torch takes seconds: what is wrong with the parameters is said before
 
@@ -274,7 +274,7 @@ def train(out: Out = layout.CYCLEGAN, params: ParamsFile = PARAMS) -> None:
 
 @app.command()
 def translate(out: Out = layout.TRANSLATE, params: ParamsFile = PARAMS) -> None:
-    """Stage: the test faces through every trained generator."""
+    """Stage: test faces and smooth test artworks through every trained generator."""
     with _stage("translate", params) as (values, bars):
         from pipeline.cyclegan import translate as stage
 

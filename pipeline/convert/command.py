@@ -25,7 +25,7 @@ DEFAULT_CELLS = 32
 SEED = 0
 SHIPPED = "shipped"  # the name of the generator that comes with the package; its card lies beside it
 TRAINED = "trained"  # the name of the one that the train stage left here
-SHIPPED_WEIGHTS = Path(__file__).parent / "shipped" / "portraits-48.safetensors"
+SHIPPED_WEIGHTS = Path(__file__).parent / "shipped" / "portraits.safetensors"
 
 
 def run(

@@ -50,7 +50,7 @@ class Cell(Section):
 
 
 class Train(Section):
-    """Training of CycleGANs (Zhu et al. 2017, arXiv:1703.10593)."""
+    """Training of generators: CycleGANs (Zhu et al. 2017, arXiv:1703.10593), and of `cell` also by pairs."""
 
     generators: Annotated[list[Generator], Field(min_length=1)]
     limit: Annotated[int, Field(ge=1)] | None  # pictures of each domain; null = all of the train split
@@ -65,7 +65,8 @@ class Train(Section):
 
 
 class Translate(Section):
-    """Translation of test faces by the trained generators."""
+    """What the trained generators draw: test faces, and smooth versions of test artworks."""
 
     limit: Annotated[int, Field(ge=1)] | None  # faces; null = all of the test split
+    artworks: Annotated[int, Field(ge=1)] | None  # evenly spaced, smooth versions of; null = all of the test split
     batch_size: Annotated[int, Field(ge=1, le=1024)]

@@ -34,6 +34,8 @@ def read_pictures(folder: Path, size: int) -> Pixels:
 
 def draw(net: nn.Module, faces: Pixels, shape: Shape, batch_size: int) -> Pixels:
     """Draw faces (N, S, S, 3) with a generator, in its colours, enlarged by nearest neighbour to the same shape."""
+    if not len(faces):
+        return faces
     batches = [faces[start : start + batch_size] for start in range(0, len(faces), batch_size)]
     pictures = [picture for batch in batches for picture in draw_free(net, batch)]
     if shape.generator == "cell" and shape.palette is not None:

@@ -1,9 +1,10 @@
 """Stage `train`: generators from faces to the pixel art of the train split.
 
 Out: `<dst>/<generator>/` with `a2b.safetensors` (averaged weights), `b2a.safetensors` of a CycleGAN,
-`samples/inputs.png`, `samples/epoch-NNN.png` (one row of fixed faces each), `training.json` (facts, readings of every
-epoch, alarms, the last point of the curves), `activations.png` and `activations.json` (every convolution on the first
-of those faces); `<plots>/<generator>/` with DVCLive's curves; in `<metrics>` the epochs of every generator.
+`samples/inputs.png`, `samples/epoch-NNN.png` (one row of fixed faces each), `pairs.png` (some of the pairs, where they
+take part), `training.json` (facts, readings of every epoch, alarms, the last point of the curves), `activations.png`
+and `activations.json` (every convolution on the first of those faces); `<plots>/<generator>/` with DVCLive's curves; in
+`<metrics>` the epochs of every generator.
 """
 
 from __future__ import annotations

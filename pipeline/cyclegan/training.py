@@ -24,6 +24,7 @@ from pipeline.cyclegan.curves import Record
 from pipeline.cyclegan.job import Job
 from pipeline.cyclegan.journal import Journal
 from pipeline.cyclegan.pairs.source import PairSource, read_natives
+from pipeline.cyclegan.pairs.strip import draw_strip
 from pipeline.cyclegan.processes import broadcast_from_first
 from pipeline.cyclegan.samples import draw, read_pictures, side_by_side
 from pipeline.errors import BadInput, BadParams
@@ -38,6 +39,7 @@ from pipeline.runtime.seeds import derive
 SAVE_EVERY = 20.0  # seconds of training that a kill may cost at most; results do not depend on it
 WINDOWS = 12  # points of the learning curves per epoch
 CHANNELS, SIDE = 8, 64  # of the figure of activations
+PAIRS_SHOWN = 8
 
 logger = logging.getLogger(__name__)
 
@@ -193,6 +195,8 @@ class Training:
         generators.save(out / "a2b.safetensors", average, self.shape)
         if self.job.recipe.pairs < 1:
             generators.save(out / "b2a.safetensors", self.trainer.system.b2a, self.shape)
+        if self.pairs is not None:
+            write_png(out / "pairs.png", draw_strip(self.pairs, PAIRS_SHOWN))
         layers = record_layers(average, self.samples[0])
         write_png(out / "activations.png", draw_figure(layers, channels=CHANNELS, side=SIDE))
         write_json(out / "activations.json", {"layers": summarise(layers)})

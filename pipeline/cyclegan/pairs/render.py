@@ -196,7 +196,7 @@ def _field(shape: tuple[int, int], rng: np.random.Generator, spread: int = 1) ->
 
 
 def _strands(shape: tuple[int, ...], fine: int, rng: np.random.Generator) -> Tensor:
-    """(1, 1, *shape): lighter and darker strokes along one axis, half a cell wide or less, in half of the pairs none."""
+    """(1, 1, *shape): lighter and darker strokes along an axis, half a cell wide or less; none in half of the pairs."""
     spread = rng.uniform(-STRANDS, STRANDS)
     if spread <= 0:
         return torch.zeros(1, 1, *shape)
