@@ -400,7 +400,7 @@ def changed(method: Method, face: Pixels, cells: int) -> tuple[float, float]:
 
 
 def stability(by: Mapping[str, Method], inputs: Sequence[Pixels]) -> dict[str, Any]:
-    """`changed` of each method, median over faces; to the eye also of those of each size: their cells differ in pixels."""
+    """`changed` of each method, median over faces; to the eye also over those of each size."""
     sides = np.array([face.shape[1] for face in inputs])
     rows: dict[str, Any] = {}
     for name, method in by.items():
