@@ -30,7 +30,7 @@ from pipeline.sample.drawing.portraits import portrait
 HERE = Path(__file__).parent
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", HERE.parents[1] / "shared"))
 HELD_OUT = HERE.parent / "benchmarks" / "held_out.txt"
-DRAWN = {24: 100, 32: 100, 48: 100, 64: 100}  # cells: busts drawn by the rules of the sample
+DRAWN = {24: 250, 32: 250, 48: 100, 64: 100}  # cells: busts drawn by the rules of the sample
 SEED = 7
 
 

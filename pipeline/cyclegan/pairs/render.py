@@ -33,9 +33,11 @@ THIN = (0.0, 1.0), (-0.5, 0.5)  # how much of a dilation by one pixel lines lose
 MERGE = (0.02, 0.14)  # of [0, 1]: differences of colour that are merged into gradients
 REACH = (0.4, 1.2)  # cells: radius within which they are
 BLUR = (0.05, 0.5)  # cells: standard deviation
-STRANDS = 0.05  # of [0, 1]: at most the spread of strokes finer than a cell, which an artist of cells leaves out
+STRANDS = 0.1  # of [0, 1]: at most the spread of strokes that an artist of cells leaves out
+STROKE = (0.1, 0.4), (0.5, 4.0)  # cells: standard deviations of a stroke, across and along
 MOVE = 0.35  # cells: at most so far any place moves
 LIGHT = 0.1  # at most such a part of the light comes or goes, softly
+CURL = 0.2  # of the picture's half side: at most the spread by which strokes leave their straight course
 CLOUDS = (0.01, 0.09)  # of [0, 1]: the spread of soft colours on the ground
 CONTRAST = (0.6, 1.02)
 PALER = (0.78, 1.04)  # factor of colour differences on the smooth side alone
@@ -120,7 +122,7 @@ def _smooth(native: Pixels, ground: NDArray[np.bool_], factor: int, rng: np.rand
     behind = _blur(behind, fine * 0.25)
     x = _move(torch.cat([x, behind], dim=1), fine, rng)
     x, behind = x[:, :3], x[:, 3:]
-    x = x + _strands(x.shape[2:], fine, rng)
+    x = x + _strands(shape, fine, rng)
     x = _blur(x, fine * rng.uniform(*BLUR))
     x = x * (1 + LIGHT * rng.uniform() * _field(shape, rng))
     if rng.random() < 0.6:
@@ -195,15 +197,20 @@ def _field(shape: tuple[int, int], rng: np.random.Generator, spread: int = 1) ->
     return functional.interpolate(curved, shape, mode="bilinear", align_corners=True)
 
 
-def _strands(shape: tuple[int, ...], fine: int, rng: np.random.Generator) -> Tensor:
-    """(1, 1, *shape): lighter and darker strokes along an axis, half a cell wide or less; none in half of the pairs."""
+def _strands(shape: tuple[int, int], fine: int, rng: np.random.Generator) -> Tensor:
+    """(1, 1, *shape): lighter and darker curved strokes, here strong and there weak; none in half of the pairs."""
     spread = rng.uniform(-STRANDS, STRANDS)
     if spread <= 0:
         return torch.zeros(1, 1, *shape)
     noise = torch.from_numpy(rng.standard_normal((1, 1, *shape)).astype(np.float32))
-    along, across = fine * rng.uniform(0.3, 3.0), fine * rng.uniform(0.1, 0.3)
-    strokes = _blur(noise, along, across) if rng.random() < 0.7 else _blur(noise, across, along)
-    return spread * strokes / strokes.std()
+    across, along = (fine * rng.uniform(*limits) for limits in STROKE)
+    strokes = _blur(noise, along, across)
+    angle = rng.uniform(-np.pi, np.pi)
+    turn = torch.tensor([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]], dtype=torch.float32)
+    places = functional.affine_grid(torch.eye(2, 3)[None], [1, 1, *shape], align_corners=False) @ turn
+    places = places + CURL * rng.uniform() * _field(shape, rng, 2).movedim(1, 3)
+    strokes = functional.grid_sample(strokes, places, padding_mode="reflection", align_corners=False)
+    return spread * _field(shape, rng).abs() * strokes / strokes.std()
 
 
 def _move(x: Tensor, fine: int, rng: np.random.Generator) -> Tensor:
