@@ -111,9 +111,8 @@ def _smooth(native: Pixels, ground: NDArray[np.bool_], factor: int, rng: np.rand
         pixels = scale2x(pixels)
     if not rounded:
         pixels = enlarge(native, fine)
-    mask = ndimage.zoom(ground.astype(np.float32), fine, order=0)
     x = torch.from_numpy(np.moveaxis(pixels, 2, 0).astype(np.float32) / 255)[None]
-    behind = torch.from_numpy(mask)[None, None]
+    behind = torch.from_numpy(enlarge(ground, fine).astype(np.float32))[None, None]
     for limits in THIN:  # light eats into dark
         share = max(0.0, rng.uniform(*limits))
         x = torch.lerp(x, functional.max_pool2d(x, 3, stride=1, padding=1), share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def _file(grid: Path, name: str) -> Path:
 
 def is_portrait(row: Mapping[str, Any]) -> bool:
     """Whether the tags or the title of a work say that it shows a head."""
-    words = {word.lower() for text in (row.get("title") or "", *(row.get("tags") or ())) for word in text.split()}
+    text = " ".join([row.get("title") or "", *(row.get("tags") or ())])
+    words = set(re.findall(r"[a-z]+", text.lower()))
     return not PORTRAITS.isdisjoint(words)
 
 
