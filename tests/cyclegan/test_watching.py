@@ -148,7 +148,7 @@ def test_a_map_in_the_figure_is_never_shrunk() -> None:
 
 def test_the_figure_has_a_row_a_layer_and_the_same_pixels_each_time() -> None:
     torch.manual_seed(0)
-    net: nn.Module = cell_system(CellShape(2, 4, 1, 4)).a2b.eval()
+    net: nn.Module = cell_system(CellShape(factor=2, width=4, blocks=1, critics=4)).a2b.eval()
     pictures = [draw_figure(record_layers(net, SMOOTH[1]), channels=4, side=32) for _ in range(2)]
     assert np.array_equal(*pictures)
     assert len(pictures[0]) == 2 + 34 * sum(isinstance(module, nn.Conv2d) for module in net.modules())

@@ -44,7 +44,7 @@ def test_the_share_is_of_those_found_in_the_inputs() -> None:
 
 
 def test_without_a_cascade_there_is_no_answer() -> None:
-    assert faces_found([FLAT, FLAT], [FLAT, FLAT], None, parameter="evaluate.detector") == [None, None]
+    assert faces_found([FLAT, FLAT], [FLAT, FLAT], None, parameter="evaluate.cascade") == [None, None]
 
 
 def test_parts_overlap_by_what_they_share_of_what_they_cover() -> None:
@@ -57,8 +57,8 @@ def test_parts_overlap_by_what_they_share_of_what_they_cover() -> None:
 
 @needs_opencv
 def test_a_cascade_that_is_not_there_is_an_error_that_names_the_parameter(tmp_path) -> None:
-    with pytest.raises(BadParams, match=r"evaluate\.detector: .*x\.xml: no such file; expected a cascade"):
-        faces_found([FLAT], [FLAT], str(tmp_path / "x.xml"), parameter="evaluate.detector")
+    with pytest.raises(BadParams, match=r"evaluate\.cascade: .*x\.xml: no such file; expected a cascade"):
+        faces_found([FLAT], [FLAT], str(tmp_path / "x.xml"), parameter="evaluate.cascade")
 
 
 @needs_opencv

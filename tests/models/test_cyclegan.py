@@ -64,7 +64,7 @@ def new_trainer(kind: str, **changes: object) -> Trainer:
     system = {
         "resnet": lambda: picture_system("resnet", 4, 1, FACTOR),
         "resize": lambda: picture_system("resize", 4, 1, FACTOR),
-        "cell": lambda: cell_system(CellShape(FACTOR, 4, 1, 4)),
+        "cell": lambda: cell_system(CellShape(factor=FACTOR, width=4, blocks=1, critics=4)),
     }[kind]()
     return Trainer(system, recipe(**changes), seed=5)
 
@@ -147,7 +147,7 @@ def test_one_logit_sees_as_many_pixels_as_the_docstring_says(net: nn.Module, pix
 
 @pytest.mark.parametrize("factor", [1, 2, 4, 8])
 def test_the_cell_generator_draws_one_pixel_per_cell_and_its_inverse_enlarges_by_the_same(factor: int) -> None:
-    net, inverse = CellGenerator(CellShape(factor, 4, 1)), CellInverse(factor, 4, 1)
+    net, inverse = CellGenerator(CellShape(factor=factor, width=4, blocks=1)), CellInverse(factor, 4, 1)
     with torch.no_grad():
         drawn = net(torch.rand(2, 3, 32, 32) * 2 - 1)
         assert drawn.shape == (2, 3, 32 // factor, 32 // factor)
@@ -156,13 +156,13 @@ def test_the_cell_generator_draws_one_pixel_per_cell_and_its_inverse_enlarges_by
 
 def test_a_factor_that_is_no_power_of_two_is_refused() -> None:
     with pytest.raises(ValueError, match="power of two, got 3"):
-        CellGenerator(CellShape(3, 4, 1))
+        CellGenerator(CellShape(factor=3, width=4, blocks=1))
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 30), (5, 8), (17, 23)])
 def test_the_cell_generator_draws_any_number_of_cells(rows: int, columns: int) -> None:
     torch.manual_seed(0)
-    net = CellGenerator(CellShape(4, 8, 1)).eval()
+    net = CellGenerator(CellShape(factor=4, width=8, blocks=1)).eval()
     faces = torch.rand(2, 3, 4 * rows, 4 * columns) * 2 - 1
     with torch.no_grad():
         drawn = net(faces)
@@ -310,7 +310,7 @@ def test_the_edge_of_a_picture_is_no_accent() -> None:
 def test_the_gradient_of_a_batch_is_the_mean_of_its_parts() -> None:
     """What training on several processes rests on; critics in evaluation mode, whose spectral norms stand still."""
     torch.manual_seed(0)
-    system = cell_system(CellShape(FACTOR, 4, 1))
+    system = cell_system(CellShape(factor=FACTOR, width=4, blocks=1))
     system.disc_a.eval(), system.disc_b.eval()
     a, b = torch.rand(2, 3, SIZE, SIZE) * 2 - 1, torch.rand(2, 3, SIZE // FACTOR, SIZE // FACTOR) * 2 - 1
     uniform = torch.rand(5, 2, generator=torch.Generator().manual_seed(0))

@@ -25,7 +25,7 @@ SIDE = {"resnet": 64, "resize": 64, "cell": 16}  # of the art
 MAKE = {
     "resnet": lambda: picture_system("resnet", 8, 1, 4),
     "resize": lambda: picture_system("resize", 8, 1, 4),
-    "cell": lambda: cell_system(CellShape(4, 8, 1, 4)),
+    "cell": lambda: cell_system(CellShape(factor=4, width=8, blocks=1, critics=4)),
 }
 
 
