@@ -1,4 +1,4 @@
-"""The experiments on the report's conclusions, (a) to (g): same faces, same artworks, same budget of CPU time.
+"""The experiments on the report's conclusions, (a) to (h): same faces, same artworks, same budget of CPU time.
 
     python experiments/compare.py cell-palette --seeds 0 1 2
 
@@ -25,6 +25,7 @@ import reported_chain
 
 from pipeline import params
 from pipeline.cyclegan import stage, translate
+from pipeline.cyclegan.params import Train
 from pipeline.evaluate import stage as score
 
 DATA, RUNS, RESULTS = Path("data"), Path(".state/experiments"), Path(__file__).parent / "results.jsonl"
@@ -68,8 +69,8 @@ VARIANTS = {
     "cell": Variant("cell", 1380, {**UNPAIRED, "palette": None}),  # (d)
     "cell-palette": Variant("cell", 1380, UNPAIRED),  # (e)
     "cell-critics": Variant("cell", 1380, {**UNPAIRED, "patterns": 0.0}),  # (e) by its discriminators alone
-    "cell-pairs": Variant("cell", 1380, PAIRED),
-    "cell-both": Variant("cell", 1380, {**UNPAIRED, **PAIRED, "pairs": 0.9}),
+    "cell-pairs": Variant("cell", 1380, PAIRED),  # (h)
+    "cell-both": Variant("cell", 1380, {**UNPAIRED, **PAIRED, "pairs": 0.9}),  # (h)
     "transparent": Variant("cell", 1380, UNPAIRED, transparent="more"),  # (f)
     "opaque": Variant("cell", 1380, UNPAIRED, transparent="less"),  # (f)
     "100-images": Variant("cell", 1380, UNPAIRED, {"limit": 100}),  # (g)
@@ -104,15 +105,19 @@ def half(dst: Path, *, more: bool) -> None:
         shutil.copy(DATA / "split" / "pixel" / "train" / f"{work['id']}.png", dst)
 
 
+def train_of(variant: Variant, train: Train) -> Train:
+    """The values that a variant trains with: those of params.yaml but for its own."""
+    name = "cell" if variant.generator == "cell" else "resnet"
+    section = getattr(train, name).model_copy(update=variant.network)
+    section = section.model_copy(update={"images_per_epoch": variant.steps // EPOCHS * section.batch_size})
+    return train.model_copy(update={**variant.train, "generators": [variant.generator], name: section})
+
+
 def run(name: str, seed: int) -> dict[str, Any]:
     """Train, translate the test faces, measure; the row of results."""
     variant, values = VARIANTS[name], params.load()
     folder = RUNS / f"{name}-{seed}"
-    name_of_section = "cell" if variant.generator == "cell" else "resnet"
-    section = getattr(values.train, name_of_section).model_copy(update=variant.network)
-    section = section.model_copy(update={"images_per_epoch": variant.steps // EPOCHS * section.batch_size})
-    changes = {"generators": [variant.generator], name_of_section: section}
-    train = values.train.model_copy(update={**variant.train, **changes})
+    train = train_of(variant, values.train)
     before = time.process_time()
     stage.run(
         split_of(variant, folder), DATA / "grid", folder / "cyclegan", folder / "plots", folder / "train.json",
