@@ -19,9 +19,7 @@ import importlib
 import importlib.util
 import io
 import json
-import os
 import sys
-import tarfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, astuple, dataclass
@@ -33,6 +31,7 @@ import torch
 import torchvision
 from demands import Demand, table
 from PIL import Image
+from real_data import SHARED, open_tar
 from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional
@@ -57,9 +56,9 @@ from pipeline.metrics.pixel_art import Array, colours
 from pipeline.metrics.recovery import Recovery, compare, total
 from pipeline.metrics.smoothing import smooth_version
 from pipeline.runtime.seeds import generator
+from pipeline.runtime.spacing import evenly_spaced
 
 HERE = Path(__file__).parent
-SHARED = Path(os.environ.get("FACETOPIX_SHARED", HERE.parents[1] / "shared"))
 FEATURES = SHARED / "weights" / "mobilenet_v2_1.0_224_imagenet.fp16.safetensors"
 CASCADE = SHARED / "weights" / "lbpcascade_animeface.xml"
 FACES = ("anime_faces_256", "anime_faces_128_a")
@@ -152,21 +151,19 @@ def methods(weights: Painter) -> dict[str, Method]:
     return {**known, WEIGHTS: weights}
 
 
-def spread(items: Sequence[Any], count: int | None) -> list[Any]:
-    """`count` of the items at equal distances, or all."""
-    most = len(items) if count is None else min(count, len(items))
-    return [items[at * len(items) // most] for at in range(most)]
-
-
 def pictures(
     tar: str, chosen: Callable[[Mapping[str, str]], bool], count: int | None = None
 ) -> list[tuple[str, Pixels]]:
-    """Paths and RGBA of chosen rows of a tar's manifest, each picture once, `count` spread over them."""
-    with tarfile.open(SHARED / "data" / f"{tar}.tar") as archive:
+    """Paths and RGBA of chosen rows of a tar's manifest, each picture once, `count` spread over them.
+
+    Raises:
+        BadInput: no such tar.
+    """
+    with open_tar(tar) as archive:
         listing = io.TextIOWrapper(cast(io.BytesIO, archive.extractfile("manifest.csv")), "utf-8")
         rows = {row["sha256"]: row["path"] for row in csv.DictReader(listing) if chosen(row)}
         paths = sorted(rows.values())
-        read = ((path, cast(io.BytesIO, archive.extractfile(path)).read()) for path in spread(paths, count))
+        read = ((path, cast(io.BytesIO, archive.extractfile(path)).read()) for path in evenly_spaced(paths, count))
         return [(path, read_rgba(data, path)) for path, data in read]
 
 
@@ -174,7 +171,7 @@ def portraits(held_out: Path, count: int | None) -> list[tuple[str, Pixels]]:
     """The portraits of the identities that a file lists, one a line.
 
     Raises:
-        BadInput: no such file, or no portrait of these identities.
+        BadInput: no such file, no portrait of these identities, or no such tar.
     """
     if not held_out.is_file():
         raise BadInput(f"{held_out}: no such file; expected identities of portraits, one a line")
@@ -192,7 +189,8 @@ def works(kind: str, count: int | None) -> list[tuple[str, Pixels]]:
     """Works of one of KINDS, without those that show next to nothing."""
     tar, folders = KINDS[kind]
     chosen = pictures(tar, lambda row: Path(row["path"]).parent.name in folders)
-    return spread([(path, rgba) for path, rgba in chosen if (rgba[..., 3] >= OPAQUE).mean() >= LEAST_SHOWN], count)
+    shown = [(path, rgba) for path, rgba in chosen if (rgba[..., 3] >= OPAQUE).mean() >= LEAST_SHOWN]
+    return evenly_spaced(shown, count)
 
 
 def faces(count: int | None) -> list[Pixels]:
@@ -312,7 +310,7 @@ def judged_faces(
             "colours": float(np.mean([colours(one) for one in made])),
             "intervals": {figure: spans[figure] for figure in ("accents", "lone") if figure in spans},
         }  # fmt: skip
-    heads = spread(art, len(inputs))
+    heads = evenly_spaced(art, len(inputs))
     truths = [one.truth for one in heads]
     rows[ART] = {
         "found": searched(truths, [one.smooth for one in heads]), "accents": None,
@@ -381,8 +379,8 @@ def sets(drawings: Mapping[str, Sequence[Pixels]], art: Sequence[Pixels]) -> dic
     count = min(len(art) // 2, *(len(made) for made in drawings.values()))
     if not count:
         return {"pictures": 0, "methods": {}}
-    halves = [spread(half, count) for half in (art[: len(art) // 2], art[len(art) // 2 :])]
-    compared = {**{name: spread(made, count) for name, made in drawings.items()}, ART: halves[1]}
+    halves = [evenly_spaced(half, count) for half in (art[: len(art) // 2], art[len(art) // 2 :])]
+    compared = {**{name: evenly_spaced(made, count) for name, made in drawings.items()}, ART: halves[1]}
     rows = {name: distances(made, halves[0]) for name, made in compared.items()}
     if FEATURES.is_file() and count > 1:
         features = Features()
@@ -414,7 +412,7 @@ def milliseconds(weights: Painter, inputs: Sequence[Pixels]) -> dict[str, float]
     """CPU time of one face on SCALE cells, one thread, median: of the network and of the choice of colours."""
     spent = []
     weights(inputs[0], (SCALE, SCALE))
-    for face in spread(inputs, TIMED):
+    for face in evenly_spaced(inputs, TIMED):
         began = time.process_time()
         native = weights.free(face, (SCALE, SCALE))
         drawn = time.process_time()
@@ -523,7 +521,7 @@ def tile(picture: Pixels) -> Pixels:
 def face_sheet(by: Mapping[str, Method], inputs: Sequence[Pixels]) -> Pixels:
     """Rows of face, majority and weights on 48 cells, weights on 32."""
     looks = ((MAJORITY, 48), (WEIGHTS, 48), (WEIGHTS, 32))
-    chosen = spread(inputs, SHOWN)
+    chosen = evenly_spaced(inputs, SHOWN)
     return rows_of([[face, *(by[name](face, (cells, cells)) for name, cells in looks)] for face in chosen])
 
 
@@ -532,7 +530,7 @@ def pair_sheet(by: Mapping[str, Method], drawn: Sequence[Sample]) -> Pixels:
     return rows_of(
         [
             [one.smooth, one.truth, *(by[name](one.smooth, (len(one.truth),) * 2) for name in (MAJORITY, WEIGHTS))]
-            for one in spread(drawn, SHOWN)
+            for one in evenly_spaced(drawn, SHOWN)
         ]
     )
 
@@ -588,7 +586,8 @@ def main() -> int:
     try:
         weights = painter(options.weights)
         chosen, inputs = portraits(options.held_out, options.works), faces(options.faces)
-    except (BadInput, FileNotFoundError) as error:
+        others = {kind: works(kind, options.works) for kind in KINDS}
+    except BadInput as error:
         parser.error(str(error))
     by = methods(weights)
     heads = {
@@ -596,8 +595,8 @@ def main() -> int:
         for cells in sorted({*options.cells, *FACE_CELLS})
     }
     kinds = {
-        kind: samples([whole_or_part(rgba, path, SCALE) for path, rgba in works(kind, options.works)], kind)
-        for kind in KINDS
+        kind: samples([whole_or_part(rgba, path, SCALE) for path, rgba in found], kind)
+        for kind, found in others.items()
     }
     report = judge(by, weights, heads, inputs, kinds, options.cells)
     rows = demands(report)

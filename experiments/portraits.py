@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import csv
 import io
-import os
 import re
 import sys
 import tarfile
@@ -24,6 +23,9 @@ from typing import NamedTuple
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+
+from real_data import open_tar
 
 from pipeline.errors import BadInput, PipelineError
 from pipeline.images.captions import MANIFEST
@@ -32,7 +34,6 @@ from pipeline.runtime.seeds import generator
 from pipeline.sample.drawing.portraits import portrait
 
 HERE = Path(__file__).parent
-SHARED = Path(os.environ.get("FACETOPIX_SHARED", HERE.parents[1] / "shared"))
 HELD_OUT = HERE.parent / "benchmarks" / "held_out.txt"
 LICENCES = ("CC0", "OGA-BY", "MIT")  # a licence begins so: none that asks for the same licence
 DRAWN = {24: 250, 32: 250, 48: 100, 64: 100}  # cells: busts drawn by the rules of the sample
@@ -92,10 +93,7 @@ def gather(target: Path) -> int:
 def _shared_works() -> Iterator[Work]:
     held_out = HELD_OUT.read_text(encoding="utf-8").split()
     for folder in FOLDERS:
-        source = SHARED / "data" / f"{folder.tar}.tar"
-        if not source.is_file():
-            raise BadInput(f"{source}: missing; FACETOPIX_SHARED names the folder of real data")
-        with tarfile.open(source) as tar:
+        with open_tar(folder.tar) as tar:
             files = {member.name: member for member in tar if member.isfile()}
             table = io.StringIO(_read(tar, files["manifest.csv"]).decode())
             rows = {row["path"]: row for row in csv.DictReader(table)}
@@ -107,7 +105,7 @@ def _shared_works() -> Iterator[Work]:
             for path in paths:
                 row = rows[path]
                 if not row["licence"].startswith(LICENCES):
-                    raise BadInput(f"{source}: {path}: expected one of the licences {LICENCES}, got {row['licence']}")
+                    raise BadInput(f"{tar.name}: {path}: expected one of the licences {LICENCES}, got {row['licence']}")
                 title = Path(path).stem
                 yield Work(path, title, row["licence"], row["identity"], folder.tags, _read(tar, files[path]))
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +33,13 @@ from models.tensors import to_signed
 from pipeline.convert import baselines
 from pipeline.cyclegan.pairs.source import PairSource, read_natives
 from pipeline.cyclegan.samples import draw_free
+from pipeline.errors import PipelineError
 from pipeline.images.files import Pixels, write_png
 from pipeline.images.reduction import reduce_colours
 from pipeline.images.resample import Grid, box, enlarge
 from pipeline.metrics.pixel_art import cell_residual, grid_alignment
 from pipeline.runtime import devices
+from pipeline.runtime.spacing import evenly_spaced
 
 FACTOR, CELLS = 2, 48  # pixels a cell, cells a side
 GENERATOR = "resnet"
@@ -47,7 +50,7 @@ SHOWN, TILE = 12, 288  # faces of a sheet, pixels a side of a picture there
 
 @dataclass(frozen=True)
 class Drawn:
-    """The network as a method: draws pixels, of which each cell gets its commonest colour, of 16."""
+    """The network as a method: draws pixels, of which each cell gets the mean, in 16 colours."""
 
     net: nn.Module
 
@@ -87,13 +90,16 @@ def train(width: int, blocks: int, steps: int, batch: int, seed: int) -> nn.Modu
     return net.eval()
 
 
-def measure(method: Drawn) -> dict[str, Any]:
-    """Figures on held-out portraits and on real faces, of the network and of majority reduction."""
+def held_out_heads() -> list[real_faces.Sample]:
+    """Heads of portraits that take part in no training, with their smooth versions."""
     chosen = real_faces.portraits(real_faces.HERE / "held_out.txt", 60)
-    heads = real_faces.samples([real_faces.head(rgba, path, CELLS) for path, rgba in chosen], f"heads {CELLS}")
+    return real_faces.samples([real_faces.head(rgba, path, CELLS) for path, rgba in chosen], f"heads {CELLS}")
+
+
+def measure(method: Drawn, heads: Sequence[real_faces.Sample], inputs: Sequence[Pixels]) -> dict[str, Any]:
+    """Figures on held-out heads and on real faces, of the network and of majority reduction."""
     by: dict[str, Any] = {"network": method, "majority": majority}
     free = [method.free(one.smooth, (CELLS, CELLS)) for one in heads]
-    inputs = real_faces.faces(120)
     made = {name: [one(face, (CELLS, CELLS)) for face in inputs] for name, one in by.items()}
     return {
         "pixels": {
@@ -113,7 +119,7 @@ def majority(rgb: Pixels, grid: Grid) -> Pixels:
 def sheet(method: Drawn) -> Pixels:
     """Real faces, a row each: the face, the network's pixels, its cells in 16 colours, majority reduction."""
     rows = []
-    for face in real_faces.spread(real_faces.faces(None), SHOWN):
+    for face in evenly_spaced(real_faces.faces(None), SHOWN):
         grid = (CELLS, CELLS)
         columns = [method.free(face, grid), method(face, grid), majority(face, grid)]
         shown = [np.asarray(Image.fromarray(face).resize((TILE, TILE), Image.Resampling.LANCZOS))]
@@ -132,11 +138,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    given.folder.mkdir(parents=True, exist_ok=True)
-    method = Drawn(train(given.width, given.blocks, given.steps, given.batch, given.seed))
+    try:
+        heads, inputs = held_out_heads(), real_faces.faces(120)
+        given.folder.mkdir(parents=True, exist_ok=True)
+        method = Drawn(train(given.width, given.blocks, given.steps, given.batch, given.seed))
+    except PipelineError as error:
+        parser.error(str(error))
     write_png(given.folder / "sheet.png", sheet(method))
     numbers = {name: value for name, value in vars(given).items() if name != "folder"}
-    text = json.dumps({**numbers, **measure(method)}, indent=1, sort_keys=True) + "\n"
+    text = json.dumps({**numbers, **measure(method, heads, inputs)}, indent=1, sort_keys=True) + "\n"
     (given.folder / "figures.json").write_text(text, encoding="utf-8")
 
 

@@ -239,7 +239,7 @@ def grid(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.mark.shared
 def test_the_grid_benchmark_runs_every_condition_on_real_art_and_reports(grid: ModuleType, tmp_path: Path) -> None:
-    if not all((grid.enlargements.SHARED / f"{tar}.tar").is_file() for tar in (*grid.ART, *grid.SMOOTH)):
+    if not all((SHARED / f"{tar}.tar").is_file() for tar in (*grid.ART, *grid.SMOOTH)):
         pytest.skip("shared data are absent")
     command = [sys.executable, ROOT / "benchmarks" / "grid.py", "--works", "2", "--peers", "0"]
     done = subprocess.run(
@@ -591,6 +591,50 @@ def test_the_judge_of_weights_measures_every_figure(run: Run, plain_weights: Pat
     assert done.stdout.count("MISSED") == len(missed)
     faces, pairs = (read_rgb(tmp_path / f"sheet-{name}.png") for name in ("faces", "pairs"))
     assert (faces.shape, pairs.shape) == ((3 * 288, 4 * 288, 3), (2 * 288, 4 * 288, 3))
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the benchmarks look for tars of real pictures: an empty folder."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import real_data
+
+    monkeypatch.setattr(real_data, "SHARED", tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "data").mkdir(parents=True)
+    return tmp_path / "elsewhere" / "data"
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "tar"),
+    [
+        ("benchmarks/real_faces.py", [], "pixel_faces"),
+        ("benchmarks/style_faces.py", [], "anime_faces_256"),
+        ("benchmarks/grid.py", [], "pixel_faces"),
+        ("benchmarks/dedup.py", ["--parts", "distinct"], "pixel_tiles"),
+        ("experiments/style_layers.py", [], "anime_faces_256"),
+        ("experiments/resnet_pairs.py", ["out"], "pixel_faces"),
+        ("experiments/portraits.py", ["out"], "pixel_faces"),
+    ],
+)
+def test_without_real_data_a_script_says_which_file_it_misses_and_what_names_the_folder(
+    run: Run, elsewhere: Path, tmp_path: Path, script: str, options: list[str], tar: str
+) -> None:
+    done = run(script, *options)
+    assert done.returncode == 2
+    assert f"{elsewhere / tar}.tar: no such file; expected FACETOPIX_SHARED to name" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.shared
+def test_the_judge_of_weights_misses_works_before_it_draws_anything(run: Run, elsewhere: Path) -> None:
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent")
+    for path in SHARED.glob("*.tar"):
+        if path.stem != "pixel_scenes":
+            (elsewhere / path.name).symlink_to(path)
+    done = run("benchmarks/real_faces.py", "--works", "1", "--faces", "2")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{elsewhere / 'pixel_scenes'}.tar: no such file; expected FACETOPIX_SHARED to name" in done.stderr
 
 
 def test_weights_that_cannot_be_judged_are_named(run: Run, tmp_path: Path) -> None:
