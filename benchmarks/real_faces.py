@@ -109,6 +109,11 @@ class Painter:
     net: nn.Module
     shape: Shape
 
+    @property
+    def colours(self) -> int:
+        """The most colours of a picture."""
+        return self.shape.palette or DEFAULT_COLOURS
+
     def free(self, rgb: Pixels, grid: Grid) -> Pixels:
         """The drawing before its colours are chosen, (rows, columns, 3)."""
         size = (grid[1] * self.shape.factor, grid[0] * self.shape.factor)
@@ -118,7 +123,7 @@ class Painter:
         return native
 
     def __call__(self, rgb: Pixels, grid: Grid) -> Pixels:
-        return reduce_colours(self.free(rgb, grid), DEFAULT_COLOURS)
+        return reduce_colours(self.free(rgb, grid), self.colours)
 
 
 def painter(weights: str) -> Painter:
@@ -416,7 +421,7 @@ def milliseconds(weights: Painter, inputs: Sequence[Pixels]) -> dict[str, float]
         began = time.process_time()
         native = weights.free(face, (SCALE, SCALE))
         drawn = time.process_time()
-        reduce_colours(native, DEFAULT_COLOURS)
+        reduce_colours(native, weights.colours)
         spent.append((drawn - began, time.process_time() - drawn))
     network, choice = 1000 * np.median(spent, axis=0)
     return {"network": float(network), "colours": float(choice), "together": float(network + choice)}

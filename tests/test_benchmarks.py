@@ -394,15 +394,19 @@ def test_kid_is_the_unbiased_estimate_written_out(real_faces: ModuleType) -> Non
     assert real_faces.kid(x, far) > 10 * abs(real_faces.kid(x, y))
 
 
-@pytest.fixture
-def plain_weights(tmp_path: Path) -> Path:
-    """A small cell generator that draws the mean of each cell."""
+def save_plain(path: Path, palette: int | None) -> Path:
+    """A small cell generator that draws the mean of each cell, then chooses so many colours."""
     torch.manual_seed(0)
-    shape = Shape(generator="cell", width=8, blocks=1, size=192, cells=48, palette=16, critics=8)
+    shape = Shape(generator="cell", width=8, blocks=1, size=192, cells=48, palette=palette, critics=8)
     net = CellGenerator(shape.cell_shape)
     net.start_plain()
-    save(tmp_path / "plain.safetensors", net, shape)
-    return tmp_path / "plain.safetensors"
+    save(path, net, shape)
+    return path
+
+
+@pytest.fixture
+def plain_weights(tmp_path: Path) -> Path:
+    return save_plain(tmp_path / "plain.safetensors", 16)
 
 
 def busts(count: int) -> list[np.ndarray]:
@@ -498,18 +502,20 @@ def test_without_a_detector_nothing_is_demanded_of_it(real_faces: ModuleType) ->
     assert "faces, 48 cells: accents" in names
 
 
-def test_the_judge_draws_as_the_command_convert_does(
-    real_faces: ModuleType, plain_weights: Path, tmp_path: Path
+@pytest.mark.parametrize(("palette", "colours"), [(16, 16), (5, 5), (None, 16)])
+def test_the_judge_draws_as_the_command_convert_does_with_the_colours_of_the_weights(
+    real_faces: ModuleType, tmp_path: Path, palette: int | None, colours: int
 ) -> None:
+    weights = str(save_plain(tmp_path / "plain.safetensors", palette))
     face = real_faces.samples(busts(1), "busts")[0].smooth
     write_png(tmp_path / "face.png", face)
     command.run(
         [str(tmp_path / "face.png")], tmp_path / "out", method="cell", cells="24", colours=None, palette=None, scale=2,
-        force=False, trained=tmp_path, device="cpu", weights=str(plain_weights),
+        force=False, trained=tmp_path, device="cpu", weights=weights,
     )  # fmt: skip
-    drawn = real_faces.painter(str(plain_weights))(face, (24, 24))
+    drawn = real_faces.painter(weights)(face, (24, 24))
     assert (read_rgb(tmp_path / "out" / "face.png") == drawn).all()
-    assert 8 < len(np.unique(drawn.reshape(-1, 3), axis=0)) <= 16
+    assert colours // 2 < len(np.unique(drawn.reshape(-1, 3), axis=0)) <= colours
 
 
 def test_a_head_is_the_top_of_a_portrait_and_a_work_stands_on_its_ground(real_faces: ModuleType) -> None:
