@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from models.cyclegan.networks import CellGenerator
 from models.styletransfer.vgg import VGG19
+from pipeline import params
 from pipeline.convert import baselines, command
 from pipeline.cyclegan.generators import Shape, save
 from pipeline.errors import BadInput
@@ -212,13 +213,36 @@ def test_the_training_benchmark_measures_every_contestant_and_reports(tmp_path: 
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr == ""
     report = json.loads((tmp_path / "report.json").read_text())
-    assert [one["contestant"].split()[0] for one in report["costs"]][:3] == ["plain", "resnet", "cell"]
+    names = [one["contestant"].rpartition(" ")[0] for one in report["costs"]]
+    assert names[:6] == [
+        "plain 4/1", "resnet 4/1", "cell unpaired 4/1", "cell unpaired 2/1", "cell paired 4/1", "cell paired 2/1"
+    ]  # fmt: skip
     assert all(one["cpu"] > 0 and one["memory"] > 0 for one in report["costs"])
     figures = {demand["what"]: demand for demand in report["demands"]}
-    assert [demand["least"] for demand in figures.values() if demand["least"]] == [1.6, 6.0]
+    assert [demand["least"] for demand in figures.values() if demand["least"]] == [1.6, 6.0, 100.0]
+    assert figures["rendering a pair, % of learning from it once"]["value"] > 0
     assert figures["curve generators: ours in fp32 off plain, %"]["value"] < 0.1
     assert done.returncode == (0 if all(demand["met"] for demand in report["demands"]) else 1)
     assert report["setting"] in done.stdout
+
+
+def test_cell_is_timed_with_its_own_values(training: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = params.load(ROOT / "params.yaml").train
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(training, "step_part", lambda *given: asked.append(given[3]) or ([], []))
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    monkeypatch.setattr(sys, "argv", ["training.py", "--parts", "step"])
+    assert training.main() == 0
+    assert asked == [(train.cell.width, train.cell.blocks)] != [(train.resnet.width, train.resnet.blocks)]
+
+
+def test_one_way_of_cell_learns_from_pairs_alone_the_other_from_none(training: ModuleType) -> None:
+    ways = [training.Contestant(kind, 4, 1, False) for kind in (training.PAIRED, training.UNPAIRED)]
+    paired, unpaired = (set(way.step(40, 4)().losses) for way in ways)
+    assert paired == {"pairs", "generators", "gradient_generators"}
+    assert {"identity_a", "patterns", "disc_a", "disc_b"} <= unpaired
+    assert "pairs" not in unpaired
+    assert [way.batch for way in ways] == [params.load(ROOT / "params.yaml").train.cell.batch_size, 1]
 
 
 def test_curves_are_compared_after_smoothing_and_missed_figures_are_said_to(training: ModuleType) -> None:
