@@ -118,7 +118,7 @@ def shows(path: str, person: str) -> bool:
     `character__Claris-cleric-001-light.png` shows `Claris-healer`, `elemental-wind-m-001` shows `wind_elemental-001`.
     """
     words, wanted = _words(Path(path).stem.rpartition("__")[2]), _words(person)
-    return person[0].isupper() and wanted[0] in words or set(wanted) <= set(words)
+    return (person[0].isupper() and wanted[0] in words) or set(wanted) <= set(words)
 
 
 def _words(name: str) -> list[str]:
