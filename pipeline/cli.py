@@ -382,7 +382,7 @@ def pairs(
     from pipeline.cyclegan.pairs import command
 
     outcome = command.run(
-        layout.SPLIT, layout.GRID, sheet, cells=values.train.cell.cells,
+        layout.SPLIT, layout.GRID, sheet, cells=values.train.cell.cells or [values.resize.cells],
         factor=values.resize.size // values.resize.cells, count=count, seed=values.seed,
     )  # fmt: skip
     console.show(outcome, lambda outcome: [f"{outcome['sheet']}: {outcome['pairs']} pairs"], as_json=False)

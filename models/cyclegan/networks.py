@@ -175,7 +175,7 @@ class _CellBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.body = nn.Sequential(
-            nn.GroupNorm(math.gcd(GROUPS, channels // 2), channels),
+            nn.GroupNorm(max(1, math.gcd(2 * GROUPS, channels) // 2), channels),
             nn.SiLU(),
             nn.Conv2d(channels, channels, 3, padding=1),
             nn.SiLU(),

@@ -94,9 +94,8 @@ def run(
 
 
 def _weights(name: str | None, trained: Path) -> Path:
-    return {None: SHIPPED_WEIGHTS, SHIPPED: SHIPPED_WEIGHTS, TRAINED: trained / "cell" / "a2b.safetensors"}.get(
-        name, Path(name or "")
-    )
+    known = {None: SHIPPED_WEIGHTS, SHIPPED: SHIPPED_WEIGHTS, TRAINED: trained / "cell" / "a2b.safetensors"}
+    return known[name] if name in known else Path(str(name))
 
 
 def trivial_method(name: str, colours: int | None, palette: str | None) -> Method:

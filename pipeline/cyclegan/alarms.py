@@ -27,7 +27,7 @@ MEANING = {
     "skipped": "gradients were not finite: steps were left out",
 }
 ADVICE = {
-    "collapse": "stop and raise train.<generator>.identity and cycle, or bring more varied art (fewer near copies)",
+    "collapse": "stop and bring more varied art; without pairs also raise train.<generator>.identity and cycle",
     "comb": "stop and train a generator without transposed convolutions: train.generators: [cell]",
     "saturated_a": "stop and lower train.<generator>.lr, or bring more faces",
     "saturated_b": "stop and lower train.<generator>.lr, or bring more art: few pictures are learned by heart",

@@ -79,6 +79,8 @@ def load(path: Path, device: str = "cpu") -> tuple[nn.Module, Shape]:
     Raises:
         BadInput: no such file, or not weights of one of our generators.
     """
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{path}: expected the .safetensors file of a generator, found no file")
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}

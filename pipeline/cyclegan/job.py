@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,11 @@ class Job:
         )  # fmt: skip
 
     @property
+    def pair_cells(self) -> list[int]:
+        """Cells a side of the pairs that `cell` learns from."""
+        return self.params.cell.cells or [self.resize.cells]
+
+    @property
     def recipe(self) -> Recipe:
         """The numbers of the training loop."""
         cell = self.params.cell if self.generator == "cell" else None
@@ -68,6 +74,13 @@ class Job:
             "shape": asdict(self.shape), "recipe": asdict(self.recipe), "seed": self.seed,
             "threads": self.params.threads, "processes": processes, "device": self.device,
             "compile": self.params.compile, "samples": self.params.samples, "limit": self.params.limit,
-            "pool": self.params.cell.pool, "cells": self.params.cell.cells,
             "faces": folder_digest(self.split / "faces"), "art": folder_digest(self.split / "pixel"),
+            **(self._pair_facts() if self.recipe.pairs else {}),
+        }  # fmt: skip
+
+    def _pair_facts(self) -> dict[str, Any]:
+        manifest = self.split / "manifest.jsonl"  # tells the training artworks, and which of them are portraits
+        return {
+            "pool": self.params.cell.pool, "cells": self.pair_cells,
+            "natives": folder_digest(self.grid / "images"), "works": hashlib.sha256(manifest.read_bytes()).hexdigest(),
         }  # fmt: skip

@@ -35,8 +35,8 @@ class Cell(Section):
     ema: Annotated[float, Field(ge=0, lt=1)]  # decay of the averaged generator weights; 0 = the last weights
     palette: Annotated[int, Field(ge=2, le=256)] | None  # most colours of a picture; null = as many as cells
     pairs: Share  # share of the loss that pairs have; 1 = they alone teach, 0 = the report's unpaired question
-    pool: Annotated[int, Field(ge=1)]  # pairs that are rendered, over all numbers of cells
-    cells: Annotated[list[Annotated[int, Field(ge=8, le=256)]], Field(min_length=1)]  # cells a side of the pairs
+    pool: Annotated[int, Field(ge=1)]  # pairs that are rendered, at least one for each number of cells
+    cells: Annotated[list[Annotated[int, Field(ge=8, le=256)]], Field(min_length=1)] | None  # a side; null: as resize's
     # of the other share, a CycleGAN's
     cycle: Weight
     identity: Weight

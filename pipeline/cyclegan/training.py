@@ -82,11 +82,11 @@ class Training:
         self.checkpoint = Checkpoint(job.state / "train" / run_name(self.facts, __name__))
 
     def _pairs(self) -> PairSource:
-        natives, weights = read_natives(self.job.split, self.job.grid)
+        natives, weights = read_natives(self.job.split, self.job.grid, self.job.params.limit)
         cell = self.job.params.cell
         return PairSource(
-            natives, weights, factor=self.shape.factor, cells=cell.cells, pool=cell.pool, batch_size=cell.batch_size,
-            seed=self.seed,
+            natives, weights, factor=self.shape.factor, cells=self.job.pair_cells, pool=cell.pool,
+            batch_size=cell.batch_size, seed=self.seed,
         )  # fmt: skip
 
     def run(self, progress: Progress, is_needed: Callable[[], bool] = lambda: True) -> Checkpoint:
@@ -201,10 +201,14 @@ class Training:
         write_png(out / "activations.png", draw_figure(layers, channels=CHANNELS, side=SIDE))
         write_json(out / "activations.json", {"layers": summarise(layers)})
         nets, journal = self.trainer.system.nets(), self.journal
+        pairs_alone = self.job.recipe.pairs == 1
         summary = {
             **self.facts,
             "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()},
-            "images": [len(self.faces), len(self.art)],
+            "images": {
+                **({} if pairs_alone else {"faces": len(self.faces), "art": len(self.art)}),
+                **({"natives": len(self.pairs.natives)} if self.pairs is not None else {}),
+            },
             "alarms": journal.alarms,
             "epochs": journal.readings,
             "skipped_steps": journal.skipped,

@@ -113,7 +113,7 @@ def compare(drawn: Pixels, truth: Pixels) -> Recovery:
 
 
 def total(recoveries: Iterable[Recovery]) -> Recovery:
-    """The sums of several pictures together; of none, all are 0 and the figures have no value."""
+    """The sums of several pictures together, at least one: figures of none have no value."""
     return sum(recoveries, Recovery())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from small import PARAMS, draw_split
 from pipeline.cyclegan.pairs import command
 from pipeline.cyclegan.pairs.render import find_ground, render_pair, scale2x
 from pipeline.cyclegan.pairs.source import PairSource, is_portrait, read_natives
+from pipeline.cyclegan.pairs.strip import draw_strip
 from pipeline.errors import BadInput, BadParams
 from pipeline.images.colour import to_oklab
 from pipeline.images.files import Pixels, read_rgb
@@ -118,15 +120,64 @@ def test_works_of_any_size_fill_the_window(size: tuple[int, int]) -> None:
     assert pair.native.shape == (24, 24, 3)
 
 
-def test_the_natives_of_the_train_split_alone_are_read_and_portraits_come_more_often(tmp_path: Path) -> None:
+def test_the_natives_of_the_train_split_alone_are_read_and_portraits_weigh_more(tmp_path: Path) -> None:
     split = draw_split(tmp_path)
+    rows = [json.loads(line) for line in (split / "manifest.jsonl").read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        if row["id"] in ("train-p1", "p1"):
+            row["title"] = "Portrait: Anna"
+    (split / "manifest.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     natives, weights = read_natives(split, split / "grid")
     assert len(natives) == 5
     assert np.array_equal(natives[0], read_rgb(split / "grid/images/train-p0.png"))
-    assert weights == [1.0] * 5
-    assert is_portrait({"title": "A Bust", "tags": None})
-    assert is_portrait({"title": None, "tags": ["npc", "portrait"]})
-    assert not is_portrait({"title": "Castle", "tags": ["tileset"]})
+    assert weights == [1.0, 3.0, 1.0, 1.0, 1.0]
+    fewer, their_weights = read_natives(split, split / "grid", limit=2)
+    assert len(fewer) == 2
+    assert their_weights == [1.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    ("title", "tags", "expected"),
+    [
+        ("A Bust", None, True), (None, ["npc", "portrait"], True), ("Portrait: Anna", [], True),
+        (None, ["female-portrait"], True), ("Castle", ["tileset"], False), ("Surface", ["faceted", "header"], False),
+    ],
+)  # fmt: skip
+def test_words_of_title_and_tags_tell_a_portrait(title: str | None, tags: list[str] | None, expected: bool) -> None:
+    assert is_portrait({"title": title, "tags": tags}) is expected
+
+
+def flat(height: int, width: int, level: int) -> Pixels:
+    return np.full((height, width, 3), level, np.uint8)
+
+
+def test_heavier_works_are_drawn_in_proportion() -> None:
+    rows = np.concatenate([flat(12, 24, 0), flat(12, 24, 255)])
+    works = [rows, rows.swapaxes(0, 1)]
+    drawn = PairSource(works, [1.0, 3.0], factor=1, cells=[24], pool=200, batch_size=1, seed=0)
+    natives = [drawn.pair(24, number).native.astype(int) for number in range(200)]
+    heavier = np.mean([np.abs(np.diff(native, axis=1)).any() for native in natives])
+    assert 0.65 < heavier < 0.85
+
+
+def test_most_windows_on_a_tall_work_show_its_top() -> None:
+    tall = np.concatenate([flat(24, 24, 255), flat(76, 24, 0)])
+    drawn = source([tall], cells=[24], factor=1, pool=100)
+    tops = np.mean([np.median(drawn.pair(24, number).native[0]) > 128 for number in range(100)])
+    assert 0.5 < tops < 0.9
+
+
+def test_four_small_works_share_a_window() -> None:
+    works = [flat(12, 12, level) for level in (0, 80, 160, 255)]
+    drawn = source(works, cells=[24], factor=1, pool=20)
+    most = max(len(np.unique(drawn.pair(24, number).native[::12, ::12].reshape(-1, 3), axis=0)) for number in range(20))
+    assert most >= 3
+
+
+def test_a_strip_shows_no_pair_that_no_training_draws(sprites: list[Pixels]) -> None:
+    drawn = source(sprites, pool=4)
+    draw_strip(drawn, 8)
+    assert max(number for _, number in drawn.rendered) < drawn.each
 
 
 def test_a_native_picture_that_is_missing_is_named(tmp_path: Path) -> None:

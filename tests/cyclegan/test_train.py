@@ -303,6 +303,8 @@ def test_weights_carry_their_shape_and_strangers_are_refused(trained: Path, tmp_
     assert (shape.generator, shape.size, shape.cells, shape.factor) == ("cell", 64, 32, 2)
     assert not net.training
     (tmp_path / "x.safetensors").write_bytes(b"not weights")
+    with pytest.raises(BadInput, match=r"expected the \.safetensors file of a generator, found no file"):
+        generators.load(tmp_path)
     with pytest.raises(BadInput, match="not the weights of a facetopix generator"):
         generators.load(tmp_path / "x.safetensors")
     with pytest.raises(BadInput, match="run `facetopix train` first"):

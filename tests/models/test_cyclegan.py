@@ -154,6 +154,13 @@ def test_the_cell_generator_draws_one_pixel_per_cell_and_its_inverse_enlarges_by
         assert inverse(drawn).shape == (2, 3, 32, 32)
 
 
+def test_the_cell_generator_has_any_width() -> None:
+    for width in range(4, 41):
+        net = CellGenerator(CellShape(factor=2, width=width, blocks=1))
+        with torch.no_grad():
+            assert net(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 8, 8)
+
+
 def test_a_factor_that_is_no_power_of_two_is_refused() -> None:
     with pytest.raises(ValueError, match="power of two, got 3"):
         CellGenerator(CellShape(factor=3, width=4, blocks=1))

@@ -23,12 +23,13 @@ WHOLE = 1.5  # windows on works whose longer side is more than so many windows c
 SMALLEST = 12  # cells a side of a window
 
 
-def read_natives(split: Path, grid: Path) -> tuple[list[Pixels], list[float]]:
+def read_natives(split: Path, grid: Path, limit: int | None = None) -> tuple[list[Pixels], list[float]]:
     """The native pictures of the training artworks, sorted by id, and how often each should be drawn, in any unit.
 
     Args:
         split: has `manifest.jsonl`, which tells the artworks of the train split.
         grid: has `images/<id>.png`, one pixel a cell.
+        limit: how many of them at most, the first ones by id.
 
     Raises:
         BadInput: no artwork to train on, or one that the grid stage does not have.
@@ -44,7 +45,7 @@ def read_natives(split: Path, grid: Path) -> tuple[list[Pixels], list[float]]:
         natives.setdefault(name, (read_rgb(_file(grid, name)), PREFERENCE if is_portrait(row) else 1.0))
     if not natives:
         raise BadInput(f"{split}: no artworks to make pairs of; see the funnel in data/*/stats.json")
-    pictures, weights = zip(*(natives[key] for key in sorted(natives)), strict=True)
+    pictures, weights = zip(*(natives[key] for key in sorted(natives)[:limit]), strict=True)
     return list(pictures), list(weights)
 
 
@@ -67,7 +68,7 @@ class PairSource:
         weights: how often each is drawn.
         factor: pixels a side of a cell of the smooth pictures.
         cells: numbers of cells a side of the pairs; each batch has one of them.
-        pool: pairs in all.
+        pool: pairs in all, at least one for each number of cells.
         batch_size: pairs a step.
         seed: of everything.
     """
@@ -96,7 +97,7 @@ class PairSource:
         return np.stack([pair.smooth for pair in mirrored]), np.stack([pair.native for pair in mirrored])
 
     def pair(self, side: int, number: int) -> Pair:
-        """The `number`-th pair of `side` x `side` cells."""
+        """The `number`-th pair of `side` x `side` cells; a training draws the first `each`."""
         if (side, number) not in self.rendered:
             rng = generator(self.seed, "pairs", side, number)
             self.rendered[side, number] = render_pair(self._window(side, rng), self.factor, rng)

@@ -14,12 +14,13 @@ PAPER = 255
 
 
 def draw_strip(source: PairSource, count: int) -> Pixels:
-    """Draw the first pairs of a source side by side, the numbers of cells in turn: uint8 (H, W, 3).
+    """Draw the first pairs of a source side by side, at most all, the numbers of cells in turn: uint8 (H, W, 3).
 
     Both sides of a pair are enlarged by whole numbers to the same size, and stand in the middle of their places.
     """
     place = max(SIDE, source.factor * max(source.cells))
     step = place + GAP
+    count = min(count, source.each * len(source.cells))
     canvas = np.full((2 * step - GAP, count * step - GAP, 3), PAPER, np.uint8)
     for number in range(count):
         side = source.cells[number % len(source.cells)]
