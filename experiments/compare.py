@@ -70,6 +70,7 @@ VARIANTS = {
     "cell-palette": Variant("cell", 1380, UNPAIRED),  # (e)
     "cell-critics": Variant("cell", 1380, {**UNPAIRED, "patterns": 0.0}),  # (e) by its discriminators alone
     "cell-pairs": Variant("cell", 1380, PAIRED),  # (h)
+    "cell-pairs-short": Variant("cell", 240, PAIRED),  # as many steps as cell-both
     "cell-both": Variant("cell", 240, {**UNPAIRED, **PAIRED, "pairs": 0.9}),  # (h)
     "transparent": Variant("cell", 1380, UNPAIRED, transparent="more"),  # (f)
     "opaque": Variant("cell", 1380, UNPAIRED, transparent="less"),  # (f)
