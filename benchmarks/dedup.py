@@ -26,6 +26,7 @@ from dedup_sprites import AGAIN, COPIES, LOSSLESS, LOSSY, Merged, Sprites
 from demands import Demand
 
 from pipeline import params as parameters
+from pipeline.errors import BadInput
 from pipeline.images import canonical
 from pipeline.images.files import encode_png
 
@@ -198,9 +199,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     setting = f"{machine}, {datetime.now(UTC):%Y-%m-%d}"
     print(f"{setting}, load {os.getloadavg()[0]:.1f}\n\n| figure | measured | demanded | |\n{'|---' * 4}|")  # noqa: T201
     figures: list[Figure] = []
-    for figure in _all_figures(options):
-        print(line(figure), flush=True)  # noqa: T201
-        figures.append(figure)
+    try:
+        for figure in _all_figures(options):
+            print(line(figure), flush=True)  # noqa: T201
+            figures.append(figure)
+    except BadInput as error:
+        parser.error(f"{error}; --parts search needs none")
     if options.json:
         rows = [{**asdict(figure), "met": figure.met} for figure in figures]
         options.json.write_text(json.dumps({"setting": setting, "figures": rows}, indent=2) + "\n", encoding="utf-8")
@@ -211,8 +215,6 @@ def _all_figures(options: argparse.Namespace) -> Iterator[Figure]:
     if "search" in options.parts:
         yield from search_figures(options.hashes)
     if {"distinct", "copies"} & set(options.parts):
-        if not dedup_sprites.SHARED.is_dir():
-            raise SystemExit(f"{dedup_sprites.SHARED} is absent: no sprites to measure on; try --parts search")
         if options.sheets:
             options.sheets.mkdir(parents=True, exist_ok=True)
         bench = Bench(dedup_sprites.sprites(options.limit), options.sheets)

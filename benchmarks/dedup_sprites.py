@@ -9,8 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import tarfile
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ import imagehash
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from real_data import open_tar
 
 from pipeline.curate.dedup import stage
 from pipeline.curate.dedup.params import Dedup
@@ -31,7 +30,6 @@ from pipeline.runtime import manifest
 from pipeline.runtime.settings import Executor
 from pipeline.similarity import groups, hamming, search
 
-SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 TARS = ("pixel_tiles", "pixel_chars")
 LOSSLESS, LOSSY, AGAIN = "lossless", "lossy", "again"
 
@@ -40,10 +38,14 @@ Make = Callable[[Pixels], bytes]
 
 
 def sprites(limit: int | None = None) -> dict[str, Pixels]:
-    """The distinct sprites of TARS by path, all or `limit` of them evenly spread."""
+    """The distinct sprites of TARS by path, all or `limit` of them evenly spread.
+
+    Raises:
+        BadInput: one of TARS is not there.
+    """
     decoded: dict[str, Pixels] = {}
     for name in TARS:
-        with tarfile.open(SHARED / f"{name}.tar") as tar:
+        with open_tar(name) as tar:
             for member in tar:
                 if member.isfile() and member.name.endswith((".png", ".gif")):
                     decoded |= _decoded(name, member.name, tar.extractfile(member).read())  # type: ignore[union-attr]

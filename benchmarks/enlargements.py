@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from real_data import open_tar
 
 from pipeline.curate.flatten import judge
 from pipeline.curate.params import Flatten
@@ -20,7 +18,6 @@ from pipeline.images.files import WORD, Pixels, read_rgba
 from pipeline.images.resample import enlarge
 from pipeline.runtime import seeds
 
-SHARED = Path(os.environ.get("FACETOPIX_SHARED", Path(__file__).parents[2] / "shared")) / "data"
 ART = ("pixel_faces", "pixel_chars", "pixel_tiles", "pixel_scenes")
 SMOOTH = ("photos", "anime_faces_256", "anime_faces_128_a", "anime_drawn")
 HALVES = ("choose", "report")  # thresholds are chosen on one half of the paths, figures come from the other
@@ -113,8 +110,12 @@ def sample(tar: str, count: int, half: str, seed: int) -> Sample:
 
 
 def files_of(tar: str) -> Iterator[tuple[str, bytes]]:
-    """Path and bytes of every image that a tar's manifest names."""
-    with tarfile.open(SHARED / f"{tar}.tar") as archive:
+    """Path and bytes of every image that a tar's manifest names.
+
+    Raises:
+        BadInput: no such tar.
+    """
+    with open_tar(tar) as archive:
         table = archive.extractfile("manifest.csv")
         assert table is not None
         for line in csv.DictReader(io.TextIOWrapper(table, "utf-8")):

@@ -28,6 +28,7 @@ import pixel_peers
 from enlargements import ART, CONDITIONS, SMOOTH, Case, Condition, Sample, Work
 
 from pipeline.cells import detect
+from pipeline.errors import BadInput
 from pipeline.images.files import Pixels, encode_png, read_rgba
 from pipeline.images.resample import enlarge
 from pipeline.runtime import seeds
@@ -260,10 +261,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write all figures there")
     options = parser.parse_args(arguments)
-    samples = [enlargements.sample(tar, options.works, options.half, options.seed) for tar in ART]
+    try:
+        samples = [enlargements.sample(tar, options.works, options.half, options.seed) for tar in ART]
+        smooth = {tar: shrunk(tar, options.works, options.seed) for tar in SMOOTH}
+    except BadInput as error:
+        parser.error(str(error))
     works = [work for sample in samples for work in sample.works]
     tallies = [tally(condition, works, options.seed) for condition in CONDITIONS]
-    smooth = {tar: shrunk(tar, options.works, options.seed) for tar in SMOOTH}
     few = [work for sample in samples for work in sample.works[: options.peers]]
     report = {
         "setting": f"{hardware()}, {datetime.now(UTC):%Y-%m-%d}",

@@ -28,6 +28,7 @@ import numpy as np
 from pipeline.cyclegan import stage, training
 from pipeline.images.files import write_png
 from pipeline.params import Params, load
+from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +54,9 @@ def draw_split(folder: Path, size: int, cells: int) -> Path:
         write_png(folder / f"faces/train/f{number}.png", rng.integers(0, 256, (size, size, 3), np.uint8))
         native = rng.integers(0, 256, (4, 3), np.uint8)[rng.integers(0, 4, (cells, cells))]
         write_png(folder / f"pixel/train/p{number}.png", native.repeat(zoom, 0).repeat(zoom, 1))
+        write_png(folder / f"grid/images/p{number}.png", native)
+    rows = [manifest.kept({"id": f"p{number}"}, domain="pixel", split="train") for number in range(4)]
+    manifest.write(folder, rows, inputs=[row["id"] for row in rows])
     return folder
 
 
@@ -61,8 +65,9 @@ def train(split: Path, root: Path, params: Params) -> None:
     signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # Python ignores it
     training.SAVE_EVERY = 0.0
     stage.run(
-        split, root / "cyclegan", root / "plots", root / "metrics.json", params=params.train, resize=params.resize,
-        epochs=params.epochs, seed=params.seed, executor=params.executor, state=root / ".state", device="cpu",
+        split, split / "grid", root / "cyclegan", root / "plots", root / "metrics.json", params=params.train,
+        resize=params.resize, epochs=params.epochs, seed=params.seed, executor=params.executor,
+        state=root / ".state", device="cpu",
     )  # fmt: skip
 
 

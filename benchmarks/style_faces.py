@@ -15,9 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
-import tarfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -30,9 +28,11 @@ import torch
 from demands import Demand, table
 from numpy.typing import NDArray
 from PIL import Image
+from real_data import SHARED, open_tar
 
 from pipeline import params
 from pipeline.convert import baselines
+from pipeline.errors import BadInput
 from pipeline.images import resample
 from pipeline.images.colour import to_oklab
 from pipeline.images.files import Pixels, write_png
@@ -47,7 +47,6 @@ from pipeline.style.params import Style, Temperature
 from pipeline.style.transfer import native_pixels, stylize
 
 ROOT = Path(__file__).parent.parent
-SHARED = Path(os.environ.get("FACETOPIX_SHARED", ROOT.parent / "shared"))
 FEATURES = SHARED / "weights" / "vgg19_normalised_conv1_1-conv3_1.fp16.safetensors"
 FACES = ("anime_faces_256", "anime_faces_128_a")
 PORTRAITS = (
@@ -87,7 +86,7 @@ def faces(count: int) -> list[Pixels]:
     """`count` faces spread over both sets, 128 pixels a side."""
     images = []
     for name in FACES:
-        with tarfile.open(SHARED / "data" / f"{name}.tar") as tar:
+        with open_tar(name) as tar:
             members = sorted((one for one in tar if one.name.endswith((".png", ".webp"))), key=lambda one: one.name)
             share = count // 2 if name == FACES[0] else count - count // 2
             for at in range(share):
@@ -98,7 +97,7 @@ def faces(count: int) -> list[Pixels]:
 
 def portrait(name: str, cells: int) -> tuple[Pixels, NDArray[np.bool_]]:
     """The head of a bust, one pixel per cell, (cells, cells, 3), and where it is not transparent."""
-    with tarfile.open(SHARED / "data" / "pixel_faces.tar") as tar:
+    with open_tar("pixel_faces") as tar:
         data = tar.extractfile(f"pixel_faces/cabbit/{name}.png").read()  # type: ignore[union-attr]
     image = Image.open(BytesIO(data)).convert("RGBA")
     rgba = np.array(image.crop(image.getbbox()))
@@ -204,17 +203,12 @@ def sheet(
     return resample.enlarge(np.concatenate(rows, axis=0), 2)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--faces", type=int, default=64)
-    parser.add_argument("--cells", type=int, default=64)
-    parser.add_argument("--iterations", type=int, default=50)
-    parser.add_argument("--patches", type=int, default=PATCHES, help="of a side of a distance")
-    parser.add_argument("--grounds", nargs="+", choices=list(TO), default=list(TO))
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--sheet", type=Path)
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+def judge(arguments: argparse.Namespace) -> bool:
+    """Stylize and measure with every ground that is asked for; whether all figures keep their bounds.
+
+    Raises:
+        BadInput: faces, portraits or features are not there.
+    """
     chosen = faces(arguments.faces)
     report: dict[str, Any] = {}
     met = True
@@ -245,6 +239,24 @@ def main() -> int:
             )
     if arguments.json:
         arguments.json.write_text(json.dumps(report, indent=1))
+    return met
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--faces", type=int, default=64)
+    parser.add_argument("--cells", type=int, default=64)
+    parser.add_argument("--iterations", type=int, default=50)
+    parser.add_argument("--patches", type=int, default=PATCHES, help="of a side of a distance")
+    parser.add_argument("--grounds", nargs="+", choices=list(TO), default=list(TO))
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--sheet", type=Path)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    try:
+        met = judge(arguments)
+    except BadInput as error:
+        parser.error(str(error))
     return 0 if met else 1
 
 

@@ -4,8 +4,9 @@
     python benchmarks/training.py --parts step --device cuda --compile
 
 Each contestant is a process of its own; they take turns, a step each. Of times the best round counts, of memory the
-growth at its peak since before the networks, on a GPU what PyTorch took of it. Exit code 1 when a figure misses what
-is demanded of it; of a GPU nothing is.
+growth at its peak since before the networks, on a GPU what PyTorch took of it. `cell` takes part as params.yaml has it,
+from unpaired pictures and from pairs; its pairs come in batches, and their times are divided among them. Exit code 1
+when a figure misses what is demanded of it; of a GPU nothing is.
 """
 
 from __future__ import annotations
@@ -36,17 +37,24 @@ from models.cyclegan.networks import CellShape
 from models.cyclegan.train import Recipe, Trainer, cell_system, picture_system
 from models.tensors import Pixels, to_pixels
 from pipeline import params
+from pipeline.cyclegan.job import Job
+from pipeline.cyclegan.pairs.source import PairSource
+from pipeline.images.files import without_alpha
 from pipeline.runtime import seeds
 from pipeline.runtime.devices import exact, pick_bf16
 from pipeline.sample.drawing import art
+from pipeline.sample.drawing.portraits import portrait
 
 ROOT = Path(__file__).parent.parent
+PARAMS = params.load(ROOT / "params.yaml")
+UNPAIRED, PAIRED = "cell unpaired", "cell paired"
 REPORT = 64, 9  # width and blocks of the report's generator
-WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=0.0, chroma=0.0, palette=1.0, accents=0.0, patterns=0.0)
-OF_CELL = replace(WEIGHTS, colour=1.0, chroma=1.0, accents=1.0, patterns=1.0)  # how much they weigh changes no cost
+WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=0.0, chroma=0.0, accents=0.0, patterns=0.0)
 LR, REPLAY = 2e-4, 50
 WARM_UP = 3  # steps that are not measured: memory is fetched, kernels are chosen or compiled
 PICTURES = 20_000  # in the data set whose loader is timed: what the report had
+STEPS = 1000  # of a training of which a few are measured
+BUST = 32  # cells: the artworks of pairs
 WINDOW = 25  # steps over which a curve is averaged
 
 Step = Callable[[], object]
@@ -54,7 +62,7 @@ Step = Callable[[], object]
 
 @dataclass(frozen=True)
 class Cost:
-    """The cost of one step of one contestant."""
+    """The cost of one contestant: time of a step divided among its pictures, memory of the whole step."""
 
     contestant: str
     cpu: float  # seconds
@@ -64,9 +72,9 @@ class Cost:
 
 @dataclass(frozen=True)
 class Contestant:
-    """One way to train: `plain`, or one of our generators."""
+    """One way to train: `plain`, or one of our generators, `cell` in either of its ways."""
 
-    kind: str
+    kind: str  # plain | resnet | resize | cell unpaired | cell paired
     width: int
     blocks: int
     bf16: bool
@@ -78,41 +86,80 @@ class Contestant:
         mode = " compiled" if self.compiled else ""
         return f"{self.kind} {self.width}/{self.blocks} {'bf16' if self.bf16 else 'fp32'}{mode}"
 
+    @property
+    def batch(self) -> int:
+        """Pictures of a step."""
+        return PARAMS.train.cell.batch_size if self.kind == PAIRED else 1
+
     def step(self, size: int, cell: int) -> Step:
-        """A step of freshly initialised networks, on one pair of noise."""
+        """A step of freshly initialised networks, on one face and one artwork of noise, or on pairs."""
         torch.manual_seed(0)
+        if self.kind == PAIRED:
+            return self.paired_step(size // cell, cell)
         a, b = (torch.rand(2, 1, 3, size, size) * 2 - 1).to(self.device)
         if self.kind == "plain":
             plain = plain_cyclegan.Plain(self.width, self.blocks, WEIGHTS, LR, REPLAY, seed=0, device=self.device)
             return lambda: plain.step(a, b)
-        if self.kind == "cell":
-            return self.cell_step(a, b[..., ::cell, ::cell], cell)
-        trainer = new_trainer(self.system(cell), self.bf16, steps=1000)
-        return lambda: trainer._train_step(a, b)
+        if self.kind == UNPAIRED:
+            return self.unpaired_step(a, b[..., ::cell, ::cell], cell)
+        steps = new_trainer(self.system(cell), self.bf16, STEPS).fit(to_pixels(a), to_pixels(b))
+        return lambda: next(steps)
 
-    def cell_step(self, a: Tensor, native: Tensor, cell: int) -> Step:
-        """A step of `cell` with the distance of patches, to artworks and from a full history."""
-        trainer = new_trainer(self.system(cell), self.bf16, steps=1000, weights=OF_CELL)
-        trainer.replay_b.images = [native[0].clone() for _ in range(REPLAY)]
-        art = to_pixels(native)
-        return lambda: trainer._train_step(a, native, trainer._references(art))
+    def unpaired_step(self, a: Tensor, native: Tensor, cell: int) -> Step:
+        """A step of `cell` with all its losses; patches are compared with the artwork beside a full history."""
+        trainer = Trainer(self.system(cell), cell_recipe(self.batch, 0.0, self.bf16), seed=0)
+        trainer.replay_b.images = [native[0].clone() for _ in range(trainer.recipe.replay)]
+        steps = trainer.fit(to_pixels(a), to_pixels(native))
+        return lambda: next(steps)
+
+    def paired_step(self, side: int, cell: int) -> Step:
+        """A step of `cell` on pairs alone, which are rendered before."""
+        trainer = Trainer(self.system(cell), cell_recipe(self.batch, 1.0, self.bf16), seed=0)
+        source = pair_source(side, cell, self.batch)
+        for number in range(source.each):
+            source.pair(side, number)
+        unused = np.empty((0, side, side, 3), np.uint8)
+        steps = trainer.fit(unused, unused, source)
+        return lambda: next(steps)
 
     def system(self, cell: int) -> System:
-        if self.kind == "cell":
-            system = cell_system(CellShape(cell, self.width, self.blocks))
+        if self.kind in (UNPAIRED, PAIRED):
+            system = cell_system(cell_shape(cell, self.width, self.blocks))
         else:
             system = picture_system(self.kind, self.width, self.blocks, cell)
         for net in system.nets().values():
             net.to(self.device)
-        return compile_system(system) if self.compiled else system
+        if self.compiled:
+            compile_system(system)
+        return system
 
 
-def new_trainer(system: System, bf16: bool, steps: int, seed: int = 0, weights: Weights = WEIGHTS) -> Trainer:
+def new_trainer(system: System, bf16: bool, steps: int, seed: int = 0) -> Trainer:
     recipe = Recipe(
-        epochs=1, images_per_epoch=steps, batch_size=1, lr=LR, decay_from=1.0, replay=REPLAY, ema=0.98, weights=weights,
-        identity_until=1.0, augment=False, bf16=bf16,
+        epochs=1, images_per_epoch=steps, batch_size=1, lr=LR, decay_from=1.0, replay=REPLAY, ema=0.98, weights=WEIGHTS,
+        identity_until=1.0, augment=False, pairs=0.0, bf16=bf16,
     )  # fmt: skip
     return Trainer(system, recipe, seed)
+
+
+def cell_recipe(batch: int, pairs: float, bf16: bool) -> Recipe:
+    """The numbers of a training of `cell` as params.yaml has them, but for its length, its batch and its way."""
+    nowhere = Path()
+    job = Job(
+        generator="cell", split=nowhere, grid=nowhere, out=nowhere, curves=nowhere, state=nowhere,
+        params=PARAMS.train, resize=PARAMS.resize, epochs=1, seed=0, device="cpu",
+    )  # fmt: skip
+    return replace(job.recipe, images_per_epoch=STEPS * batch, batch_size=batch, pairs=pairs, bf16=bf16)
+
+
+def cell_shape(cell: int, width: int, blocks: int) -> CellShape:
+    return CellShape(factor=cell, width=width, blocks=blocks, critics=PARAMS.train.cell.critics)
+
+
+def pair_source(side: int, cell: int, pool: int) -> PairSource:
+    """So many pairs of `side` cells, as many a step, of drawn busts."""
+    busts = [without_alpha(portrait(seeds.generator(0, "bust", number), BUST)) for number in range(pool)]
+    return PairSource(busts, [1.0] * pool, factor=cell, cells=[side], pool=pool, batch_size=pool, seed=0)
 
 
 def resident(kind: str) -> float:
@@ -157,21 +204,22 @@ def costs(contestants: list[Contestant], size: int, cell: int, threads: int, rou
     best = [np.min(steps[WARM_UP:], axis=0) for steps in answers]
     peaks = [max(memory for *_, memory in steps) for steps in answers]
     return [
-        Cost(contestant.name, float(cpu), float(wall), peak)
+        Cost(contestant.name, float(cpu) / contestant.batch, float(wall) / contestant.batch, peak)
         for contestant, (cpu, wall, _), peak in zip(contestants, best, peaks, strict=True)
     ]
 
 
 def step_part(size: int, cell: int, scale: tuple[int, int], default: tuple[int, int], threads: int, rounds: int,
               bf16: bool, device: str, compile: bool, method: str) -> tuple[list[Cost], list[Demand]]:  # fmt: skip
-    """The report's architecture, `resize`, and `cell` as params.yaml has it, at half and at the whole of its width."""
+    """The report's architecture, `resize`, and `cell` in both of its ways, of several widths."""
     new = partial(Contestant, device=device)
     plain, ours = new("plain", *scale, False), new("resnet", *scale, bf16)
-    cells = [new("cell", *numbers, bf16) for numbers in (default, (scale[0] // 2, default[1]), scale)]
+    widths = (default, (scale[0] // 2, default[1]), scale)
+    unpaired, paired = ([new(kind, *numbers, bf16) for numbers in widths] for kind in (UNPAIRED, PAIRED))
     others = [new("resnet", *scale, False), new("resize", *scale, bf16)]
     small = new("plain", *default, False)
-    faster = [replace(one, compiled=True) for one in (ours, cells[0])] if compile else []
-    everyone = list(dict.fromkeys([plain, ours, *cells, *others, small, *faster]))
+    faster = [replace(one, compiled=True) for one in (ours, unpaired[0], paired[0])] if compile else []
+    everyone = list(dict.fromkeys([plain, ours, *unpaired, *paired, *others, small, *faster]))
     found = {cost.contestant: cost for cost in costs(everyone, size, cell, threads, rounds, method)}
     base = found[plain.name]
 
@@ -183,30 +231,48 @@ def step_part(size: int, cell: int, scale: tuple[int, int], default: tuple[int, 
             Demand(f"{one.name}: peak memory, times", cost.memory / base.memory, most=memory),
         ]
 
-    if device == "cpu":
-        demands = [*against(ours, 1.6, 0.9), *against(cells[0], 6.0, 0.6)]
-    else:
-        demands = [*against(ours, None, None), *against(cells[0], None, None)]
-    for one in everyone:
-        if one not in (plain, ours, cells[0]):
-            demands += against(one, None, None)
+    bounds = {ours: (1.6, 0.9), unpaired[0]: (6.0, 0.6), paired[0]: (100.0, 0.3)} if device == "cpu" else {}
+    demands = [one for named in everyone[1:] for one in against(named, *bounds.get(named, (None, None)))]
     return list(found.values()), demands
 
 
 def loader_part(size: int, cell: int, default: tuple[int, int], bf16: bool, rounds: int) -> list[Demand]:
-    """Time of drawing both batches beside that of the step of `cell`, the quickest."""
+    """Time of getting the pictures of a step beside that of the step of `cell`, in both of its ways."""
+    return [
+        Demand("loader, % of an unpaired step of cell", unpaired_loader(size, cell, default, bf16, rounds), most=3.0),
+        *paired_loader(size // cell, cell, default, bf16, rounds),
+    ]
+
+
+def unpaired_loader(size: int, cell: int, default: tuple[int, int], bf16: bool, rounds: int) -> float:
+    """Drawing both batches, of a step that has no distance of patches: the quickest."""
     rng = np.random.default_rng(0)
     faces = rng.integers(0, 256, (PICTURES, size, size, 3), dtype=np.uint8)
     native = np.ascontiguousarray(faces[:, : size // cell, : size // cell])
-    trainer = new_trainer(cell_system(CellShape(cell, *default)), bf16, PICTURES)
-    batches: list[tuple[Tensor, Tensor]] = []
+    trainer = new_trainer(cell_system(cell_shape(cell, *default)), bf16, PICTURES)
 
     def load() -> None:
-        batches.append((trainer._batch(faces, 0, len(batches), "a"), trainer._batch(native, 0, len(batches), "b")))
+        for images, domain in ((faces, "a"), (native, "b")):
+            trainer._batch(images, 0, 0, domain)
 
     loading = min(cpu(load) for _ in range(WARM_UP + rounds))
-    steps = [cpu(lambda batch=batch: trainer._train_step(*batch)) for batch in batches]
-    return [Demand("loader, % of a step of cell", 100 * loading / (loading + min(steps)), most=3.0)]
+    steps = trainer.fit(faces, native)
+    step = min(cpu(lambda: next(steps)) for _ in range(WARM_UP + rounds))
+    return 100 * loading / step
+
+
+def paired_loader(side: int, cell: int, default: tuple[int, int], bf16: bool, rounds: int) -> list[Demand]:
+    """Drawing a batch of pairs that are rendered; and rendering them, which is done once for a whole training."""
+    ours = Contestant(PAIRED, *default, bf16)
+    step = ours.step(side * cell, cell)
+    spent = min(cpu(step) for _ in range(WARM_UP + rounds))
+    source = pair_source(side, cell, ours.batch)
+    rendering = sum(cpu(lambda number=number: source.pair(side, number)) for number in range(source.each))
+    loading = min(cpu(lambda: source(0, slice(0, ours.batch))) for _ in range(WARM_UP + rounds))
+    return [
+        Demand("loader, % of a paired step of cell", 100 * loading / spent, most=3.0),
+        Demand("rendering a pair, % of learning from it once", 100 * rendering / spent),
+    ]
 
 
 def cpu(work: Step) -> float:
@@ -272,7 +338,7 @@ def distance(curve: list[float], other: list[float]) -> float:
 
 
 def costs_table(found: list[Cost]) -> str:
-    lines = ["| contestant | CPU, s a step | wall | peak memory, MiB |", "|---|---|---|---|"]
+    lines = ["| contestant | CPU, s a picture | wall | peak memory, MiB |", "|---|---|---|---|"]
     lines += [f"| {one.contestant} | {one.cpu:.3f} | {one.wall:.3f} | {one.memory:.0f} |" for one in found]
     return "\n".join([*lines, "", ""]) if found else ""
 
@@ -300,8 +366,8 @@ def main() -> int:
     if wanted.device == "cuda" and wanted.start != "spawn":
         parser.error("--device cuda: expected --start spawn")
     torch.set_num_threads(wanted.threads)
-    train = params.load(ROOT / "params.yaml").train
-    default = min(train.width, wanted.scale[0]), min(train.blocks, wanted.scale[1])
+    own = PARAMS.train.cell
+    default = min(own.width, wanted.scale[0]), min(own.blocks, wanted.scale[1])
     bf16 = pick_bf16("auto", wanted.device)
     found: list[Cost] = []
     demands: list[Demand] = []

@@ -1,4 +1,4 @@
-"""The experiments on the report's conclusions, (a) to (g): same faces, same artworks, same budget of CPU time.
+"""The experiments on the report's conclusions, (a) to (h): same faces, same artworks, same budget of CPU time.
 
     python experiments/compare.py cell-palette --seeds 0 1 2
 
@@ -25,12 +25,17 @@ import reported_chain
 
 from pipeline import params
 from pipeline.cyclegan import stage, translate
+from pipeline.cyclegan.params import Train
 from pipeline.evaluate import stage as score
 
 DATA, RUNS, RESULTS = Path("data"), Path(".state/experiments"), Path(__file__).parent / "results.jsonl"
-REPORT = {"width": 64, "blocks": 9, "ema": 0.0, "decay_from": 1.0}  # the students' networks and schedule
-OURS = {"width": 24, "blocks": 4, "ema": 0.998}
-LOOSE = {  # portraits teach more; accents as in LOG.md
+REPORT = {"width": 64, "blocks": 9, "ema": 0.0}  # the students' networks ...
+STEADY = {"decay_from": 1.0}  # ... and schedule
+UNPAIRED = {  # portraits teach more; accents as in LOG.md
+    "pairs": 0.0,
+    "batch_size": 1,
+    "ema": 0.998,
+    "lr": 0.0004,
     "cycle": 1.5,
     "identity": 0.5,
     "colour": 0.5,
@@ -38,6 +43,7 @@ LOOSE = {  # portraits teach more; accents as in LOG.md
     "accents": 0.0,
     "patterns": 12.0,
 }
+PAIRED = {"pairs": 1.0, "batch_size": 8, "ema": 0.998}
 
 
 @dataclass(frozen=True)
@@ -50,24 +56,27 @@ class Variant:
 
     generator: str
     steps: int
+    network: dict[str, Any] = field(default_factory=dict)  # of the generator's section
     train: dict[str, Any] = field(default_factory=dict)
-    cell: dict[str, Any] = field(default_factory=dict)
     reported_art: bool = False
     transparent: str | None = None  # "more" or "less": the half of the training art with that share of transparency
 
 
 VARIANTS = {
-    "reported": Variant("resnet", 200, REPORT, reported_art=True),  # (a)
-    "resnet": Variant("resnet", 200, REPORT),  # (b)
-    "resize": Variant("resize", 200, REPORT),  # (c)
-    "cell": Variant("cell", 1380, OURS, {**LOOSE, "palette": None}),  # (d)
-    "cell-palette": Variant("cell", 1380, OURS, LOOSE),  # (e)
-    "cell-critics": Variant("cell", 1380, OURS, {**LOOSE, "patterns": 0.0}),  # (e) by its discriminators alone
-    "transparent": Variant("cell", 1380, OURS, LOOSE, transparent="more"),  # (f)
-    "opaque": Variant("cell", 1380, OURS, LOOSE, transparent="less"),  # (f)
-    "100-images": Variant("cell", 1380, {**OURS, "limit": 100}, LOOSE),  # (g)
-    "quarter": Variant("cell", 340, OURS, LOOSE),  # (g): as 5 epochs are to 20
-    "long": Variant("cell", 5520, OURS, LOOSE),  # (g): four times as many
+    "reported": Variant("resnet", 200, REPORT, STEADY, reported_art=True),  # (a)
+    "resnet": Variant("resnet", 200, REPORT, STEADY),  # (b)
+    "resize": Variant("resize", 200, REPORT, STEADY),  # (c)
+    "cell": Variant("cell", 1380, {**UNPAIRED, "palette": None}),  # (d)
+    "cell-palette": Variant("cell", 1380, UNPAIRED),  # (e)
+    "cell-critics": Variant("cell", 1380, {**UNPAIRED, "patterns": 0.0}),  # (e) by its discriminators alone
+    "cell-pairs": Variant("cell", 1380, PAIRED),  # (h)
+    "cell-pairs-short": Variant("cell", 240, PAIRED),  # as many steps as cell-both
+    "cell-both": Variant("cell", 240, {**UNPAIRED, **PAIRED, "pairs": 0.9}),  # (h)
+    "transparent": Variant("cell", 1380, UNPAIRED, transparent="more"),  # (f)
+    "opaque": Variant("cell", 1380, UNPAIRED, transparent="less"),  # (f)
+    "100-images": Variant("cell", 1380, UNPAIRED, {"limit": 100}),  # (g)
+    "quarter": Variant("cell", 340, UNPAIRED),  # (g): as 5 epochs are to 20
+    "long": Variant("cell", 5520, UNPAIRED),  # (g): four times as many
 }
 EPOCHS = 20
 
@@ -79,6 +88,7 @@ def split_of(variant: Variant, folder: Path) -> Path:
         return DATA / "split"
     if not split.exists():
         shutil.copytree(DATA / "split" / "faces", split / "faces")
+        shutil.copy(DATA / "split" / "manifest.jsonl", split)
         if variant.reported_art:
             reported_chain.run(DATA / "dedup", DATA / "split", split / "pixel")
         else:
@@ -96,17 +106,24 @@ def half(dst: Path, *, more: bool) -> None:
         shutil.copy(DATA / "split" / "pixel" / "train" / f"{work['id']}.png", dst)
 
 
+def train_of(variant: Variant, train: Train) -> Train:
+    """The values that a variant trains with: those of params.yaml but for its own."""
+    name = "cell" if variant.generator == "cell" else "resnet"
+    section = getattr(train, name).model_copy(update=variant.network)
+    section = section.model_copy(update={"images_per_epoch": variant.steps // EPOCHS * section.batch_size})
+    return train.model_copy(update={**variant.train, "generators": [variant.generator], name: section})
+
+
 def run(name: str, seed: int) -> dict[str, Any]:
     """Train, translate the test faces, measure; the row of results."""
     variant, values = VARIANTS[name], params.load()
     folder = RUNS / f"{name}-{seed}"
-    cell = values.train.cell.model_copy(update=variant.cell)
-    changes = {"generators": [variant.generator], "images_per_epoch": variant.steps // EPOCHS, "cell": cell}
-    train = values.train.model_copy(update={**variant.train, **changes})
+    train = train_of(variant, values.train)
     before = time.process_time()
     stage.run(
-        split_of(variant, folder), folder / "cyclegan", folder / "plots", folder / "train.json", params=train,
-        resize=values.resize, epochs=EPOCHS, seed=seed, executor=values.executor.model_copy(update={"n_jobs": 1}),
+        split_of(variant, folder), DATA / "grid", folder / "cyclegan", folder / "plots", folder / "train.json",
+        params=train, resize=values.resize, epochs=EPOCHS, seed=seed,
+        executor=values.executor.model_copy(update={"n_jobs": 1}),
         state=folder / ".state", device="cpu", progress=_progress,
     )  # fmt: skip
     spent = time.process_time() - before

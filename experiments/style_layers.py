@@ -27,9 +27,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
 import distilled
 import style_faces
+from real_data import SHARED
 
 from models.styletransfer.vgg import VGG19
 from pipeline import params
+from pipeline.errors import BadInput
 from pipeline.images import resample
 from pipeline.images.files import Pixels, write_png
 from pipeline.metrics import pixel_art
@@ -42,7 +44,7 @@ from pipeline.style.transfer import stylize
 ROOT = Path(__file__).parents[1]
 CELLS = 32
 CELL = style_faces.SIDE // CELLS
-DISTILLED = style_faces.SHARED / "weights" / "vgg19_distilled16x_conv1_1-conv5_1.fp16.safetensors"
+DISTILLED = SHARED / "weights" / "vgg19_distilled16x_conv1_1-conv5_1.fp16.safetensors"
 PORTRAIT = style_faces.PORTRAITS[0]
 
 
@@ -143,8 +145,10 @@ def main() -> None:
     parser.add_argument("--sheet", type=Path)
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    faces = style_faces.faces(asked.faces)
-    art, _ = style_faces.portrait(PORTRAIT, CELLS)
+    try:
+        faces, (art, _) = style_faces.faces(asked.faces), style_faces.portrait(PORTRAIT, CELLS)
+    except BadInput as error:
+        parser.error(str(error))
     sys.stdout.write("| style layers | style loss, end / start | GA4 | cell residual | comb dB | n99 | s CPU |\n")
     sys.stdout.write("|---|---|---|---|---|---|---|\n")
     outcomes, columns = [], []

@@ -261,20 +261,20 @@ def split(out: Out = layout.SPLIT, params: ParamsFile = PARAMS) -> None:
 
 @app.command()
 def train(out: Out = layout.CYCLEGAN, params: ParamsFile = PARAMS) -> None:
-    """Stage: the CycleGANs; goes on where a killed run was."""
+    """Stage: the generators; goes on where a killed run was."""
     with _stage("train", params) as (values, bars):
         from pipeline.cyclegan import stage  # torch takes seconds: what is wrong with the parameters is said before
 
         stage.run(
-            layout.SPLIT, out, layout.TRAIN_PLOTS, layout.TRAIN_METRICS, params=values.train, resize=values.resize,
-            epochs=values.epochs, seed=values.seed, executor=values.executor, state=layout.STATE,
+            layout.SPLIT, layout.GRID, out, layout.TRAIN_PLOTS, layout.TRAIN_METRICS, params=values.train,
+            resize=values.resize, epochs=values.epochs, seed=values.seed, executor=values.executor, state=layout.STATE,
             device=Settings.device, progress=bars,
         )  # fmt: skip
 
 
 @app.command()
 def translate(out: Out = layout.TRANSLATE, params: ParamsFile = PARAMS) -> None:
-    """Stage: the test faces through every trained generator."""
+    """Stage: test faces and smooth test artworks through every trained generator."""
     with _stage("translate", params) as (values, bars):
         from pipeline.cyclegan import translate as stage
 
@@ -331,7 +331,9 @@ def convert(
     pictures: Annotated[list[str], typer.Argument(help="Images, folders or glob patterns.")],
     out: Annotated[Path, typer.Option("--out", help="Output folder.")],
     method: Annotated[Literal["cell", "majority", "nearest", "style"], typer.Option(help="How.")] = "cell",
-    weights: Annotated[str | None, typer.Option(help="Of --method cell: FILE or `shipped`.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Of --method cell: `shipped` (default), `trained` here, or FILE.")
+    ] = None,
     cells: Annotated[str | None, typer.Option(help="N (longest side) or WxH; default: as trained, or 32.")] = None,
     colors: Annotated[int | None, typer.Option(min=1, max=256, help="At most this many colours a picture.")] = None,
     palette: Annotated[str | None, typer.Option(help="Palette file or name, instead of --colors.")] = None,
@@ -367,6 +369,23 @@ def activations(
 
     outcome = command.run(face, weights, out, Settings.device)
     console.show(outcome, command.lines, as_json)
+
+
+@app.command()
+def pairs(
+    sheet: Annotated[Path, typer.Option(help="PNG file, replaced if it exists.")] = layout.EXPORTS / "pairs.png",
+    count: Annotated[int, typer.Option(min=1, max=200, help="Of pairs.")] = 24,
+    params: ParamsFile = PARAMS,
+) -> None:
+    """The pairs that `cell` learns from: training artworks, and smooth versions of them."""
+    values = _load(params)
+    from pipeline.cyclegan.pairs import command
+
+    outcome = command.run(
+        layout.SPLIT, layout.GRID, sheet, cells=values.train.cell.cells or [values.resize.cells],
+        factor=values.resize.size // values.resize.cells, count=count, seed=values.seed,
+    )  # fmt: skip
+    console.show(outcome, lambda outcome: [f"{outcome['sheet']}: {outcome['pairs']} pairs"], as_json=False)
 
 
 @app.command()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +19,15 @@ import pytest
 import torch
 from torch.nn import functional
 
+from models.cyclegan.networks import CellGenerator
 from models.styletransfer.vgg import VGG19
+from pipeline import params
+from pipeline.convert import baselines, command
+from pipeline.cyclegan.generators import Shape, save
+from pipeline.errors import BadInput
+from pipeline.images import resample
+from pipeline.images.files import read_rgb, without_alpha, write_png
+from pipeline.sample.drawing.portraits import portrait
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("FACETOPIX_SHARED", ROOT.parent / "shared")) / "data"
@@ -180,6 +189,16 @@ def test_the_decoding_benchmark_measures_every_kind_of_file(tmp_path: Path) -> N
     assert done.returncode == (0 if figures[-1]["ratio"] <= 1.15 else 1)
 
 
+def test_the_benchmark_of_reduction_times_every_way_at_every_size(run: Run, tmp_path: Path) -> None:
+    done = run("benchmarks/reduction.py", "--pictures", "1", "--rounds", "1", "--json", str(tmp_path / "figures.json"))
+    assert done.stderr == ""
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    assert [row["cells"] for row in figures["times"]] == [16, 32, 48, 64, 96]
+    assert all(row["ratio"] == pytest.approx(row["joint"] / row["k-means"]) for row in figures["times"])
+    assert [demand["most"] for demand in figures["demands"]] == [10, 10]
+    assert done.returncode == (0 if all(demand["value"] <= 10 for demand in figures["demands"]) else 1)
+
+
 @pytest.fixture
 def training(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
@@ -194,13 +213,36 @@ def test_the_training_benchmark_measures_every_contestant_and_reports(tmp_path: 
     done = subprocess.run([*command, *options], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stderr == ""
     report = json.loads((tmp_path / "report.json").read_text())
-    assert [one["contestant"].split()[0] for one in report["costs"]][:3] == ["plain", "resnet", "cell"]
+    names = [one["contestant"].rpartition(" ")[0] for one in report["costs"]]
+    assert names[:6] == [
+        "plain 4/1", "resnet 4/1", "cell unpaired 4/1", "cell unpaired 2/1", "cell paired 4/1", "cell paired 2/1"
+    ]  # fmt: skip
     assert all(one["cpu"] > 0 and one["memory"] > 0 for one in report["costs"])
     figures = {demand["what"]: demand for demand in report["demands"]}
-    assert [demand["least"] for demand in figures.values() if demand["least"]] == [1.6, 6.0]
+    assert [demand["least"] for demand in figures.values() if demand["least"]] == [1.6, 6.0, 100.0]
+    assert figures["rendering a pair, % of learning from it once"]["value"] > 0
     assert figures["curve generators: ours in fp32 off plain, %"]["value"] < 0.1
     assert done.returncode == (0 if all(demand["met"] for demand in report["demands"]) else 1)
     assert report["setting"] in done.stdout
+
+
+def test_cell_is_timed_with_its_own_values(training: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = params.load(ROOT / "params.yaml").train
+    asked: list[tuple[int, int]] = []
+    monkeypatch.setattr(training, "step_part", lambda *given: asked.append(given[3]) or ([], []))
+    monkeypatch.setattr(torch, "set_num_threads", lambda _: None)
+    monkeypatch.setattr(sys, "argv", ["training.py", "--parts", "step"])
+    assert training.main() == 0
+    assert asked == [(train.cell.width, train.cell.blocks)] != [(train.resnet.width, train.resnet.blocks)]
+
+
+def test_one_way_of_cell_learns_from_pairs_alone_the_other_from_none(training: ModuleType) -> None:
+    ways = [training.Contestant(kind, 4, 1, False) for kind in (training.PAIRED, training.UNPAIRED)]
+    paired, unpaired = (set(way.step(40, 4)().losses) for way in ways)
+    assert paired == {"pairs", "generators", "gradient_generators"}
+    assert {"identity_a", "patterns", "disc_a", "disc_b"} <= unpaired
+    assert "pairs" not in unpaired
+    assert [way.batch for way in ways] == [params.load(ROOT / "params.yaml").train.cell.batch_size, 1]
 
 
 def test_curves_are_compared_after_smoothing_and_missed_figures_are_said_to(training: ModuleType) -> None:
@@ -221,7 +263,7 @@ def grid(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 @pytest.mark.shared
 def test_the_grid_benchmark_runs_every_condition_on_real_art_and_reports(grid: ModuleType, tmp_path: Path) -> None:
-    if not all((grid.enlargements.SHARED / f"{tar}.tar").is_file() for tar in (*grid.ART, *grid.SMOOTH)):
+    if not all((SHARED / f"{tar}.tar").is_file() for tar in (*grid.ART, *grid.SMOOTH)):
         pytest.skip("shared data are absent")
     command = [sys.executable, ROOT / "benchmarks" / "grid.py", "--works", "2", "--peers", "0"]
     done = subprocess.run(
@@ -376,30 +418,257 @@ def test_kid_is_the_unbiased_estimate_written_out(real_faces: ModuleType) -> Non
     assert real_faces.kid(x, far) > 10 * abs(real_faces.kid(x, y))
 
 
-def test_the_interval_of_other_pictures_lies_beyond_that_of_the_same(real_faces: ModuleType) -> None:
-    rng = np.random.default_rng(0)
-    art = [rng.integers(0, 256, (12, 12, 3), dtype=np.uint8) for _ in range(6)]
-    alike = [art[0]] * 6
-    same = real_faces.intervals(alike, alike, 5, 2000)
-    apart = real_faces.intervals(alike, [one // 4 for one in art], 5, 2000)
-    for name, (low, high) in apart.items():
-        assert same[name][1] < low <= high
+def save_plain(path: Path, palette: int | None) -> Path:
+    """A small cell generator that draws the mean of each cell, then chooses so many colours."""
+    torch.manual_seed(0)
+    shape = Shape(generator="cell", width=8, blocks=1, size=192, cells=48, palette=palette, critics=8)
+    net = CellGenerator(shape.cell_shape)
+    net.start_plain()
+    save(path, net, shape)
+    return path
+
+
+@pytest.fixture
+def plain_weights(tmp_path: Path) -> Path:
+    return save_plain(tmp_path / "plain.safetensors", 16)
+
+
+def busts(count: int) -> list[np.ndarray]:
+    return [without_alpha(portrait(np.random.default_rng(number), 32)) for number in range(count)]
+
+
+def test_only_a_method_that_returns_the_truth_is_without_error(real_faces: ModuleType) -> None:
+    drawn = real_faces.samples(busts(6), "busts")
+    truths = {one.smooth.tobytes(): one.truth for one in drawn}
+    by = {"truth": lambda smooth, _: truths[smooth.tobytes()], "nearest": resample.nearest}
+    found = real_faces.judged(drawn, by)
+    assert found["pictures"] == 6
+    perfect, nearest = found["methods"]["truth"], found["methods"]["nearest"]
+    assert [perfect[name] for name in ("error", "within", "lines", "accents")] == [0, 1, 1, 1]
+    assert perfect["lone"] == perfect["lone_truth"] == nearest["lone_truth"] < nearest["lone"]
+    assert perfect == found["methods"]["the art itself"]
+    assert nearest["error"] > 1
+    assert all(nearest[name] < 1 for name in ("within", "lines", "accents"))
+    assert perfect["intervals"]["error"] == (0, 0)
+    for name, (low, high) in nearest["intervals"].items():
+        assert low < nearest[name] < high
+    assert set(nearest["intervals"]) == {"error", "within", "lines", "accents", "lone", "lone_truth"}
+
+
+def test_what_is_demanded_of_perfect_drawings_is_met_and_of_majority_missed(real_faces: ModuleType) -> None:
+    drawn = real_faces.samples(busts(3), "busts")
+    truths = {one.smooth.tobytes(): one.truth for one in drawn}
+    majority = partial(baselines.majority_palette, colours=16, seed=0)
+
+    def demanded(weights: Callable[..., np.ndarray], share: float | None) -> list[bool]:
+        found = real_faces.judged(drawn, {"weights": weights, "majority + 16": majority})
+        return [one.met for one in real_faces.demands_of_pairs("busts", found, share)]
+
+    for share in (None, 0.5):
+        assert demanded(lambda smooth, _: truths[smooth.tobytes()], share) == [True] * 5
+    assert demanded(majority, 0.5) == [False, True, True, True, True]
+    assert not any(demanded(resample.nearest, None))
+
+
+def good_report() -> dict[str, Any]:
+    """Figures that meet every bound, by a hair."""
+    majority = {"error": 6.0, "within": 0.5, "lines": 0.7, "accents": 0.6, "lone": 0.06, "lone_truth": 0.03}
+    ours = {"error": 2.5, "within": 0.88, "lines": 0.94, "accents": 0.92, "lone": 0.026, "lone_truth": 0.03}
+    half = {**majority, "error": 3.0, "lone": 0.0}
+    pairs = {"48": ours, "24": half, "monsters": {**half, "error": 4.19}}
+    methods = {name: {"methods": {"majority + 16": majority, "weights": row}} for name, row in pairs.items()}
+    least = {"48": 0.95, "32": 0.85}
+    faces = {cells: {"methods": {"weights": {"found": one, "accents": 0.85}}} for cells, one in least.items()}
+    return {
+        "heads": {"48": methods["48"], "24": methods["24"]}, "works": {"monsters": methods["monsters"]}, "faces": faces,
+        "stability": {"weights": {"to_the_eye": 0.2}}, "milliseconds": {"together": 30.0},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "missed"),
+    [
+        (("heads", "48", "error"), 2.51, "heads, 48 cells: error x100"),
+        (("heads", "48", "within"), 0.879, "heads, 48 cells: within"),
+        (("heads", "48", "lines"), 0.939, "heads, 48 cells: lines"),
+        (("heads", "48", "accents"), 0.919, "heads, 48 cells: accents"),
+        (("heads", "48", "lone"), 0.036, "heads, 48 cells: lone cells, off the art's"),
+        (("heads", "48", "lone"), 0.024, "heads, 48 cells: lone cells, off the art's"),
+        (("heads", "24", "error"), 3.01, "heads, 24 cells: error, of majority's"),
+        (("heads", "24", "within"), 0.49, "heads, 24 cells: within"),
+        (("works", "monsters", "error"), 4.21, "monsters: error, of majority's"),
+        (("works", "monsters", "lone"), 0.061, "monsters: lone cells, off the art's"),
+        (("faces", "48", "found"), 0.94, "faces, 48 cells: found"),
+        (("faces", "32", "found"), 0.84, "faces, 32 cells: found"),
+        (("faces", "32", "accents"), 0.84, "faces, 32 cells: accents"),
+        (("stability",), {"weights": {"to_the_eye": 0.21}}, "moved by a source pixel: cells that change"),
+        (("milliseconds",), {"together": 30.1}, "ms of CPU, a face on 48 cells"),
+    ],
+)
+def test_each_figure_of_the_judge_has_its_own_bound(
+    real_faces: ModuleType, place: tuple[str, ...], value: Any, missed: str
+) -> None:
+    report = good_report()
+    assert all(one.met for one in real_faces.demands(report))
+    if len(place) == 1:
+        report[place[0]] = value
+    else:
+        group, name, figure = place
+        report[group][name]["methods"]["weights"][figure] = value
+    assert [one.what for one in real_faces.demands(report) if not one.met] == [missed]
+
+
+def test_without_a_detector_nothing_is_demanded_of_it(real_faces: ModuleType) -> None:
+    report = good_report()
+    report["faces"]["48"]["methods"]["weights"]["found"] = None
+    names = [one.what for one in real_faces.demands(report)]
+    assert "faces, 48 cells: found" not in names
+    assert "faces, 48 cells: accents" in names
+
+
+@pytest.mark.parametrize(("palette", "colours"), [(16, 16), (5, 5), (None, 16)])
+def test_the_judge_draws_as_the_command_convert_does_with_the_colours_of_the_weights(
+    real_faces: ModuleType, tmp_path: Path, palette: int | None, colours: int
+) -> None:
+    weights = str(save_plain(tmp_path / "plain.safetensors", palette))
+    face = real_faces.samples(busts(1), "busts")[0].smooth
+    write_png(tmp_path / "face.png", face)
+    command.run(
+        [str(tmp_path / "face.png")], tmp_path / "out", method="cell", cells="24", colours=None, palette=None, scale=2,
+        force=False, trained=tmp_path, device="cpu", weights=weights,
+    )  # fmt: skip
+    drawn = real_faces.painter(weights)(face, (24, 24))
+    assert (read_rgb(tmp_path / "out" / "face.png") == drawn).all()
+    assert colours // 2 < len(np.unique(drawn.reshape(-1, 3), axis=0)) <= colours
+
+
+def test_a_head_is_the_top_of_a_portrait_and_a_work_stands_on_its_ground(real_faces: ModuleType) -> None:
+    """Colours say where a pixel was: red its row, green its column."""
+    rgba = np.zeros((80, 70, 4), np.uint8)
+    rgba[..., 0], rgba[..., 1] = np.indices((80, 70))
+    rgba[5:75, 6:66, 3] = 255
+    top = real_faces.head(rgba, "a", 48)
+    assert (top[0, 0, :2] == (5, 12)).all()
+    assert (top[-1, -1, :2] == (52, 59)).all()
+    part = real_faces.head(rgba, "a", 24)
+    y, x = part[0, 0, :2] - np.array((5, 12))
+    assert (part == top[y : y + 24, x : x + 24]).all()
+    larger = real_faces.head(rgba, "a", 80)
+    ground = real_faces.on_ground(rgba, "a")[1]
+    assert (larger[:10] == ground).all()
+    assert (larger[10:, 10:70, 0] == np.arange(5, 75)[:, None]).all()
+
+    small = real_faces.whole_or_part(rgba[:30, :20], "a", 48)
+    assert small.shape == (25 + 4, 14 + 4, 3)
+    assert (small[2:-2, 2:-2, 1] == np.arange(6, 20)).all()
+    assert (np.concatenate([small[:2].reshape(-1, 3), small[:, -2:].reshape(-1, 3)]) == ground).all()
+    large = real_faces.whole_or_part(rgba, "a", 48)
+    assert (large[-1, -1, :2] - large[0, 0, :2] == 47).all()
+
+
+def test_a_move_by_one_source_pixel_changes_what_it_moves(real_faces: ModuleType) -> None:
+    flat, noise = np.full((65, 65, 3), 90, np.uint8), np.random.default_rng(0).integers(0, 256, (65, 65, 3), np.uint8)
+    assert real_faces.changed(resample.nearest, flat, 16) == (0, 0)
+    eye, bits = real_faces.changed(resample.nearest, noise, 16)
+    assert 0.95 < eye <= bits <= 1
+    striped = 90 + np.indices((65, 65, 3), np.uint8)[1] % 2
+    assert real_faces.changed(resample.nearest, striped, 16) == (0, 1)
 
 
 @pytest.mark.shared
-def test_the_benchmark_of_training_on_real_faces_measures_every_figure(run: Run, tmp_path: Path) -> None:
+def test_held_out_portraits_are_those_of_the_list_and_none_else(real_faces: ModuleType, tmp_path: Path) -> None:
     if not SHARED.is_dir():
         pytest.skip(f"{SHARED} is absent")
-    options = ["--steps", "6", "--epochs", "2", "--seeds", "0", "--faces", "120", "--jobs", "1"]
-    options += ["--patches", "5000", "--resamples", "2"]
+    listed = (ROOT / "benchmarks" / "held_out.txt").read_text().splitlines()
+    assert listed == sorted(set(listed))
+    found = [path for path, _ in real_faces.portraits(ROOT / "benchmarks" / "held_out.txt", None)]
+    assert len(found) > 100
+    assert all(any(name in path for path in found) for name in listed)
+    assert all(any(f"__{name}" in path for name in listed) for path in found)
+    (tmp_path / "other.txt").write_text("nobody\n")
+    with pytest.raises(BadInput, match="found none"):
+        real_faces.portraits(tmp_path / "other.txt", None)
+
+
+@pytest.mark.shared
+def test_the_judge_of_weights_measures_every_figure(run: Run, plain_weights: Path, tmp_path: Path) -> None:
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent")
+    options = ["--weights", str(plain_weights), "--cells", "24", "48", "--works", "2", "--faces", "3"]
     options += ["--json", str(tmp_path / "figures.json"), "--sheet", str(tmp_path / "sheet.png")]
     done = run("benchmarks/real_faces.py", *options)
-    assert done.returncode in (0, 1), done.stderr
-    told = json.loads((tmp_path / "figures.json").read_text())["0"]
-    assert told["ours"]["grid_alignment"] == 1.0
-    assert told["ours"]["colours"] <= 16
-    assert told["rival"]["sliced_wasserstein_3"] > told["ours"]["sliced_wasserstein_3"] > 0
-    assert all(0 <= low <= high for low, high in told["intervals"]["ours"].values())
-    assert 0 < told["kid"]["real"] < min(told["kid"]["ours"], told["kid"]["box_palette"])
-    assert (tmp_path / "sheet-0.png").is_file()
-    assert ("MISSED" in done.stdout) == (done.returncode == 1)
+    assert (done.returncode, done.stderr) == (1, "")
+    result = json.loads((tmp_path / "figures.json").read_text())
+    assert list(result["heads"]) == ["24", "48"]
+    assert list(result["works"]) == ["other heads", "monsters", "people", "overworld", "items", "scenes"]
+    for group in (*result["heads"].values(), *result["works"].values()):
+        rows = group["methods"]
+        assert group["pictures"] == 2
+        assert rows["the art itself"]["error"] == 0 < rows["majority + 16"]["error"] < rows["box + 16"]["error"]
+        assert rows["majority + 16"]["lone"] < rows["nearest"]["lone"]
+        for row in rows.values():
+            low, high = row["intervals"]["error"]
+            assert low <= row["error"] <= high
+    for group in result["faces"].values():
+        assert group["pictures"] == 3
+        assert group["methods"]["weights"]["colours"] <= 16 < group["methods"]["nearest"]["colours"]
+        assert group["methods"]["weights"]["lone"] < group["methods"]["nearest"]["lone"]
+    assert set(result["stability"]) == set(result["sets"]["methods"]) - {"the art itself"}
+    assert list(result["stability"]["weights"]) == ["to_the_eye", "at_all", "128 px", "256 px"]
+    assert result["milliseconds"]["network"] > 0 < result["milliseconds"]["colours"]
+    missed = {one["what"] for one in result["demands"] if not one["met"]}
+    assert {"heads, 48 cells: error x100", "heads, 24 cells: error, of majority's", "monsters: lines"} <= missed
+    assert done.stdout.count("MISSED") == len(missed)
+    faces, pairs = (read_rgb(tmp_path / f"sheet-{name}.png") for name in ("faces", "pairs"))
+    assert (faces.shape, pairs.shape) == ((3 * 288, 4 * 288, 3), (2 * 288, 4 * 288, 3))
+
+
+@pytest.fixture
+def elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where the benchmarks look for tars of real pictures: an empty folder."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    import real_data
+
+    monkeypatch.setattr(real_data, "SHARED", tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "data").mkdir(parents=True)
+    return tmp_path / "elsewhere" / "data"
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "tar"),
+    [
+        ("benchmarks/real_faces.py", [], "pixel_faces"),
+        ("benchmarks/style_faces.py", [], "anime_faces_256"),
+        ("benchmarks/grid.py", [], "pixel_faces"),
+        ("benchmarks/dedup.py", ["--parts", "distinct"], "pixel_tiles"),
+        ("experiments/style_layers.py", [], "anime_faces_256"),
+        ("experiments/resnet_pairs.py", ["out"], "pixel_faces"),
+        ("experiments/portraits.py", ["out"], "pixel_faces"),
+    ],
+)
+def test_without_real_data_a_script_says_which_file_it_misses_and_what_names_the_folder(
+    run: Run, elsewhere: Path, tmp_path: Path, script: str, options: list[str], tar: str
+) -> None:
+    done = run(script, *options)
+    assert done.returncode == 2
+    assert f"{elsewhere / tar}.tar: no such file; expected FACETOPIX_SHARED to name" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.shared
+def test_the_judge_of_weights_misses_works_before_it_draws_anything(run: Run, elsewhere: Path) -> None:
+    if not SHARED.is_dir():
+        pytest.skip(f"{SHARED} is absent")
+    for path in SHARED.glob("*.tar"):
+        if path.stem != "pixel_scenes":
+            (elsewhere / path.name).symlink_to(path)
+    done = run("benchmarks/real_faces.py", "--works", "1", "--faces", "2")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"{elsewhere / 'pixel_scenes'}.tar: no such file; expected FACETOPIX_SHARED to name" in done.stderr
+
+
+def test_weights_that_cannot_be_judged_are_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "none.safetensors").write_bytes(b"nothing")
+    done = run("benchmarks/real_faces.py", "--weights", str(tmp_path / "none.safetensors"))
+    assert done.returncode == 2
+    assert "none.safetensors: not the weights of a facetopix generator" in done.stderr

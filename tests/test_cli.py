@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
 COMMANDS = [
     "scrape", "scrape-page", "add", "import-art", "faces", "dedup", "flatten", "grid", "resize", "split", "train",
-    "translate", "stylize", "evaluate", "report", "convert", "activations", "inspect", "export", "forget", "clean",
+    "translate", "stylize", "evaluate", "report", "convert", "activations", "pairs", "inspect", "export", "forget",
+    "clean",
 ]  # fmt: skip
 SAMPLE = Sample(revision="x", pixeljoint=6, lospec=6, pixiehaus=6, faces=8)
 
@@ -188,29 +189,40 @@ def test_convert_writes_a_native_and_an_enlarged_picture_and_overwrites_nothing(
     assert again["counts"]["reasons"] == {"exists": 1}
 
 
-def test_convert_draws_with_the_shipped_generator_until_there_is_an_own_one(home: Path) -> None:
+def test_convert_draws_with_the_shipped_generator_also_where_one_was_trained(home: Path) -> None:
     ramp = np.linspace(40, 220, 96, dtype=np.uint8)
     write_png(
         home / "a.png", np.dstack([np.tile(ramp, (96, 1)), np.tile(ramp[:, None], 96), np.full((96, 96), 90, np.uint8)])
     )
+    trained = home / "artifacts/cyclegan/cell/a2b.safetensors"
+    trained.parent.mkdir(parents=True)
+    trained.write_bytes(b"mine")
     assert facetopix(home, "convert", "a.png", "--out", "out").returncode == 0
     native = np.array(Image.open(home / "out/a.png"))
     assert native.shape == (48, 48, 3)
     assert 2 <= len(np.unique(native.reshape(-1, 3), axis=0)) <= 16
-    trained = home / "artifacts/cyclegan/cell/a2b.safetensors"
-    trained.parent.mkdir(parents=True)
-    trained.write_bytes(b"mine")
-    done = facetopix(home, "convert", "a.png", "--out", "again")
+    done = facetopix(home, "convert", "a.png", "--out", "again", "--weights", "trained")
     assert done.returncode == 3
     assert "a2b.safetensors: not the weights of a facetopix generator" in done.stderr
-    assert facetopix(home, "convert", "a.png", "--out", "again", "--weights", "shipped").returncode == 0
-    assert (home / "again/a.png").read_bytes() == (home / "out/a.png").read_bytes()
+
+
+def test_pictures_of_any_shape_are_drawn_and_the_same_each_time(home: Path) -> None:
+    """A picture of one pixel, and strips that are thinner than what a network looks around."""
+    rng = np.random.default_rng(0)
+    for height, width in ((1, 1), (3, 500), (400, 4), (2, 2)):
+        write_png(home / "in" / f"{width}x{height}.png", rng.integers(0, 256, (height, width, 3), dtype=np.uint8))
+    for out in ("one", "two"):
+        assert facetopix(home, "convert", "in", "--out", out, "--cells", "24").returncode == 0
+    pictures = sorted(path.name for path in (home / "one").iterdir())
+    assert len(pictures) == 8
+    assert all((home / "one" / name).read_bytes() == (home / "two" / name).read_bytes() for name in pictures)
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
         (["--weights", "nowhere.safetensors"], "nowhere.safetensors: no trained generator there"),
+        (["--weights", "trained"], "a2b.safetensors: no trained generator there; run `facetopix train` first"),
         (["--weights", "shipped", "--method", "majority"], "give --weights with --method cell, not with majority"),
     ],
 )

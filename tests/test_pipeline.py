@@ -126,3 +126,16 @@ def test_an_experiment_with_other_epochs_reruns_the_training_and_what_follows_on
     assert ran(dvc(built, "exp", "run", "-S", "epochs=1")) == AFTER_TRAIN
     training = json.loads((built / "metrics/train.json").read_text(encoding="utf-8"))
     assert {figures["epochs"] for figures in training.values()} == {1}
+
+
+def test_an_experiment_on_a_set_of_artworks_splits_anew_and_takes_its_palette_for_an_input(built: Path) -> None:
+    (built / "mine.hex").write_text("000000\nffffff\n", encoding="utf-8")
+    values = ["split.sources=[pixiehaus]", "split.native=[8,64]", "split.palette_near.palette=mine.hex"]
+    overrides = [word for value in [*values, "split.palette_near.distance=1.0"] for word in ("-S", value)]
+    assert "split" in ran(dvc(built, "exp", "run", *overrides, "split"))
+    rows = [row for row in manifest.read(built / "data/split") if row["domain"] == "pixel"]
+    assert {row["source"] for row in rows if row["status"] == "kept"} == {"pixiehaus"}
+    assert {row["reason"] for row in rows if row["source"] != "pixiehaus"} == {"source"}
+    assert not ran(dvc(built, "repro", "split"))
+    (built / "mine.hex").write_text("000000\n", encoding="utf-8")
+    assert ran(dvc(built, "repro", "split")) == {"split"}

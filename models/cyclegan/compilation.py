@@ -11,19 +11,17 @@ convolution would be copied twice, and on CPUs its gradient is wrong for one pic
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import torch
 
 from models.cyclegan.cycle_losses import System
-from models.cyclegan.networks import CellGenerator
 
 RECOMPILE_LIMIT = 64  # four networks share code: each for one or two sizes of batch, frozen or not
 
 
-def compile_system(system: System, backend: str | Callable[..., Any] = "inductor") -> System:
-    """Put `torch.compile` before all four networks of a system; use the result. State dicts keep their names.
+def compile_system(system: System, backend: str | Callable[..., Any] = "inductor") -> None:
+    """Put `torch.compile` before all four networks of a system. State dicts keep their names.
 
     Shapes are static: what a graph is does not depend on which batch came first, so a training that was stopped goes on
     with the same bits.
@@ -35,9 +33,6 @@ def compile_system(system: System, backend: str | Callable[..., Any] = "inductor
     torch._dynamo.config.recompile_limit = RECOMPILE_LIMIT
     for net in system.nets().values():
         net.compile(backend=backend, dynamic=False)
-    if not isinstance(system.a2b, CellGenerator):
-        return system
-    return replace(system, paint=torch.compile(system.a2b.paint, backend=backend, dynamic=False))
 
 
 def cannot_compile(error: RuntimeError) -> bool:

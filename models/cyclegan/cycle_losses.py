@@ -4,9 +4,9 @@ paper -> here:  G -> a2b   F -> b2a   D_X -> disc_a   D_Y -> disc_b   lambda -> 
 
 Departures from the paper: the identity loss (sec. 5.2, there for paintings only) is on, since it keeps the palette, for
 `cell` in the early steps only; `cell` adds an L1 between low-frequency colours of input and output (as Wu et al. 2022
-and Han et al. 2018 do), one between their hues, the commitment of its free colours to the palette (van den Oord et al.
-2017), the distance of its small patches from the art's (`patch_distance`), and a hinge that keeps dark accents: a mouth
-of two cells costs the other losses next to nothing, and art without faces has none.
+and Han et al. 2018 do), one between their hues, the distance of its small patches from the art's
+(`patch_distance`), and a hinge that keeps dark accents: a mouth of two cells costs the other losses next to nothing,
+and art without faces has none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, l1_loss, relu
 
 from models.cyclegan.layers import mirror_pad
-from models.cyclegan.networks import Painting
 from models.cyclegan.patch_distance import ReferencePatches, patch_distance
 
 
@@ -31,7 +30,6 @@ class Weights:
     identity: float  # sec. 5.2; the paper: 0.5 * lambda
     colour: float  # L1 of 4x4-pooled cells against the input's; 0 for the report's system
     chroma: float  # L1 of 2x2-pooled colour differences against the input's: shades may move, hues may not
-    palette: float  # |free colours - palette colours|, the commitment loss
     accents: float  # hinge on how much darker than its surroundings a cell is; 0 for the report's system
     patterns: float  # sliced Wasserstein distance of 3x3 and 5x5 patches from the art's; 0 for the report's system
 
@@ -47,7 +45,6 @@ class System:
     b2a: nn.Module
     disc_a: nn.Module
     disc_b: nn.Module
-    paint: Callable[[Tensor], Painting]  # a2b with its palette's commitment
     to_b: Callable[[Tensor], Tensor]  # a face at the size of domain b (box mean)
     to_a: Callable[[Tensor], Tensor]  # an artwork at the size of domain a (nearest)
     cell: int  # pixels a side of a cell in domain a
@@ -103,7 +100,7 @@ def loss_through_b(
         view: what the discriminator sees of a picture.
         references: what the patches of each drawn picture are compared with; none = they are not.
     """
-    drawn, commitment = system.paint(torch.cat([a, system.to_a(b)]) if weights.identity else a)
+    drawn = system.a2b(torch.cat([a, system.to_a(b)]) if weights.identity else a)
     fake, original, nothing = drawn[: len(a)], system.to_b(a), a.new_zeros(())
     terms = {
         "adversarial_a2b": (1.0, lsgan(system.disc_b(view(fake)), real=True)),
@@ -111,7 +108,6 @@ def loss_through_b(
         "identity_b": (weights.identity, _identity(drawn[len(a) :], b, weights)),
         "colour": (weights.colour, l1_loss(_low_frequency(fake.float()), _low_frequency(original))),
         "chroma": (weights.chroma, l1_loss(_colour_differences(fake.float()), _colour_differences(original))),
-        "palette": (weights.palette, commitment),
         "accents": (weights.accents, lost_accents(fake.float(), original) if weights.accents else nothing),
         "patterns": (weights.patterns, _patterns(fake, references) if references else nothing),
     }

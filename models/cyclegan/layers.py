@@ -48,10 +48,15 @@ def _mirrors(p: int, edge: int) -> list[tuple[int, int]]:
 
 
 def mirror_pad(x: Tensor, p: int, edge: bool = False) -> Tensor:
-    """Pad (N, C, H, W) by p mirrored rows and columns on every side; 1 <= p < H, W.
+    """Pad (N, C, H, W) by p >= 1 mirrored rows and columns on every side.
 
     The border itself is repeated (`edge`; NumPy calls it symmetric) or not (reflect).
+
+    Raises:
+        ValueError: a side that has too few rows or columns to mirror.
     """
+    if min(x.shape[2:]) < p + 1 - edge:
+        raise ValueError(f"expected sides of at least {p + 1 - edge} to mirror {p}, got {tuple(x.shape[2:])}")
     padded: Tensor = _MirrorPadding.apply(x, p, int(edge))
     return padded
 

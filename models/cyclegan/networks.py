@@ -7,8 +7,7 @@ Three systems of four networks:
 - `resnet`: the students' report, row by row. Both domains are pictures of S x S pixels. Its upscaling half is made of
   transposed convolutions of kernel 3 and stride 2, the very case of uneven overlap (Odena et al. 2016).
 - `resize`: the same with nearest enlargement and convolution instead.
-- `cell`: the art domain lives on its native grid of S/k x S/k cells. The generator has no upscaling half, so every
-  cell has one colour by construction, and a palette head gives the whole picture at most K colours.
+- `cell`: the art domain lives on its native grid of S/k x S/k cells, so every cell has one colour by construction.
 """
 
 from __future__ import annotations
@@ -25,10 +24,9 @@ from torch.nn.utils import parametrizations, parametrize
 
 from models.cyclegan.layers import MirrorConv2d, UpsampleConv2d
 
-SHARPNESS = 4.0  # of a cell's choice of a colour
-NEARNESS = 2.0  # logits lost per unit of distance between a cell's free colour and one of a shared palette
-ANCHORING = 0.7  # at the start: the same, per squared unit, of the colour around which a slot begins
-FEATURE_STD = 0.06  # at the start: of the weights of features; with less, pictures stay flat and far from art
+LEVELS = 3  # halvings of the grid in the generator of cells
+GROUPS = 8  # of its norms
+SEEN = 2  # pixels a side of a cell that it sees: with 4 it made a checkered pattern of every strand of hair
 
 
 def init_weights(module: nn.Module) -> None:
@@ -162,156 +160,88 @@ class Panel(nn.Module):
         return tuple(critic(x) for critic in self.critics)
 
 
-class Painting(NamedTuple):
-    """A picture that a generator of pixel art drew, with the commitment loss of its palette."""
-
-    picture: Tensor  # (N, 3, n, n) in [-1, 1]
-    commitment: Tensor  # scalar: mean |free colours - palette colours|, 0 for generators without a palette
-
-
 class CellShape(NamedTuple):
-    """The numbers that make a `CellGenerator`.
-
-    `colours` is what the palette head chooses from: "own", a palette that every picture makes of its own colours; or
-    "shared", one palette for all, a part of the weights.
-    """
+    """The numbers that make a `CellGenerator`."""
 
     factor: int  # pixels a side of a cell; a power of two
-    width: int  # channels at full resolution
-    blocks: int  # residual blocks of the deep path
-    palette: int | None = 16  # K, the most colours of a picture; None: as many as there are cells
-    colours: str = "own"
+    width: int  # channels at the resolution of cells
+    blocks: int  # residual blocks where the grid is coarsest; elsewhere one on the way down, two on the way up
     critics: int = 32  # channels of the discriminators' first convolutions
 
 
+class _CellBlock(nn.Module):
+    """x + conv(silu(conv(silu(norm(x))))), the identity at the start: (N, C, H, W) -> same (He et al. 2016)."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.GroupNorm(max(1, math.gcd(2 * GROUPS, channels) // 2), channels),
+            nn.SiLU(),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.SiLU(),
+        )
+        self.last = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        result: Tensor = x + self.last(self.body(x))
+        return result
+
+
+def _cell_blocks(channels: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(_CellBlock(channels) for _ in range(count)))
+
+
 class CellGenerator(nn.Module):
-    """The generator of native pixel art from faces, with at most K colours a picture.
+    """The generator of native pixel art: a U-Net (Ronneberger et al. 2015) on the grid of cells.
 
-    (N, 3, S, S) -> (N, 3, S/factor, S/factor) in [-1, 1]. A shallow path keeps the place of every cell, a deep one at
-    half the grid sees the whole face. Together they say how each cell departs from the mean of its pixels, and which of
-    K colours it takes (`PaletteHead`): discriminator, cycle and identity see only what a user will see.
-
-    `palette` may be lowered at inference: the picture is then reduced further.
+    (N, 3, rows * factor, columns * factor) -> (N, 3, rows, columns), about in [-1, 1], any numbers of rows and columns.
+    Every cell has one colour by construction: how it departs from the mean of its pixels. A cell is seen as 2 x 2
+    pixels, finer detail is for no artist of cells; they are channels (Shi et al. 2016), so nothing is enlarged and no
+    place is lost. Three halvings of the grid let it see the whole face. Its colours are chosen afterwards.
     """
 
     def __init__(self, shape: CellShape) -> None:
         super().__init__()
         if shape.factor < 1 or shape.factor & (shape.factor - 1):
             raise ValueError(f"factor must be a power of two, got {shape.factor}")
-        self.palette = shape.palette
-        widths = _widths(shape.width, shape.factor.bit_length())
-        shallow = widths[-1]
-        self.cell_mean = nn.AvgPool2d(shape.factor)
-        self.stem = nn.Sequential(
-            _normed(MirrorConv2d(3, shape.width, 5), shape.width),
-            *(
-                _normed(nn.Conv2d(before, after, 4, stride=2, padding=1), after)
-                for before, after in itertools.pairwise(widths)
-            ),
+        self.factor = shape.factor
+        widths = [shape.width, *(2 * shape.width for _ in range(LEVELS))]
+        steps = list(itertools.pairwise(widths))
+        self.seen = min(shape.factor, SEEN)
+        self.stem = nn.Conv2d(3 * self.seen**2 + 3, shape.width, 3, padding=1)
+        self.before = nn.ModuleList(_CellBlock(channels) for channels, _ in steps)
+        self.halve = nn.ModuleList(nn.Conv2d(fine, coarse, 4, stride=2, padding=1) for fine, coarse in steps)
+        self.deep = _cell_blocks(widths[-1], shape.blocks)
+        self.after = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(coarse + fine, fine, 1), _cell_blocks(fine, 2)) for fine, coarse in reversed(steps)
         )
-        self.deep, self.join = _deep_path(shallow, shape.blocks)
-        self.departure = MirrorConv2d(shallow, 3, 3)
-        heads: dict[str, type[PaletteHead | SharedPaletteHead]] = {"own": PaletteHead, "shared": SharedPaletteHead}
-        self.head = None if shape.palette is None else heads[shape.colours](shallow, shape.palette)
+        self.departure = nn.Conv2d(shape.width, 3, 3, padding=1)
 
     def start_plain(self) -> None:
-        """Let free colours begin as the mean of every cell: content is present from the start."""
+        """Let every block begin as the identity and every picture as the mean of its cells."""
+        for block in self.modules():
+            if isinstance(block, _CellBlock):
+                nn.init.zeros_(block.last.weight)
         nn.init.zeros_(self.departure.weight)
 
-    def paint(self, x: Tensor) -> Painting:
-        """Draw faces, (N, 3, S, S) in [-1, 1], with the network's own palette."""
-        features = self.stem(x)
-        features = self.join(torch.cat([features, self.deep(features)], dim=1))
-        with torch.autocast(x.device.type, enabled=False):  # colours need all their bits
-            features = features.float()
-            departure = 2 * torch.tanh(self.departure(features))
-            free = (self.cell_mean(x.float()) + departure).clamp(-1.0, 1.0)  # (N, 3, n, n)
-            if self.head is None:
-                return Painting(free, free.new_zeros(()))
-            return self.head(features, free)  # type: ignore[no-any-return]
-
     def forward(self, x: Tensor) -> Tensor:
-        picture = self.paint(x).picture
-        slots = math.inf if self.head is None else self.head.slots
-        return picture if self.palette is None or self.palette >= slots else quantise(picture, self.palette)
-
-
-class PaletteHead(nn.Module):
-    """The choice of a colour for each cell from a palette made of its picture: at most K colours, by construction.
-
-    p = softmax(sharpness * logits) says how much a cell belongs to each of K slots; a slot's colour is the mean of the
-    free colours that belong to it; a cell shows the colour of its largest p. The gradient of that choice is the one of
-    p (straight through: Bengio et al. 2013, arXiv:1308.3432).
-
-    Args:
-        channels: of the features.
-        slots: K.
-    """
-
-    def __init__(self, channels: int, slots: int) -> None:
-        super().__init__()
-        self.slots = slots
-        self.logits = nn.Conv2d(channels + 3, slots, 1)  # of the features and the free colour
-
-    def start(self, anchors: Tensor) -> None:
-        """Let the slots begin as the colours around K anchors, (K, 3) in [-1, 1].
-
-        -ANCHORING * |colour - anchor|^2 is linear in the colour but for a term that all slots share. Without such a
-        start a slot takes cells of any colours and shows their grey mean, and small accents are learned late.
-        """
-        with torch.no_grad():
-            nn.init.normal_(self.logits.weight, 0.0, FEATURE_STD)
-            self.logits.weight[:, -3:, 0, 0] = 2 * ANCHORING * anchors
-            assert self.logits.bias is not None
-            self.logits.bias.copy_(-ANCHORING * anchors.square().sum(dim=1))
-
-    def forward(self, features: Tensor, free: Tensor) -> Painting:
-        """Features (N, C, n, n) and free colours (N, 3, n, n) -> the picture, and how far it is from them."""
-        logits = self.logits(torch.cat([features, free], dim=1))
-        p = torch.softmax(SHARPNESS * logits, dim=1)  # (N, K, n, n)
-        mass = p.sum(dim=(2, 3))[..., None].clamp_min(1e-6)
-        palette = torch.einsum("nkyx,ncyx->nkc", p, free) / mass  # (N, K, 3)
-        commitment = (torch.einsum("nkyx,nkc->ncyx", p, palette) - free).abs().mean()
-        return Painting(torch.einsum("nkyx,nkc->ncyx", _harden(p), palette), commitment)
-
-
-class SharedPaletteHead(nn.Module):
-    """The choice of a colour for each cell from one palette for all pictures, which is learned or given.
-
-    A cell prefers the colour that is nearest to its free one, as far as the features do not speak against it.
-
-    Args:
-        channels: of the features.
-        slots: K; `start` says which colours.
-    """
-
-    def __init__(self, channels: int, slots: int) -> None:
-        super().__init__()
-        self.slots = slots
-        self.logits = nn.Conv2d(channels, slots, 1)
-        self.palette = nn.Parameter(torch.rand(slots, 3) * 2 - 1)  # (K, 3) in [-1, 1]
-
-    def start(self, palette: Tensor, *, learned: bool) -> None:
-        """Take the nearest colours of a palette, (K, 3) in [-1, 1], and learn it further or leave it as it is."""
-        with torch.no_grad():
-            nn.init.zeros_(self.logits.weight)
-            self.palette.copy_(palette)
-        self.palette.requires_grad_(learned)
-
-    def forward(self, features: Tensor, free: Tensor) -> Painting:
-        """Features (N, C, n, n) and free colours (N, 3, n, n) -> the picture, and how far it is from them."""
-        cells = free.flatten(2).mT  # (N, n * n, 3)
-        distance = (cells[:, :, None] - self.palette).square().sum(dim=3).add(1e-6).sqrt()  # (N, n * n, K)
-        nearness = -NEARNESS * distance.mT.reshape(len(free), self.slots, *free.shape[2:])
-        p = torch.softmax(SHARPNESS * (self.logits(features) + nearness), dim=1)  # (N, K, n, n)
-        commitment = (torch.einsum("nkyx,kc->ncyx", p, self.palette) - free).abs().mean()
-        return Painting(torch.einsum("nkyx,kc->ncyx", _harden(p), self.palette), commitment)
-
-
-def _harden(p: Tensor) -> Tensor:
-    """1 at the largest of dim 1 of (N, K, n, n), else 0, with the gradient of `p`."""
-    hard = functional.one_hot(p.argmax(dim=1), p.shape[1]).movedim(-1, 1).to(p.dtype)
-    return p + (hard - p).detach() if torch.is_grad_enabled() else hard
+        rows, columns = (side // self.factor for side in x.shape[2:])
+        beyond = [-cells % 2**LEVELS * self.factor for cells in (rows, columns)]
+        if any(beyond):
+            x = functional.pad(x, (0, beyond[1], 0, beyond[0]), mode="replicate")
+        means = functional.avg_pool2d(x, self.factor)
+        x = functional.avg_pool2d(x, self.factor // self.seen)
+        features = self.stem(torch.cat([functional.pixel_unshuffle(x, self.seen), means], dim=1))
+        kept = []
+        for block, halve in zip(self.before, self.halve, strict=True):
+            kept.append(block(features))
+            features = halve(kept[-1])
+        features = self.deep(features)
+        for blocks in self.after:
+            features = functional.interpolate(features, scale_factor=2, mode="nearest")
+            features = blocks(torch.cat([features, kept.pop()], dim=1))
+        picture: Tensor = (means + self.departure(features).to(means.dtype))[..., :rows, :columns]
+        return picture
 
 
 def _widths(width: int, count: int) -> list[int]:
@@ -328,36 +258,6 @@ def _deep_path(shallow: int, blocks: int) -> tuple[nn.Sequential, nn.Sequential]
         nn.Upsample(scale_factor=2, mode="nearest"),
     )
     return path, _normed(MirrorConv2d(shallow + deep, shallow, 3), shallow)
-
-
-@torch.no_grad()
-def quantise(free: Tensor, colours: int, rounds: int = 4) -> Tensor:
-    """Reduce each picture of (N, 3, n, n) to at most `colours` colours: the means of its own clusters.
-
-    k-means in RGB, started from the cells that are farthest from each other (Gonzalez 1985), so that small accents such
-    as eyes get an entry, and a picture of K colours keeps them: no randomness, and no gradient.
-    """
-    cells = free.flatten(2).mT  # (N, n * n, 3)
-    palette = _farthest(cells, colours)  # (N, K, 3)
-    for _ in range(rounds):
-        owner = torch.cdist(cells, palette).argmin(dim=2)  # (N, n * n)
-        mass = torch.zeros(palette.shape[:2], device=free.device).scatter_add_(1, owner, torch.ones_like(cells[..., 0]))
-        total = torch.zeros_like(palette).scatter_add_(1, owner[..., None].expand_as(cells), cells)
-        palette = torch.where(mass[..., None] > 0, total / mass[..., None].clamp_min(1), palette)
-    owner = torch.cdist(cells, palette).argmin(dim=2)
-    return palette.gather(1, owner[..., None].expand(-1, -1, 3)).mT.reshape(free.shape)
-
-
-def _farthest(cells: Tensor, colours: int) -> Tensor:
-    """(N, M, 3) -> (N, K, 3): K times the cell that is farthest from all chosen so far, the first from the mean."""
-    pictures = torch.arange(len(cells), device=cells.device)
-    distance = (cells - cells.mean(dim=1, keepdim=True)).square().sum(dim=2)  # (N, M)
-    chosen = [cells[pictures, distance.argmax(dim=1)]]
-    distance = torch.full_like(distance, torch.inf)
-    for _ in range(colours - 1):
-        distance = torch.minimum(distance, (cells - chosen[-1][:, None]).square().sum(dim=2))
-        chosen.append(cells[pictures, distance.argmax(dim=1)])
-    return torch.stack(chosen, dim=1)
 
 
 class CellInverse(nn.Module):

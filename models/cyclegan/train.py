@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from models.cyclegan.augment import augment
 from models.cyclegan.cycle_losses import (
+    Loss,
     System,
     View,
     Weights,
@@ -32,16 +33,21 @@ from models.cyclegan.networks import (
     CellGenerator,
     CellInverse,
     CellShape,
-    Painting,
     Panel,
     close_discriminator,
     init_weights,
     patch_discriminator,
     report_discriminator,
 )
+from models.cyclegan.pair_loss import pair_loss
 from models.cyclegan.patch_distance import ReferencePatches
 from models.cyclegan.replay import Replay
 from models.tensors import Pixels, to_signed
+
+ADVERSARIAL, PAIRED = (0.5, 0.999), (0.9, 0.99)
+
+PairBatch = tuple[Pixels, Pixels]  # smooth (N, rows * k, columns * k, 3) and native (N, rows, columns, 3)
+PairSource = Callable[[int, slice], PairBatch]  # of a step (0-based), and of a share of its batch
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +57,14 @@ class Recipe:
     epochs: int
     images_per_epoch: int  # faces, and as many artworks
     batch_size: int  # of all processes together
-    lr: float  # Adam, betas 0.5 and 0.999 (paper, appendix 7.1: 2e-4)
+    lr: float  # Adam, betas of ADVERSARIAL (paper, appendix 7.1: 2e-4), or of PAIRED where pairs alone teach
     decay_from: float  # share of the epochs after which the rate falls linearly to 0 (the paper: 0.5)
     replay: int  # images in each history buffer (the paper: 50)
     ema: float  # decay of the averaged a2b weights; 0 = the last weights (Yazici et al. 2019)
     weights: Weights
     identity_until: float  # share of the steps after which the identity loss, and its cost, are gone (the paper: 1)
     augment: bool  # whether discriminators see pictures moved by cells and in other colours (Zhao et al. 2020)
+    pairs: float  # share of the loss that pairs of smooth and native pictures have; with 1 nothing else is computed
     bf16: bool  # autocast; norms and losses stay in fp32
 
 
@@ -83,7 +90,6 @@ def picture_system(generator: str, width: int, blocks: int, cell: int) -> System
             b2a=b2a,
             disc_a=report_discriminator(width),
             disc_b=report_discriminator(width),
-            paint=lambda a: Painting(a2b(a), a.new_zeros(())),
             to_b=nn.Identity(),
             to_a=nn.Identity(),
             cell=cell,
@@ -95,16 +101,15 @@ def picture_system(generator: str, width: int, blocks: int, cell: int) -> System
 def cell_system(shape: CellShape) -> System:
     """The four networks at cell resolution: discriminators have small receptive fields; domain b is native.
 
-    The inverse has half the channels and blocks: it only has to say which face an artwork could have been.
+    The inverse has few blocks: it only has to say which face an artwork could have been.
     """
     a2b = CellGenerator(shape)
     system = _initialised(
         System(
             a2b=a2b,
-            b2a=CellInverse(shape.factor, max(1, shape.width // 2), max(1, shape.blocks // 2)),
+            b2a=CellInverse(shape.factor, max(4, shape.width // 4), max(1, shape.blocks // 2)),
             disc_a=patch_discriminator(shape.critics, strides=(2, 2, 1)),
             disc_b=Panel(close_discriminator(shape.critics), patch_discriminator(shape.critics, strides=(1, 2, 2))),
-            paint=a2b.paint,
             to_b=nn.AvgPool2d(shape.factor),
             to_a=nn.Upsample(scale_factor=shape.factor, mode="nearest"),
             cell=shape.factor,
@@ -137,25 +142,26 @@ class Trainer:
         self.steps_per_epoch = max(1, recipe.images_per_epoch // recipe.batch_size)
         self.total_steps = recipe.epochs * self.steps_per_epoch
         self.device = next(system.a2b.parameters()).device
-        self.descend_g = Descent(_adam(recipe.lr, system.a2b, system.b2a), workers)
-        self.descend_d = Descent(_adam(recipe.lr, system.disc_a, system.disc_b), workers)
+        betas = PAIRED if recipe.pairs == 1 else ADVERSARIAL
+        self.descend_g = Descent(_adam(recipe.lr, betas, system.a2b, system.b2a), workers)
+        self.descend_d = Descent(_adam(recipe.lr, betas, system.disc_a, system.disc_b), workers)
         self.replay_a, self.replay_b = Replay(recipe.replay, seed), Replay(recipe.replay, seed + 1)
         self.average = copy.deepcopy(system.a2b).requires_grad_(False).eval()
 
-    def fit(self, faces: Pixels, art: Pixels) -> Iterator[StepStats]:
+    def fit(self, faces: Pixels, art: Pixels, pairs: PairSource | None = None) -> Iterator[StepStats]:
         """Train from the current step to the last; yields after every step.
 
         Args:
             faces: domain a, uint8 (A, S, S, 3).
             art: domain b, uint8 (B, S, S, 3), or the native (B, n, n, 3) for `cell`; as many as there are, unpaired.
+            pairs: of smooth and native pictures, for the steps of a recipe in which they count.
 
         Raises:
             Diverged: a loss is not finite, or gradients again and again; no weight has moved for it.
         """
         while self.step < self.total_steps:
             epoch, place = divmod(self.step, self.steps_per_epoch)
-            a, b = self._batch(faces, epoch, place, "a"), self._batch(art, epoch, place, "b")
-            losses = self._train_step(a, b, self._references(art))
+            losses = self._train_step(faces, art, pairs, epoch, place)
             self.step += 1
             epoch_done = self.step % self.steps_per_epoch == 0
             yield StepStats(step=self.step, epoch=epoch, epoch_done=epoch_done, losses=losses)
@@ -183,36 +189,72 @@ class Trainer:
         draws = [torch.Generator().manual_seed(-(2**62) + address) for address in addresses]  # no seed of a batch
         return [ReferencePatches(earlier, art, generator) for generator in draws]
 
-    def _train_step(self, a: Tensor, b: Tensor, references: Sequence[ReferencePatches] = ()) -> dict[str, float]:
-        """One step of both sides. Each graph is freed before the next one grows, and each side's gradients after it."""
-        system = self.system
+    def _train_step(
+        self, faces: Pixels, art: Pixels, pairs: PairSource | None, epoch: int, place: int
+    ) -> dict[str, float]:
+        """One step of the networks that the recipe trains; its losses. A graph is freed before the next one grows."""
         self._set_rate()
+        share, parts = self.recipe.pairs, dict[str, Tensor]()
+        total = torch.zeros((), device=self.device)
+        if share:
+            assert pairs is not None, "a recipe with pairs needs them"
+            parts["pairs"] = self._learn_pairs(*pairs(self.step, self.workers.share(self.recipe.batch_size)))
+            total = total + share * parts["pairs"].detach()
+        if share < 1:
+            a, b = self._batch(faces, epoch, place, "a"), self._batch(art, epoch, place, "b")
+            views = self._views()
+            through_b, through_a = self._learn_unpaired(a, b, self._references(art), views)
+            parts |= through_b.parts | through_a.parts
+            total = total + (1 - share) * (through_b.total + through_a.total).detach()
+        norms = {"gradient_generators": self.descend_g(total)}
+        parts["generators"] = total
+        if share < 1:
+            fakes = through_a.fake, through_b.fake
+            norms["gradient_discriminators"] = self._learn_to_criticise(a, b, fakes, views, parts)
+        self._update_average()
+        losses = {name: value.detach().float().clone() for name, value in parts.items()}
+        self.workers.average_(list(losses.values()))
+        values = {**losses, **norms}
+        numbers = torch.stack(list(values.values())).tolist()  # the device is waited for once
+        return dict(zip(values, numbers, strict=True))
+
+    def _learn_pairs(self, smooth: Pixels, native: Pixels) -> Tensor:
+        """The gradients of pairs, and their loss."""
+        drawings, truths = (to_signed(pictures).to(self.device) for pictures in (smooth, native))
+        with self._autocast():
+            loss = pair_loss(self.system.a2b(drawings), truths)
+        _backward(self.recipe.pairs * loss)
+        return loss
+
+    def _learn_unpaired(
+        self, a: Tensor, b: Tensor, references: Sequence[ReferencePatches], views: Iterator[View]
+    ) -> tuple[Loss, Loss]:
+        """The gradients of both halves of the cycle on the generators, and their losses."""
+        system, weight = self.system, 1 - self.recipe.pairs
         self._freeze_critics(True)
         identity_counts = self.step < self.recipe.identity_until * self.total_steps
         weights = self.recipe.weights if identity_counts else replace(self.recipe.weights, identity=0.0)
-        views = self._views()
         with self._autocast():
             through_b = loss_through_b(system, a, b, weights, next(views), references)
-        _backward(through_b.total)
+        _backward(weight * through_b.total)
         with self._autocast():
             through_a = loss_through_a(system, a, b, weights, next(views))
-        _backward(through_a.total)
+        _backward(weight * through_a.total)
         self._freeze_critics(False)
-        generators = through_b.total + through_a.total
-        norm_g = self.descend_g(generators)
-        old_a, old_b = self._replayed(self.replay_a, through_a.fake), self._replayed(self.replay_b, through_b.fake)
+        return through_b, through_a
+
+    def _learn_to_criticise(
+        self, a: Tensor, b: Tensor, fakes: tuple[Tensor, Tensor], views: Iterator[View], parts: dict[str, Tensor]
+    ) -> Tensor:
+        """A step of the discriminators on real and earlier pictures; adds to `parts`, returns the gradient's norm."""
+        system = self.system
+        old_a, old_b = self._replayed(self.replay_a, fakes[0]), self._replayed(self.replay_b, fakes[1])
         with self._autocast():
             disc_a = discriminator_loss(system.disc_a, next(views)(a), next(views)(old_a))
             disc_b = discriminator_loss(system.disc_b, next(views)(b), next(views)(old_b))
         _backward(disc_a + disc_b)
-        norm_d = self.descend_d(disc_a + disc_b)
-        self._update_average()
-        parts = {**through_b.parts, **through_a.parts, "generators": generators, "disc_a": disc_a, "disc_b": disc_b}
-        losses = {name: value.detach().float().clone() for name, value in parts.items()}
-        self.workers.average_(list(losses.values()))
-        values = {**losses, "gradient_generators": norm_g, "gradient_discriminators": norm_d}
-        numbers = torch.stack(list(values.values())).tolist()  # the device is waited for once
-        return dict(zip(values, numbers, strict=True))
+        parts |= {"disc_a": disc_a, "disc_b": disc_b}
+        return self.descend_d(disc_a + disc_b)
 
     def _freeze_critics(self, frozen: bool) -> None:
         """Switch off (or on) the gradients of the networks that the generators' losses only look through."""
@@ -271,9 +313,9 @@ class Trainer:
         }  # fmt: skip
 
 
-def _adam(lr: float, *nets: nn.Module) -> torch.optim.Adam:
+def _adam(lr: float, betas: tuple[float, float], *nets: nn.Module) -> torch.optim.Adam:
     parameters = [parameter for net in nets for parameter in net.parameters()]
-    return torch.optim.Adam(parameters, lr=lr, betas=(0.5, 0.999), fused=True)
+    return torch.optim.Adam(parameters, lr=lr, betas=betas, fused=True)
 
 
 def _backward(total: Tensor) -> None:

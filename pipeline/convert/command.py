@@ -14,6 +14,7 @@ from pipeline.convert.pictures import Method
 from pipeline.errors import BadInput
 from pipeline.images import palettes, resample
 from pipeline.images.files import Pixels
+from pipeline.images.reduction import reduce_colours
 from pipeline.images.resample import Grid
 from pipeline.runtime.progress import Progress, silent
 
@@ -23,7 +24,8 @@ DEFAULT_COLOURS = 16
 DEFAULT_CELLS = 32
 SEED = 0
 SHIPPED = "shipped"  # the name of the generator that comes with the package; its card lies beside it
-SHIPPED_WEIGHTS = Path(__file__).parent / "shipped" / "portraits-48.safetensors"
+TRAINED = "trained"  # the name of the one that the train stage left here
+SHIPPED_WEIGHTS = Path(__file__).parent / "shipped" / "portraits.safetensors"
 
 
 def run(
@@ -56,9 +58,10 @@ def run(
         palette: name or file, instead.
         scale: of the enlarged copies.
         force: overwrite.
-        trained: where the train stage leaves its generators, for method `cell`.
+        trained: where the train stage leaves its generators, for `weights` "trained".
         device: auto, cpu or cuda, where networks run.
-        weights: of method `cell`: a file, or "shipped"; None: what is trained here, or else the shipped ones.
+        weights: of method `cell`: a file, "trained" for what the train stage left here, "shipped" or None for the ones
+            that come with the package.
         artworks: whose style method `style` takes.
         features: of method `style`: random, imagenet or <path>.safetensors.
         iterations: of method `style`.
@@ -82,7 +85,7 @@ def run(
             artworks, features, colours or DEFAULT_COLOURS, palette, iterations, device, note, progress
         )
     elif method == "cell":
-        paint, trained_cells = _trained(_weights(weights, trained, note), colours, palette, device)
+        paint, trained_cells = _trained(_weights(weights, trained), colours, palette, device)
         cells = cells or str(trained_cells)
     else:
         paint = trivial_method(method, colours, palette)
@@ -90,12 +93,9 @@ def run(
     return pictures.convert(paths, out, method=paint, cells=grid, scale=scale, force=force, progress=progress)
 
 
-def _weights(name: str | None, trained: Path, note: Callable[[str], None]) -> Path:
-    local = trained / "cell" / "a2b.safetensors"
-    if name is None and local.exists():
-        note(f"drawn by {local}; --weights {SHIPPED} takes the generator that comes with facetopix")
-        return local
-    return SHIPPED_WEIGHTS if name in (None, SHIPPED) else Path(name)
+def _weights(name: str | None, trained: Path) -> Path:
+    known = {None: SHIPPED_WEIGHTS, SHIPPED: SHIPPED_WEIGHTS, TRAINED: trained / "cell" / "a2b.safetensors"}
+    return known[name] if name in known else Path(str(name))
 
 
 def trivial_method(name: str, colours: int | None, palette: str | None) -> Method:
@@ -131,25 +131,21 @@ def trivial_method(name: str, colours: int | None, palette: str | None) -> Metho
 
 def _trained(weights: Path, colours: int | None, palette: str | None, device: str) -> tuple[Method, int]:
     """A cell generator as a method, with at most `colours` colours or a palette, and the cells it is made for."""
-    import torch
-
-    from models.cyclegan.networks import CellGenerator
-    from models.tensors import to_pixels, to_signed
     from pipeline.cyclegan import generators
+    from pipeline.cyclegan.samples import draw_free
     from pipeline.runtime import devices
 
     net, shape = generators.load(weights, devices.pick_device(device))
-    if not isinstance(net, CellGenerator):
+    if shape.generator != "cell":
         raise BadInput(f"{weights}: expected a cell generator, found {shape.generator}")
-    net.palette = colours or net.palette
+    most = colours or shape.palette or DEFAULT_COLOURS
     fixed = palettes.load(palette) if palette is not None else None
 
-    @torch.no_grad()
     def paint(rgb: Pixels, grid: Grid) -> Pixels:
-        rows, columns = (side + side % 2 for side in grid)  # the deep path halves the grid
+        rows, columns = grid
         size = (columns * shape.factor, rows * shape.factor)
         face = np.array(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
-        drawn = to_pixels(net(to_signed(face)[None].to(next(net.parameters()).device)))[0][: grid[0], : grid[1]]
-        return palettes.quantise(drawn, fixed) if fixed is not None else np.ascontiguousarray(drawn)
+        native = draw_free(net, face[None])[0]
+        return reduce_colours(native, palettes.MAX_COLOURS if fixed is not None else most, fixed)
 
     return paint, shape.cells

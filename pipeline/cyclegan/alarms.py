@@ -27,7 +27,7 @@ MEANING = {
     "skipped": "gradients were not finite: steps were left out",
 }
 ADVICE = {
-    "collapse": "stop and raise train.<generator>.identity and cycle, or bring more varied art (fewer near copies)",
+    "collapse": "stop and bring more varied art; without pairs also raise train.<generator>.identity and cycle",
     "comb": "stop and train a generator without transposed convolutions: train.generators: [cell]",
     "saturated_a": "stop and lower train.<generator>.lr, or bring more faces",
     "saturated_b": "stop and lower train.<generator>.lr, or bring more art: few pictures are learned by heart",
@@ -58,15 +58,16 @@ def detect(reading: Mapping[str, float], *, on_grid: bool) -> list[str]:
     """The kinds of alarm that hold in one epoch, in the order of MEANING.
 
     Args:
-        reading: of `measure`, with the epoch's mean losses `disc_a`, `disc_b` and the steps `skipped` in it.
+        reading: of `measure`, with the steps `skipped` in it, and the epoch's mean losses `disc_a` and `disc_b` where
+            there are discriminators.
         on_grid: whether the generator draws one colour a cell by construction.
     """
     comb, excess = (reading.get(name, -np.inf) for name in ("comb_db", "comb_excess_db"))
     holds = {
         "collapse": reading.get("spread_ratio", 1.0) < COLLAPSED,
         "comb": comb > ON_GRID and excess > 0 if on_grid else excess > EXCESS,
-        "saturated_a": reading["disc_a"] < SATURATED,
-        "saturated_b": reading["disc_b"] < SATURATED,
+        "saturated_a": reading.get("disc_a", 1.0) < SATURATED,
+        "saturated_b": reading.get("disc_b", 1.0) < SATURATED,
         "skipped": reading["skipped"] > 0,
     }
     return [kind for kind in MEANING if holds[kind]]

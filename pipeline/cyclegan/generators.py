@@ -27,14 +27,13 @@ class Shape:
     blocks: int
     size: int  # pixels a side of the pictures it was trained on
     cells: int  # cells a side that it draws
-    palette: int | None  # most colours of a picture; the rest is used by `cell` alone
-    colours: str  # own | shared: whose palette it is
+    palette: int | None  # most colours of a picture; this and the rest are used by `cell` alone
     critics: int  # channels of the discriminators' first convolutions
 
     @property
     def cell_shape(self) -> CellShape:
         """The numbers of a `cell` generator as its network takes them."""
-        return CellShape(self.factor, self.width, self.blocks, self.palette, self.colours, self.critics)
+        return CellShape(self.factor, self.width, self.blocks, self.critics)
 
     @property
     def factor(self) -> int:
@@ -80,6 +79,8 @@ def load(path: Path, device: str = "cpu") -> tuple[nn.Module, Shape]:
     Raises:
         BadInput: no such file, or not weights of one of our generators.
     """
+    if path.exists() and not path.is_file():
+        raise BadInput(f"{path}: expected the .safetensors file of a generator, found no file")
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}

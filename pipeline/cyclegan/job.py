@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,10 @@ from typing import Any
 from models.cyclegan.cycle_losses import Weights
 from models.cyclegan.train import Recipe
 from pipeline.cyclegan.generators import Shape
-from pipeline.cyclegan.params import Train
-from pipeline.images import palettes
+from pipeline.cyclegan.params import Cell, Resnet, Train
 from pipeline.runtime import devices
 from pipeline.runtime.files import folder_digest
 from pipeline.runtime.settings import Resize
-
-COMMITMENT = 2.0  # weight of |free colours - palette colours|; keeps the two together, tunes nothing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +22,7 @@ class Job:
 
     generator: str
     split: Path
+    grid: Path  # the native artworks, for pairs
     out: Path
     curves: Path
     state: Path
@@ -34,31 +33,39 @@ class Job:
     device: str  # cpu | cuda
 
     @property
+    def section(self) -> Resnet | Cell:
+        """The parameters of this generator."""
+        return self.params.cell if self.generator == "cell" else self.params.resnet
+
+    @property
     def shape(self) -> Shape:
         """The numbers of the generator."""
-        colours, palette = self.params.cell.colours, self.params.cell.palette
+        section, cell = self.section, self.params.cell
         return Shape(
-            generator=self.generator, width=self.params.width, blocks=self.params.blocks, size=self.resize.size,
-            cells=self.resize.cells, colours="own" if colours == "own" else "shared",
-            palette=palette if colours in ("own", "art") else len(palettes.load(colours)),
-            critics=self.params.cell.critics,
+            generator=self.generator, width=section.width, blocks=section.blocks, size=self.resize.size,
+            cells=self.resize.cells, palette=cell.palette, critics=cell.critics,
         )  # fmt: skip
+
+    @property
+    def pair_cells(self) -> list[int]:
+        """Cells a side of the pairs that `cell` learns from."""
+        return self.params.cell.cells or [self.resize.cells]
 
     @property
     def recipe(self) -> Recipe:
         """The numbers of the training loop."""
         cell = self.params.cell if self.generator == "cell" else None
-        losses = cell or self.params.resnet
+        section = self.section
         return Recipe(
-            epochs=self.epochs, images_per_epoch=self.params.images_per_epoch, batch_size=self.params.batch_size,
-            lr=losses.lr, decay_from=self.params.decay_from, replay=self.params.replay, ema=self.params.ema,
+            epochs=self.epochs, images_per_epoch=section.images_per_epoch, batch_size=section.batch_size,
+            lr=section.lr, decay_from=self.params.decay_from, replay=self.params.replay, ema=section.ema,
             weights=Weights(
-                cycle=losses.cycle, identity=losses.identity, colour=cell.colour if cell else 0.0,
-                chroma=cell.chroma if cell else 0.0, palette=COMMITMENT, accents=cell.accents if cell else 0.0,
+                cycle=section.cycle, identity=section.identity, colour=cell.colour if cell else 0.0,
+                chroma=cell.chroma if cell else 0.0, accents=cell.accents if cell else 0.0,
                 patterns=cell.patterns if cell else 0.0,
             ),
             identity_until=cell.identity_until if cell else 1.0, augment=cell.augment if cell else False,
-            bf16=devices.pick_bf16(self.params.precision, self.device),
+            pairs=cell.pairs if cell else 0.0, bf16=devices.pick_bf16(self.params.precision, self.device),
         )  # fmt: skip
 
     def facts(self, processes: int = 1) -> dict[str, Any]:
@@ -67,6 +74,13 @@ class Job:
             "shape": asdict(self.shape), "recipe": asdict(self.recipe), "seed": self.seed,
             "threads": self.params.threads, "processes": processes, "device": self.device,
             "compile": self.params.compile, "samples": self.params.samples, "limit": self.params.limit,
-            "colours": self.params.cell.colours,
             "faces": folder_digest(self.split / "faces"), "art": folder_digest(self.split / "pixel"),
+            **(self._pair_facts() if self.recipe.pairs else {}),
+        }  # fmt: skip
+
+    def _pair_facts(self) -> dict[str, Any]:
+        manifest = self.split / "manifest.jsonl"  # tells the training artworks, and which of them are portraits
+        return {
+            "pool": self.params.cell.pool, "cells": self.pair_cells,
+            "natives": folder_digest(self.grid / "images"), "works": hashlib.sha256(manifest.read_bytes()).hexdigest(),
         }  # fmt: skip

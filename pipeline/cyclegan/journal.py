@@ -39,7 +39,7 @@ class Journal:
         self.readings: list[Reading] = []
         self.alarms: list[dict[str, Any]] = []
         self.pending: list[Record] = []  # of the window
-        self.sums = dict.fromkeys((*CRITICS, "steps"), 0.0)  # of the epoch
+        self.sums = {"steps": 0.0}  # of the epoch
         self.skipped = 0  # steps, until the last epoch's end
 
     def add(self, stats: StepStats, skipped: int, measure: Callable[[], Reading]) -> Entry:
@@ -51,8 +51,8 @@ class Journal:
             measure: called at the end of an epoch, for the reading of its sample pictures (`alarms.measure`).
         """
         self.pending.append(dict(stats.losses))
-        for name in CRITICS:
-            self.sums[name] += stats.losses[name]
+        for name in stats.losses.keys() & set(CRITICS):
+            self.sums[name] = self.sums.get(name, 0.0) + stats.losses[name]
         self.sums["steps"] += 1
         if not stats.epoch_done and stats.step % self.window:
             return Entry(None, [])
@@ -67,11 +67,11 @@ class Journal:
         return Entry(record, lines)
 
     def _end_epoch(self, samples: Reading, skipped: int) -> Reading:
-        means = {name: self.sums[name] / self.sums["steps"] for name in CRITICS}
+        means = {name: self.sums[name] / self.sums["steps"] for name in CRITICS if name in self.sums}
         reading = {name: round(value, DECIMALS) for name, value in {**samples, **means}.items()}
         reading["skipped"] = skipped - self.skipped
         self.skipped = skipped
-        self.sums = dict.fromkeys(self.sums, 0.0)
+        self.sums = {"steps": 0.0}
         self.readings.append(reading)
         return reading
 

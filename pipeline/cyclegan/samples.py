@@ -12,6 +12,7 @@ from models.tensors import to_pixels, to_signed
 from pipeline.cyclegan.generators import Shape
 from pipeline.errors import BadInput
 from pipeline.images.files import Pixels, read_rgb
+from pipeline.images.reduction import reduce_colours
 from pipeline.images.resample import enlarge
 
 
@@ -31,13 +32,22 @@ def read_pictures(folder: Path, size: int) -> Pixels:
     return np.stack(pictures)
 
 
-@torch.no_grad()
 def draw(net: nn.Module, faces: Pixels, shape: Shape, batch_size: int) -> Pixels:
-    """Draw faces (N, S, S, 3) with a generator, enlarged by nearest neighbour to the same shape."""
-    device = next(net.parameters()).device
+    """Draw faces (N, S, S, 3) with a generator, in its colours, enlarged by nearest neighbour to the same shape."""
+    if not len(faces):
+        return faces
     batches = [faces[start : start + batch_size] for start in range(0, len(faces), batch_size)]
-    drawn = np.concatenate([to_pixels(net(to_signed(batch).to(device))) for batch in batches])
-    return np.stack([enlarge(picture, shape.size // len(picture)) for picture in drawn])
+    pictures = [picture for batch in batches for picture in draw_free(net, batch)]
+    if shape.generator == "cell" and shape.palette is not None:
+        pictures = [reduce_colours(picture, shape.palette) for picture in pictures]
+    return np.stack([enlarge(picture, shape.size // len(picture)) for picture in pictures])
+
+
+@torch.no_grad()
+def draw_free(net: nn.Module, faces: Pixels) -> Pixels:
+    """The pictures (N, rows, columns, 3) of a generator for faces (N, H, W, 3), before their colours are chosen."""
+    device = next(net.parameters()).device
+    return to_pixels(net(to_signed(faces).to(device)))
 
 
 def side_by_side(pictures: Pixels) -> Pixels:

@@ -1,9 +1,10 @@
-"""Stage `train`: CycleGANs between the faces and the pixel art of the train split.
+"""Stage `train`: generators from faces to the pixel art of the train split.
 
-Out: `<dst>/<generator>/` with `a2b.safetensors` (averaged weights), `b2a.safetensors`, `samples/inputs.png`,
-`samples/epoch-NNN.png` (one row of fixed faces each), `training.json` (facts, readings of every epoch, alarms, the last
-point of the curves), `activations.png` and `activations.json` (every convolution on the first of those faces);
-`<plots>/<generator>/` with DVCLive's curves; in `<metrics>` the epochs of every generator.
+Out: `<dst>/<generator>/` with `a2b.safetensors` (averaged weights), `b2a.safetensors` of a CycleGAN,
+`samples/inputs.png`, `samples/epoch-NNN.png` (one row of fixed faces each), `pairs.png` (some of the pairs, where they
+take part), `training.json` (facts, readings of every epoch, alarms, the last point of the curves), `activations.png`
+and `activations.json` (every convolution on the first of those faces); `<plots>/<generator>/` with DVCLive's curves; in
+`<metrics>` the epochs of every generator.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from pipeline.runtime.settings import Executor, Resize
 
 def run(
     split: Path,
+    grid: Path,
     dst: Path,
     plots: Path,
     metrics: Path,
@@ -54,7 +56,7 @@ def run(
     `params.threads` threads: small networks gain more from that than from more threads. Results do not depend on it.
 
     Under torchrun all its processes train one generator after another, each with its share of every batch
-    (`params.batch_size` is that of all together); the first writes. Same result but for the order of sums.
+    (`batch_size` is that of all together); the first writes. Same result but for the order of sums.
 
     Raises:
         BadParams: a batch that the processes cannot share evenly, or more of them than GPUs.
@@ -66,8 +68,8 @@ def run(
     def jobs(out: Path, curves: Path) -> list[Job]:
         return [
             Job(
-                generator=name, split=split, out=out / name, curves=curves / name, state=state, params=params,
-                resize=resize, epochs=epochs, seed=seed, device=device,
+                generator=name, split=split, grid=grid, out=out / name, curves=curves / name, state=state,
+                params=params, resize=resize, epochs=epochs, seed=seed, device=device,
             )
             for name in dict.fromkeys(params.generators)
         ]  # fmt: skip

@@ -11,13 +11,11 @@ from functools import partial
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from models.cyclegan.compilation import cannot_compile, compile_system
 from models.cyclegan.distributed import ALONE, Diverged, Workers
-from models.cyclegan.networks import PaletteHead, SharedPaletteHead
 from models.cyclegan.train import StepStats, Trainer
-from models.tensors import colours_to_signed
 from pipeline.cyclegan import alarms, curves, generators
 from pipeline.cyclegan.activations.heatmaps import draw_figure
 from pipeline.cyclegan.activations.recorder import record_layers, summarise
@@ -25,12 +23,12 @@ from pipeline.cyclegan.checkpoints import Checkpoint, read
 from pipeline.cyclegan.curves import Record
 from pipeline.cyclegan.job import Job
 from pipeline.cyclegan.journal import Journal
+from pipeline.cyclegan.pairs.source import PairSource, read_natives
+from pipeline.cyclegan.pairs.strip import draw_strip
 from pipeline.cyclegan.processes import broadcast_from_first
 from pipeline.cyclegan.samples import draw, read_pictures, side_by_side
 from pipeline.errors import BadInput, BadParams
-from pipeline.images import palettes
-from pipeline.images.files import Pixels, encode_png, write_png
-from pipeline.images.resample import box
+from pipeline.images.files import encode_png, write_png
 from pipeline.runtime import devices
 from pipeline.runtime.devices import run_name
 from pipeline.runtime.files import write_atomic
@@ -41,6 +39,7 @@ from pipeline.runtime.seeds import derive
 SAVE_EVERY = 20.0  # seconds of training that a kill may cost at most; results do not depend on it
 WINDOWS = 12  # points of the learning curves per epoch
 CHANNELS, SIDE = 8, 64  # of the figure of activations
+PAIRS_SHOWN = 8
 
 logger = logging.getLogger(__name__)
 
@@ -61,24 +60,34 @@ class Training:
     journal: Journal
 
     def __init__(self, job: Job, workers: Workers = ALONE) -> None:
-        if job.params.batch_size % workers.size:
+        if job.section.batch_size % workers.size:
+            name = "cell" if job.generator == "cell" else "resnet"
             raise BadParams(
-                f"train.batch_size: expected a multiple of {workers.size}, the number of processes, "
-                f"got {job.params.batch_size}"
+                f"train.{name}.batch_size: expected a multiple of {workers.size}, the number of processes, "
+                f"got {job.section.batch_size}"
             )
         self.job, self.shape, self.workers = job, job.shape, workers
         self.first = workers.rank == 0
         self.faces = read_pictures(job.split / "faces" / "train", job.resize.size)[: job.params.limit]
         self.art = read_pictures(job.split / "pixel" / "train", job.resize.size)[: job.params.limit]
+        self.seed = derive(job.seed, "train", job.generator) % 2**31
         self.on_grid = job.generator == "cell"
         if self.on_grid:
             self.art = np.ascontiguousarray(self.art[:, :: self.shape.factor, :: self.shape.factor])
+        self.pairs = self._pairs() if job.recipe.pairs else None
         val = job.split / "faces" / "val"
         samples = read_pictures(val, job.resize.size) if any(val.glob("*.png")) else self.faces
         self.samples = samples[: job.params.samples]
-        self.seed = derive(job.seed, "train", job.generator) % 2**31
         self.facts = job.facts(workers.size)
         self.checkpoint = Checkpoint(job.state / "train" / run_name(self.facts, __name__))
+
+    def _pairs(self) -> PairSource:
+        natives, weights = read_natives(self.job.split, self.job.grid, self.job.params.limit)
+        cell = self.job.params.cell
+        return PairSource(
+            natives, weights, factor=self.shape.factor, cells=self.job.pair_cells, pool=cell.pool,
+            batch_size=cell.batch_size, seed=self.seed,
+        )  # fmt: skip
 
     def run(self, progress: Progress, is_needed: Callable[[], bool] = lambda: True) -> Checkpoint:
         """Train from the last saved state to the end and write the results; returns what is to be discarded then.
@@ -110,11 +119,10 @@ class Training:
         """Make the trainer and its journal, as new or as they were saved, the same in every process."""
         torch.manual_seed(self.seed)
         system = generators.new_system(self.shape)
-        self._start_palette(system.a2b)
         for net in system.nets().values():
             net.to(self.job.device)
         if self.job.params.compile:
-            system = compile_system(system)
+            compile_system(system)
         self.trainer = Trainer(system, self.job.recipe, self.seed, self.workers)
         self.journal = Journal(max(1, self.trainer.steps_per_epoch // WINDOWS), self.on_grid)
         saved = broadcast_from_first(self.checkpoint.newest() if self.first else None, self.workers)
@@ -126,22 +134,6 @@ class Training:
         if self.first:
             self.checkpoint.make_room()
             write_atomic(self.checkpoint.samples / "inputs.png", encode_png(side_by_side(self.samples)))
-
-    def _start_palette(self, net: nn.Module) -> None:
-        """Set the colours that a palette head starts from: both domains', the art's alone, or a given palette's."""
-        head, colours = getattr(net, "head", None), self.job.params.cell.colours
-        if isinstance(head, PaletteHead):
-            natives = [self.art, *(box(face, self.art.shape[1:3])[None] for face in self.faces)]
-            head.start(self._anchors(np.concatenate(natives), head.slots))
-        elif isinstance(head, SharedPaletteHead):
-            learned = colours == "art"
-            palette = self._anchors(self.art, head.slots) if learned else colours_to_signed(palettes.load(colours))
-            head.start(palette, learned=learned)
-
-    def _anchors(self, pictures: Pixels, count: int) -> Tensor:
-        """(count, 3): the colours that stand for some pictures; where they have fewer, some twice."""
-        palette = palettes.adaptive_palette(pictures, count, self.seed)
-        return colours_to_signed(np.resize(palette, (count, 3)))
 
     @contextmanager
     def _explained_errors(self) -> Iterator[None]:
@@ -164,7 +156,7 @@ class Training:
         self, progress: Progress, is_needed: Callable[[], bool], add_point: Callable[[Record], None] | None
     ) -> None:
         saved_at = time.monotonic()
-        for stats in self.trainer.fit(self.faces, self.art):
+        for stats in self.trainer.fit(self.faces, self.art, self.pairs):
             skipped = self.trainer.descend_g.skipped + self.trainer.descend_d.skipped
             entry = self.journal.add(stats, skipped, partial(self._draw_samples, stats.epoch + 1))
             if add_point is not None and entry.record is not None:
@@ -201,15 +193,22 @@ class Training:
         shutil.copytree(self.checkpoint.samples, out / "samples", ignore=shutil.ignore_patterns("*.partial"))
         shutil.copytree(self.checkpoint.live, self.job.curves)
         generators.save(out / "a2b.safetensors", average, self.shape)
-        generators.save(out / "b2a.safetensors", self.trainer.system.b2a, self.shape)
+        if self.job.recipe.pairs < 1:
+            generators.save(out / "b2a.safetensors", self.trainer.system.b2a, self.shape)
+        if self.pairs is not None:
+            write_png(out / "pairs.png", draw_strip(self.pairs, PAIRS_SHOWN))
         layers = record_layers(average, self.samples[0])
         write_png(out / "activations.png", draw_figure(layers, channels=CHANNELS, side=SIDE))
         write_json(out / "activations.json", {"layers": summarise(layers)})
         nets, journal = self.trainer.system.nets(), self.journal
+        pairs_alone = self.job.recipe.pairs == 1
         summary = {
             **self.facts,
             "parameters": {name: sum(p.numel() for p in net.parameters()) for name, net in nets.items()},
-            "images": [len(self.faces), len(self.art)],
+            "images": {
+                **({} if pairs_alone else {"faces": len(self.faces), "art": len(self.art)}),
+                **({"natives": len(self.pairs.natives)} if self.pairs is not None else {}),
+            },
             "alarms": journal.alarms,
             "epochs": journal.readings,
             "skipped_steps": journal.skipped,
@@ -231,5 +230,5 @@ def _set_random_state(state: dict[str, Tensor], device: str) -> None:
 
 
 def _describe(stats: StepStats) -> str:
-    names = ("generators", "disc_a", "disc_b")
-    return f"epoch {stats.epoch + 1} " + " ".join(f"{name} {stats.losses[name]:.2f}" for name in names)
+    names = [name for name in ("generators", "disc_a", "disc_b") if name in stats.losses]
+    return f"epoch {stats.epoch + 1} " + " ".join(f"{name} {stats.losses[name]:.3f}" for name in names)

@@ -16,4 +16,5 @@ class Evaluate(Section):
     fixed_palette: str  # name of a palette shipped with the package, for the fixed-palette baseline
     patches: Annotated[int, Field(ge=100, le=1000000)]  # native patches a set, sliced Wasserstein
     projections: Annotated[int, Field(ge=1, le=10000)]
+    cascade: Annotated[str, Field(min_length=1)] | None  # OpenCV cascade that finds faces in drawings; null = none does
     show: Annotated[int, Field(ge=1, le=64)]  # faces shown on the report page

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from operator import ge, lt
+from operator import ge, gt, lt
 from typing import Any
 
 Table = Mapping[str, Mapping[str, float]]
 Target = dict[str, Any]  # metric, method, value, relation, bound, rival (the method whose value is the bound), met
 
-RELATIONS = {">=": ge, "<": lt}
+RELATIONS = {">=": ge, ">": gt, "<": lt}
 SPREAD = ("spread_ratio", ">=", 0.3)  # of every generator: of the inputs' spread; below is collapse
 CELL: dict[str, tuple[str, str, float | str]] = {  # metric, relation, the bound or the method whose value it is
     "cell_keeps_content": ("retrieval", ">=", 0.9),
-    "cell_nearer_to_art": ("sliced_wasserstein_3", "<", "box_palette"),
+    "cell_recovers_cells": ("cell_error", "<", "majority_palette"),
+    "cell_recovers_lines": ("line_f1", ">", "majority_palette"),
+    "cell_recovers_accents": ("accents_chroma", ">", "majority_palette"),
     "cell_on_grid": ("grid_alignment", ">=", 0.95),  # share of the edges on the grid, above chance
     "cell_without_tiles": ("comb_db", "<", "cyclegan_resnet"),
 }

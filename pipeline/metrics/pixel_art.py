@@ -18,7 +18,7 @@ from pipeline.images.resample import nearest
 Array = NDArray[np.float64]
 
 DARK = 0.3  # OKLab lightness below which a cell reads as outline
-ACCENT = 0.1  # OKLab lightness by which an accent is darker than its 3x3 mean
+DETAIL = 0.1  # OKLab lightness by which a dark detail is darker than its 3x3 mean
 
 
 def read_native(rgb: Pixels, cells: int) -> Pixels:
@@ -82,16 +82,16 @@ def dark_cells(native: Pixels) -> float:
     return float((to_oklab(native)[..., 0] < DARK).mean())
 
 
-def accents_kept(natives: Sequence[Pixels], inputs: Sequence[Pixels]) -> float | None:
-    """Share of the inputs' dark accents (pupils, mouths, thin lines) drawn at least half as deep; None where none are.
+def dark_details_kept(natives: Sequence[Pixels], inputs: Sequence[Pixels]) -> float | None:
+    """Share of the inputs' dark details (pupils, mouths, thin lines) drawn at least half as deep; None where none are.
 
     Args:
         natives: outputs, one pixel a cell.
         inputs: the mean colour of each of the same cells, in the same order.
     """
     before, after = (np.concatenate([_depth(cells).ravel() for cells in pictures]) for pictures in (inputs, natives))
-    accents = before > ACCENT
-    return float((after[accents] >= before[accents] / 2).mean()) if accents.any() else None
+    details = before > DETAIL
+    return float((after[details] >= before[details] / 2).mean()) if details.any() else None
 
 
 def _depth(native: Pixels) -> Array:

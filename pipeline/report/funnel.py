@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice, zip_longest
@@ -15,6 +15,7 @@ from pipeline.images import files
 from pipeline.report.thumbnails import Thumbnail, thumbnail
 from pipeline.runtime import manifest
 from pipeline.runtime.manifest import Row
+from pipeline.runtime.spacing import evenly_spaced
 
 Inputs = dict[str, tuple[Path, Row]]  # id -> folder of the earlier stage, kept row
 
@@ -87,7 +88,7 @@ def _recorded_inputs(stage: Stage) -> int:
 def changed_examples(stage: Stage) -> list[tuple[Thumbnail, Thumbnail]]:
     """Pictures before and after a stage, of those that it changed."""
     inputs = _inputs(stage)
-    rows = _evenly_spaced(manifest.read_kept(stage.folder), SEARCHED)
+    rows = evenly_spaced(manifest.read_kept(stage.folder), SEARCHED)
     pictures = ((source_picture(inputs, row), picture(stage.folder, row), row) for row in rows)
     changed = ((before, after, row) for before, after, row in pictures if before and after and _differ(before, after))
     return [
@@ -101,7 +102,7 @@ def changed_examples(stage: Stage) -> list[tuple[Thumbnail, Thumbnail]]:
 
 def kept_examples(stage: Stage) -> list[Thumbnail]:
     """Pictures of a stage that has no earlier one."""
-    rows = _evenly_spaced(manifest.read_kept(stage.folder), EXAMPLES)
+    rows = evenly_spaced(manifest.read_kept(stage.folder), EXAMPLES)
     pictures = [(picture(stage.folder, row), row) for row in rows]
     return [thumbnail(path, f"kept by {stage.name}", credit(row)) for path, row in pictures if path is not None]
 
@@ -171,9 +172,3 @@ def _size(path: Path) -> str:
 def _differ(before: Path, after: Path) -> bool:
     first, second = files.read_rgba(before), files.read_rgba(after)
     return first.shape != second.shape or bool((first != second).any())
-
-
-def _evenly_spaced(rows: Sequence[Row], count: int) -> list[Row]:
-    """At most `count` of the rows, the first among them."""
-    number = min(count, len(rows))
-    return [rows[index * len(rows) // number] for index in range(number)]

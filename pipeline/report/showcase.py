@@ -20,7 +20,11 @@ NAMES = {
     "style_cell": ("style, cell canvas", "Style transfer whose canvas has one colour per cell."),
     "cyclegan_resnet": ("CycleGAN resnet", "The usual generator, with transposed convolutions: the baseline to beat."),
     "cyclegan_resize": ("CycleGAN resize", "The same with nearest enlargement and convolution instead."),
-    "cyclegan_cell": ("CycleGAN cell", "Our generator without an upscaling half: one palette colour per cell."),
+    "cyclegan_cell": (
+        "cell",
+        "Our generator: one colour per cell, without an upscaling half, then few colours for all cells together. "
+        "Taught by pairs that the art gives, by unpaired pictures, or both: train.cell.pairs.",
+    ),
     "real": ("real pixel art", "Artworks of the test split, for reference; their distance is half against half."),
 }
 

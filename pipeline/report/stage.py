@@ -64,7 +64,7 @@ def render(root: Path, params: Params) -> str:
     rows = provenance.kept_rows(root / "data")
     context = {
         "result": verdicts.summary(table, targets),
-        "metrics": verdicts.METRICS,
+        "metrics": verdicts.metrics_of(table),
         "table": _table(table),
         "verdicts": verdicts.sentences(targets),
         **_pictures(root, rows, params.evaluate.show),
@@ -72,6 +72,7 @@ def render(root: Path, params: Params) -> str:
         **learning_curves(root / "plots" / "train"),
         **training_alarms.read(root / "artifacts" / "cyclegan"),
         "epochs": epochs(root / "artifacts" / "cyclegan"),
+        "pairs": pairs(root / "artifacts" / "cyclegan"),
         "origins": provenance.origins(rows),
         "digests": provenance.digests(root),
         "params": _sections(params),
@@ -112,6 +113,15 @@ def epochs(folder: Path) -> list[tuple[str, list[Thumbnail]]]:
     return generators
 
 
+def pairs(folder: Path) -> list[Thumbnail]:
+    """The pairs that a training learned from, of each generator that has such a picture."""
+    strips = []
+    for path in sorted(folder.glob("*/pairs.png")):
+        name = showcase.generator_name(path.parent.name)
+        strips.append(strip(path, f"{name}: smooth versions of artworks above the artworks", name))
+    return strips
+
+
 def _epoch(path: Path) -> int:
     number = path.stem.removeprefix("epoch-")
     if not number.isdecimal():
@@ -121,10 +131,10 @@ def _epoch(path: Path) -> int:
 
 def _table(table: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
     """Rows of the table of figures."""
-    rows = []
+    rows, metrics = [], verdicts.metrics_of(table)
     for key in showcase.in_order(table):
         name, about = showcase.describe(key)
-        cells = [verdicts.cell_text(metric, table[key]) for metric in verdicts.METRICS]
+        cells = [verdicts.cell_text(metric, table[key]) for metric in metrics]
         rows.append({"key": key, "name": name, "about": about, "n": f"{table[key]['n']:.0f}", "cells": cells})
     return rows
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sprites import (
+    EVERYTHING,
     FOE,
     HERO,
     SERIAL,
@@ -41,7 +42,7 @@ DEDUP = Dedup(max_distance=10, max_difference=8.0, overrides=os.devnull, frames=
 FLATTEN = Flatten(policy="contrast", backgrounds=["#c8d2dc", "#5a6478"], alpha_threshold=128, max_transparent=0.97)
 GRID = Grid(max_cell=16, min_confidence=0.55)
 RESIZE = Resize(size=64, cells=16, min_cells=4, max_aspect=3.0, larger="crop", crop="saliency")
-SPLIT = Split(val=0.2, test=0.2, licences=[], min_transparent=0.0, max_transparent=1.0)
+SPLIT = Split(val=0.2, test=0.2, licences=[], min_transparent=0.0, max_transparent=1.0, **EVERYTHING)
 
 natives = st.builds(
     noise_art,

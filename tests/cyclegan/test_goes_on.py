@@ -136,7 +136,8 @@ def test_trainings_that_were_given_up_do_not_pile_up_and_running_ones_stay(tmp_p
 
 def job(split: Path, **changes: object) -> Job:
     values = {
-        "generator": "cell", "split": split, "out": split, "curves": split, "state": split, "params": PARAMS.train,
+        "generator": "cell", "split": split, "grid": split / "grid", "out": split, "curves": split, "state": split,
+        "params": PARAMS.train,
         "resize": PARAMS.resize, "epochs": 2, "seed": 1, "device": "cpu",
     }  # fmt: skip
     return Job(**{**values, **changes})  # type: ignore[arg-type]
@@ -150,13 +151,29 @@ def test_the_fingerprint_follows_all_that_decides_the_result(split: Path, tmp_pa
         job(split, generator="resnet").facts(), job(other).facts(),
         *(
             job(split, params=with_train(**{key: value}).train).facts()
-            for key, value in (("threads", 2), ("precision", "bf16"), ("batch_size", 2), ("replay", 5), ("ema", 0.5))
+            for key, value in (
+                ("threads", 2), ("precision", "bf16"), ("replay", 5), ("cell", {"batch_size": 1}),
+                ("cell", {"ema": 0.5}), ("cell", {"pairs": 0.5}), ("cell", {"pool": 9}), ("cell", {"cells": [16]}),
+            )
         ),
     ]  # fmt: skip
+    relabelled, redrawn = draw_split(tmp_path / "relabelled"), draw_split(tmp_path / "redrawn")
+    manifest = relabelled / "manifest.jsonl"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"p0"', '"p9"'), encoding="utf-8")
+    natives = redrawn / "grid/images"
+    (natives / "train-p0.png").write_bytes((natives / "train-p1.png").read_bytes())
+    facts += [job(relabelled).facts(), job(redrawn).facts()]
     prints = [run_name(values, training.__name__) for values in facts]
     prints.append(run_name(facts[0], "pipeline.cyclegan.translate"))  # other code
     assert len(set(prints)) == len(prints)
     assert run_name(job(split).facts(), training.__name__) == prints[0]
+
+
+def test_what_pairs_learn_from_does_not_count_where_there_are_none(split: Path, tmp_path: Path) -> None:
+    redrawn = draw_split(tmp_path)
+    (redrawn / "grid/images/train-p0.png").unlink()
+    more = with_train(cell={"pool": 9}).train
+    assert job(split, generator="resnet").facts() == job(redrawn, generator="resnet", params=more).facts()
 
 
 def test_the_code_of_a_training_is_every_module_it_computes_with() -> None:

@@ -148,7 +148,7 @@ def test_a_map_in_the_figure_is_never_shrunk() -> None:
 
 def test_the_figure_has_a_row_a_layer_and_the_same_pixels_each_time() -> None:
     torch.manual_seed(0)
-    net: nn.Module = cell_system(CellShape(2, 4, 1, 4)).a2b.eval()
+    net: nn.Module = cell_system(CellShape(factor=2, width=4, blocks=1, critics=4)).a2b.eval()
     pictures = [draw_figure(record_layers(net, SMOOTH[1]), channels=4, side=32) for _ in range(2)]
     assert np.array_equal(*pictures)
     assert len(pictures[0]) == 2 + 34 * sum(isinstance(module, nn.Conv2d) for module in net.modules())
@@ -158,7 +158,7 @@ def test_the_figure_has_a_row_a_layer_and_the_same_pixels_each_time() -> None:
 def weights(tmp_path: Path) -> Path:
     torch.manual_seed(0)
     for name in ("cell", "resnet"):
-        shape = Shape(generator=name, width=4, blocks=1, size=64, cells=32, palette=4, colours="own", critics=4)
+        shape = Shape(generator=name, width=4, blocks=1, size=64, cells=32, palette=4, critics=4)
         (tmp_path / "trained" / name).mkdir(parents=True)
         net = generators.new_system(shape).a2b
         generators.save(tmp_path / "trained" / name / "a2b.safetensors", net, shape)
@@ -179,7 +179,8 @@ def test_activations_of_a_folder_of_generators_of_one_and_of_a_file(weights: Pat
     ("picture", "words"),
     [
         (None, "no such picture; expected a face as PNG"),
-        (np.zeros((60, 66, 3), np.uint8), "66x60 pixels; the cell generator takes sides of 64 to 512 that are"),
+        (np.zeros((60, 65, 3), np.uint8), "65x60 pixels; the cell generator takes sides of 2 to 512 that are multiples"),
+        (np.zeros((30, 30, 3), np.uint8), "the resnet generator takes sides of 32 to 512 that are multiples of 4"),
         (np.full((64, 64, 4), 100, np.uint8), "expected an opaque image, found transparency"),
     ],
 )

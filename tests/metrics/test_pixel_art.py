@@ -134,16 +134,16 @@ def test_dark_cells_are_those_that_read_as_outline():
     assert pixel_art.dark_cells(native) == 0.25
 
 
-def test_accents_are_kept_where_they_are_drawn_half_as_deep_or_deeper():
+def test_dark_details_are_kept_where_they_are_drawn_half_as_deep_or_deeper():
     face = np.full((9, 9, 3), 220, np.uint8)
     face[2, 2] = face[6, 4] = 60
     faint, lost, elsewhere = face.copy(), face.copy(), np.full_like(face, 220)
     faint[6, 4], lost[6, 4], elsewhere[6, 6] = 130, 215, 0
-    assert pixel_art.accents_kept([face], [face]) == pixel_art.accents_kept([faint], [face]) == 1
-    assert pixel_art.accents_kept([lost], [face]) == 0.5
-    assert pixel_art.accents_kept([elsewhere], [face]) == 0
-    assert pixel_art.accents_kept([face, elsewhere], [face, face]) == 0.5
-    assert pixel_art.accents_kept([face], [np.full_like(face, 90)]) is None
+    assert pixel_art.dark_details_kept([face], [face]) == pixel_art.dark_details_kept([faint], [face]) == 1
+    assert pixel_art.dark_details_kept([lost], [face]) == 0.5
+    assert pixel_art.dark_details_kept([elsewhere], [face]) == 0
+    assert pixel_art.dark_details_kept([face, elsewhere], [face, face]) == 0.5
+    assert pixel_art.dark_details_kept([face], [np.full_like(face, 90)]) is None
 
 
 def test_reading_a_picture_on_the_grid_gives_its_cells_back(sprites, art):

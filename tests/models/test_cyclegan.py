@@ -33,20 +33,18 @@ from models.cyclegan.networks import (
     CellGenerator,
     CellInverse,
     CellShape,
-    PaletteHead,
     Panel,
-    SharedPaletteHead,
     close_discriminator,
     patch_discriminator,
-    quantise,
     report_discriminator,
     resnet_generator,
 )
+from models.cyclegan.pair_loss import pair_loss
 from models.cyclegan.replay import Replay
 from models.cyclegan.train import Recipe, Trainer, cell_system, picture_system
-from models.tensors import to_signed
+from models.tensors import to_oklab, to_signed
 
-WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, chroma=3.0, palette=1.0, accents=4.0, patterns=2.0)
+WEIGHTS = Weights(cycle=10.0, identity=5.0, colour=2.0, chroma=3.0, accents=4.0, patterns=2.0)
 NO_COLOURS = replace(WEIGHTS, colour=0.0, chroma=0.0, accents=0.0)
 SIZE, FACTOR = 32, 2
 PATCHES = 32
@@ -56,7 +54,7 @@ ROOT = Path(__file__).parents[2]
 def recipe(**changes: object) -> Recipe:
     values = {
         "epochs": 2, "images_per_epoch": 4, "batch_size": 2, "lr": 2e-4, "decay_from": 0.5, "replay": 3, "ema": 0.9,
-        "weights": WEIGHTS, "identity_until": 1.0, "augment": False, "bf16": False,
+        "weights": WEIGHTS, "identity_until": 1.0, "augment": False, "pairs": 0.0, "bf16": False,
     }  # fmt: skip
     return Recipe(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -66,7 +64,7 @@ def new_trainer(kind: str, **changes: object) -> Trainer:
     system = {
         "resnet": lambda: picture_system("resnet", 4, 1, FACTOR),
         "resize": lambda: picture_system("resize", 4, 1, FACTOR),
-        "cell": lambda: cell_system(CellShape(FACTOR, 4, 1, 4)),
+        "cell": lambda: cell_system(CellShape(factor=FACTOR, width=4, blocks=1, critics=4)),
     }[kind]()
     return Trainer(system, recipe(**changes), seed=5)
 
@@ -149,98 +147,91 @@ def test_one_logit_sees_as_many_pixels_as_the_docstring_says(net: nn.Module, pix
 
 @pytest.mark.parametrize("factor", [1, 2, 4, 8])
 def test_the_cell_generator_draws_one_pixel_per_cell_and_its_inverse_enlarges_by_the_same(factor: int) -> None:
-    net, inverse = CellGenerator(CellShape(factor, 4, 1, 5)), CellInverse(factor, 4, 1)
+    net, inverse = CellGenerator(CellShape(factor=factor, width=4, blocks=1)), CellInverse(factor, 4, 1)
     with torch.no_grad():
         drawn = net(torch.rand(2, 3, 32, 32) * 2 - 1)
         assert drawn.shape == (2, 3, 32 // factor, 32 // factor)
         assert inverse(drawn).shape == (2, 3, 32, 32)
 
 
+def test_the_cell_generator_has_any_width() -> None:
+    for width in range(4, 41):
+        net = CellGenerator(CellShape(factor=2, width=width, blocks=1))
+        with torch.no_grad():
+            assert net(torch.zeros(1, 3, 16, 16)).shape == (1, 3, 8, 8)
+
+
 def test_a_factor_that_is_no_power_of_two_is_refused() -> None:
     with pytest.raises(ValueError, match="power of two, got 3"):
-        CellGenerator(CellShape(3, 4, 1))
+        CellGenerator(CellShape(factor=3, width=4, blocks=1))
 
 
-@pytest.mark.parametrize("colours", [2, 5, 16])
-def test_a_quantised_picture_has_at_most_k_colours_and_keeps_a_picture_that_has_no_more(colours: int) -> None:
-    generator = torch.Generator().manual_seed(0)
-    with torch.no_grad():
-        noise = quantise(torch.rand(2, 3, 12, 12, generator=generator), colours)
-        assert all(len(picture.flatten(1).T.unique(dim=0)) <= colours for picture in noise)
-        few = torch.rand(3, colours, generator=generator)[:, torch.randint(colours, (12, 12), generator=generator)][
-            None
-        ]
-        assert torch.allclose(quantise(few, colours), few, atol=1e-6)
-
-
-@pytest.mark.parametrize("colours", ["own", "shared"])
-def test_the_palette_head_draws_few_colours_and_passes_gradients_to_free_colours_and_choices(colours: str) -> None:
+@pytest.mark.parametrize(("rows", "columns"), [(1, 1), (1, 30), (5, 8), (17, 23)])
+def test_the_cell_generator_draws_any_number_of_cells(rows: int, columns: int) -> None:
     torch.manual_seed(0)
-    shape = CellShape(2, 4, 1, palette=5, colours=colours)
-    net = cell_system(shape).a2b
-    assert isinstance(net, CellGenerator)
-    faces = torch.rand(2, 3, 32, 32) * 2 - 1
-    painted = net.paint(faces)
-    (painted.picture.square().mean() + painted.commitment).backward()
-    assert net.departure.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
-    assert net.head.logits.weight.grad.abs().sum() > 0  # type: ignore[union-attr]
+    net = CellGenerator(CellShape(factor=4, width=8, blocks=1)).eval()
+    faces = torch.rand(2, 3, 4 * rows, 4 * columns) * 2 - 1
     with torch.no_grad():
-        pictures = net(faces)
-        assert torch.allclose(pictures, painted.picture, atol=1e-5)
-        assert all(2 <= len(picture.flatten(1).T.unique(dim=0)) <= 5 for picture in pictures)
-        net.palette = 3
-        assert all(len(picture.flatten(1).T.unique(dim=0)) <= 3 for picture in net(faces))
+        drawn = net(faces)
+        assert drawn.shape == (2, 3, rows, columns)
+        assert torch.equal(drawn, net(faces))
+        assert torch.allclose(drawn[:1], net(faces[:1]), atol=1e-5)
 
 
-def test_a_slot_of_an_own_palette_is_the_mean_of_the_colours_that_belong_to_it() -> None:
-    head = PaletteHead(channels=1, slots=2)
-    with torch.no_grad():
-        head.logits.weight.zero_()
-        head.logits.weight[:, 0, 0, 0] = torch.tensor([50.0, -50.0])
-        head.logits.bias.zero_()  # type: ignore[union-attr]
-        free = torch.tensor([[-1.0, -0.5], [0.2, 0.6]]).expand(1, 3, 2, 2)
-        painted = head(torch.tensor([[1.0, 1.0], [-1.0, -1.0]])[None, None], free)
-    assert torch.allclose(painted.picture[0, 0], torch.tensor([[-0.75, -0.75], [0.4, 0.4]]), atol=1e-5)
-    assert float(painted.commitment) == pytest.approx(0.225, abs=1e-5)
+def test_a_pair_loss_of_a_truth_is_nothing_and_a_lost_hue_costs_more_than_the_same_step_of_lightness() -> None:
+    native = torch.full((1, 3, 6, 6), -0.2)
+    lighter, redder = native.clone(), native.clone()
+    lighter[..., 3, 3] += 0.2
+    redder[:, 0, 3, 3] += 0.3
+    redder[:, 1:, 3, 3] -= 0.2
+    assert float(pair_loss(native, native)) == 0
+    assert float(pair_loss(redder, native)) > float(pair_loss(lighter, native)) > 0
 
 
-def test_slots_start_as_the_colours_around_their_anchors() -> None:
-    head, anchors = PaletteHead(channels=2, slots=4), torch.rand(4, 3) * 2 - 1
-    head.start(anchors)
-    free = torch.rand(1, 3, 8, 8) * 2 - 1
-    cells = free[0].flatten(1).T
-    with torch.no_grad():
-        painted = head(torch.zeros(1, 2, 8, 8), free)
-        nearest = torch.cdist(cells, anchors).argmin(dim=1)
-    drawn = painted.picture[0].flatten(1).T
-    assert len(drawn.unique(dim=0)) == len(nearest.unique())
-    assert all(len(drawn[nearest == slot].unique(dim=0)) == 1 for slot in nearest.unique())
+def test_a_pair_loss_is_the_sum_written_out() -> None:
+    """One cell of 4 x 4 that is lighter by 0.1 in OKLab: a sixteenth of it, and its four edges of 12 on each axis."""
+    truth, drawn = (torch.full((1, 3, 4, 4), value) for value in (0.0, 0.0))
+    drawn[..., 1, 1] = 0.25
+    step = float((to_oklab(drawn) - to_oklab(truth))[0, 0, 1, 1])
+    assert float(pair_loss(drawn, truth)) == pytest.approx(step / 48 + 0.5 * (2 * step / 36 + 2 * step / 36), rel=1e-4)
 
 
-def test_an_untrained_shared_palette_takes_the_nearest_colour_and_a_given_one_is_never_changed() -> None:
-    torch.manual_seed(0)
-    system = cell_system(CellShape(2, 4, 1, palette=4, colours="shared"))
-    head = system.a2b.head
-    assert isinstance(head, SharedPaletteHead)
-    palette = torch.rand(4, 3) * 2 - 1
-    head.start(palette, learned=False)
-    trainer = Trainer(system, recipe(lr=0.01), seed=5)
-    faces = torch.rand(2, 3, 32, 32) * 2 - 1
-    with torch.no_grad():
-        means = nn.functional.avg_pool2d(faces, 2)
-        nearest = torch.cdist(means.movedim(1, -1).reshape(-1, 3), palette).argmin(dim=1)
-        assert torch.equal(system.a2b(faces).movedim(1, -1).reshape(-1, 3), palette[nearest])
-    list(trainer.fit(*pictures("cell")))
-    assert torch.equal(head.palette, palette)
-    assert torch.equal(trainer.average.head.palette, palette)
+def pairs(step: int, share: slice) -> tuple[np.ndarray, np.ndarray]:
+    """Four pairs a step, of which a share is given."""
+    rng = np.random.default_rng(step)
+    native = rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+    return native.repeat(FACTOR, 1).repeat(FACTOR, 2)[share], native[share]
 
 
-def test_a_learned_palette_is_changed_by_training() -> None:
-    system = cell_system(CellShape(2, 4, 1, palette=4, colours="shared"))
-    start = torch.rand(4, 3) - 0.5
-    system.a2b.head.start(start, learned=True)  # type: ignore[union-attr, operator]
-    list(Trainer(system, recipe(lr=0.01), seed=5).fit(*pictures("cell")))
-    assert not torch.equal(system.a2b.head.palette, start)  # type: ignore[union-attr]
+def test_pairs_alone_teach_the_generator_and_touch_no_other_network() -> None:
+    trainer = new_trainer("cell", pairs=1.0)
+    before = {name: copy.deepcopy(net.state_dict()) for name, net in trainer.system.nets().items()}
+    steps = list(trainer.fit(*pictures("cell"), lambda _, share: darker(share)))
+    assert set(steps[0].losses) == {"pairs", "generators", "gradient_generators"}
+    assert all(step.losses["generators"] == pytest.approx(step.losses["pairs"]) for step in steps)
+    for name, net in trainer.system.nets().items():
+        same = all(torch.equal(value, before[name][key]) for key, value in net.state_dict().items())
+        assert same == (name != "a2b")
+
+
+def test_a_share_of_pairs_is_that_share_of_the_loss() -> None:
+    trainer = new_trainer("cell", pairs=0.25)
+    losses = next(trainer.fit(*pictures("cell"), pairs)).losses
+    plain = next(new_trainer("cell").fit(*pictures("cell"))).losses
+    alone = next(new_trainer("cell", pairs=1.0).fit(*pictures("cell"), pairs)).losses
+    assert losses["generators"] == pytest.approx(0.25 * alone["pairs"] + 0.75 * plain["generators"], rel=1e-5)
+    assert {"disc_a", "disc_b", "cycle_a"} <= set(losses)
+
+
+def test_a_training_on_pairs_comes_to_draw_them() -> None:
+    trainer = new_trainer("cell", pairs=1.0, epochs=120, images_per_epoch=2, batch_size=2, lr=3e-3, decay_from=1.0)
+    losses = [step.losses["pairs"] for step in trainer.fit(*pictures("cell"), lambda _, share: darker(share))]
+    assert np.mean(losses[-5:]) < 0.4 * losses[0]
+
+
+def darker(share: slice) -> tuple[np.ndarray, np.ndarray]:
+    smooth, native = pairs(0, share)
+    return smooth, native // 2
 
 
 def test_a_discriminator_sees_pictures_shifted_by_whole_cells_only() -> None:
@@ -267,7 +258,7 @@ def test_the_identity_loss_ends_where_the_recipe_says_and_costs_nothing_then() -
 
 def test_an_untrained_cell_system_draws_the_mean_of_each_cell() -> None:
     """The network learns how to depart from a plain reduction; it does not have to learn the content first."""
-    net = cell_system(CellShape(factor=4, width=4, blocks=1, palette=None)).a2b
+    net = cell_system(CellShape(factor=4, width=4, blocks=1)).a2b
     faces = torch.rand(1, 3, 16, 16) * 2 - 1
     with torch.no_grad():
         assert torch.allclose(net(faces), nn.functional.avg_pool2d(faces, 4), atol=1e-6)
@@ -295,7 +286,6 @@ def test_the_generator_loss_is_eq_3_written_out(kind: str) -> None:
             + 5 * (system.a2b(system.to_a(art)) - art).abs().mean()
             + 2 * halves[0].parts["colour"]
             + 3 * halves[0].parts["chroma"]
-            + 1 * halves[0].parts["palette"]
             + 4 * halves[0].parts["accents"]
         )
     assert float(halves[0].total + halves[1].total) == pytest.approx(float(written_out), rel=2e-3)
@@ -324,11 +314,10 @@ def test_the_edge_of_a_picture_is_no_accent() -> None:
     assert float(lost_accents(torch.ones(1, 3, 8, 8), torch.full((1, 3, 8, 8), -0.25))) == 0
 
 
-@pytest.mark.parametrize("palette", [None, 4])
-def test_the_gradient_of_a_batch_is_the_mean_of_its_parts(palette: int | None) -> None:
+def test_the_gradient_of_a_batch_is_the_mean_of_its_parts() -> None:
     """What training on several processes rests on; critics in evaluation mode, whose spectral norms stand still."""
     torch.manual_seed(0)
-    system = cell_system(CellShape(FACTOR, 4, 1, palette))
+    system = cell_system(CellShape(factor=FACTOR, width=4, blocks=1))
     system.disc_a.eval(), system.disc_b.eval()
     a, b = torch.rand(2, 3, SIZE, SIZE) * 2 - 1, torch.rand(2, 3, SIZE // FACTOR, SIZE // FACTOR) * 2 - 1
     uniform = torch.rand(5, 2, generator=torch.Generator().manual_seed(0))
@@ -380,11 +369,11 @@ def test_an_empty_replay_returns_what_it_is_given() -> None:
 
 
 @pytest.mark.parametrize("kind", ["resnet", "resize", "cell"])
-def test_two_steps_reach_every_parameter(kind: str) -> None:
+def test_three_steps_reach_every_parameter(kind: str) -> None:
     trainer = new_trainer(kind)
     before = copy.deepcopy(trainer.state_dict())
     steps = trainer.fit(*pictures(kind))
-    next(steps), next(steps)  # the first moves the zero weights that the others' gradients pass
+    next(steps), next(steps), next(steps)  # the first two move the zero weights that the others' gradients pass
     for name, net in trainer.system.nets().items():
         for key, parameter in net.named_parameters():
             assert parameter.requires_grad
@@ -610,7 +599,7 @@ def test_a_compiled_system_trains_to_the_same_weights_under_the_same_names(kind:
         return graph.forward
 
     plain, traced = (new_trainer(kind, images_per_epoch=2, augment=True, identity_until=0.5) for _ in range(2))
-    traced = Trainer(compile_system(traced.system, backend), traced.recipe, traced.seed)
+    compile_system(traced.system, backend)
     losses = [[step.losses for step in trainer.fit(*pictures(kind))] for trainer in (plain, traced)]
     assert losses[0] == losses[1]
     for name, net in plain.system.nets().items():

@@ -25,7 +25,7 @@ SIDE = {"resnet": 64, "resize": 64, "cell": 16}  # of the art
 MAKE = {
     "resnet": lambda: picture_system("resnet", 8, 1, 4),
     "resize": lambda: picture_system("resize", 8, 1, 4),
-    "cell": lambda: cell_system(CellShape(4, 8, 1, 4)),
+    "cell": lambda: cell_system(CellShape(factor=4, width=8, blocks=1, critics=4)),
 }
 
 
@@ -46,12 +46,10 @@ def trainer(kind: str) -> Trainer:
     with torch.device("cuda"):
         system = MAKE[kind]()
     of_cell = 1.0 if kind == "cell" else 0.0
-    weights = Weights(
-        cycle=1.0, identity=1.0, colour=of_cell, chroma=of_cell, palette=1.0, accents=of_cell, patterns=of_cell
-    )
+    weights = Weights(cycle=1.0, identity=1.0, colour=of_cell, chroma=of_cell, accents=of_cell, patterns=of_cell)
     recipe = Recipe(
         epochs=1, images_per_epoch=4, batch_size=2, lr=1e-3, decay_from=1.0, replay=2, ema=0.9, weights=weights,
-        identity_until=1.0, augment=kind == "cell", bf16=True,
+        identity_until=1.0, augment=kind == "cell", pairs=0.0, bf16=True,
     )  # fmt: skip
     return Trainer(system, recipe, 0)
 

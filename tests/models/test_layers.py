@@ -71,3 +71,12 @@ def test_an_even_picture_stays_even_however_often_it_is_enlarged() -> None:
 def test_resize_has_the_capacity_of_the_reports_generator() -> None:
     counts = [sum(p.numel() for p in net().parameters()) for net in (resize_generator, resnet_generator)]
     assert counts == [11_378_179, 11_378_179]
+
+
+@pytest.mark.parametrize(("sides", "p", "edge"), [((3, 500), 3, False), ((500, 4), 4, False), ((1, 9), 2, True)])
+def test_a_side_that_is_too_short_to_mirror_is_refused(sides: tuple[int, int], p: int, edge: bool) -> None:
+    """It was once filled with memory that nobody had written."""
+    with pytest.raises(ValueError, match="expected sides of at least"):
+        mirror_pad(torch.zeros(1, 1, *sides), p, edge)
+    least = tuple(max(side, p + 1 - edge) for side in sides)
+    assert torch.isfinite(mirror_pad(torch.zeros(1, 1, *least), p, edge)).all()

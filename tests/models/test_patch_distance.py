@@ -92,10 +92,10 @@ def test_in_company_a_picture_need_not_be_the_mean_of_all_art() -> None:
 def test_the_loss_of_a_batch_is_the_mean_of_its_pictures() -> None:
     """What training on several processes rests on."""
     torch.manual_seed(0)
-    system = cell_system(CellShape(2, 4, 1, 4))
+    system = cell_system(CellShape(factor=2, width=4, blocks=1, critics=4))
     for critic in (system.disc_a, system.disc_b):
         critic.eval()
-    weights = Weights(cycle=1.0, identity=0.0, colour=0.0, chroma=0.0, palette=1.0, accents=0.0, patterns=5.0)
+    weights = Weights(cycle=1.0, identity=0.0, colour=0.0, chroma=0.0, accents=0.0, patterns=5.0)
     faces, works = torch.rand(2, 3, 32, 32) * 2 - 1, torch.rand(2, 3, 16, 16) * 2 - 1
     references = [partial(ReferencePatches, works[:1], art(works)), partial(ReferencePatches, NONE, art(works[1:]))]
 

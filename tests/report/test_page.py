@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 import shutil
@@ -88,7 +89,7 @@ def test_every_picture_says_what_it_shows_and_every_table_has_headers(page):
 
 
 def test_the_hero_strip_shows_the_methods_that_the_reader_came_for(page):
-    names = ["input", "nearest", "box + palette", "style, cell canvas", "CycleGAN resnet", "CycleGAN cell"]
+    names = ["input", "nearest", "box + palette", "style, cell canvas", "CycleGAN resnet", "cell"]
     section = page[page.index('id="strip"') : page.index('id="figures"')]
     headers = re.findall(r'<th scope="col"[^>]*>([^<]*)</th>', section)
     assert headers == [*names, "real pixel art"]
@@ -97,19 +98,45 @@ def test_the_hero_strip_shows_the_methods_that_the_reader_came_for(page):
 
 
 def test_met_and_missed_targets_are_sentences(page, changed_page):
-    assert "CycleGAN cell draws on the grid: met. “on the grid” is 1.00; wanted: at least 0.95." in page
-    assert "CycleGAN cell draws on the grid: MISSED. “on the grid” is 0.43; wanted: at least 0.95." in changed_page
-    assert "5 of 6 targets are met" in changed_page
-    assert '<li class="missed">CycleGAN cell draws on the grid' in changed_page
+    assert "cell draws on the grid: met. “on the grid” is 1.00; wanted: at least 0.95." in page
+    assert "cell draws on the grid: MISSED. “on the grid” is 0.43; wanted: at least 0.95." in changed_page
+    assert "7 of 8 targets are met" in changed_page
+    assert '<li class="missed">cell draws on the grid' in changed_page
 
 
 def test_the_figures_on_the_page_are_those_of_the_evaluation(untouched_run, page):
     scores = json.loads((untouched_run / "plots/evaluate/methods.json").read_text())["methods"]
-    row = re.search(r">CycleGAN resnet</th>(.*?)</tr>", page[page.index('class="figures"') :], re.DOTALL)[1]
-    cells = re.findall(r"<td>([^<]*)</td>", row)
-    assert cells[0] == "8"
-    assert cells[2] == f"{scores['cyclegan_resnet']['comb_db']:.1f}"
-    assert cells[9] == f"{1000 * scores['cyclegan_resnet']['sliced_wasserstein_3']:.1f}"
+    table = page[page.index('class="figures"') : page.index("</table>", page.index('class="figures"'))]
+    names = [re.sub("<[^>]*>", "", name) for name in re.findall(r"<abbr[^>]*>([^<]*)</abbr>", table)]
+    assert names[:6] == ["pairs", "error", "within", "lines", "accents", "lone"]
+    assert names[-3:] == ["3x3 distance", "5x5 distance", "with colour"]
+    assert "found" not in names  # no method has that figure without a cascade
+    row = re.search(r">CycleGAN resnet</th>(.*?)</tr>", table, re.DOTALL)[1]
+    n, *cells = re.findall(r"<td>([^<]*)</td>", row)
+    resnet, shown = scores["cyclegan_resnet"], dict(zip(names, cells, strict=True))
+    assert (n, shown["pairs"]) == ("8", "3")
+    assert shown["error"] == f"{100 * resnet['cell_error']:.2f}"
+    assert shown["tiles, dB"] == f"{resnet['comb_db']:.1f}"
+    assert shown["3x3 distance"] == f"{1000 * resnet['sliced_wasserstein_3']:.1f}"
+
+
+def test_the_outcome_is_told_by_what_was_recovered_and_no_verdict_by_patches(untouched_run, page):
+    scores = json.loads((untouched_run / "plots/evaluate/methods.json").read_text())["methods"]
+    errors = [f"{100 * scores[name]['cell_error']:.2f}" for name in ("cyclegan_cell", "majority_palette")]
+    words = html.unescape(text_of(page))
+    told = "of 3 smooth versions of unseen artworks is nearer to the artworks than what majority + palette draws"
+    assert f"{told} (error {errors[0]} against {errors[1]})" in words
+    assert f"cell comes nearer to the artist's cells than majority + palette: met. “error” is {errors[0]}" in words
+    assert "distance" not in " ".join(re.findall(r'<li class="(?:met|missed)">([^<]*)', page))
+
+
+def test_the_page_shows_the_pairs_of_a_training_and_no_empty_place_without_them(page, finished_run, parameters):
+    section = page[page.index('id="pairs"') : page.index('id="curves"')]
+    assert section.count("<img") == 1
+    assert 'width="384" height="256"' in section
+    assert 'alt="cell: smooth versions of artworks above the artworks"' in section
+    (finished_run / "artifacts/cyclegan/cell/pairs.png").unlink()
+    assert 'id="pairs"' not in stage.render(finished_run, parameters)
 
 
 def test_titles_from_galleries_cannot_inject_markup(page):

@@ -13,12 +13,13 @@ from pipeline.convert import baselines
 from pipeline.evaluate import stage
 from pipeline.evaluate.params import Evaluate
 from pipeline.images import files, resample
-from pipeline.runtime import manifest
+from pipeline.metrics.smoothing import smooth_version
+from pipeline.runtime import manifest, seeds
 from pipeline.runtime.files import write_atomic
 from pipeline.runtime.settings import Resize
 
 RESIZE = Resize(size=128, cells=32, min_cells=12, max_aspect=1.9, larger="crop", crop="saliency")
-EVALUATE = Evaluate(palette=16, fixed_palette="facetopix-32", patches=1000, projections=16, show=3)
+EVALUATE = Evaluate(palette=16, fixed_palette="facetopix-32", patches=1000, projections=16, cascade=None, show=3)
 
 
 def build_run(root: Path, art: list[np.ndarray], faces: list[np.ndarray]) -> Path:
@@ -27,6 +28,7 @@ def build_run(root: Path, art: list[np.ndarray], faces: list[np.ndarray]) -> Pat
     _write_curated(root / "data", works, art)
     _write_split(root / "data", works, art, people, faces)
     _write_outputs(root / "artifacts", people, faces)
+    _write_pairs(root / "artifacts", works, art)
     _write_curves(root / "plots" / "train")
     evaluate(root)
     return root
@@ -124,6 +126,24 @@ def _write_outputs(artifacts: Path, people: list[dict], faces: list[np.ndarray])
         files.write_png(samples / "inputs.png", np.hstack(faces[:2]))
         for epoch in range(1, 9):
             files.write_png(samples / f"epoch-{epoch:03}.png", np.hstack(pictures[:2]))
+
+
+def _write_pairs(artifacts: Path, works: list[dict], art: list[np.ndarray]) -> None:
+    """Smooth versions of three works; `cell` draws all cells of them right but those of one column."""
+    smooth = {}
+    for work, picture in list(zip(works, art, strict=True))[:3]:
+        native = picture[::4, ::4]
+        smooth[work["id"]] = smooth_version(native, 4, seeds.generator(0, "smooth", work["id"]))
+        drawn = native.copy()
+        drawn[:, 12] = native[:, 14]
+        for folder, pixels in (
+            ("inputs", smooth[work["id"]]),
+            ("cell", resample.enlarge(drawn, 4)),
+            ("resnet", with_tiles(smooth[work["id"]])),
+        ):
+            files.write_png(artifacts / "translate/pairs" / folder / f"{work['id']}.png", pixels)
+    strip = np.vstack([np.hstack(list(smooth.values())), np.hstack(art[:3])])
+    files.write_png(artifacts / "cyclegan/cell/pairs.png", strip)
 
 
 def _write_curves(folder: Path) -> None:

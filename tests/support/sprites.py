@@ -10,11 +10,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from pipeline.curate.split.params import PaletteNear
 from pipeline.images.files import Pixels, write_png
 from pipeline.runtime import manifest
 from pipeline.runtime.settings import Executor
 
 SERIAL = Executor(backend="threading", n_jobs=1)
+EVERYTHING: dict[str, Any] = {  # parameters of the split's sets: no artwork is left out
+    "sources": [],
+    "native": None,
+    "palette_near": PaletteNear(palette="facetopix-32", distance=None),
+}
 COLOURS = {
     ".": (0, 0, 0, 0),
     "K": (24, 20, 37, 255),

@@ -9,9 +9,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from pipeline.errors import BadInput
+from pipeline.images.cascade import Square
 from pipeline.images.files import Pixels, open_image
-
-Square = tuple[int, int, int]  # left, top, side, in pixels of the picture
 
 
 def read_upright(path: Path) -> Image.Image:

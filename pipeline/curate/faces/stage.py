@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.curate.faces import crops, detector
+from pipeline.curate.faces import crops
 from pipeline.curate.faces.params import Faces
 from pipeline.errors import BadInput
-from pipeline.images import captions
+from pipeline.images import captions, cascade
 from pipeline.images.files import Pixels, write_png
 from pipeline.images.folders import files_below
 from pipeline.runtime import manifest
@@ -40,6 +40,7 @@ MAX_DIFFERENCE = 7.0  # levels (0..255), mean over a 16 x 16 thumbnail: JPEG 30 
 ALTERNATE = 16.0  # levels: up to here two faces are versions of one picture; of distinct ones the closest have 9
 Distance = tuple[str, int]  # reason and bits: of two originals, an equal face comes before a near one
 
+DETECTOR = "faces.detector"  # the parameter, in errors
 CARRIED = ("licence", "artist", "identity", "source", "title", "page_url", "image_url", "posted")  # of manifest.csv
 
 
@@ -73,7 +74,7 @@ def run(
     with output_dir(dst) as out:
         images = out / "images"
         if not drawn and params.detector is not None:
-            detector.require(params.detector)
+            cascade.require(params.detector, DETECTOR)
         work = partial(_draw if drawn else _read, src=src, images=images, size=size, params=params)
         faces = [face for parts in parallel_map(work, allowed[: params.limit], executor) for face in parts]
         settled = [_settle(face.row, face.reason) for face in faces if face.reason is not None]
@@ -121,7 +122,7 @@ def _read(row: Row, src: Path, images: Path, size: int, params: Faces) -> list[F
     if params.detector is None:
         boxes = [(row, crops.centre(*image.size))]
     else:
-        squares = detector.faces(image, params.detector)
+        squares = cascade.faces(image, params.detector, DETECTOR)
         around = [crops.around(square, params.margin, *image.size) for square in squares]
         boxes = [
             ({**row, "id": f"{row['id']}-c{number:02}", "parent": row["id"], "box": list(box)}, box)

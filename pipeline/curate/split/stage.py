@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import merge
@@ -22,10 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.curate.split import kinship
+from pipeline.curate.split import kinship, nearness
 from pipeline.curate.split.assign import SPLITS, Labels, Splits, assign
 from pipeline.curate.split.params import Split
+from pipeline.curate.split.sets import check_some_are_left, excluded
 from pipeline.errors import BadInput
+from pipeline.images import palettes
 from pipeline.runtime import manifest
 from pipeline.runtime.cache import Cache, CacheScope, opened
 from pipeline.runtime.cached_map import Item, cached_map
@@ -58,6 +61,8 @@ class Domain:
         addresses: of each work, all that it may share with another.
         artists: of each work; None = unknown.
         holders: first work with an address.
+        distances: of artworks from the palette of `palette_near`, by id; empty where none is asked for.
+        left_out: works that a filter drops, by its reason.
     """
 
     name: str
@@ -66,6 +71,8 @@ class Domain:
     addresses: list[list[Address]] = field(default_factory=list)
     artists: list[Artist | None] = field(default_factory=list)
     holders: dict[Address, int] = field(default_factory=dict)
+    distances: dict[str, float] = field(default_factory=dict)
+    left_out: Counter[str] = field(default_factory=Counter)
 
     def add(self, id: str, addresses: list[Address], artist: Artist | None) -> None:
         """Number one more work."""
@@ -105,7 +112,9 @@ def run(
     """Split the kept works of both domains: dst/<domain>/<split>/<id>.png, one manifest with `domain` and `split`.
 
     Pictures are hard links to those of `pixel` and `faces` where the file system allows it: never edit one in place.
-    Reasons: licence (both domains), transparency (artworks outside of the range).
+    Reasons: licence (both domains); of artworks transparency (outside of the range), source (of another gallery),
+    native (smaller or larger than the range), palette (in other colours). Where a palette counts, artworks that the
+    other filters keep have a `palette_distance`.
 
     Args:
         pixel: the resize stage's folder.
@@ -115,15 +124,20 @@ def run(
         state: where the cache is (`.state`); None = nothing is remembered.
 
     Raises:
-        BadInput: an id in both domains, or (a bug) a leak between splits.
+        BadInput: an id in both domains, no artwork in the set that is asked for, a palette that cannot be read, or (a
+            bug) a leak between splits.
     """
     aliases = same_artists(dedup) if dedup is not None else {}
     shares = {"train": 1 - params.val - params.test, "val": params.val, "test": params.test}
     domains = [Domain(name, src) for name, src in zip(DOMAINS, (pixel, faces), strict=True)]
     with output_dir(dst) as out, opened(state, "split") as cache:
+        domains[0].distances.update(_distances(domains[0], params, executor, cache))
+        measured = cache.served
         for domain in domains:
             _read(domain, params, aliases, executor, cache)
-        logger.info("split: %d images, %d of them remembered", sum(len(d.ids) for d in domains), cache.served)
+        check_some_are_left(len(domains[0].ids), domains[0].left_out)
+        images = sum(len(domain.ids) for domain in domains)
+        logger.info("split: %d images, %d of them remembered", images, cache.served - measured)
         if both := set(domains[0].ids).intersection(domains[1].ids):
             raise BadInput(f"{len(both)} ids are in the pixel and in the faces domain, first {min(both)}")
         splits = [deal(domain.labels(), shares, seed, domain.name) for domain in domains]
@@ -136,9 +150,33 @@ def run(
         return stats
 
 
+def _distances(domain: Domain, params: Split, executor: Executor, cache: Cache) -> Iterator[tuple[str, float]]:
+    """Every artwork that the other filters keep, and its distance from the palette; none where no palette counts."""
+    if params.palette_near.distance is None:
+        return
+    try:
+        palette = palettes.load(params.palette_near.palette)
+    except BadInput as error:
+        raise BadInput(f"split.palette_near: {error}") from error
+    rows = (row for row in manifest.stream_kept(domain.src) if excluded(domain.name, row, params) is None)
+    items = (Item(row, bytes_of(_picture(domain.src, row)), nearness.facts_of(row, palette)) for row in rows)
+    for row, value in cached_map(nearness.examine, items, CacheScope.of(nearness.__name__), cache, executor):
+        yield row["id"], nearness.distance(value, str(_picture(domain.src, row)))
+
+
+def _taking_part(domain: Domain, params: Split) -> Iterator[Row]:
+    """The works that no filter drops; those that one does are counted."""
+    for row in manifest.stream_kept(domain.src):
+        reason = excluded(domain.name, row, params, domain.distances.get(row["id"]))
+        if reason is None:
+            yield row
+        else:
+            domain.left_out[reason] += 1
+
+
 def _read(domain: Domain, params: Split, aliases: Mapping[Artist, Artist], executor: Executor, cache: Cache) -> None:
     """Number the works that no filter drops."""
-    rows = (row for row in manifest.stream_kept(domain.src) if excluded(domain.name, row, params) is None)
+    rows = _taking_part(domain, params)
     items = (_item(domain, row) for row in rows)
     for row, value in cached_map(kinship.examine, items, CacheScope.of(kinship.__name__), cache, executor):
         artist = _artist(row, aliases)
@@ -153,17 +191,6 @@ def _item(domain: Domain, row: Row) -> Item[Row]:
 
 def _picture(src: Path, row: Row) -> Path:
     return src / "images" / f"{row['id']}.png"
-
-
-def excluded(domain: str, row: Row, params: Split) -> str | None:
-    """The reason why a work takes no part; None if it does."""
-    if params.licences and row.get("licence") not in params.licences:
-        return "licence"
-    share = row.get("transparent_share")
-    if domain != "pixel" or (params.min_transparent, params.max_transparent) == (0, 1):
-        return None
-    inside = share is not None and params.min_transparent <= share <= params.max_transparent
-    return None if inside else "transparency"
 
 
 def same_artists(dedup: Path) -> dict[Artist, Artist]:
@@ -213,13 +240,15 @@ def _rows(domain: Domain, splits: Splits, out: Path, params: Split) -> Iterator[
         folder.mkdir(parents=True)
     images, numbers = domain.src / "images", count()
     for row in manifest.stream_kept(domain.src):
-        if reason := excluded(domain.name, row, params):
-            yield manifest.dropped(row, reason, domain=domain.name, split=None)
+        distance = domain.distances.get(row["id"])
+        found = {} if distance is None else {"palette_distance": distance}
+        if reason := excluded(domain.name, row, params, distance):
+            yield manifest.dropped(row, reason, domain=domain.name, split=None, **found)
             continue
         name, split = f"{row['id']}.png", int(splits[next(numbers)])
         _link(f"{images}{os.sep}{name}", f"{folders[split]}{os.sep}{name}")
         facts = {key: row[key] for key in CARRIED if key in row}
-        yield manifest.kept(row, domain=domain.name, split=SPLITS[split], **facts)
+        yield manifest.kept(row, domain=domain.name, split=SPLITS[split], **facts, **found)
 
 
 def _link(source: str, target: str) -> None:

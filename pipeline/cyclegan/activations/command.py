@@ -58,8 +58,7 @@ def _weights(weights: Path) -> list[Path]:
 
 
 def _check(face: Path, picture: Pixels, shape: generators.Shape) -> None:
-    step = 2 * shape.factor if shape.generator == "cell" else 4
-    least = 16 * step if shape.generator == "cell" else 32
+    step, least = (shape.factor, shape.factor) if shape.generator == "cell" else (4, 32)
     if any(side % step or not least <= side <= LARGEST for side in picture.shape[:2]):
         raise BadInput(
             f"{face}: {picture.shape[1]}x{picture.shape[0]} pixels; the {shape.generator} generator takes sides of "

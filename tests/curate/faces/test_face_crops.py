@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+import pipeline
 from pipeline.curate.faces import crops, stage
-from pipeline.curate.faces import detector as face_detector
 from pipeline.curate.faces.params import Faces
 from pipeline.errors import BadParams
 from pipeline.images import files
@@ -129,7 +129,8 @@ def test_what_is_no_cascade_is_refused_before_any_face_is_read(tmp_path, content
 def test_without_opencv_the_error_names_the_extra_and_the_parameter() -> None:
     """In a process of its own: there cv2 cannot be imported, whether it is installed or not."""
     code = (
-        "import sys; sys.modules['cv2'] = None\nfrom pipeline.curate.faces import detector\ndetector.require('x.xml')"
+        "import sys; sys.modules['cv2'] = None\n"
+        "from pipeline.images.cascade import require\nrequire('x.xml', 'faces.detector')"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 1
@@ -211,6 +212,6 @@ def test_names_that_are_no_utf8_have_an_escaped_place(tmp_path) -> None:
 
 
 def test_the_detector_is_the_only_user_of_opencv() -> None:
-    package = Path(face_detector.__file__).parents[2]
+    package = Path(pipeline.__file__).parent
     users = {path.name for path in package.rglob("*.py") if "import cv2" in path.read_text(encoding="utf-8")}
-    assert users == {"detector.py"}
+    assert users == {"cascade.py"}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sprites import load, noise_art, stage_folder
+from sprites import EVERYTHING, load, noise_art, stage_folder
 
 from pipeline.curate.split import assign, stage
 from pipeline.curate.split.params import Split
@@ -14,7 +14,7 @@ from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 from pipeline.similarity import groups
 
-PARAMS = Split(val=0.1, test=0.2, licences=[], min_transparent=0.0, max_transparent=1.0)
+PARAMS = Split(val=0.1, test=0.2, licences=[], min_transparent=0.0, max_transparent=1.0, **EVERYTHING)
 
 
 def works(prefix: str, count: int) -> dict[str, np.ndarray]:

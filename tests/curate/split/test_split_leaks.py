@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sprites import noise_art, stage_folder
+from sprites import EVERYTHING, noise_art, stage_folder
 
 from pipeline.curate.split import stage
 from pipeline.curate.split.params import Split
@@ -16,7 +16,7 @@ from pipeline.errors import BadInput
 from pipeline.runtime import manifest
 from pipeline.runtime.files import folder_digest
 
-PARAMS = Split(val=0.0, test=0.5, licences=[], min_transparent=0.0, max_transparent=1.0)
+PARAMS = Split(val=0.0, test=0.5, licences=[], min_transparent=0.0, max_transparent=1.0, **EVERYTHING)
 A, B = "lospec-0000000000000001", "pixeljoint-0000000000000002"
 ART, SIMPLE = noise_art(1)[..., :3], noise_art(3, 6, 6)[..., :3]
 
