@@ -179,8 +179,11 @@ def test_activations_of_a_folder_of_generators_of_one_and_of_a_file(weights: Pat
     ("picture", "words"),
     [
         (None, "no such picture; expected a face as PNG"),
-        (np.zeros((60, 65, 3), np.uint8), "65x60 pixels; the cell generator takes sides of 2 to 512 that are multiples"),
-        (np.zeros((30, 30, 3), np.uint8), "the resnet generator takes sides of 32 to 512 that are multiples of 4"),
+        (
+            np.zeros((60, 65, 3), np.uint8),
+            "65x60 pixels; the cell generator takes sides of 2 to 512 that are multiples",
+        ),
+        (np.zeros((30, 30, 3), np.uint8), "the resnet generator takes sides of 32 to 512 that are multiples"),
         (np.full((64, 64, 4), 100, np.uint8), "expected an opaque image, found transparency"),
     ],
 )
