@@ -42,7 +42,7 @@ from pipeline.convert.command import DEFAULT_COLOURS, SHIPPED, SHIPPED_WEIGHTS
 from pipeline.convert.pictures import Method
 from pipeline.cyclegan import generators
 from pipeline.cyclegan.generators import Shape
-from pipeline.cyclegan.samples import draw_free
+from pipeline.cyclegan.samples import draw_cells
 from pipeline.errors import BadInput
 from pipeline.evaluate.stage import PATTERNS
 from pipeline.images import resample
@@ -116,11 +116,7 @@ class Painter:
 
     def free(self, rgb: Pixels, grid: Grid) -> Pixels:
         """The drawing before its colours are chosen, (rows, columns, 3)."""
-        size = (grid[1] * self.shape.factor, grid[0] * self.shape.factor)
-        native: Pixels = draw_free(
-            self.net, np.array(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))[None]
-        )[0]
-        return native
+        return draw_cells(self.net, self.shape, rgb, grid)
 
     def __call__(self, rgb: Pixels, grid: Grid) -> Pixels:
         return reduce_colours(self.free(rgb, grid), self.colours)

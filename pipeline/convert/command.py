@@ -6,9 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from PIL import Image
-
 from pipeline.convert import baselines, pictures
 from pipeline.convert.pictures import Method
 from pipeline.errors import BadInput
@@ -132,7 +129,7 @@ def trivial_method(name: str, colours: int | None, palette: str | None) -> Metho
 def _trained(weights: Path, colours: int | None, palette: str | None, device: str) -> tuple[Method, int]:
     """A cell generator as a method, with at most `colours` colours or a palette, and the cells it is made for."""
     from pipeline.cyclegan import generators
-    from pipeline.cyclegan.samples import draw_free
+    from pipeline.cyclegan.samples import draw_cells
     from pipeline.runtime import devices
 
     net, shape = generators.load(weights, devices.pick_device(device))
@@ -142,10 +139,7 @@ def _trained(weights: Path, colours: int | None, palette: str | None, device: st
     fixed = palettes.load(palette) if palette is not None else None
 
     def paint(rgb: Pixels, grid: Grid) -> Pixels:
-        rows, columns = grid
-        size = (columns * shape.factor, rows * shape.factor)
-        face = np.array(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
-        native = draw_free(net, face[None])[0]
+        native = draw_cells(net, shape, rgb, grid)
         return reduce_colours(native, palettes.MAX_COLOURS if fixed is not None else most, fixed)
 
     return paint, shape.cells

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 
 from models.tensors import to_pixels, to_signed
 from pipeline.cyclegan.generators import Shape
 from pipeline.errors import BadInput
 from pipeline.images.files import Pixels, read_rgb
+from pipeline.images.marks import keep_marks
 from pipeline.images.reduction import reduce_colours
-from pipeline.images.resample import enlarge
+from pipeline.images.resample import Grid, enlarge
 
 
 def read_pictures(folder: Path, size: int) -> Pixels:
@@ -38,9 +40,18 @@ def draw(net: nn.Module, faces: Pixels, shape: Shape, batch_size: int) -> Pixels
         return faces
     batches = [faces[start : start + batch_size] for start in range(0, len(faces), batch_size)]
     pictures = [picture for batch in batches for picture in draw_free(net, batch)]
-    if shape.generator == "cell" and shape.palette is not None:
-        pictures = [reduce_colours(picture, shape.palette) for picture in pictures]
+    if shape.generator == "cell":
+        pictures = [keep_marks(picture, face) for picture, face in zip(pictures, faces, strict=True)]
+        if shape.palette is not None:
+            pictures = [reduce_colours(picture, shape.palette) for picture in pictures]
     return np.stack([enlarge(picture, shape.size // len(picture)) for picture in pictures])
+
+
+def draw_cells(net: nn.Module, shape: Shape, picture: Pixels, grid: Grid) -> Pixels:
+    """Draw a picture (H, W, 3) of any size with a `cell` generator on a grid: (rows, columns, 3), colours free."""
+    size = (grid[1] * shape.factor, grid[0] * shape.factor)
+    resized = np.array(Image.fromarray(picture).resize(size, Image.Resampling.LANCZOS))
+    return keep_marks(draw_free(net, resized[None])[0], picture)
 
 
 @torch.no_grad()
