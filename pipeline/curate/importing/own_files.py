@@ -84,7 +84,7 @@ def require_carried(folder: Path) -> None:
     for name in sorted(names(project / folder) - names(folder)):
         raise BadInput(
             f"{folder / name}: is in {project}, but did not come into this copy of it for an experiment; "
-            f"`facetopix add {folder.name} {folder / name}` there puts it under DVC's care"
+            f"`facetopix add {folder.name} {folder / name}` there lets it come along, as does committing its pointer"
         )
 
 

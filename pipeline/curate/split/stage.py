@@ -196,10 +196,12 @@ def splits_on_disk(domain: Domain, folder: Path) -> Splits:
 
 def check_leaks(domain: Domain, splits: Splits) -> None:
     """Raise BadInput when works that share something stand in two splits."""
-    holders: dict[Address, int] = {}
+    successors: dict[Address, int] = {}  # of holders that left
     for number in np.flatnonzero(splits != bridges.OUT).tolist():
         for address in domain.addresses[number]:
-            first = holders.setdefault(address, number)
+            first = domain.holders[address]
+            if splits[first] == bridges.OUT:
+                first = successors.setdefault(address, number)
             if splits[number] != splits[first] and address not in domain.shared:
                 work, holder = (f"{domain.ids[index]} ({SPLITS[splits[index]]})" for index in (number, first))
                 raise BadInput(f"leak: {work} and {holder} share {' '.join(address)}")

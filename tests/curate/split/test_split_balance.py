@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from sprites import EVERYTHING, noise_art, rows_of, stage_folder
 
-from pipeline.curate.split import stage
+from pipeline.curate.split import bridges, stage
+from pipeline.curate.split.domains import Domain
 from pipeline.curate.split.params import Split
 from pipeline.errors import BadInput
 
@@ -116,6 +117,17 @@ def test_works_that_nobody_is_named_of_stay_with_whom_they_are_like(tmp_path) ->
     assert stats["reasons"]["bridge"] <= 6
 
 
+def test_a_family_that_is_most_of_all_is_no_bridge(tmp_path) -> None:
+    works: Facts = {f"p-{number:02}": {"family": "p-00"} if number < 14 else {} for number in range(20)}
+    stats, rows = run(tmp_path, works)
+    assert stats["works"]["pixel"] == {"train": 14, "val": 2, "test": 4}
+    assert {row["split"] for row in rows.values() if row.get("family")} == {"train"}
+    assert stats["warnings"] == [
+        "14 of 20 artworks are one group, more than split.max_group (0.5): one person's works are taken apart only "
+        "with split.allow_shared_identity, one family's never"
+    ]
+
+
 @pytest.mark.parametrize(("max_group", "cut"), [(0.5, 0), (0.2, 1)])
 def test_a_group_within_the_limit_is_not_taken_apart(tmp_path, max_group, cut) -> None:
     works: Facts = {f"p-{number:02}": {"artist": f"a{number // 4}"} for number in range(24)}
@@ -184,3 +196,12 @@ def test_no_test_pictures_on_request_are_no_error_but_told(tmp_path) -> None:
     assert "no artworks in test: its share is 0" in stats["warnings"]
     with pytest.raises(BadInput, match=r"^split\.val and split\.test leave no artworks to train on"):
         run(tmp_path, {f"p-{number}": {} for number in range(4)}, test=0.5, val=0.5)
+
+
+def test_a_leak_between_those_that_stayed_is_found_after_the_first_of_them_left() -> None:
+    works = Domain("pixel", Path("unread"))
+    for number in range(4):
+        works.add(str(number), [("family", "f" if number != 1 else "g")], None)
+    stage.check_leaks(works, np.array([bridges.OUT, 0, 2, 2], np.int8))
+    with pytest.raises(BadInput, match=r"^leak: 3 \(test\) and 2 \(train\) share family f$"):
+        stage.check_leaks(works, np.array([bridges.OUT, 0, 0, 2], np.int8))
