@@ -67,8 +67,9 @@ def _require(folder: Path) -> None:
     for name, files in sorted(_recorded(folder).items()):
         if name not in present:
             raise BadInput(
-                f"{folder / name}: {files} files were brought there and none is left; `dvc pull` or `facetopix add "
-                f"{folder.name}` bring them back; if they are to be gone, take their line out of {record_of(folder)}"
+                f"{folder / name}: {files} files were brought there, none is left; `dvc pull` brings them back where "
+                f"git has their {POINTER} files, `facetopix add {folder.name}` elsewhere; if they are to be gone, take "
+                f"their line out of {record_of(folder)}"
             )
 
 

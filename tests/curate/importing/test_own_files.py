@@ -157,7 +157,7 @@ def test_without_dvc_files_are_brought_and_recorded(tmp_path, pack) -> None:
         pass
     assert '{"files": 2, "name": "pack"}' in record.read_text(encoding="utf-8")
     shutil.rmtree(tmp_path / "inputs/faces/pack")
-    with pytest.raises(BadInput, match=r"faces/pack: 2 files were brought there .* their line out of .*faces\.jsonl"):
+    with pytest.raises(BadInput, match=r"faces/pack: 2 files were brought there, .* their line out of .*faces\.jsonl"):
         own_files.accounted(tmp_path / "inputs/faces").__enter__()
     record.write_text('{"name": "pack"}\n', encoding="utf-8")
     with pytest.raises(BadInput, match=r"faces\.jsonl:1: files: Field required"):
