@@ -6,7 +6,7 @@ Nothing here may affect a result: DVC does not watch this file.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -64,7 +64,11 @@ def _load(file: Path) -> Params:
 
 @contextmanager
 def _stage(name: str, params: Path) -> Iterator[tuple[Params, Bars]]:
+    from pipeline.curate.importing import own_files
+
     values = _load(params)
+    for folder in (layout.INPUT_ART, *([layout.INPUT_FACES] if values.faces.origin == "inputs" else [])):
+        own_files.require_carried(folder)
     with recorded(name, layout.STATE), Bars() as bars:
         yield values, bars
 
@@ -187,15 +191,19 @@ def add(
     """Bring your own art or faces below inputs/, with their manifest.csv where they have one."""
     from pipeline.curate.importing import stage as importing
 
-    result(importing.add(kind, paths, layout.INPUTS))
+    outcome = importing.add(kind, paths, layout.INPUTS)
+    result({"images": outcome["images"]})
+    if outcome.get("tracked"):
+        note(f"under DVC's care: commit what git has staged below {layout.INPUTS}, and `dvc push` what you share")
 
 
 @app.command()
 def import_art(out: Out = layout.IMPORTED) -> None:
     """Stage: inputs/art in the layout of a crawled gallery."""
+    from pipeline.curate.importing import own_files
     from pipeline.curate.importing import stage as importing
 
-    with recorded("import_art", layout.STATE):
+    with recorded("import_art", layout.STATE), own_files.accounted(layout.INPUT_ART):
         result(importing.run(layout.INPUT_ART, out, layout.BLOCKLIST))
 
 
@@ -203,10 +211,14 @@ def import_art(out: Out = layout.IMPORTED) -> None:
 def faces(out: Out = layout.FACES, params: ParamsFile = PARAMS) -> None:
     """Stage: the faces, drawn (sample) or read from inputs/faces."""
     from pipeline.curate.faces import stage
+    from pipeline.curate.importing import own_files
 
     with _stage("faces", params) as (values, _):
         size, blocklist = values.resize.size, layout.BLOCKLIST
-        result(stage.run(layout.INPUT_FACES, out, values.faces, values.sample, size, values.executor, blocklist))
+        own = own_files.accounted(layout.INPUT_FACES) if values.faces.origin == "inputs" else nullcontext()
+        with own:
+            stats = stage.run(layout.INPUT_FACES, out, values.faces, values.sample, size, values.executor, blocklist)
+        result(stats)
 
 
 @app.command()

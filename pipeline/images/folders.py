@@ -9,7 +9,7 @@ from pipeline.images.files import Pixels
 from pipeline.images.formats import Decoded, Facts, decode
 
 EXTENSIONS = {"PNG": "png", "GIF": "gif", "WEBP": "webp", "JPEG": "jpg", "BMP": "bmp"}
-COMPANIONS = (".csv", ".html", ".json", ".jsonl", ".md", ".pdf", ".rst", ".txt", ".yaml", ".yml", "")
+COMPANIONS = (".csv", ".dvc", ".html", ".json", ".jsonl", ".md", ".pdf", ".rst", ".txt", ".yaml", ".yml", "")
 LICENCE_FOLDER = "licences"
 
 

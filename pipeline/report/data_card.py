@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment
 
 from pipeline.params import Params
-from pipeline.report import census, charts, duplicates, funnel, palettes_used, provenance
+from pipeline.report import census, charts, duplicates, funnel, palettes_used, provenance, sides
 from pipeline.report.census import Census
 from pipeline.report.thumbnails import Thumbnail, thumbnail
 from pipeline.runtime import seeds
@@ -43,6 +43,8 @@ def render(root: Path, params: Params, environment: Environment) -> str:
         "reasons": census.REFUSALS,
         "consents": census.consents(counts),
         "generated": {"artworks": census.machine_made(counts.art), "faces": census.machine_made(counts.faces)},
+        "sides": sides.read(data),
+        "shared": params.split.allow_shared_identity,
         "funnel": [funnel.count(stage) for stage in funnel.stages(data)],
         "charts": _charts(counts),
         "formats": census.formats(counts),

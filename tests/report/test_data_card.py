@@ -162,6 +162,24 @@ def test_limits_follow_from_the_counts(finished_run, parameters, page):
     assert "4 of 11 artworks are by one artist" in text
 
 
+def test_the_card_tells_what_stands_in_which_split_and_what_is_missed_there(finished_run, parameters, page):
+    assert "What stands in which split" not in page  # of a split that tells nothing
+    stats = {
+        "sources": {"pixel": {"train": {HOSTILE: 7, "lospec": 2}, "val": {}, "test": {"lospec": 1}}},
+        "artists": {"pixel": {"train": 3, "val": 0, "test": 1}},
+        "groups": {"pixel": [{"works": 6, "share": 0.6, "split": "train", "first": "a", "artists": 1}]},
+        "warnings": [f"none of the 7 artworks of {HOSTILE} in test"],
+    }
+    (finished_run / "data/split/stats.json").write_text(json.dumps(stats), encoding="utf-8")
+    text = render(finished_run, parameters)
+    words = text_of(text)
+    assert "artworks of lospec 2 0 1" in words
+    assert "named artists of artworks 3 0 1" in words
+    assert "The largest group of artworks that stay together: 6, 60.0% of all, in train." in words
+    assert "none of the 7 artworks of " in words
+    assert not Elements(text).all("script")
+
+
 def test_only_a_run_on_the_sample_alone_says_so(finished_run, parameters, page):
     assert "drawn by a program" in page
     rewrite(finished_run / "data/split", lambda row: {**row, "origin": "live", "licence": None})

@@ -16,7 +16,9 @@ from pipeline.runtime import manifest
 from pipeline.runtime.settings import Executor
 
 SERIAL = Executor(backend="threading", n_jobs=1)
-EVERYTHING: dict[str, Any] = {  # parameters of the split's sets: no artwork is left out
+EVERYTHING: dict[str, Any] = {  # parameters of the split: no artwork is left out
+    "max_group": 1.0,
+    "allow_shared_identity": False,
     "sources": [],
     "native": None,
     "palette_near": PaletteNear(palette="facetopix-32", distance=None),

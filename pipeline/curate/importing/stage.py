@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.curate.importing import archives
+from pipeline.curate.importing import archives, own_files
 from pipeline.errors import BadInput
 from pipeline.images import captions, files, folders
 from pipeline.images.captions import Notes
@@ -71,28 +71,39 @@ def _blank_row(source_id: str, notes: Notes) -> Row:
 
 
 def add(kind: Literal["art", "faces"], paths: Sequence[Path], inputs: Path) -> dict[str, Any]:
-    """Copy folders, single images and zip or tar archives to inputs/<kind>/<stem of the path>/.
+    """Copy folders, single images and zip or tar archives to inputs/<kind>/<stem of the path>/, and let DVC track them.
 
     All or nothing: on an error nothing is added. Hidden files and links inside folders are left out; files beside the
-    images (manifest.csv, licences) come along.
+    images (manifest.csv, licences) come along. What lies in inputs/<kind> already stays where it is and is tracked too.
 
     Returns:
-        `added`: name -> {files, images}, and `images`, their sum.
+        `added`: name -> {files, images}, and `images`, their sum; `tracked` where DVC has them.
 
     Raises:
         BadInput: a path that is none of these or holds no image, a name already taken, a hostile archive.
     """
     target = inputs / kind
-    names = _names(paths, target)
+    there = [
+        path for path in paths if path.resolve().parent == target.resolve() and path.name in own_files.names(target)
+    ]
+    names = _names([path for path in paths if path not in there], target)
     partials = {name: target / f".{name}.partial" for name in names}
+    brought: list[Path] = []
     try:
-        counts = {name: _bring(path, partials[name]) for name, path in names.items()}
+        counts = {path.name: _count(path) for path in there}
+        counts |= {name: _bring(path, partials[name]) for name, path in names.items()}
         for name, partial in partials.items():
-            partial.rename(target / name)
+            brought.append(partial.rename(target / name))
+        tracked = own_files.keep(target, list(counts))
+    except BaseException:
+        for folder in brought:
+            shutil.rmtree(folder)
+        raise
     finally:
         for partial in partials.values():
             shutil.rmtree(partial, ignore_errors=True)
-    return {"added": counts, "images": sum(count["images"] for count in counts.values())}
+    result = {"added": counts, "images": sum(count["images"] for count in counts.values())}
+    return result | {"tracked": True} if tracked else result
 
 
 def _names(paths: Sequence[Path], target: Path) -> dict[str, Path]:
@@ -104,8 +115,9 @@ def _names(paths: Sequence[Path], target: Path) -> dict[str, Path]:
         if target.resolve().is_relative_to(resolved) or resolved.is_relative_to(target.resolve()):
             raise BadInput(f"{path}: is, holds or lies in {target}, where it would be copied to")
         name = _stem(resolved)
-        if name in names or (target / name).exists():
-            taken = names.get(name, target / name)
+        pointer = own_files.pointer_of(target / name)  # of files that are not pulled yet
+        if name in names or (target / name).exists() or pointer.exists():
+            taken = names.get(name, pointer if pointer.exists() else target / name)
             raise BadInput(f"{path}: the name {name!r} is already taken by {taken}; rename one of them")
         names[name] = resolved
     return names
@@ -129,11 +141,17 @@ def _bring(path: Path, partial: Path) -> dict[str, int]:
         archives.unpack(path, partial)
     else:
         raise BadInput(f"{path}: expected a folder, a zip or tar archive, or an image ({'/'.join(files.FORMATS)})")
-    brought = [file for file in partial.rglob("*") if file.is_file()]
-    images = sum(_is_image(file) for file in folders.files_below(partial))
-    if not images:
+    counts = _count(partial)
+    if not counts["images"]:
         raise BadInput(f"{path}: no {'/'.join(files.FORMATS)} image in it")
-    return {"files": len(brought), "images": images}
+    return counts
+
+
+def _count(path: Path) -> dict[str, int]:
+    """Files and images of a folder, or of a file alone."""
+    brought = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
+    candidates = folders.files_below(path) if path.is_dir() else [path]
+    return {"files": len(brought), "images": sum(map(_is_image, candidates))}
 
 
 def _copy_tree(folder: Path, partial: Path) -> None:

@@ -14,13 +14,14 @@ Labels = NDArray[np.integer[Any]]  # (N,) of the works of a domain, by id: the f
 Splits = NDArray[np.int8]  # (N,) index into SPLITS
 
 SPLITS = ("train", "val", "test")
+NEEDED = [SPLITS.index(name) for name in ("train", "test", "val")]  # the most needed first
 
 
 def assign(labels: Labels, shares: Mapping[str, float], seed: int, domain: str) -> Splits:
     """Assign the largest groups first (equal ones in seeded order), each to the split that lacks most works.
 
-    Afterwards a split with a share but no works gets the smallest group of the split with the most groups, as long as
-    there are as many groups as splits.
+    Afterwards a split with a share but no works gets the smallest group of the split with the most groups. Where there
+    are fewer groups than splits, train comes first and test before val.
     """
     _, group_of, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     order = seeds.generator(seed, "split", domain).permutation(len(sizes))
@@ -33,14 +34,16 @@ def assign(labels: Labels, shares: Mapping[str, float], seed: int, domain: str) 
         most = gaps.index(max(gaps))
         split_of[group] = bins[most]
         assigned[most] += int(sizes[group])
-    if len(sizes) >= len(bins):
-        _fill_empty(split_of, order, sizes, bins)
+    needed = bins if len(sizes) >= len(bins) else sorted(bins, key=NEEDED.index)[: len(sizes)]
+    _fill_empty(split_of, order, sizes, bins, needed)
     splits: Splits = split_of[group_of]
     return splits
 
 
-def _fill_empty(split_of: Splits, order: NDArray[np.int64], sizes: NDArray[np.int64], bins: list[int]) -> None:
-    for split in bins:
+def _fill_empty(
+    split_of: Splits, order: NDArray[np.int64], sizes: NDArray[np.int64], bins: list[int], needed: list[int]
+) -> None:
+    for split in needed:
         counts = [int(np.count_nonzero(split_of == index)) for index in bins]
         if not counts[bins.index(split)]:
             largest = order[split_of[order] == bins[counts.index(max(counts))]]

@@ -27,6 +27,10 @@ class Split(Section):
 
     val: Annotated[float, Field(ge=0, le=0.5)]  # share of the works
     test: Annotated[float, Field(ge=0, le=0.5)]
+    max_group: Annotated[
+        float, Field(gt=0, le=1)
+    ]  # share of a domain; what families join beyond is taken apart; 1 = no
+    allow_shared_identity: bool  # works of a person who has more than that may stand in several splits
     licences: list[str]  # keep only works under these; empty = all
     min_transparent: Share  # artworks outside are dropped; 0 and 1: none, not even of unknown share
     max_transparent: Share

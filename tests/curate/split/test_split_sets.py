@@ -147,7 +147,7 @@ def test_a_distance_is_the_mean_over_the_area() -> None:
 
 def measure(rgb: np.ndarray, palette: str, tmp_path: Path, **facts: Any) -> float:
     folder = stage_folder(tmp_path / "resize", {"p-1": rgb}, p_1=facts)
-    params = PARAMS.model_copy(update={"palette_near": PaletteNear(palette=palette, distance=1.0)})
+    params = PARAMS.model_copy(update={"palette_near": PaletteNear(palette=palette, distance=1.0), "test": 0.0})
     stage.run(folder, faces(tmp_path), tmp_path / "split", params, 7)
     return rows_of(tmp_path / "split")["p-1"]["palette_distance"]
 
