@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pipeline.errors import BadInput
 from pipeline.images.files import Pixels
-from pipeline.images.formats import Decoded, Facts, decode
+from pipeline.images.formats import Facts, decode, survey
 
 EXTENSIONS = {"PNG": "png", "GIF": "gif", "WEBP": "webp", "JPEG": "jpg", "BMP": "bmp"}
 COMPANIONS = (".csv", ".html", ".json", ".jsonl", ".md", ".pdf", ".rst", ".txt", ".yaml", ".yml", "")
@@ -14,12 +14,13 @@ LICENCE_FOLDER = "licences"
 
 
 def describe(path: Path) -> Facts:
-    """The facts of an image file whose first frame can be decoded.
+    """The facts of an image file of which every frame can be decoded.
 
     Raises:
-        BadInput: not a readable image, too large, or too many frames.
+        BadInput: no such file.
+        Undecodable: not a readable image, too large, or too many frames.
     """
-    return _decoded(path).facts
+    return survey(_read(path), str(path))
 
 
 def first_frame(path: Path) -> Pixels:
@@ -28,15 +29,14 @@ def first_frame(path: Path) -> Pixels:
     Raises:
         BadInput: not a readable image, too large, or too many frames.
     """
-    return _decoded(path).frames[0].rgba
+    return decode(_read(path), str(path), frames="first", most=1).frames[0].rgba
 
 
-def _decoded(path: Path) -> Decoded:
+def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path}: not a readable file: {error.strerror}") from error
-    return decode(data, str(path), frames="first", most=1)
 
 
 def files_below(folder: Path) -> list[Path]:

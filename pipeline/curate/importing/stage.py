@@ -12,6 +12,7 @@ from pipeline.curate.importing import archives
 from pipeline.errors import BadInput
 from pipeline.images import captions, files, folders
 from pipeline.images.captions import Notes
+from pipeline.images.formats import Undecodable
 from pipeline.runtime import manifest
 from pipeline.runtime.files import output_dir, sha256
 from pipeline.runtime.manifest import Row
@@ -26,7 +27,7 @@ def run(src: Path, dst: Path, blocklist: Path) -> dict[str, Any]:
     """Import every image below `src`: manifest and images/<sha256>.<ext>, as a scrape stage leaves them.
 
     Facts come from the nearest manifest.csv in or above the file's folder that lists it. An absent or empty `src`
-    gives no rows. Reasons: not_an_image, blocklist (whose rows name the place of a file and nothing else).
+    gives no rows. Reasons: those of `formats.REASONS`; blocklist, whose rows name the place of a file and nothing else.
     """
     blocked = load(blocklist)
     paths = folders.files_below(src) if src.is_dir() else []
@@ -46,8 +47,8 @@ def _import(path: Path, src: Path, notes: Notes, blocked: Blocklist, images: Pat
     facts: dict[str, Any] = {"sha256": digest, "bytes": path.stat().st_size}
     try:
         image = folders.describe(path)
-    except BadInput:
-        return manifest.failed(row, "not_an_image", **UNKNOWN, **facts)
+    except Undecodable as error:
+        return manifest.failed(row, error.reason, **UNKNOWN, **facts)
     facts |= {"format": image.format, "width": image.width, "height": image.height}
     facts |= {"frames": image.frames, "has_alpha": image.has_alpha}
     shutil.copyfile(path, images / f"{digest}.{folders.EXTENSIONS[image.format]}")

@@ -97,7 +97,7 @@ def test_unreadable_files_fail_and_texts_are_no_art(tmp_path) -> None:
     place(tmp_path / "art" / "licences" / "CC0.png", b"not art")
     place(tmp_path / "art" / ".hidden" / "x.png")
     stats = stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
-    assert (stats["inputs"], stats["failed"], stats["reasons"]) == (2, 2, {"not_an_image": 2})
+    assert (stats["inputs"], stats["failed"], stats["reasons"]) == (2, 2, {"not_an_image": 1, "truncated": 1})
 
 
 def test_two_files_of_equal_bytes_are_two_rows_and_one_image(tmp_path) -> None:
