@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.errors import BadInput
 from pipeline.images.files import Pixels
@@ -41,10 +41,15 @@ def _read(path: Path) -> bytes:
 
 def files_below(folder: Path) -> list[Path]:
     """The files that may be images, sorted by path: not hidden, no text beside the art, nothing in a licence folder."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and _is_candidate(path.relative_to(folder)))
+    return sorted(path for path in folder.rglob("*") if path.is_file() and may_be_image(path.relative_to(folder)))
 
 
-def _is_candidate(relative: Path) -> bool:
-    hidden = any(part.startswith(".") for part in relative.parts)
+def may_be_image(relative: PurePath) -> bool:
+    """Whether a file may be an image, by its path below the folder that people brought."""
     companion = relative.suffix.lower() in COMPANIONS or LICENCE_FOLDER in relative.parts[:-1]
-    return not hidden and not companion and "__MACOSX" not in relative.parts
+    return not is_hidden(relative) and not companion
+
+
+def is_hidden(relative: PurePath) -> bool:
+    """Whether a path below a folder is hidden, or what macOS leaves in archives."""
+    return any(part.startswith(".") for part in relative.parts) or "__MACOSX" in relative.parts
