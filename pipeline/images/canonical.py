@@ -70,27 +70,36 @@ def _exact_factor(rgba: Pixels) -> int:
     return int(np.gcd.reduce([*rgba.shape[:2], *rows, *columns]))
 
 
-def digest(pixels: Pixels | NDArray[np.int64]) -> str:
+def digest(pixels: NDArray[Any]) -> str:
     """Hex sha256 of shape and values."""
     return hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest()
 
 
 def kinship_digest(rgba: Pixels) -> str:
-    """A digest that a sprite, its mirror image and their recolours share: of colours numbered by first appearance.
+    """A digest that a sprite, its mirrored and turned images and their recolours share: of numbered colours.
 
-    Of fewer than three colours nothing but the silhouette would be left: then mirror images only.
+    Colours are numbered by first appearance. Of fewer than three nothing but the silhouette would be left: then the
+    colours themselves count.
     """
-    packed = pack(rgba).astype(np.int64)
-    numbered = [_numbered(view) if len(np.unique(packed)) > 2 else view for view in (packed, packed[:, ::-1])]
-    return min(digest(view) for view in numbered)
+    packed = pack(rgba)
+    colours, labels = np.unique(packed, return_inverse=True)
+    labels = labels.reshape(packed.shape)
+    turned = (labels, labels.T)
+    views = [view[::down, ::across] for view in turned for down in (1, -1) for across in (1, -1)]
+    if len(colours) <= 2:
+        return min(digest(colours[view].astype(np.int64)) for view in views)
+    return min(digest(_numbered(view, colours)) for view in views)
 
 
-def _numbered(packed: NDArray[np.int64]) -> NDArray[np.int64]:
-    colours, first, inverse = np.unique(packed, return_index=True, return_inverse=True)
-    number = np.empty(len(colours), np.int64)
+def _numbered(labels: NDArray[np.intp], colours: Packed) -> NDArray[np.unsignedinteger[Any]]:
+    flat = labels.ravel()
+    first = np.empty(len(colours), np.int64)
+    first[flat[::-1]] = np.arange(len(flat))[::-1]
+    number = np.empty(len(colours), np.min_scalar_type(len(colours)))
     number[np.argsort(first)] = np.arange(1, len(colours) + 1)
     number[colours == 0] = 0  # transparency is no colour: it does not swap with one
-    return number[inverse].reshape(packed.shape)
+    numbered: NDArray[np.unsignedinteger[Any]] = number[flat].reshape(labels.shape)
+    return numbered
 
 
 def pack(pixels: Pixels) -> Packed:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from pipeline.errors import BadInput
 from pipeline.images.files import Pixels
-from pipeline.images.formats import Decoded, Facts, decode
+from pipeline.images.formats import Facts, decode, survey
 
 EXTENSIONS = {"PNG": "png", "GIF": "gif", "WEBP": "webp", "JPEG": "jpg", "BMP": "bmp"}
 COMPANIONS = (".csv", ".dvc", ".html", ".json", ".jsonl", ".md", ".pdf", ".rst", ".txt", ".yaml", ".yml", "")
@@ -14,12 +14,13 @@ LICENCE_FOLDER = "licences"
 
 
 def describe(path: Path) -> Facts:
-    """The facts of an image file whose first frame can be decoded.
+    """The facts of an image file of which every frame can be decoded.
 
     Raises:
-        BadInput: not a readable image, too large, or too many frames.
+        BadInput: no such file.
+        Undecodable: not a readable image, too large, or too many frames.
     """
-    return _decoded(path).facts
+    return survey(_read(path), str(path))
 
 
 def first_frame(path: Path) -> Pixels:
@@ -28,23 +29,27 @@ def first_frame(path: Path) -> Pixels:
     Raises:
         BadInput: not a readable image, too large, or too many frames.
     """
-    return _decoded(path).frames[0].rgba
+    return decode(_read(path), str(path), frames="first", most=1).frames[0].rgba
 
 
-def _decoded(path: Path) -> Decoded:
+def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path}: not a readable file: {error.strerror}") from error
-    return decode(data, str(path), frames="first", most=1)
 
 
 def files_below(folder: Path) -> list[Path]:
     """The files that may be images, sorted by path: not hidden, no text beside the art, nothing in a licence folder."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and _is_candidate(path.relative_to(folder)))
+    return sorted(path for path in folder.rglob("*") if path.is_file() and may_be_image(path.relative_to(folder)))
 
 
-def _is_candidate(relative: Path) -> bool:
-    hidden = any(part.startswith(".") for part in relative.parts)
+def may_be_image(relative: PurePath) -> bool:
+    """Whether a file may be an image, by its path below the folder that people brought."""
     companion = relative.suffix.lower() in COMPANIONS or LICENCE_FOLDER in relative.parts[:-1]
-    return not hidden and not companion and "__MACOSX" not in relative.parts
+    return not is_hidden(relative) and not companion
+
+
+def is_hidden(relative: PurePath) -> bool:
+    """Whether a path below a folder is hidden, or what macOS leaves in archives."""
+    return any(part.startswith(".") for part in relative.parts) or "__MACOSX" in relative.parts

@@ -24,6 +24,7 @@ TIERS = (  # tier, name, about, sign of the distance in the order
     ("exact", "Exact duplicates", "The same pixels, padding and enlargement apart; one was dropped.", 0),
     ("kin", "Mirror images and recolours", "Both were kept, in one family.", 0),
     ("moved", "Moved pictures", "The same pixels in two places of one canvas: both were kept, in one family.", 0),
+    ("parts", "Much in common", "On another ground, signed, dressed anew: both were kept, in one family.", 1),
     ("override", "Decided by a person", "In the file of overrides.", 0),
 )
 

@@ -69,9 +69,11 @@ def test_a_sixteen_bit_key_is_compared_in_all_its_bits() -> None:
     assert first(data)[0, :, 3].tolist() == [0, 255, 0]
 
 
-def test_a_pixel_beyond_its_palette_is_no_colour_by_chance() -> None:
-    data = png(np.full((2, 2, 1), 3), 3, 2, chunk(b"PLTE", bytes(9)))
-    assert reason(data) == "unreadable"
+def test_a_pixel_beyond_its_palette_is_black_and_without_a_palette_there_is_no_picture() -> None:
+    data = png(np.array([[[0], [3]]]), 3, 2, chunk(b"PLTE", b"\xff" * 9))
+    assert first(data).tolist() == [[[255, 255, 255, 255], [0, 0, 0, 255]]]
+    keyed = png(np.array([[[0], [3]]]), 3, 2, chunk(b"PLTE", b"\xff" * 9), chunk(b"tRNS", b"\0" * 4))
+    assert first(keyed).tolist() == [[[0, 0, 0, 0], [0, 0, 0, 255]]]
     assert reason(png(np.zeros((2, 2, 1), int), 3, 8)) == "unreadable"
 
 

@@ -33,10 +33,10 @@ def test_frames_are_counted_and_their_alpha_seen(kind: str) -> None:
     assert (facts.frames, facts.has_alpha) == (3, True)
 
 
-CUTS = [(kind, cut) for kind in ("png", "png-palette", "gif", "webp") for cut in (1, 2, 12, 40)]
+CUTS = [(kind, cut) for kind in ("png", "png-palette", "gif", "webp", "jpg") for cut in (1, 2, 12, 40)]
 
 
-@pytest.mark.parametrize(("kind", "cut"), [*CUTS, *(("jpg", cut) for cut in (1, 2, 12, 40))])
+@pytest.mark.parametrize(("kind", "cut"), [case for case in CUTS if case != ("gif", 1)])  # only its trailer
 def test_a_cut_file_is_truncated_wherever_it_was_cut(kind: str, cut: int) -> None:
     frames = [ART, ART[::-1], CLEAR] if kind in ("gif", "webp") else [ART]
     with pytest.raises(Rejection, match="truncated"):

@@ -3,7 +3,8 @@
 In order of preference each work is held against those that stay before it: what was dropped drops nothing, so chains
 of small steps cannot swallow their ends. Tiers: `override` (a person's word), `exact` (one canonical picture), `near`
 (a lossy or slightly edited copy); and of works that both stay, as one family: `moved` (one canonical picture in two
-places of one canvas: a frame, not a repost), `kin` (mirror images, recolours), `alternate` (alike, yet drawn apart).
+places of one canvas: a frame, not a repost), `kin` (mirrored, turned, recoloured), `alternate` (alike, yet drawn
+apart), `parts` (most patches of one are in the other: on another ground, signed, with another hat).
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ import numpy as np
 from pipeline.curate.dedup.compare import Pairs
 from pipeline.curate.dedup.overrides import ALTERNATE, SAME, Overrides
 from pipeline.curate.dedup.table import DedupTable
-from pipeline.similarity import groups
+from pipeline.similarity import groups, sketches
 from pipeline.similarity.hamming import Index, Mask
+
+MIN_PART = 0.6  # of the patches of one work that are in another; scenes that are built of the same tiles share half
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ def decide(
     tiers.apply(tiers.near_copies(compare, max_difference))
     tiers.apply(tiers.recolours())
     tiers.apply(tiers.overridden_alternates())
+    tiers.apply(tiers.sharing_parts())
     return tiers.families(), tiers.verdicts
 
 
@@ -144,7 +148,7 @@ class _Tiers:
         return self.order[comparable[self.order]]
 
     def recolours(self) -> Iterator[Verdict]:
-        """Tie mirror images and recolours, by as few pairs as it takes."""
+        """Tie mirror images, turned ones and recolours, by as few pairs as it takes."""
         ids, kinship, key = self.table.ids, partial(self._digest, "kinship"), partial(self._digest, "key")
         numbers = self.table.sharing(self._comparable(), "kinship")
         for _, family in groupby(sorted(numbers, key=lambda number: (kinship(number), ids[number])), key=kinship):
@@ -160,6 +164,20 @@ class _Tiers:
         pairs = list(combinations(family, 2))
         free = [(left, right) for left, right in pairs if not self._is_overridden(ids[left], ids[right])]
         return pairwise(family) if len(free) == len(pairs) else iter(free)
+
+    def sharing_parts(self) -> Iterator[Verdict]:
+        """Tie works of which one holds much of the other and that nothing ties yet, the nearest first."""
+        numbers = self._comparable()
+        ids = [self.table.ids[number] for number in numbers.tolist()]
+        pairs, parts = sketches.shared(self.table.entries["patches"][numbers], MIN_PART)
+        forest = groups.Forest[str]()
+        for verdict in self.verdicts:
+            if verdict.dropped is None:
+                forest.join(verdict.kept, verdict.in_favour_of)
+        nearest = sorted(zip((-parts).tolist(), pairs.tolist(), strict=True))
+        for apart, (left, right) in nearest:
+            if not self._is_overridden(ids[left], ids[right]) and forest.join(ids[left], ids[right]):
+                yield Verdict(ids[right], None, ids[left], "parts", round(1 + apart, 3))
 
     def families(self) -> list[list[str]]:
         """Works that stay and are tied together, in order of preference."""

@@ -15,15 +15,16 @@ from pipeline.images.canonical import CanonicalForm
 from pipeline.images.files import Pixels, encode_art_png
 from pipeline.images.formats import Undecodable, decode
 from pipeline.runtime import cache
-from pipeline.similarity import search
+from pipeline.similarity import search, sketches
 from pipeline.similarity.fingerprints import FINGERPRINT
+from pipeline.similarity.sketches import KEPT
 
 MIN_SIDE = 4  # canonical pictures with a shorter side are too simple to be compared by sight, ...
 MIN_AREA, MIN_COLOURS = 16, 3  # ... with fewer pixels and fewer colours to be told from one another when enlarged
-ENTRY = np.dtype(  # what comparison and preference need of one picture, about 1.6 KB; says nothing of its work
+ENTRY = np.dtype(  # what comparison and preference need of one picture, about 1.9 KB; says nothing of its work
     [
         ("key", "<u8", 4),  # digest of the canonical picture, or of all pixels where that is too simple
-        ("kinship", "<u8", 4),  # of its mirror images and recolours
+        ("kinship", "<u8", 4),  # of all its positions, turned and mirrored, and their recolours
         ("canvas", "<f8", 2),  # see `canonical.CanonicalForm`
         ("place", "<f8", 2),
         ("picture", "<u8"),  # digest of all pixels: of a million works the chance that two have one is 1 in 10 million
@@ -33,6 +34,7 @@ ENTRY = np.dtype(  # what comparison and preference need of one picture, about 1
         ("lossless", "?"),  # the file's format keeps every pixel
         ("comparable", "?"),  # not too simple to be compared with anything but its exact pixels
         ("fingerprint", FINGERPRINT),
+        ("patches", "<u4", KEPT),  # of the canonical picture, see `similarity.sketches`
     ],
     align=True,
 )
@@ -106,6 +108,7 @@ def _entry(rgba: Pixels, form: CanonicalForm, png: bytes, *, lossless: bool) -> 
     entry["canvas"], entry["place"], entry["factor"] = form.canvas, form.place, form.factor
     entry["picture"] = _numbers(hashlib.blake2b(b"%d%b" % (lossless, png), digest_size=8).hexdigest())
     entry["area"], entry["colour_bits"], entry["lossless"] = area, colours.bit_length(), lossless
+    entry["patches"] = sketches.sketch(core)
     entry["fingerprint"] = search.fingerprint(rgba)
     return entry.tobytes()
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from pipeline.errors import BadInput
 from pipeline.images.cascade import Square
-from pipeline.images.files import Pixels, open_image
+from pipeline.images.files import Pixels
+from pipeline.images.folders import first_frame
 
 
 def read_upright(path: Path) -> Image.Image:
@@ -19,16 +18,8 @@ def read_upright(path: Path) -> Image.Image:
     Raises:
         BadInput: not a readable image.
     """
-    try:
-        with open_image(path) as image:
-            return _on_white(ImageOps.exif_transpose(image))
-    except struct.error as error:  # damaged EXIF beyond Pillow's own checks
-        raise BadInput(f"{path}: not a readable image: {error}") from error
-
-
-def _on_white(image: Image.Image) -> Image.Image:
-    rgba = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
+    drawn = Image.fromarray(first_frame(path))
+    return Image.alpha_composite(Image.new("RGBA", drawn.size, "white"), drawn).convert("RGB")
 
 
 def centre(width: int, height: int) -> Square:

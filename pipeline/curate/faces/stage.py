@@ -12,6 +12,7 @@ are alternates: they stay, as one `family`.
 from __future__ import annotations
 
 import hashlib
+import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -35,6 +36,8 @@ from pipeline.sample.params import Sample
 from pipeline.similarity import groups, search
 from pipeline.similarity.fingerprints import Fingerprint
 from pipeline.takedown import blocklist
+
+logger = logging.getLogger(__name__)
 
 MAX_DIFFERENCE = 7.0  # levels (0..255), mean over a 16 x 16 thumbnail: JPEG 30 and resizing leave at most 4.9
 ALTERNATE = 16.0  # levels: up to here two faces are versions of one picture; of distinct ones the closest have 9
@@ -98,8 +101,10 @@ def _input_rows(src: Path, blocked: blocklist.Blocklist) -> list[Row]:
     files = files_below(src) if src.is_dir() else []
     if not files:
         raise BadInput(f"{src}: no faces there; run `facetopix add faces PATH...` first, or set faces.origin to sample")
-    notes = captions.read(src)
-    return [_input_row(path.relative_to(src), notes.get(path, {}), blocked) for path in files]
+    told = captions.read(src, files)
+    for remark in told.remarks:
+        logger.warning(remark)
+    return [_input_row(path.relative_to(src), told.notes.get(path, {}), blocked) for path in files]
 
 
 def _input_row(relative: Path, notes: captions.Notes, blocked: blocklist.Blocklist) -> Row:

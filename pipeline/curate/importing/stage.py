@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pipeline.curate.importing import archives, own_files
+from pipeline.curate.importing import archives, left_out, own_files
 from pipeline.errors import BadInput
 from pipeline.images import captions, files, folders
-from pipeline.images.captions import Notes
+from pipeline.images.captions import Captions, Notes
+from pipeline.images.formats import Undecodable
 from pipeline.runtime import manifest
 from pipeline.runtime.files import output_dir, sha256
 from pipeline.runtime.manifest import Row
 from pipeline.takedown.blocklist import Blocklist, load
+
+logger = logging.getLogger(__name__)
 
 SOURCE = "inputs"
 TEXT_COLUMNS = ("title", "artist", "posted", "licence", "page_url", "image_url", "identity")
@@ -26,32 +30,56 @@ def run(src: Path, dst: Path, blocklist: Path) -> dict[str, Any]:
     """Import every image below `src`: manifest and images/<sha256>.<ext>, as a scrape stage leaves them.
 
     Facts come from the nearest manifest.csv in or above the file's folder that lists it. An absent or empty `src`
-    gives no rows. Reasons: not_an_image, blocklist (whose rows name the place of a file and nothing else).
+    gives no rows. Reasons: those of `formats.REASONS`; blocklist, whose rows name the place of a file and nothing else;
+    no_file, of a line in a manifest.csv; not_unpacked, of a member that `add` could not take out of its archive.
     """
     blocked = load(blocklist)
     paths = folders.files_below(src) if src.is_dir() else []
-    notes = captions.read(src) if paths else {}
+    told = captions.read(src, paths) if src.is_dir() else Captions()
+    for remark in told.remarks:
+        logger.warning(remark)
     with output_dir(dst) as out:
         (out / "images").mkdir()
-        rows = [_import(path, src, notes.get(path, {}), blocked, out / "images") for path in paths]
+        rows = [_import(path, src, told.notes.get(path, {}), blocked, out / "images") for path in paths]
+        absent = {place: (notes, {"reason": "no_file"}) for place, notes in told.missing.items()}
+        absent |= {
+            place: (told.missing.get(place, {}), {"reason": "not_unpacked", "detail": flaw})
+            for place, flaw in left_out.read(src).items()
+        }
+        rows += [
+            _absent(_blank_row(captions.source_id(Path(place)), notes), blocked, **why)
+            for place, (notes, why) in absent.items()
+        ]
         return manifest.write(out, rows, inputs=[row["id"] for row in rows])
 
 
 def _import(path: Path, src: Path, notes: Notes, blocked: Blocklist, images: Path) -> Row:
     row = _blank_row(captions.source_id(path.relative_to(src)), notes)
-    if blocked.covers(id=row["id"], source=SOURCE, artists=[row["artist"]]):
-        bare = _blank_row(row["source_id"], {})
-        return manifest.dropped(bare, "blocklist", **UNKNOWN, sha256=None, bytes=None)
-    digest = sha256(path)
-    facts: dict[str, Any] = {"sha256": digest, "bytes": path.stat().st_size}
+    if _is_blocked(row, blocked):
+        return _absent(row, blocked, reason="")
+    try:
+        facts: dict[str, Any] = {"sha256": sha256(path), "bytes": path.stat().st_size}
+    except OSError:
+        return _absent(row, blocked, reason="unreadable")
     try:
         image = folders.describe(path)
-    except BadInput:
-        return manifest.failed(row, "not_an_image", **UNKNOWN, **facts)
+    except Undecodable as error:
+        return manifest.failed(row, error.reason, **UNKNOWN, **facts)
+    shutil.copyfile(path, images / f"{facts['sha256']}.{folders.EXTENSIONS[image.format]}")
     facts |= {"format": image.format, "width": image.width, "height": image.height}
     facts |= {"frames": image.frames, "has_alpha": image.has_alpha}
-    shutil.copyfile(path, images / f"{digest}.{folders.EXTENSIONS[image.format]}")
     return manifest.kept(row, **{**UNKNOWN, **facts})
+
+
+def _absent(row: Row, blocked: Blocklist, *, reason: str, **facts: str) -> Row:
+    """The row of a work that there is no file of, or that is blocked."""
+    if _is_blocked(row, blocked):
+        return manifest.dropped(_blank_row(row["source_id"], {}), "blocklist", **UNKNOWN, sha256=None, bytes=None)
+    return manifest.failed(row, reason, **UNKNOWN, sha256=None, bytes=None, **facts)
+
+
+def _is_blocked(row: Row, blocked: Blocklist) -> bool:
+    return blocked.covers(id=row["id"], source=SOURCE, artists=[row["artist"]])
 
 
 def _blank_row(source_id: str, notes: Notes) -> Row:
@@ -77,7 +105,8 @@ def add(kind: Literal["art", "faces"], paths: Sequence[Path], inputs: Path) -> d
     images (manifest.csv, licences) come along. What lies in inputs/<kind> already stays where it is and is tracked too.
 
     Returns:
-        `added`: name -> {files, images}, and `images`, their sum; `tracked` where DVC has them.
+        `added`: name -> {files, images}, `left_out` members of an archive if any; `images`, their sum; `tracked` where
+        DVC has them.
 
     Raises:
         BadInput: a path that is none of these or holds no image, a name already taken, a hostile archive.
@@ -133,17 +162,24 @@ def _stem(path: Path) -> str:
 def _bring(path: Path, partial: Path) -> dict[str, int]:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
+    flaws: dict[str, str] = {}
     if path.is_dir():
         _copy_tree(path, partial)
     elif _is_image(path):
         shutil.copyfile(path, partial / path.name.lstrip("."))
     elif archives.is_archive(path):
-        archives.unpack(path, partial)
+        flaws = archives.unpack(path, partial)
     else:
         raise BadInput(f"{path}: expected a folder, a zip or tar archive, or an image ({'/'.join(files.FORMATS)})")
     counts = _count(partial)
+    why = "".join(f"; left out {member!r}: {flaw}" for member, flaw in list(flaws.items())[:1])
     if not counts["images"]:
-        raise BadInput(f"{path}: no {'/'.join(files.FORMATS)} image in it")
+        raise BadInput(f"{path}: no {'/'.join(files.FORMATS)} image in it{why}")
+    if flaws:
+        left_out.write(partial, flaws)
+        counts["left_out"] = len(flaws)
+        for member, flaw in flaws.items():
+            logger.warning("%s: left out %r: %s", path, member, flaw)
     return counts
 
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
 from pipeline.images.files import DAMAGED, PNG, Pixels
 from pipeline.images.formats import frames as frame_choice
-from pipeline.images.formats import gif, png, stills, webp
+from pipeline.images.formats import gif, jpeg, png, stills, webp
 from pipeline.images.formats.container import MAX_FRAMES, REASONS, Facts, Source, Undecodable
 
-__all__ = ["MAX_FRAMES", "REASONS", "Decoded", "Facts", "Frame", "Policy", "Undecodable", "decode"]
+__all__ = ["MAX_FRAMES", "REASONS", "Decoded", "Facts", "Frame", "Policy", "Undecodable", "decode", "read", "survey"]
 
 Policy = Literal["first", "distinct", "all"]
 
@@ -29,7 +30,7 @@ READERS: dict[bytes, Callable[[bytes], Source]] = {
     PNG: png.read,
     b"GIF87a": gif.read,
     b"GIF89a": gif.read,
-    b"\xff\xd8\xff": stills.read_jpeg,
+    b"\xff\xd8\xff": jpeg.read,
     b"BM": partial(stills.read, format="BMP"),
 }
 
@@ -62,16 +63,45 @@ def decode(data: bytes, name: str, *, frames: Policy, most: int) -> Decoded:
     Raises:
         Undecodable: with one of REASONS; its message begins with `name`.
     """
+    with _explained(name):
+        source = read(data)
+        return Decoded(source.facts, _chosen(source, frames, most))
+
+
+def survey(data: bytes, name: str) -> Facts:
+    """The facts of a file of which every frame can be decoded, one at a time.
+
+    Raises:
+        Undecodable: as `decode` does.
+    """
+    with _explained(name):
+        source = read(data)
+        _check_animation(source)
+        for _ in source.play():
+            pass
+        return source.facts
+
+
+@contextmanager
+def _explained(name: str) -> Iterator[None]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of bombs and odd metadata; both are checked here
-            source = _reader(data)(data)
-            return Decoded(source.facts, _chosen(source, frames, most))
+            yield
     except Undecodable as error:
         raise Undecodable(error.reason, f"{name}: not a readable image: {error}") from error
     except (*DAMAGED, zlib.error) as error:
         reason = "truncated" if "truncated" in str(error) else "unreadable"
         raise Undecodable(reason, f"{name}: not a readable image: {str(error) or type(error).__name__}") from error
+
+
+def read(data: bytes) -> Source:
+    """The facts of a file, and its frames one at a time.
+
+    Raises:
+        Undecodable: with one of REASONS; what Pillow raises over damaged files (files.DAMAGED).
+    """
+    return _reader(data)(data)
 
 
 def _reader(data: bytes) -> Callable[[bytes], Source]:
@@ -87,11 +117,15 @@ def _chosen(source: Source, frames: Policy, most: int) -> tuple[Frame, ...]:
     facts = source.facts
     if frames == "first" or facts.frames == 1:
         return (Frame(0, next(source.play())),)
-    pixels = facts.frames * facts.width * facts.height
-    if pixels > MAX_ANIMATION:
-        raise Undecodable("too_many_frames", f"{facts.frames} frames of {facts.width}x{facts.height} pixels")
+    _check_animation(source)
     if frames == "all":
         chosen = frame_choice.every(source.play)
     else:
-        chosen = frame_choice.distinct(frame_choice.replayed(source.play, pixels), most)
+        chosen = frame_choice.distinct(frame_choice.replayed(source.play, source.pixels), most)
     return tuple(Frame(index, rgba) for index, rgba in chosen.items())
+
+
+def _check_animation(source: Source) -> None:
+    facts = source.facts
+    if facts.frames > 1 and source.pixels > MAX_ANIMATION:
+        raise Undecodable("too_many_frames", f"{facts.frames} frames of {facts.width}x{facts.height} pixels")

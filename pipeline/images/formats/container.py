@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ from pipeline.errors import BadInput
 from pipeline.images.files import MAX_PIXELS, Pixels
 
 MAX_FRAMES = 10_000
+PAGE = re.compile(rb"<(?:!doctype|html|head|body|\?xml)\b", re.IGNORECASE)
 REASONS = ("not_an_image", "truncated", "unreadable", "too_large", "too_many_frames")
 
 
@@ -40,6 +42,12 @@ class Source:
 
     facts: Facts
     play: Callable[[], Iterator[Pixels]]
+    oversize: int = 0  # pixels of frames that are decoded though they lie beyond the canvas
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that are decoded when all frames are played."""
+        return self.facts.frames * self.facts.width * self.facts.height + self.oversize
 
 
 def check_size(width: int, height: int) -> None:
@@ -62,3 +70,13 @@ def check_frames(frames: int) -> None:
     """
     if frames > MAX_FRAMES:
         raise Undecodable("too_many_frames", f"{frames} frames, the limit is {MAX_FRAMES}")
+
+
+def refuse_page(data: bytes, start: int, end: int) -> None:
+    """Refuse compressed pixels with a page of text in them, as servers put in when they fail half-way.
+
+    Raises:
+        Undecodable: unreadable.
+    """
+    if PAGE.search(data, start, end):
+        raise Undecodable("unreadable", "pixels with a page of text among them")

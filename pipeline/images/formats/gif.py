@@ -3,7 +3,8 @@
 Pillow's own frames are not exact: where no transparent colour is declared it fills the open canvas and what was
 cleared with a palette colour, where every browser shows transparency. Choices where the specification is silent or
 nobody follows it: the canvas is the logical screen, grown to a first frame that reaches beyond (later ones are cut);
-it starts transparent; disposal 2 clears to transparency, not to the background colour; disposal 4 means 3.
+it starts transparent; disposal 2 clears to transparency, not to the background colour; disposal 4 means 3;
+what follows the trailer does not count, nor does its absence after a whole image, nor zeros between blocks.
 A key colour that is only meant (magenta, say) is left as the colour that it is: nothing in the file tells it.
 """
 
@@ -23,7 +24,7 @@ from pipeline.images.formats.container import Facts, Source, Undecodable, check_
 from pipeline.images.formats.raster import coloured, table_of
 
 DISPOSALS: dict[int, Disposal] = {2: "clear", 3: "restore", 4: "restore"}
-EXTENSION, IMAGE, TRAILER, CONTROL = 0x21, 0x2C, 0x3B, 0xF9
+EXTENSION, IMAGE, TRAILER, CONTROL, PADDING = 0x21, 0x2C, 0x3B, 0xF9, 0x00
 INTERLACED, TABLE = 0x40, 0x80
 
 
@@ -63,7 +64,8 @@ def read(data: bytes) -> Source:
     check_size(width, height)
     has_alpha = not first.covers(width, height) or first.key is not None or any(map(_opens, shots, shots[1:]))
     facts = Facts("GIF", width, height, len(shots), has_alpha, lossless=True)
-    return Source(facts, partial(_play, shots, width, height))
+    oversize = sum(max(0, shot.width * shot.height - width * height) for shot in shots)
+    return Source(facts, partial(_play, shots, width, height), oversize)
 
 
 def _opens(shot: Shot, after: Shot) -> bool:
@@ -75,15 +77,17 @@ def _opens(shot: Shot, after: Shot) -> bool:
 
 
 def _shots(data: bytes) -> Iterator[Shot]:
-    """The images of a file; IndexError or struct.error where it ends early."""
+    """The images of a file; IndexError or struct.error where it ends inside a block."""
     flags, at = data[10], 13
     table, at = _table(data, at, flags)
-    key, disposal, frames = None, 0, 0
-    while (kind := data[at]) != TRAILER:
-        if kind == EXTENSION:
+    key, disposal, frames, announced = None, 0, 0, False
+    while not (frames and not announced and at >= len(data)) and (kind := data[at]) != TRAILER:
+        if kind == PADDING:
+            at += 1
+        elif kind == EXTENSION:
             if data[at + 1] == CONTROL and data[at + 2] >= 4:
                 packed, transparent = data[at + 3], data[at + 6]
-                key, disposal = transparent if packed & 1 else None, packed >> 2 & 7
+                key, disposal, announced = transparent if packed & 1 else None, packed >> 2 & 7, True
             at = _skip(data, at + 2)
         elif kind == IMAGE:
             left, top, width, height, flags = struct.unpack_from("<HHHHB", data, at + 1)
@@ -93,7 +97,7 @@ def _shots(data: bytes) -> Iterator[Shot]:
                 left, top, width, height, local or table, key, DISPOSALS.get(disposal, "keep"),
                 bool(flags & INTERLACED), data[start:at],
             )  # fmt: skip
-            key, disposal, frames = None, 0, frames + 1
+            key, disposal, frames, announced = None, 0, frames + 1, False
             check_frames(frames)
         else:
             raise Undecodable("unreadable", f"byte {at} of a GIF file: expected a block, found {kind:#04x}")

@@ -2,9 +2,10 @@
 
 Pillow's own reading is not exact: it cuts 16 bits off (and clips 16-bit grey), compares the transparent grey of depths
 below 8 with scaled samples, blends partly transparent frames wrongly, counts a default picture that is no part of
-the animation as its first frame, and looks at no checksum of the pixels. Here every chunk must have the right CRC, a
-file without its end is truncated, and a pixel beyond its palette is an error. 16 bits become 8 by the
-nearest value (PNG specification, 13.12): exact where the file was made from 8 bits.
+the animation as its first frame, looks at no checksum of the pixels, and leaves rows open that their stream lacks. Here
+every chunk that pixels depend on must have the right CRC (others are left out without it), and a file without its end
+or with a row too few is truncated. 16 bits become 8 by the nearest value (PNG specification, 13.12): exact where the
+file was made from 8 bits.
 """
 
 from __future__ import annotations
@@ -28,8 +29,15 @@ from pipeline.images.formats.raster import coloured, orientation, table_of, upri
 DISPOSALS: tuple[Disposal, ...] = ("keep", "clear", "restore")
 GREY, RGB, INDEXED, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
 DEPTHS = {GREY: (1, 2, 4, 8, 16), RGB: (8, 16), INDEXED: (1, 2, 4, 8), GREY_ALPHA: (8, 16), RGB_ALPHA: (8, 16)}
+CHANNELS = {GREY: 1, RGB: 3, INDEXED: 1, GREY_ALPHA: 2, RGB_ALPHA: 4}
+NOTHING = 91  # in the first channel of what was not drawn; few pictures have just that there
+INFLATED = 1 << 20  # bytes at a time
 TRUE_COLOUR = {RGB: ("RGBX", "RGB"), GREY_ALPHA: ("RGBA", "LA"), RGB_ALPHA: ("RGBA", "RGBA")}  # Pillow's mode, layout
 Samples = Callable[[str, str], NDArray[Any]]  # Pillow's mode and layout -> samples, (H, W) or (H, W, channels)
+REMARKS = frozenset(  # chunks that no pixel depends on, but for a turn that cannot be believed
+    b"tEXt zTXt iTXt tIME pHYs gAMA cHRM sRGB iCCP cICP mDCV cLLI sBIT sPLT bKGD hIST oFFs sCAL pCAL eXIf".split()
+)
+PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # x y dx dy
 INDICES = {1: "P;1", 2: "P;2", 4: "P;4", 8: "P"}  # layouts that give samples as they are, of grey too
 
 
@@ -131,6 +139,9 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         if after + 4 > end:
             break
         if zlib.crc32(data[at + 4 : after]) != int.from_bytes(data[after : after + 4]):
+            if name in REMARKS:
+                at = after + 4
+                continue
             raise Undecodable("unreadable", f"byte {at} of a PNG file: the {name!r} chunk is damaged")
         if name == b"IEND":
             return
@@ -176,7 +187,12 @@ def _pixels(chunks: Chunks, width: int, height: int, parts: list[bytes]) -> Pixe
 
     def samples(mode: str, layout: str) -> NDArray[Any]:
         data = parts[0] if len(parts) == 1 else b"".join(parts)
-        return np.array(Image.frombytes(mode, (width, height), data, "zip", layout, chunks.interlaced))
+        image = Image.new(mode, (width, height), NOTHING)
+        image.frombytes(data, "zip", (layout, chunks.interlaced))
+        array = np.array(image)
+        if chunks.interlaced or array[-1].flat[0] == NOTHING:  # perhaps a row that never came
+            _require_rows(chunks, width, height, data)
+        return array
 
     if chunks.depth == 16:
         deep = _deep(chunks, samples)
@@ -191,6 +207,20 @@ def _pixels(chunks: Chunks, width: int, height: int, parts: list[bytes]) -> Pixe
         rgba[(rgba[..., :3] == [value & 255 for value in key]).all(axis=2)] = 0
         return rgba
     return without_hidden(rgba)
+
+
+def _require_rows(chunks: Chunks, width: int, height: int, data: bytes) -> None:
+    """Refuse pixels of which rows are missing, though their stream has an end."""
+    bits = CHANNELS[chunks.kind] * chunks.depth
+    parts = [(width, height)]
+    if chunks.interlaced:
+        parts = [(-(-(width - x) // across), -(-(height - y) // down)) for x, y, across, down in PASSES]
+    missing = sum((1 + (columns * bits + 7) // 8) * rows for columns, rows in parts if columns > 0 and rows > 0)
+    stream = zlib.decompressobj()
+    while missing > 0 and (rows := stream.decompress(data, min(missing, INFLATED))):
+        missing, data = missing - len(rows), stream.unconsumed_tail
+    if missing > 0:
+        raise Undecodable("truncated", f"a PNG file without {missing} bytes of its pixels")
 
 
 def _colours(chunks: Chunks) -> Pixels:

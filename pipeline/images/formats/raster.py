@@ -9,6 +9,7 @@ from pipeline.images.files import DAMAGED, Pixels
 from pipeline.images.formats.container import Undecodable
 
 # EXIF orientation -> steps through the rows and columns, after they have been swapped from 5 on
+BLACK = (0, 0, 0, 255)
 TURNS = {1: (1, 1), 2: (1, -1), 3: (-1, -1), 4: (-1, 1), 5: (1, 1), 6: (1, -1), 7: (-1, -1), 8: (-1, 1)}
 
 
@@ -21,13 +22,15 @@ def table_of(rgb: bytes) -> Pixels:
 
 
 def coloured(indices: Pixels, table: Pixels) -> Pixels:
-    """Colours of indices: uint8 (H, W) and a palette (N, 4) -> (H, W, 4).
+    """Colours of indices: uint8 (H, W) and a palette (N, 4) -> (H, W, 4); beyond a palette is black, as browsers do.
 
     Raises:
-        Undecodable: unreadable, where a pixel is beyond the palette.
+        Undecodable: unreadable, where there is no palette at all.
     """
-    if len(table) < 256 and (largest := int(indices.max())) >= len(table):
-        raise Undecodable("unreadable", f"a pixel has colour {largest} of a palette of {len(table)}")
+    if not len(table):
+        raise Undecodable("unreadable", "a picture of palette colours without a palette")
+    if len(table) < 256 and int(indices.max()) >= len(table):
+        table = np.vstack([table, np.full((256 - len(table), 4), BLACK, np.uint8)])
     return table.view(np.uint32)[:, 0][indices].view(np.uint8).reshape(*indices.shape, 4)
 
 

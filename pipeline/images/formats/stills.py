@@ -1,4 +1,4 @@
-"""JPEG, BMP and still WebP, through Pillow.
+"""BMP, still WebP and JPEG, through Pillow.
 
 Samples count as they are: no colour management (ICC, gamma), so that a palette stays a palette. CMYK becomes RGB by
 (255 - C)(255 - K) / 255, without an ink profile, as browsers do.
@@ -12,21 +12,8 @@ import numpy as np
 from PIL import Image, ImageFile
 
 from pipeline.images.files import Pixels
-from pipeline.images.formats.container import Facts, Source, Undecodable, check_size
+from pipeline.images.formats.container import Facts, Source, check_size
 from pipeline.images.formats.raster import orientation, upright, without_hidden
-
-JPEG_END = b"\xff\xd9"
-
-
-def read_jpeg(data: bytes) -> Source:
-    """Decode a JPEG file.
-
-    Raises:
-        Undecodable: truncated, too_large; what Pillow raises (files.DAMAGED).
-    """
-    if JPEG_END not in data:
-        raise Undecodable("truncated", f"a JPEG file without its end, {len(data)} bytes")
-    return read(data, "JPEG")
 
 
 def read(data: bytes, format: str) -> Source:

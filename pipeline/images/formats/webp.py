@@ -12,7 +12,7 @@ from functools import partial
 
 from pipeline.images.files import Pixels
 from pipeline.images.formats import stills
-from pipeline.images.formats.container import Facts, Source, Undecodable, check_frames
+from pipeline.images.formats.container import Facts, Source, Undecodable, check_frames, refuse_page
 from pipeline.images.formats.raster import upright
 
 FLAGS = 20  # where the flags of a VP8X chunk are, which comes first
@@ -47,6 +47,8 @@ def _parts(data: bytes) -> Iterator[tuple[bytes, bytes]]:
     while at + 8 <= len(data):
         name, size = data[at : at + 4], int.from_bytes(data[at + 4 : at + 8], "little")
         yield name, data[at + 8 : at + 24]
+        if name in (b"VP8 ", b"VP8L", b"ALPH"):
+            refuse_page(data, at + 8, at + 8 + size)
         at += 24 if name == b"ANMF" else 8 + size + size % 2  # ANMF: 16 bytes of its own, then chunks
 
 

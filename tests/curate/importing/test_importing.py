@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 from packing import PNG, place, tarred, zipped
-from sprites import FOE, art, encoded, rows_of, scaled
+from sprites import FOE, HERO, art, encoded, rows_of, scaled
 
 from pipeline.curate.importing import stage
 from pipeline.errors import BadInput
@@ -90,6 +90,50 @@ def test_a_manifest_that_is_none_is_a_clear_error(tmp_path, table) -> None:
         stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
 
 
+@pytest.mark.parametrize(
+    ("file", "path"),
+    [
+        ("in/hero.png", "in\\hero.png"), ("in/hero.png", ".\\in\\hero.png"), ("in/hero.png", "./in//hero.png"),
+        ("caf\u00e9.png", "cafe\u0301.png"), ("cafe\u0301.png", "caf\u00e9.png"), ("Hero.PNG", "hero.png"),
+        ("hero.png", " hero.png "), ("in/hero.png", "in / hero.png"), ("my hero.png", "my  hero.png"),
+        ("hero.png", "\u00a0hero.png"), ("CAF\u00c9/Hero.png", "cafe\u0301/hero.PNG"), (" hero.png", " hero.png"),
+        ("a\\b.png", "a\\b.png"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("table", ["manifest.csv", "Manifest.CSV"])
+def test_a_path_is_matched_however_it_is_spelt(tmp_path, file, path, table) -> None:
+    place(tmp_path / "art" / "pack" / file)
+    place(tmp_path / "art" / "pack" / table, f"Path, License ,artist\n{path}, CC0-1.0 ,Ann\n".encode())
+    stats = stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    (row,) = rows_of(tmp_path / "raw").values()
+    assert (row["artist"], row["licence"], stats["inputs"]) == ("Ann", "CC0-1.0", 1)
+
+
+def test_an_exact_name_goes_before_one_that_only_resembles_it_and_two_of_these_are_none(tmp_path) -> None:
+    for name, text in (("hero.png", HERO), ("Hero.png", FOE)):
+        place(tmp_path / "art" / name, encoded(art(text)))
+    place(tmp_path / "art" / "manifest.csv", b"path;artist\nHero.png;Ann\nHERO.png;Bob\n")
+    stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    rows = {row["source_id"]: (row["artist"], row["reason"]) for row in rows_of(tmp_path / "raw").values()}
+    assert rows == {"Hero.png": ("Ann", None), "hero.png": (None, None), "HERO.png": ("Bob", "no_file")}
+
+
+def test_lines_without_a_file_and_files_without_a_line_are_told(tmp_path, caplog) -> None:
+    place(tmp_path / "art" / "pack" / "hero.png")
+    place(tmp_path / "art" / "pack" / "bare.png", encoded(art(FOE)))
+    place(tmp_path / "art" / "pack" / "README.md", b"texts may have lines")
+    lines = "path,artist\nhero.png,Ann\ngone.png,Ann\nREADME.md,Ann\n,Ann\nhero.png,Bob,Cid\n../../out.png,Ann\n"
+    place(tmp_path / "art" / "pack" / "manifest.csv", lines.encode())
+    stats = stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
+    assert (stats["inputs"], stats["kept"], stats["reasons"]) == (4, 2, {"no_file": 2})
+    rows = {row["source_id"]: row["artist"] for row in rows_of(tmp_path / "raw").values()}
+    assert rows == {"pack/hero.png": "Bob", "pack/bare.png": None, "pack/gone.png": "Ann", "../out.png": "Ann"}
+    told = "\n".join(record.getMessage() for record in caplog.records)
+    for part in ("2 lines without a file, first 'gone.png'", "1 files without a line", "bare.png", "line 5 has no path",
+                 "line 6 has more cells", "line 6 is another one about 'hero.png'"):  # fmt: skip
+        assert part in told, part
+
+
 def test_unreadable_files_fail_and_texts_are_no_art(tmp_path) -> None:
     place(tmp_path / "art" / "broken.png", PNG[:50])
     place(tmp_path / "art" / "fake.png", b"<html>")
@@ -97,7 +141,7 @@ def test_unreadable_files_fail_and_texts_are_no_art(tmp_path) -> None:
     place(tmp_path / "art" / "licences" / "CC0.png", b"not art")
     place(tmp_path / "art" / ".hidden" / "x.png")
     stats = stage.run(tmp_path / "art", tmp_path / "raw", tmp_path / "blocklist.jsonl")
-    assert (stats["inputs"], stats["failed"], stats["reasons"]) == (2, 2, {"not_an_image": 2})
+    assert (stats["inputs"], stats["failed"], stats["reasons"]) == (2, 2, {"not_an_image": 1, "truncated": 1})
 
 
 def test_two_files_of_equal_bytes_are_two_rows_and_one_image(tmp_path) -> None:
