@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pipeline.errors import BadParams, PipelineError
 from pipeline.runtime.progress import Progress
 from pipeline.sample.params import Sample
-from pipeline.scrape import crawl, origins, preview
+from pipeline.scrape import again, crawl, origins, preview
 from pipeline.scrape.crawl import CrawlTarget
 from pipeline.scrape.params import Scrape
 
@@ -37,6 +37,7 @@ class ScrapeOptions:
     contact: str | None = None
     yes: bool = False
     ignore_opt_outs: bool = False
+    retry: tuple[str, ...] = ()  # reasons, see `again.reasons`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +153,8 @@ def scrape_of(options: ScrapeOptions, scrape: Scrape) -> Scrape:
 
 
 def _target(options: ScrapeOptions, state: Path) -> CrawlTarget:
-    return CrawlTarget(state=state, base_url=options.base_url, origin=options.origin)
+    retry = again.reasons(options.retry)
+    return CrawlTarget(state=state, base_url=options.base_url, origin=options.origin, retry=retry)
 
 
 def _check_options(options: ScrapeOptions) -> None:

@@ -1,7 +1,7 @@
 """One pass over a listing: page after page, each written down before its works are looked at.
 
-A pass that was interrupted goes on at its cursor. A finished one is remembered, so that the next can ask for each page
-on condition that it changed.
+A pass that was interrupted goes on at its cursor, unless the listing has moved on meanwhile. A finished one is
+remembered, so that the next can ask for each page on condition that it changed.
 """
 
 from __future__ import annotations
@@ -11,55 +11,21 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 
-from pydantic import TypeAdapter
-
 from pipeline.errors import MarkupChanged, Refused, Unreachable
+from pipeline.scrape.client import challenge
+from pipeline.scrape.client.answers import Page
 from pipeline.scrape.client.fetch import Cookies, Fetcher
-from pipeline.scrape.sites.gallery import Gallery, Listing, ListingEntry, Rejection, Request
+from pipeline.scrape.cursor import VISITED_PAGE, Cursor, EndedEarly, VisitedPage
+from pipeline.scrape.sites.gallery import Gallery, Listing, ListingEntry, Rejection, Request, UnreadListing
 from pipeline.scrape.store import Journal
 
 logger = logging.getLogger(__name__)
 
 MAX_PAGES = 20_000
-MAX_AGE = 7 * 24 * 3600.0  # seconds; an interrupted pass that is older begins anew: the listing has moved on
-
-
-@dataclass(frozen=True)
-class VisitedPage:
-    """A listing page as it was read."""
-
-    request: Request
-    listing: Listing
-    cookies: list[list[str]]  # the jar after it
-    validators: dict[str, str]  # headers of a conditional request for it
-
-
-VISITED_PAGE = TypeAdapter(VisitedPage)  # reads a line of a pass, which is a page as `asdict` has it
-
-
-@dataclass
-class Cursor:
-    """Where a pass stands: what it has read, and the page that it reads next."""
-
-    next: Request | None  # None: the listing has ended
-    first: Listing | None = None  # its first page, which tells one list from another
-    cookies: list[list[str]] = field(default_factory=list)  # the jar after the last page
-    pages: int = 0  # pages read
-    source_ids: set[str] = field(default_factory=set)  # of all works on them
-
-    def advance(self, page: VisitedPage) -> tuple[ListingEntry, ...]:
-        """Go past a page; returns its works that no earlier page held. A page without any is the last one."""
-        new = []
-        for item in page.listing.items:
-            if item.source_id not in self.source_ids:
-                self.source_ids.add(item.source_id)
-                new.append(item)
-        self.first, self.cookies, self.pages = self.first or page.listing, page.cookies, self.pages + 1
-        self.next = page.listing.next if new else None
-        return tuple(new)
+MAX_AGE = 12 * 3600.0  # seconds; an interrupted pass that is older begins anew: the listing has moved on
 
 
 class ListingPass:
@@ -70,27 +36,47 @@ class ListingPass:
         self._gallery, self._journal, self._previous = gallery, journal, previous
         lines = previous.rows() if previous else ()
         self._offsets = {VISITED_PAGE.validate_python(line).request: offset for offset, line in lines}
+        self._has_end: bool | None = None  # whether the pages of this run have their last tag
 
     async def pages(self, client: Fetcher) -> AsyncGenerator[tuple[ListingEntry, ...]]:
         """Of each page the works that no earlier page held.
 
-        Ends at the pager's last page, at no entries, or at no id that is new in this pass.
+        Raises:
+            EndedEarly: pages, counts or pagers contradict one another; the next run begins at the first page.
         """
-        cursor = Cursor(self._gallery.start())
+        place = self._beginning()
         for _, line in self._journal.rows():  # what an interrupted run has read
-            yield cursor.advance(VISITED_PAGE.validate_python(line))
-        cookies = Cookies(cursor.cookies)
-        while cursor.next is not None:
-            if cursor.pages >= MAX_PAGES:
+            yield place.advance(VISITED_PAGE.validate_python(line))
+        earlier, first, done = set(place.source_ids), place.first, set[str]()
+        cookies = Cookies(place.cookies)
+        while place.next is not None:
+            if place.pages >= MAX_PAGES:
                 name = self._gallery.name
-                logger.warning("%s: the listing goes on after %d pages: this pass ends", name, cursor.pages)
+                logger.warning("%s: the listing goes on after %d pages: this pass ends", name, place.pages)
                 return
-            page = await self._visit(client, cursor.next, cookies)
-            _check_same_list(cursor.first or page.listing, page.listing, self._gallery.name, page.request.url)
+            page = await self._visit(client, place, cookies)
+            if first and _has_moved(first, earlier, page):
+                self._journal.clear()
+                place, cookies, first, done = self._beginning(), Cookies(), None, place.source_ids
+                continue
+            self._check(place, page)
             self._journal.append(asdict(page))
-            yield cursor.advance(page)
+            yield tuple(item for item in place.advance(page) if item.source_id not in done)
+        self._check(place, None)
 
-    async def _visit(self, client: Fetcher, request: Request, cookies: Cookies) -> VisitedPage:
+    def _beginning(self) -> Cursor:
+        return Cursor(self._gallery.name, self._gallery.start())
+
+    def _check(self, place: Cursor, page: VisitedPage | None) -> None:
+        try:
+            place.check_end() if page is None else place.check(page)
+        except EndedEarly:
+            self._journal.clear()
+            raise
+
+    async def _visit(self, client: Fetcher, place: Cursor, cookies: Cookies) -> VisitedPage:
+        request = place.next
+        assert request is not None
         before = self._before(request)
         try:
             page = await client.page(request, cookies, before.validators if before else None)
@@ -99,9 +85,34 @@ class ListingPass:
             raise kind(f"{self._gallery.name}: listing: {error}") from error
         if before and page.unchanged:
             return VisitedPage(request, before.listing, cookies.dump(), before.validators)
-        listing = self._gallery.parse_listing(page.text, page.url, request)
+        listing = self._parse(page, request, place)
         conditional = dict(page.validators) if request.method == "GET" else {}
         return VisitedPage(request, listing, cookies.dump(), conditional)
+
+    def _parse(self, page: Page, request: Request, place: Cursor) -> Listing:
+        """What stands on a page; a challenge is told from it wherever there seem to be no works."""
+        try:
+            listing = self._gallery.parse_listing(page.text, page.url, request)
+        except MarkupChanged as error:
+            challenge.check_page(page.url, page.status, page.text)
+            if not isinstance(error, UnreadListing) or not place.may_pass_over(error.listing):
+                raise
+            listing = error.listing
+        if not listing.items and listing.heading is None:
+            challenge.check_page(page.url, page.status, page.text)
+        self._check_whole(page)
+        return listing
+
+    def _check_whole(self, page: Page) -> None:
+        """Raises where one of two pages lacks the last tag that the other has: it was cut."""
+        text = page.text.lower()
+        if "<html" not in text:
+            return
+        has_end = "</html" in text
+        if self._has_end not in (None, has_end):
+            self._journal.clear()
+            raise EndedEarly(f"{self._gallery.name}: listing: a page without its end: {page.url} or one before it")
+        self._has_end = has_end
 
     def _before(self, request: Request) -> VisitedPage | None:
         """The page as the last pass read it."""
@@ -129,10 +140,7 @@ def opened(folder: Path, gallery: Gallery) -> Iterator[ListingPass]:
         path.replace(last)
 
 
-def _check_same_list(first: Listing, listing: Listing, source: str, url: str) -> None:
-    """A lost cookie answers with another list and status 200: another heading, or another number of pages."""
-    if listing.items and first.heading and listing.heading and listing.heading != first.heading:
-        raise MarkupChanged(site=source, selector="h1", expected=f"{first.heading!r} again", found=0, url=url)
-    if first.pages and listing.pages and abs(listing.pages - first.pages) > max(2, first.pages // 10):
-        expected = f"about {first.pages} pages, as on the first page"
-        raise MarkupChanged(site=source, selector="pager", expected=expected, found=listing.pages, url=url)
+def _has_moved(first: Listing, earlier: set[str], page: VisitedPage) -> bool:
+    """Whether works were added since an earlier run read its pages: one comes again, or there are more pages."""
+    other_length = None not in (first.pages, page.listing.pages) and first.pages != page.listing.pages
+    return other_length or not earlier.isdisjoint(page.source_ids)

@@ -46,6 +46,7 @@ class Page:
     opt_out: str | None = None
     validators: Mapping[str, str] = field(default_factory=dict)  # headers of a conditional request for this page
     unchanged: bool = False  # 304: as it was when the validators were given; there is no text
+    status: int = 200
 
 
 @dataclass(frozen=True)

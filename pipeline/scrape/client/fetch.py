@@ -1,6 +1,7 @@
 """The one polite client: robots.txt, pace, retries, caps and refusals. The only module that knows httpx and tenacity.
 
-What may improve by waiting is asked again; a 401 or 403 ends the crawl; every other failure is raised at once.
+What may improve by waiting is asked again; a challenge, a login and a page's 401 or 403 end the crawl; every other
+failure is raised at once.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ import httpx
 import tenacity
 
 from pipeline.errors import Refused, Unreachable
-from pipeline.scrape.client import answers, robots
+from pipeline.scrape.client import answers, challenge, robots
 from pipeline.scrape.client.answers import Answer, FetchedImage, Page, Retry
+from pipeline.scrape.client.challenge import Blocked
 from pipeline.scrape.client.pace import Access, Clock, HostThrottle
 from pipeline.scrape.sites import html
 from pipeline.scrape.sites.gallery import Rejection, Request, printable
@@ -35,9 +37,9 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 4
 MAX_BACKOFF = 60.0  # seconds
 MAX_REDIRECTS = 5  # RFC 9309 asks for five
-PAGE_BYTES = 8 * 2**20
+PAGE_BYTES = 16 * 2**20
 IMAGE_BYTES = 16 * 2**20
-MAX_TAGS = 20_000  # nested ones take quadratic time
+MAX_DEPTH = 20_000  # tags inside one another, which take quadratic time; side by side there may be any number
 MAX_CRAWL_DELAY = 900.0  # seconds; at more a crawl would not end
 EXTENSIONS = {"timeout": httpx.Timeout(30.0, connect=15.0).as_dict()}
 HAS_ROBOTS_META = re.compile(r"<meta[^>]{0,300}(?:robots|facetopix)", re.IGNORECASE)
@@ -137,18 +139,19 @@ class Fetcher:
 
         Raises:
             Rejection: not this page.
-            Refused, Unreachable: no page of this site, for it answers 401 or 403, or asks to wait too long.
+            Refused, Unreachable: no page of this site, for it answers 401, 403 or a challenge, or asks to wait too
+                long.
         """
         answer = await self._ask(self._page, request, cookies, validators or {})
         if answer.status == 304:
             return Page(answer.url, "", answer.opt_out, validators or {}, unchanged=True)
         text = html.decode(answer.body, answer.headers.get("content-type", ""))
-        if (tags := text.count("<")) > MAX_TAGS:
-            raise Rejection("too_large", f"{tags} tags at {answer.url}, the limit is {MAX_TAGS}")
+        if (depth := html.depth(text)) > MAX_DEPTH:
+            raise Rejection("too_large", f"{depth} tags inside one another at {answer.url}, the limit is {MAX_DEPTH}")
         metas = html.robots_meta(text) if HAS_ROBOTS_META.search(text) else []
         directive = robots.directives_opt_out(metas)
         opt_out = self._check_opt_out(f"meta robots: {directive}", answer.url) if directive else answer.opt_out
-        return Page(answer.url, text, opt_out, answers.validators(answer.headers))
+        return Page(answer.url, text, opt_out, answers.validators(answer.headers), status=answer.status)
 
     async def _page(self, request: Request, cookies: Cookies | None, validators: Mapping[str, str]) -> Answer:
         headers = {**self._headers, "Accept-Encoding": "gzip, deflate", **validators}
@@ -166,11 +169,18 @@ class Fetcher:
 
     async def _image(self, url: str, decode: Callable[[bytes], T]) -> FetchedImage[T]:
         request = _build("GET", url, {**self._headers, "Accept-Encoding": "identity"})
-        answer = await self._follow(request, IMAGE_BYTES, None)
+        try:
+            answer = await self._follow(request, IMAGE_BYTES, None)
+        except Blocked as error:
+            if error.status is None:
+                raise
+            raise Rejection("forbidden", f"{url} answers {error.status}") from error
         answers.check(answer)
         try:
             return FetchedImage(answer.body, decode(answer.body), answer.opt_out)
         except Rejection as error:
+            if error.reason == "not_an_image":
+                challenge.check_image(url, answer.status, html.decode(answer.body[: challenge.READ]))
             raise (Retry(error.reason, error.detail) if error.reason == "truncated" else error) from error
 
     async def rules(self, url: str) -> robots.Rules:
@@ -235,7 +245,10 @@ class Fetcher:
                     answer = await self._exchange(request, throttle, limit, cookies, of_robots)
             if not (httpx.codes.is_redirect(answer.status) and "location" in answer.headers):
                 return replace(answer, opt_out=answer.opt_out or opt_out)
-            request = _redirected(request, answer.status, answer.headers["location"])
+            redirected = _redirected(request, answer.status, answer.headers["location"])
+            if not of_robots:
+                challenge.check_redirect(str(request.url), str(redirected.url))
+            request = redirected
         raise Rejection("server", f"more than {MAX_REDIRECTS} redirects, last to {request.url}")
 
     def _check_host(self, request: httpx.Request) -> httpx.Request:
@@ -250,7 +263,7 @@ class Fetcher:
         rules = await self.rules(url)
         if not rules.allows(url):
             problem = "could not be had" if rules.closed else "disallows it"
-            raise Rejection("robots", f"{url}: robots.txt {problem}")
+            raise Rejection("robots", f"{url}: robots.txt {problem}", passing=rules.closed)
         return self._check_opt_out("robots.txt opts out of training", url) if rules.opts_out(url) else None
 
     async def _exchange(
@@ -264,9 +277,11 @@ class Fetcher:
                 if cookies is not None:
                     cookies.jar.extract_cookies(response)
                 opt_out = None if of_robots else self._check_headers(response)
+                if is_error := response.status_code >= 400 and not of_robots:
+                    await _check_error(response)
                 self._retry_later(response, throttle)
                 with _translate_errors(request.url, throttle, cut="truncated"):
-                    body = await answers.read(response.aiter_raw(), response.headers, limit)
+                    body = b"" if is_error else await answers.read(response.aiter_raw(), response.headers, limit)
             finally:
                 await response.aclose()
         throttle.observe(time.monotonic() - began)
@@ -278,8 +293,9 @@ class Fetcher:
         robots.txt itself is exempt.
         """
         url = response.request.url
-        if response.status_code in (401, 403):
-            raise Refused(f"{url}: the site answers {response.status_code}; the crawl ends here")
+        challenge.check_headers(str(url), response.headers)
+        if response.status_code in challenge.REFUSALS:
+            return None
         opt_out = robots.headers_opt_out(response.headers)
         return self._check_opt_out(opt_out, str(url)) if opt_out else None
 
@@ -308,6 +324,16 @@ def _translate_errors(url: httpx.URL, throttle: HostThrottle, cut: str = "networ
         throttle.struggle()
         reason = cut if isinstance(error, httpx.RemoteProtocolError) else "network"
         raise Retry(reason, f"{url}: {str(error) or type(error).__name__}") from error
+
+
+async def _check_error(response: httpx.Response) -> None:
+    """Raises Blocked for an error that refuses, or whose page is a challenge; what cannot be read says nothing."""
+    try:
+        body = await answers.read(response.aiter_raw(), response.headers, PAGE_BYTES)
+    except (Rejection, httpx.HTTPError):
+        body = b""
+    url, text = str(response.request.url), html.decode(body[: challenge.READ])
+    challenge.check_error(url, response.status_code, text)
 
 
 def _build(

@@ -134,6 +134,7 @@ class RobotsCache:
         try:
             status, body = await self._fetch(origin)
         except Rejection as error:
+            error.passing = True
             return error if error.reason == "network" else allow_none()
         if status < 300:
             return parse(body)

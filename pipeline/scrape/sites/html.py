@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
@@ -13,6 +14,16 @@ from pipeline.errors import MarkupChanged
 META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
 HEADER_CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
 LATIN = ("iso-8859-1", "iso8859-1", "latin-1", "latin1", "ascii", "us-ascii")  # windows-1252 on the web (WHATWG)
+FEW_TAGS = 20_000  # a page of fewer need not be looked at
+TOKEN = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style|textarea|title)\b.*?(?:</\1\b|\Z)|"
+    r"""<(/?)([a-z][^\s/>]*)(?:[^>"']|"[^"]*"|'[^']*')*""",
+    re.IGNORECASE | re.DOTALL,
+)
+NEVER_CLOSED = {
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "p", "li",
+    "dt", "dd", "tr", "td", "th", "option",
+}  # fmt: skip
 STRAY = {0xDC00 + byte: bytes([byte]).decode("windows-1252", "replace") for byte in range(0x80, 0x100)}
 
 
@@ -28,6 +39,25 @@ def decode(data: bytes, content_type: str = "") -> str:
         except (LookupError, UnicodeDecodeError):
             pass
     return data.decode("utf-8-sig", "surrogateescape").translate(STRAY)
+
+
+def depth(text: str) -> int:
+    """At most how many elements of a page stand inside one another, without building its tree."""
+    if (tags := text.count("<")) <= FEW_TAGS:
+        return tags
+    deepest, depth, open_tags = 0, 0, Counter[str]()
+    for match in TOKEN.finditer(text):
+        name = (match[3] or "").lower()
+        if not name or name in NEVER_CLOSED:
+            continue
+        if not match[2]:
+            open_tags[name] += 1
+            depth += 1
+            deepest = max(deepest, depth)
+        elif open_tags[name]:
+            open_tags[name] -= 1
+            depth -= 1
+    return deepest
 
 
 def clean(text: str) -> str:

@@ -433,9 +433,18 @@ def test_waits_that_a_host_causes_are_told_with_their_cause() -> None:
     assert waits[0] == (7.0, "429")
 
 
-def test_page_of_more_tags_than_any_site_has_is_refused() -> None:
+@pytest.mark.parametrize(
+    "piece", ["<div>", "<b><div>", "<!--</div>--><div>", "<div title='</div>'>", "<div><script></div></script>"]
+)
+def test_page_whose_tags_stand_inside_one_another_without_end_is_refused(piece: str) -> None:
     with pytest.raises(Rejection, match="too_large"):
-        site(ok("<div>" * (fetch.MAX_TAGS + 1))).page()
+        site(ok(piece * (fetch.MAX_DEPTH + 1))).page()
+
+
+@pytest.mark.parametrize("piece", ["<div><a href=/x><img></a></div>", "<li><p>x<br>", "<tr><td>x", "<!-- <b> -->"])
+def test_page_may_have_any_number_of_tags_side_by_side(piece: str) -> None:
+    text = piece * (fetch.MAX_DEPTH + 1)
+    assert site(ok(text)).page() == text
 
 
 def test_crawl_delay_that_no_crawl_could_keep_is_a_refusal() -> None:
