@@ -91,16 +91,18 @@ class WorkFetcher:
         common = {start for start, count in self._pictures.items() if count > MOST_OF_ONE_PICTURE}
         if not common:
             return
-        works = Counter[str]()
+        works, address = Counter[str](), dict[str, str]()
         for source_id in source_ids:
             row = self._store.row(source_id)
             if row and row["status"] == "kept" and int(row["sha256"][:16], 16) in common:
-                works[f"{row['sha256']}, {row['image_url']}"] += 1
+                works[row["sha256"]] += 1
+                address.setdefault(row["sha256"], row["image_url"])
                 detail = {"reason": "not_an_image", "detail": "a placeholder, which many works have"}
                 self._record_failure(row | dict.fromkeys(FACTS) | detail, row, placeholder=row["sha256"])
         for picture, count in works.items():
             name = self._origin.gallery.name
-            logger.warning("%s: %d works have one and the same picture, taken for none: %s", name, count, picture)
+            text = "%s: %d works have one and the same picture, which is taken for a placeholder: %s"
+            logger.warning(text, name, count, address[picture])
 
     def _may_end_otherwise(self, row: Row) -> bool:
         """Whether a settled work is worth another request."""
