@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from pipeline.errors import MarkupChanged, Refused, Unreachable
@@ -25,6 +25,7 @@ from pipeline.scrape.store import Journal
 logger = logging.getLogger(__name__)
 
 MAX_PAGES = 20_000
+FRESH = 60.0  # seconds; a page that was read before need not be asked for again
 MAX_AGE = 12 * 3600.0  # seconds; an interrupted pass that is older begins anew: the listing has moved on
 
 
@@ -37,6 +38,7 @@ class ListingPass:
         lines = previous.rows() if previous else ()
         self._offsets = {VISITED_PAGE.validate_python(line).request: offset for offset, line in lines}
         self._has_end: bool | None = None  # whether the pages of this run have their last tag
+        self._seen: dict[Request, tuple[float, VisitedPage]] = {}  # pages of this run from before it began anew
 
     async def pages(self, client: Fetcher) -> AsyncGenerator[tuple[ListingEntry, ...]]:
         """Of each page the works that no earlier page held.
@@ -54,15 +56,25 @@ class ListingPass:
                 name = self._gallery.name
                 logger.warning("%s: the listing goes on after %d pages: this pass ends", name, place.pages)
                 return
-            page = await self._visit(client, place, cookies)
+            request = place.next
+            page = self._fresh(request, cookies) or await self._visit(client, request, place, cookies)
             if first and _has_moved(first, earlier, page):
+                self._seen[request] = time.monotonic(), page
                 self._journal.clear()
                 place, cookies, first, done = self._beginning(), Cookies(), None, place.source_ids
                 continue
             self._check(place, page)
             self._journal.append(asdict(page))
+            if first:
+                self._seen[request] = time.monotonic(), page
             yield tuple(item for item in place.advance(page) if item.source_id not in done)
         self._check(place, None)
+
+    def _fresh(self, request: Request, cookies: Cookies) -> VisitedPage | None:
+        """A page as this run saw it a moment ago."""
+        at, page = self._seen.pop(request, (0.0, None))
+        fresh = page is not None and time.monotonic() - at < FRESH
+        return replace(page, cookies=cookies.dump()) if page and fresh else None
 
     def _beginning(self) -> Cursor:
         return Cursor(self._gallery.name, self._gallery.start())
@@ -74,9 +86,7 @@ class ListingPass:
             self._journal.clear()
             raise
 
-    async def _visit(self, client: Fetcher, place: Cursor, cookies: Cookies) -> VisitedPage:
-        request = place.next
-        assert request is not None
+    async def _visit(self, client: Fetcher, request: Request, place: Cursor, cookies: Cookies) -> VisitedPage:
         before = self._before(request)
         try:
             page = await client.page(request, cookies, before.validators if before else None)
