@@ -34,9 +34,14 @@ class ListingPass:
 
     def __init__(self, gallery: Gallery, journal: Journal, previous: Journal | None) -> None:
         self.finished = False
+        self.doubted = False  # the last pass says something else; the next one shall decide
         self._gallery, self._journal, self._previous = gallery, journal, previous
-        lines = previous.rows() if previous else ()
-        self._offsets = {VISITED_PAGE.validate_python(line).request: offset for offset, line in lines}
+        self._offsets: dict[Request, int] = {}
+        self._entries_before = 0  # of the last pass
+        for offset, line in previous.rows() if previous else ():
+            page = VISITED_PAGE.validate_python(line)
+            self._offsets[page.request] = offset
+            self._entries_before += len(page.listing.items)
         self._has_end: bool | None = None  # whether the pages of this run have their last tag
         self._seen: dict[Request, tuple[float, VisitedPage]] = {}  # pages of this run from before it began anew
 
@@ -46,11 +51,14 @@ class ListingPass:
         Raises:
             EndedEarly: pages, counts or pagers contradict one another; the next run begins at the first page.
         """
-        place = self._beginning()
+        place, last = self._beginning(), None
         for _, line in self._journal.rows():  # what an interrupted run has read
-            yield place.advance(VISITED_PAGE.validate_python(line))
+            last = VISITED_PAGE.validate_python(line)
+            yield place.advance(last)
         earlier, first, done = set(place.source_ids), place.first, set[str]()
         cookies = Cookies(place.cookies)
+        if last and place.next is None and await self._has_changed(client, last, place, cookies):
+            place, cookies, first, done = self._anew(), Cookies(), None, earlier
         while place.next is not None:
             if place.pages >= MAX_PAGES:
                 name = self._gallery.name
@@ -58,17 +66,29 @@ class ListingPass:
                 return
             request = place.next
             page = self._fresh(request, cookies) or await self._visit(client, request, place, cookies)
-            if first and _has_moved(first, earlier, page):
+            if first:
                 self._seen[request] = time.monotonic(), page
-                self._journal.clear()
-                place, cookies, first, done = self._beginning(), Cookies(), None, place.source_ids
+            if first and _has_moved(first, earlier, page):
+                place, cookies, first, done = self._anew(), Cookies(), None, place.source_ids
                 continue
             self._check(place, page)
             self._journal.append(asdict(page))
-            if first:
-                self._seen[request] = time.monotonic(), page
             yield tuple(item for item in place.advance(page) if item.source_id not in done)
         self._check(place, None)
+
+    def _beginning(self) -> Cursor:
+        return Cursor(self._gallery.name, self._gallery.start())
+
+    def _anew(self) -> Cursor:
+        """The listing has moved on since an earlier run: all of it is read again."""
+        self._journal.clear()
+        return self._beginning()
+
+    async def _has_changed(self, client: Fetcher, last: VisitedPage, place: Cursor, cookies: Cookies) -> bool:
+        """Whether the last page of a listing is not what an earlier run read there."""
+        page = await self._visit(client, last.request, place, cookies, last)
+        self._seen[last.request] = time.monotonic(), page
+        return (page.source_ids, page.listing.pages) != (last.source_ids, last.listing.pages)
 
     def _fresh(self, request: Request, cookies: Cookies) -> VisitedPage | None:
         """A page as this run saw it a moment ago."""
@@ -76,18 +96,22 @@ class ListingPass:
         fresh = page is not None and time.monotonic() - at < FRESH
         return replace(page, cookies=cookies.dump()) if page and fresh else None
 
-    def _beginning(self) -> Cursor:
-        return Cursor(self._gallery.name, self._gallery.start())
-
     def _check(self, place: Cursor, page: VisitedPage | None) -> None:
         try:
             place.check_end() if page is None else place.check(page)
+            if page is None and 2 * place.entries < self._entries_before:
+                self.doubted = True
+                seen = f"it ends after {place.entries} entries, of {self._entries_before} in the last pass"
+                raise EndedEarly(f"{self._gallery.name}: listing: {seen}; where that is right, run it again")
         except EndedEarly:
             self._journal.clear()
             raise
 
-    async def _visit(self, client: Fetcher, request: Request, place: Cursor, cookies: Cookies) -> VisitedPage:
-        before = self._before(request)
+    async def _visit(
+        self, client: Fetcher, request: Request, place: Cursor, cookies: Cookies, before: VisitedPage | None = None
+    ) -> VisitedPage:
+        """Read a page; `before` is what stood there, where that is known."""
+        before = before or self._before(request)
         try:
             page = await client.page(request, cookies, before.validators if before else None)
         except Rejection as error:
@@ -145,7 +169,11 @@ def opened(folder: Path, gallery: Gallery) -> Iterator[ListingPass]:
     with ExitStack() as stack:
         previous = stack.enter_context(closing(Journal(last))) if last.exists() else None
         listing = ListingPass(gallery, stack.enter_context(closing(Journal(path))), previous)
-        yield listing
+        try:
+            yield listing
+        finally:
+            if listing.doubted:
+                last.unlink()
     if listing.finished:
         path.replace(last)
 

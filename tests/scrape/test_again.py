@@ -85,9 +85,7 @@ def test_every_failure_that_is_no_decision_is_asked_again_and_loses_no_work(craw
     assert later.rows["artist-b/cut"]["status"] == "kept"
 
 
-@pytest.mark.parametrize(
-    "retry", [{"not_found"}, {"truncated", "forbidden"}, again.reasons(["all"]), {"noai"}, {"gone"}]
-)
+@pytest.mark.parametrize("retry", [{"truncated", "forbidden"}, again.reasons(["all"]), {"noai", "gone"}])
 def test_retry_asks_at_once_for_these_reasons_and_no_others(crawler: Crawler, retry: set[str]) -> None:
     with serving(crawler.root / "server", [ROBOTS, *pages.lospec(WORKS)]) as server:
         crawler.crawl(server, again=ASKED)

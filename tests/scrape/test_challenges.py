@@ -16,9 +16,10 @@ from pipeline.sample.params import Sample
 from pipeline.scrape.client import challenge
 from pipeline.scrape.client.challenge import Blocked
 from pipeline.scrape.params import Scrape
+from pipeline.scrape.sites import html
 
 REFUSED = 5
-WORKS = pages.pieces(12)
+WORKS = pages.pieces(8)
 JUST_A_MOMENT = b"<!doctype html><title>Just a moment...</title><p>Enable JavaScript"
 AWS = b"<html><head><title></title><script>window.gokuProps = {};</script></head><div id='challenge-container'></div>"
 LOGIN = b"<html><title>Log in</title><form action=/login><input name=u><input type='password'></form></html>"
@@ -48,6 +49,7 @@ CHALLENGES = {
     "a ban, 404": answer(404, BANNED),
     "a login": answer(302, b"", ("Location", "/users/sign_in?next=%2F")),
     "a login elsewhere": answer(307, b"", ("Location", "https://accounts.example.com/o?x=1")),
+    "a refresh to a login": answer(200, b"<meta http-equiv='refresh' content='0; url=/account/login'>"),
     "a captcha": answer(302, b"", ("Location", "/captcha.html")),
 }  # fmt: skip
 
@@ -72,8 +74,27 @@ def crawls(crawler: Crawler, *rules: Rule, count: int = 2) -> list[Crawled]:
         return [crawler.crawl(server, again=again) for _ in range(count)]
 
 
-CASES = [(name, place) for number, name in enumerate(CHALLENGES) for place in [list(PLACES)[number % 3]]]
-CASES += [("cloudflare, by its page", "image"), ("any page with 202", "page"), ("aws, 202", "image")]
+CASES = [
+    *(("cloudflare, by its header", "image"), ("cloudflare, by its page", "page"), ("cloudflare, 503", "image")),
+    *(("cloudflare, 429", "page"), ("aws, 202", "listing"), ("aws, by its page", "image"), ("aws, 405", "page")),
+    *(("any page with 202", "page"), ("a ban, 404", "listing"), ("a login", "listing"), ("a login elsewhere", "image")),
+    *(("datadome", "image"), ("a refresh to a login", "page")),
+]
+
+
+@pytest.mark.parametrize("name", CHALLENGES)
+def test_challenge_is_known_wherever_it_stands(name: str) -> None:
+    facts = CHALLENGES[name]
+    status, text, url = facts["status"], facts["body"].decode(), "https://site.test/gallery"
+    headers = {key.lower(): value for key, value in facts["headers"]}
+    with pytest.raises(Blocked, match=r"^https://site\.test/gallery: .*the crawl ends here$"):
+        challenge.check_headers(url, headers)
+        if "location" in headers:
+            challenge.check_redirect(url, html.resolve(url, headers["location"]))
+        elif status >= 400:
+            challenge.check_error(url, status, text)
+        else:
+            challenge.check_page(url, status, text)
 
 
 @pytest.mark.parametrize(("name", "place"), CASES)

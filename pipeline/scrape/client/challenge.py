@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from pipeline.errors import Refused
 from pipeline.scrape.sites.gallery import printable
+from pipeline.scrape.sites.html import resolve, split
 
 REFUSALS = frozenset({401, 402, 403, 451})
 HEADERS = ("cf-mitigated", "cf-chl-bypass", "x-amzn-waf-action", "x-vercel-mitigated", "x-sucuri-block", "sg-captcha",
@@ -47,6 +47,9 @@ LOGIN_WORDS = re.compile(
     r"\b(?:log|sign)[ -]?(?:in|on)\b|\banmelden\b|\beinloggen\b|se connecter|iniciar sesi|accedi", re.IGNORECASE
 )
 PASSWORD = re.compile(r"type\s*=\s*[\"']?password", re.IGNORECASE)
+REFRESH = re.compile(
+    r"<meta\b[^>]{0,200}http-equiv\s*=\s*[\"']?refresh\b[^>]{0,200}?url\s*=\s*[\"']?([^\"'>\s]+)", re.I
+)
 DOORS = re.compile(  # a part of a path to which those are sent who may not go on
     r"(?:users?_)?(?:log|sign)[-_]?(?:in|on)|login[-_]?\w*|wp-login|sso|oauth2?|authenticate|authorize|auth|captcha|"
     r"challenges?|verify(?:-human)?|blocked|banned|(?:access-)?denied|sorry|cgi-bin-challenge",
@@ -77,7 +80,7 @@ def check_headers(url: str, headers: Mapping[str, str]) -> None:
 
 def check_redirect(url: str, target: str) -> None:
     """Raises Blocked for a redirect to a login, a captcha or the like, unless that is what was asked for."""
-    new, old = urlsplit(target), urlsplit(url)
+    new, old = split(target), split(url)
     doors = {part for part in _parts(new.path) - _parts(old.path) if DOORS.fullmatch(part.partition(".")[0])}
     if doors or (new.hostname != old.hostname and DOOR_HOSTS.match(new.hostname or "")):
         raise Blocked(f"{url}: the site leads to {target[:200]} instead; the crawl ends here", of_one=True)
@@ -93,6 +96,7 @@ def check_error(url: str, status: int, text: str) -> None:
 
 def check_image(url: str, status: int, text: str) -> None:
     """Raises Blocked where a challenge stands at the address of a picture."""
+    _check_refresh(url, text)
     if sign := _in_error(text) or _of_status(status):
         raise Blocked(f"{url}: {sign} instead of a picture; the crawl ends here")
 
@@ -100,6 +104,7 @@ def check_image(url: str, status: int, text: str) -> None:
 def check_page(url: str, status: int, text: str) -> None:
     """Raises Blocked where a page that could not be read is a challenge, a ban or a login."""
     text = text[:READ]
+    _check_refresh(url, text)
     words = _headings(text)
     sign = _in_error(text) or _of_status(status)
     if not sign and (found := SOFT_WORDS.search(words)):
@@ -110,6 +115,11 @@ def check_page(url: str, status: int, text: str) -> None:
         sign = "a login form"
     if sign:
         raise Blocked(f"{url}: {sign} instead of the page; the crawl ends here")
+
+
+def _check_refresh(url: str, text: str) -> None:
+    for match in REFRESH.finditer(text):
+        check_redirect(url, resolve(url, match[1]))
 
 
 def _in_error(text: str) -> str | None:
