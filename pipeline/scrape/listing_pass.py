@@ -115,6 +115,11 @@ class ListingPass:
         try:
             page = await client.page(request, cookies, before.validators if before else None)
         except Rejection as error:
+            if error.reason == "not_found" and before and not before.listing.items:  # as an earlier run met it
+                logger.warning("%s: the listing is taken to end here: %s", self._gallery.name, error)
+                return before
+            if error.reason == "not_found" and place.pages:  # its end, if the next run meets it too
+                self._journal.append(asdict(VisitedPage(request, Listing((), None), cookies.dump(), {})))
             kind = Refused if error.reason in ("noai", "robots") else Unreachable
             raise kind(f"{self._gallery.name}: listing: {error}") from error
         if before and page.unchanged:

@@ -209,6 +209,22 @@ def test_listing_that_lost_most_of_its_works_is_believed_the_second_time(crawler
     assert (believed.stats["kept"], whole.stats["kept"]) == (3, 12)
 
 
+@pytest.mark.parametrize("source", ["lospec", "pixiehaus"])
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+def test_page_past_the_end_that_is_not_found_is_believed_the_second_time(
+    crawler: Crawler, source: str, times: int | None
+) -> None:
+    """So a passing 404 in the middle costs no work, and a site whose list ends so stops no crawl for ever."""
+    of_works, _, _ = GALLERIES[source]
+    rule = Rule("/gallery", 404, method="POST", containing=r"\bskip=6\b", times=times)
+    rule = rule if source == "lospec" else Rule(r"/gallery\?page=3", 404, times=times)
+    with serving(crawler.root / "server", [rule, *of_works(numbers(100, 6 if times is None else 9))]) as server:
+        first, *later = (crawler.crawl(server, source, again={"/gallery", "/gallery?page=3"}) for _ in range(3))
+    assert first.error is not None
+    assert first.error.exit_code == UNREACHABLE
+    assert [crawled.stats["kept"] for crawled in later] == [6, 6] if times is None else [9, 9]
+
+
 @pytest.mark.parametrize("told", [{"totalCount": 10}, {"pages": 4}])
 def test_lospec_that_tells_how_much_there_is_must_give_it(crawler: Crawler, told: dict[str, object]) -> None:
     with serving(crawler.root / "server", of_lospec(numbers(100, 6), told)) as server:
