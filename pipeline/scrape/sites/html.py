@@ -24,6 +24,11 @@ NEVER_CLOSED = {
     "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "p", "li",
     "dt", "dd", "tr", "td", "th", "option",
 }  # fmt: skip
+BLOCKS = {  # a slash before their > means nothing
+    "address", "article", "aside", "blockquote", "center", "details", "dialog", "dir", "div", "dl", "fieldset",
+    "figure", "figcaption", "footer", "form", "header", "hgroup", "main", "menu", "nav", "ol", "pre", "section",
+    "summary", "table", "ul",
+}  # fmt: skip
 STRAY = {0xDC00 + byte: bytes([byte]).decode("windows-1252", "replace") for byte in range(0x80, 0x100)}
 
 
@@ -48,7 +53,7 @@ def depth(text: str) -> int:
     deepest, depth, open_tags = 0, 0, Counter[str]()
     for match in TOKEN.finditer(text):
         name = (match[3] or "").lower()
-        if not name or name in NEVER_CLOSED:
+        if not name or name in NEVER_CLOSED or (match[0].endswith("/") and name not in BLOCKS):
             continue
         if not match[2]:
             open_tags[name] += 1

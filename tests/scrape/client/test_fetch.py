@@ -434,14 +434,17 @@ def test_waits_that_a_host_causes_are_told_with_their_cause() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["<div>", "<b><div>", "<!--</div>--><div>", "<div title='</div>'>", "<div><script></div></script>"]
+    "piece",
+    ["<div>", "<b><div>", "<div/>", "<!--</div>--><div>", "<div title='</div>'>", "<div><script></div></script>"],
 )
 def test_page_whose_tags_stand_inside_one_another_without_end_is_refused(piece: str) -> None:
     with pytest.raises(Rejection, match="too_large"):
         site(ok(piece * (fetch.MAX_DEPTH + 1))).page()
 
 
-@pytest.mark.parametrize("piece", ["<div><a href=/x><img></a></div>", "<li><p>x<br>", "<tr><td>x", "<!-- <b> -->"])
+@pytest.mark.parametrize(
+    "piece", ["<div><a href=/x><img></a></div>", "<li><p>x<br>", "<tr><td>x", "<svg><path/></svg>"]
+)
 def test_page_may_have_any_number_of_tags_side_by_side(piece: str) -> None:
     text = piece * (fetch.MAX_DEPTH + 1)
     assert site(ok(text)).page() == text
