@@ -10,7 +10,7 @@ from pathlib import Path
 import hostile_pages as pages
 import pytest
 from hostile import Rule
-from hostile_crawl import Crawled, Crawler, serving
+from hostile_crawl import Crawled, Crawler, read, run_here, serving, started
 from hostile_pages import HTML, JSON, PNG, Piece, entry
 
 from pipeline.sample.params import Sample
@@ -100,6 +100,22 @@ def test_crawl_that_was_interrupted_while_many_works_came_reaches_all(
         {target for target in run.targets if re.search(r"\.png|piece-|pixelart", target)} for run in (first, second)
     ]
     assert works[0] & works[1] == {first.targets[-1]}
+
+
+def test_crawl_that_was_killed_while_more_than_a_page_came_reaches_all(tmp_path: Path) -> None:
+    """96 of 240 works, with batches of 32 as the site has them, were all that such a crawl once found."""
+    old, new = pages.pieces(100), [Piece(f"new-{number}", 200 + number) for number in range(40)]
+    asleep = Rule(old[70].page_path, wait=60, times=1)
+    with serving(tmp_path / "server", [asleep, *pages.lospec(old)]) as server:
+        command = ("scrape", "--source", "lospec", "--base-url", server.url(), "--out", "out")
+        with started(tmp_path, *command) as process:
+            server.wait_for(asleep.target)
+            process.kill()
+    with serving(tmp_path / "later", pages.lospec([*new, *old]), server.ports) as server:
+        assert run_here(tmp_path, *command) == 0
+        images = [request.target for request in server.requests() if request.target.endswith(".png")]
+    assert len(read(tmp_path / "out" / "lospec")[0]) == 140
+    assert len(images) == 140 - 70
 
 
 @pytest.mark.parametrize("new", [1, 4])
