@@ -20,7 +20,7 @@ from pipeline.images.formats import frames as frame_choice
 from pipeline.images.formats import gif, png, stills, webp
 from pipeline.images.formats.container import MAX_FRAMES, REASONS, Facts, Source, Undecodable
 
-__all__ = ["MAX_FRAMES", "REASONS", "Decoded", "Facts", "Frame", "Policy", "Undecodable", "decode"]
+__all__ = ["MAX_FRAMES", "REASONS", "Decoded", "Facts", "Frame", "Policy", "Undecodable", "decode", "read"]
 
 Policy = Literal["first", "distinct", "all"]
 
@@ -65,13 +65,22 @@ def decode(data: bytes, name: str, *, frames: Policy, most: int) -> Decoded:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow warns of bombs and odd metadata; both are checked here
-            source = _reader(data)(data)
+            source = read(data)
             return Decoded(source.facts, _chosen(source, frames, most))
     except Undecodable as error:
         raise Undecodable(error.reason, f"{name}: not a readable image: {error}") from error
     except (*DAMAGED, zlib.error) as error:
         reason = "truncated" if "truncated" in str(error) else "unreadable"
         raise Undecodable(reason, f"{name}: not a readable image: {str(error) or type(error).__name__}") from error
+
+
+def read(data: bytes) -> Source:
+    """The facts of a file, and its frames one at a time.
+
+    Raises:
+        Undecodable: with one of REASONS; what Pillow raises over damaged files (files.DAMAGED).
+    """
+    return _reader(data)(data)
 
 
 def _reader(data: bytes) -> Callable[[bytes], Source]:
@@ -87,11 +96,10 @@ def _chosen(source: Source, frames: Policy, most: int) -> tuple[Frame, ...]:
     facts = source.facts
     if frames == "first" or facts.frames == 1:
         return (Frame(0, next(source.play())),)
-    pixels = facts.frames * facts.width * facts.height
-    if pixels > MAX_ANIMATION:
+    if source.pixels > MAX_ANIMATION:
         raise Undecodable("too_many_frames", f"{facts.frames} frames of {facts.width}x{facts.height} pixels")
     if frames == "all":
         chosen = frame_choice.every(source.play)
     else:
-        chosen = frame_choice.distinct(frame_choice.replayed(source.play, pixels), most)
+        chosen = frame_choice.distinct(frame_choice.replayed(source.play, source.pixels), most)
     return tuple(Frame(index, rgba) for index, rgba in chosen.items())

@@ -40,6 +40,12 @@ class Source:
 
     facts: Facts
     play: Callable[[], Iterator[Pixels]]
+    oversize: int = 0  # pixels of frames that are decoded though they lie beyond the canvas
+
+    @property
+    def pixels(self) -> int:
+        """Pixels that are decoded when all frames are played."""
+        return self.facts.frames * self.facts.width * self.facts.height + self.oversize
 
 
 def check_size(width: int, height: int) -> None:

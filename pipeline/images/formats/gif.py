@@ -63,7 +63,8 @@ def read(data: bytes) -> Source:
     check_size(width, height)
     has_alpha = not first.covers(width, height) or first.key is not None or any(map(_opens, shots, shots[1:]))
     facts = Facts("GIF", width, height, len(shots), has_alpha, lossless=True)
-    return Source(facts, partial(_play, shots, width, height))
+    oversize = sum(max(0, shot.width * shot.height - width * height) for shot in shots)
+    return Source(facts, partial(_play, shots, width, height), oversize)
 
 
 def _opens(shot: Shot, after: Shot) -> bool:
