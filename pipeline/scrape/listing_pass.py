@@ -17,7 +17,8 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from pipeline.errors import MarkupChanged, Refused, Unreachable
-from pipeline.scrape.client.fetch import Cookies, Fetcher
+from pipeline.scrape.client.cookies import Cookies
+from pipeline.scrape.client.fetch import Fetcher
 from pipeline.scrape.sites.gallery import Gallery, Listing, ListingEntry, Rejection, Request
 from pipeline.scrape.store import Journal
 

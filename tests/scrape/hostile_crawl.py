@@ -24,6 +24,7 @@ from pipeline.errors import PipelineError
 from pipeline.runtime.manifest import Row
 from pipeline.sample.params import Sample
 from pipeline.scrape import crawl
+from pipeline.scrape.client.optouts import RESERVATIONS_PATH
 from pipeline.scrape.params import Scrape
 from pipeline.scrape.sites.gallery import REASONS
 
@@ -70,7 +71,7 @@ class Hostile:
         return f"http://{host}:{self.ports[0]}"
 
     def requests(self) -> list[LoggedRequest]:
-        """In the order of arrival."""
+        """In the order of arrival, without those for TDM reservations, of which each crawl makes one a host."""
         events: dict[int, dict[str, Any]] = {}
         for line in self._log.read_text(encoding="utf-8").splitlines():
             event = json.loads(line)
@@ -79,7 +80,7 @@ class Hostile:
             else:
                 facts = {name: event[name] for name in ("status", "sent", "hung_up")}
                 events[event["number"]].update(facts, until=event["at"])
-        return [LoggedRequest(**facts) for facts in events.values()]
+        return [LoggedRequest(**facts) for facts in events.values() if facts["target"] != RESERVATIONS_PATH]
 
     def wait_for(self, target: str, seconds: float = 30.0) -> LoggedRequest:
         """The first request for a target (regular expression), once it is there."""
