@@ -78,6 +78,7 @@ def scrape(
     base_url: Annotated[str | None, typer.Option(help="Crawl a replica that listens there instead.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many works of the listing.")] = None,
     since: Annotated[str | None, typer.Option(help="Only works posted on this day (YYYY-MM-DD) or later.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only works posted on this day (YYYY-MM-DD) or earlier.")] = None,
     animated: Annotated[
         bool | None, typer.Option("--animated/--still-only", help="Only works of this kind.", show_default=False)
     ] = None,
@@ -109,6 +110,7 @@ def scrape(
         base_url=base_url,
         limit=limit,
         since=since,
+        until=until,
         animation=None if animated is None else "animated" if animated else "still",
         listing=listing,
         search=search,

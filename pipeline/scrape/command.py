@@ -28,6 +28,7 @@ class ScrapeOptions:
     base_url: str | None = None
     limit: int | None = None
     since: str | None = None
+    until: str | None = None
     animation: str | None = None
     listing: str | None = None
     search: str | None = None
@@ -131,7 +132,7 @@ def scrape_of(options: ScrapeOptions, scrape: Scrape) -> Scrape:
     """
     _check_options(options)
     values = scrape.model_dump()
-    for name in ("limit", "since", "animation", "contact"):
+    for name in ("limit", "since", "until", "animation", "contact"):
         values[name] = getattr(options, name) or values[name]
     for name, source in OWN_OPTIONS.items():
         if getattr(options, name) is not None:
@@ -160,8 +161,9 @@ def _check_options(options: ScrapeOptions) -> None:
         raise BadParams("--base-url stands for one gallery: give --source pixeljoint, lospec or pixiehaus")
     if options.base_url and options.origin:
         raise BadParams("give --origin or --base-url, not both")
-    if options.since and "pixiehaus" in options.sources:
-        raise BadParams("--since: pixiehaus tells no dates; give --source pixeljoint or lospec")
+    for name in ("since", "until"):
+        if getattr(options, name) and "pixiehaus" in options.sources:
+            raise BadParams(f"--{name}: pixiehaus tells no dates; give --source pixeljoint or lospec")
     if options.listing and (len(options.sources) > 1 or options.sources == ("pixiehaus",)):
         raise BadParams("--list: give --source pixeljoint or lospec, which have several lists")
     for name, source in OWN_OPTIONS.items():

@@ -20,7 +20,7 @@ except ImportError:  # not made for Windows
     uvloop = None  # type: ignore[assignment]
 
 from pipeline import layout
-from pipeline.errors import PipelineError, Unreachable
+from pipeline.errors import PipelineError, Unforeseen, Unreachable
 from pipeline.runtime import manifest
 from pipeline.runtime.files import output_dir
 from pipeline.runtime.manifest import Row
@@ -32,7 +32,7 @@ from pipeline.scrape.client.pace import Clock, StopSignal
 from pipeline.scrape.listing_pass import ListingPass
 from pipeline.scrape.origins import Origin
 from pipeline.scrape.params import Scrape
-from pipeline.scrape.policy import Policy
+from pipeline.scrape.policy import DateCheck, Policy
 from pipeline.scrape.settle import FIELDS, WorkFetcher, row_id
 from pipeline.scrape.sites.gallery import ListingEntry
 from pipeline.scrape.store import Store, image_name, locked
@@ -128,6 +128,8 @@ def run_all(
             return await Crawl(origin, rules, params.limit, target.state, stop, progress).into(folders[source])
         except PipelineError as error:
             return error
+        except Exception as error:  # noqa: BLE001  the sites beside this one go on
+            return Unforeseen.of(error)
 
     async def side_by_side() -> list[dict[str, Any] | PipelineError]:
         with ctrl_c() as stop:
@@ -184,6 +186,10 @@ class Crawl:
     progress: Progress = silent
     source_ids: list[str] = field(default_factory=list)  # of the works settled, in the order of the listing
     counts: Counter[str] = field(default_factory=Counter)
+    dates: DateCheck = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dates = DateCheck(self.policy)
 
     async def into(self, dst: Path) -> dict[str, Any]:
         """Crawl and write the output folder; returns the stats."""
@@ -212,6 +218,7 @@ class Crawl:
                     break
                 self.stop.check()
             works.check_all()
+            self.dates.finish()
             return works.new
 
     async def _settle(self, works: WorkFetcher, page: Sequence[ListingEntry]) -> AsyncIterator[Row]:
@@ -221,6 +228,7 @@ class Crawl:
                 return
             self.stop.check()
             row = self.policy.apply(await works.settle(item))
+            self.dates.note(row)
             self.source_ids.append(item.source_id)
             self.counts[row["status"]] += 1
             self.counts["in limits"] += row["reason"] != "limit"

@@ -44,7 +44,7 @@ def plan(source: str, params: Scrape, sample: Sample, target: CrawlTarget) -> di
         "terms": origin.gallery.terms,
         "state": str(folder),
         "settled_before": store.count(folder),
-        **params.model_dump(include={"limit", "since", "animation", "blocked_tags", "ignore_opt_outs"}),
+        **params.model_dump(include={"limit", "since", "until", "animation", "blocked_tags", "ignore_opt_outs"}),
     }
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 
-from pipeline.errors import MarkupChanged, Refused, Unreachable
+from pipeline.errors import Interrupted, MarkupChanged, Refused, Unreachable
 from pipeline.runtime.manifest import Row
-from pipeline.scrape import sniff
+from pipeline.scrape import dates, sniff
 from pipeline.scrape.client.fetch import Fetcher
 from pipeline.scrape.origins import Origin
 from pipeline.scrape.policy import POLICY_REASONS, Policy
-from pipeline.scrape.sites.gallery import REASONS, ListingEntry, Rejection, RemovalNotice, Request
+from pipeline.scrape.sites.gallery import REASONS, ListingEntry, Rejection, RemovalNotice, Request, printable
 from pipeline.scrape.store import Store
 
 logger = logging.getLogger(__name__)
@@ -78,8 +80,9 @@ class WorkFetcher:
         """The only place where the failure of one work becomes a row."""
         row = self._new_row(item)
         try:
-            await self._open(item, row)
-            image = await self._client.image(row["image_url"], sniff.identify)
+            with self._contained(item, row):
+                await self._open(item, row)
+                image = await self._client.image(row["image_url"], sniff.identify)
         except (Rejection, MarkupChanged) as error:
             logger.info("%s: %s", item.page_url, error)
             if isinstance(error, MarkupChanged):
@@ -100,6 +103,23 @@ class WorkFetcher:
             self._store.keep(row, image.data)
         return row
 
+    @contextmanager
+    def _contained(self, item: ListingEntry, row: Row) -> Iterator[None]:
+        """Any error that nobody thought of is this work's: of its page as long as its image is not known."""
+        try:
+            yield
+        except (Rejection, MarkupChanged, Refused, Unreachable, Interrupted):
+            raise
+        except Exception as error:
+            logger.debug("%s", item.page_url, exc_info=True)
+            problem = printable(f"{type(error).__name__}: {error}")
+            if row["image_url"] is not None:
+                raise Rejection("truncated", f"{row['image_url']} cannot be read: {problem}") from error
+            site, url = self._origin.gallery.name, item.page_url
+            raise MarkupChanged(
+                site=site, selector="html", expected=f"a page that does not raise {problem}", found=0, url=url
+            ) from error
+
     async def _open(self, item: ListingEntry, row: Row) -> None:
         """Put what the work's page tells into its row, unless the policy drops the work before."""
         self._check_policy(row)
@@ -114,6 +134,7 @@ class WorkFetcher:
         details = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(artwork).items()}
         row |= {name: value for name, value in details.items() if value is not None}
         row["image_url"] = artwork.image_url or None
+        row["posted"] = dates.anchored(row["posted"], self._origin.clock())
         self._check_policy(row)
 
     def _check_policy(self, row: Row) -> None:

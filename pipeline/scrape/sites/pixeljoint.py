@@ -18,7 +18,7 @@ SMALL_PATH = re.compile(r"^/files/icons/[^/]+$")  # the full image lies one fold
 REMOVED = "ACHTUNG! PIXEL ART INACTIVE!"
 NO_RESULTS = "No icons found."
 SELECTED = ".pager-select-holder option[selected]"
-POSTED = "%m/%d/%Y %H:%M"
+POSTED = ("%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%m/%d/%Y")
 ORDER = {"newest": "date", "hall-of-fame": "rating", "showcase": "showcase", "search": "search"}  # list -> key `ob`
 MENU = {"newest": "Newest", "hall-of-fame": "Hall of Fame", "showcase": "Weekly Showcase"}  # names in the site's menu
 
@@ -172,8 +172,10 @@ def _value(page: html.Scope, rows: dict[str, html.Scope], label: str) -> html.Sc
 
 
 def _iso(posted: str) -> str | None:
-    """`3/20/2023 02:07` (US order, 24 h) as ISO 8601; another text as it stands."""
-    try:
-        return datetime.strptime(posted, POSTED).isoformat()
-    except ValueError:
-        return posted or None
+    """`3/20/2023 02:07` (US order, with 24 h or 12 h or without) as ISO 8601; another text as it stands."""
+    for form in POSTED:
+        try:
+            return datetime.strptime(posted, form).isoformat()
+        except ValueError:
+            continue
+    return posted or None
