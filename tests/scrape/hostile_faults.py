@@ -173,6 +173,7 @@ REASONS = {
 }
 ELSEWHERE = [
     Rule("/elsewhere", body=ordinary("i"), headers=HTML),
+    *(Rule(rf"/of-{letter}-.*", body=pages.png(seed), headers=PNG) for letter, seed in (("j", 991), ("k", 992))),
     Rule(r"/(moved|form|of-\w)-(?P<number>\d+)\.png", body=pages.png(990), headers=PNG),
 ]
 
