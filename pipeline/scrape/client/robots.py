@@ -19,6 +19,7 @@ T = TypeVar("T")
 MAX_BYTES = 512 * 1024  # RFC 9309 section 2.5 asks for at least 500 KiB
 MAX_AGE = 24 * 3600.0  # seconds
 TOKEN = re.compile(r"[a-z_-]+", re.IGNORECASE)  # a product token; a version may follow
+OF_NO_GROUP = frozenset({"sitemap", "host"})  # lines that do not end a list of agents
 AGENT_LINE = re.compile(r"\s*user[- ]?agents?\s*(?::|\s)(.*)", re.IGNORECASE)
 BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
@@ -102,7 +103,7 @@ def _preferences(lines: list[str], signal: str) -> list[tuple[str, bool]]:
             in_rules = False
             by_agent.setdefault(value, [])
             continue
-        in_rules = True
+        in_rules = in_rules or name.lower() not in OF_NO_GROUP
         if name.lower() == signal:
             for agent in agents:
                 by_agent.setdefault(agent, []).append(value)

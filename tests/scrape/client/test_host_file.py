@@ -226,7 +226,7 @@ def test_two_crawls_at_once_share_one_pace(tmp_path: Path) -> None:
         thread.join()
     spans.sort()
     assert len(spans) == 8
-    assert min(second[0] - first[0] for first, second in itertools.pairwise(spans)) > 0.049
+    assert spans[-1][0] - spans[0][0] > 6 * access.delay, "seven gaps; two paces of their own would make three or four"
     assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
 
 

@@ -88,6 +88,7 @@ def test_crawl_delay_is_read_as_a_decimal() -> None:
         ("User-agent: *\nContent-Signal: ai-train=yes", "/gallery", False),
         ("User-agent: otherbot\nContent-Signal: ai-train=no\n\nUser-agent: *\nAllow: /", "/gallery", False),
         ("User-agent: otherbot\nUser-agent: *\nContent-Signal: ai-train=no", "/gallery", True),
+        ("User-agent: *\nSitemap: /s.xml\nUser-agent: otherbot\nContent-Signal: ai-train=no", "/gallery", True),
         ("User-agent: *\nContent-Signal: ai-train=no\n\nUser-agent: FaceToPix\nAllow: /", "/gallery", False),
         ("User-agent: *\n# Content-Signal: ai-train=no", "/gallery", False),
     ],
