@@ -29,6 +29,7 @@ from pipeline.runtime import manifest
 from pipeline.sample.galleries import site
 from pipeline.sample.galleries.faults import Faults, Hit
 from pipeline.sample.params import Sample
+from pipeline.scrape.client.optouts import RESERVATIONS_PATH
 from pipeline.scrape.params import Scrape
 
 ROOT = Path(__file__).parent.parent
@@ -144,7 +145,8 @@ def read_undisturbed(root: Path, url: str, hits: list[Hit]) -> UndisturbedCrawl:
     works = {
         str(row[key]).removeprefix(url): str(row["id"]) for row in rows for key in ("page_url", "image_url") if row[key]
     }
-    listing = [hit.target for hit in hits if hit.target not in works and hit.path != "/robots.txt"]
+    leave = ("/robots.txt", RESERVATIONS_PATH)
+    listing = [hit.target for hit in hits if hit.target not in works and hit.path not in leave]
     return UndisturbedCrawl(listing, works, output(root))
 
 

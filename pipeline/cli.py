@@ -73,7 +73,7 @@ def _stage(name: str, params: Path) -> Iterator[tuple[Params, Bars]]:
         yield values, bars
 
 
-@app.command()
+@app.command(cls=console.RetryCommand)
 def scrape(
     source: Annotated[Literal[Source, "all"], typer.Option(help="Gallery to crawl.")],
     origin: Annotated[
@@ -82,6 +82,7 @@ def scrape(
     base_url: Annotated[str | None, typer.Option(help="Crawl a replica that listens there instead.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="At most this many works of the listing.")] = None,
     since: Annotated[str | None, typer.Option(help="Only works posted on this day (YYYY-MM-DD) or later.")] = None,
+    until: Annotated[str | None, typer.Option(help="Only works posted on this day (YYYY-MM-DD) or earlier.")] = None,
     animated: Annotated[
         bool | None, typer.Option("--animated/--still-only", help="Only works of this kind.", show_default=False)
     ] = None,
@@ -98,12 +99,19 @@ def scrape(
     ignore_opt_outs: Annotated[
         bool, typer.Option("--ignore-opt-outs", help="I have permission: override training opt-outs (logged).")
     ] = False,
+    retry: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[REASON...]", help="Ask again at once for works that failed (for these reasons)."),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and the robots verdict only.")] = False,
     out: Out = layout.RAW,
     params: ParamsFile = PARAMS,
     as_json: AsJson = False,
 ) -> None:
-    """Crawl a gallery into OUT/<source>/; running it again resumes and refetches nothing."""
+    """Crawl a gallery into OUT/<source>/; running it again resumes and refetches nothing that is there.
+
+    What failed is asked for again by later runs, after 1, 2, 4, ... 32 days; --retry asks at once.
+    """
     from pipeline.scrape import command
 
     values = _load(params)
@@ -113,6 +121,7 @@ def scrape(
         base_url=base_url,
         limit=limit,
         since=since,
+        until=until,
         animation=None if animated is None else "animated" if animated else "still",
         listing=listing,
         search=search,
@@ -122,6 +131,7 @@ def scrape(
         contact=contact,
         yes=yes,
         ignore_opt_outs=ignore_opt_outs,
+        retry=tuple(retry or ()),
     )
     options = command.ask_for_terms(options, values.scrape, console.confirm)
     if dry_run:

@@ -9,12 +9,13 @@ import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
+from itertools import takewhile
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from pipeline.errors import Interrupted, OutOfMemory, PipelineError
 
@@ -54,6 +55,21 @@ class CommandGroup(TyperGroup):
             if full := OutOfMemory.of(error):
                 return _fail(error, str(full), full.exit_code)
             return _fail(error, f"{type(error).__name__}: {error} (a bug of facetopix; --debug shows where)", 1)
+
+
+class RetryCommand(TyperCommand):
+    """A command whose option `--retry` stands alone or before any number of reasons, which Click has no form for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        remaining, joined = list(args), list[str]()
+        while remaining:
+            word = remaining.pop(0)
+            if word == "--retry":
+                reasons = list(takewhile(lambda reason: not reason.startswith("-"), remaining))
+                del remaining[: len(reasons)]
+                word = f"--retry={','.join(reasons) or 'all'}"
+            joined.append(word)
+        return super().parse_args(ctx, joined)
 
 
 def _fail(error: BaseException, message: str, code: int) -> None:

@@ -7,6 +7,7 @@ PipelineError
 ├── MarkupChanged  4  a page no longer holds what its parser expects
 ├── Refused        5  robots.txt, a training opt-out, terms not accepted, 401/403
 ├── Unreachable    6  network or server failure after retries, or a full disk
+├── Unforeseen     1  our bug, in one of several tasks that go on without it
 └── Interrupted  130  Ctrl-C; the state is saved
 """
 
@@ -68,6 +69,23 @@ class Unreachable(PipelineError):
     """The network, the server or the disk failed, and trying again did not help."""
 
     exit_code = 6
+
+
+class Unforeseen(PipelineError):
+    """An error that nobody thought of, which ends one task and none beside it."""
+
+    exit_code = 1
+
+    @classmethod
+    def of(cls, error: Exception) -> PipelineError:
+        """An error of this module for any other: of the system as Unreachable, else as a bug of ours."""
+        text = f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError):
+            wrapped: PipelineError = Unreachable(text)
+        else:
+            wrapped = OutOfMemory.of(error) or cls(f"{text} (a bug of facetopix; --debug shows where)")
+        wrapped.__cause__ = error
+        return wrapped
 
 
 class Interrupted(PipelineError):

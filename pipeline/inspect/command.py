@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,14 +29,17 @@ FREQUENT = 5  # sizes that are listed
 NAMED = 12  # licences and the like that are named on a line ...
 TEXT = 60  # ... and characters of each
 NOT_TOLD = "not told"
+TABLES = ("manifest.jsonl", "journal.jsonl")  # of an output; of the state of a crawl
+FAILURE = ("id", "source_id", "reason", "page_url", "image_url", "detail", "tries", "tried_at")
 
 Entry = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class Table:
-    """The manifest of a folder."""
+    """The manifest of a folder, or the journal of a crawl's state."""
 
+    path: Path | None = None
     rows: list[Row] = field(default_factory=list)
     by_stem: dict[str, list[Row]] = field(default_factory=dict)  # file name without extension -> the rows it is of
     error: str | None = None  # of a manifest that is damaged or of another kind
@@ -59,13 +63,16 @@ def inspect(
     `counts`: files, native, enlarged, unknown, unreadable; with a manifest also kept, dropped, failed and reasons.
     `pictures`: formats, animated, frames, has_alpha, colors, size and native_size of the readable ones; minimum, median
     and maximum of width and of height are each their own. `manifests`: one entry a manifest, see `_summary`.
+    `failures`: the rows that failed, with their addresses.
 
     Raises:
         BadInput: a path that does not exist.
     """
     files = files_of(paths)
     searched = [path for path in paths if path.is_dir()]
-    tables = {path.parent: _table(path) for folder in searched for path in sorted(folder.rglob("manifest.jsonl"))}
+    tables = {
+        path.parent: _table(path) for folder in searched for name in TABLES for path in sorted(folder.rglob(name))
+    }
     images = []
     for done, path in enumerate(files, 1):
         images.append(_entry(path, max_cell, min_confidence) | _provenance(path, tables))
@@ -77,6 +84,7 @@ def inspect(
         "counts": _counts(images) | _statuses(tables.values()),
         "pictures": _facts([image for image in images if "error" not in image]),
         "manifests": manifests,
+        "failures": [failure for table in tables.values() for failure in _failures(table)],
     }
 
 
@@ -162,14 +170,28 @@ def _frequencies(values: Iterable[object]) -> dict[str, int]:
 
 def _table(path: Path) -> Table:
     try:
-        rows = manifest.read(path.parent)
+        rows = _journal(path) if path.name == "journal.jsonl" else manifest.read(path.parent)
     except BadInput as error:
-        return Table(error=str(error))
+        return Table(path, error=str(error))
     by_stem: dict[str, list[Row]] = {}
     for row in rows:
         for stem in _stems(row):
             by_stem.setdefault(stem, []).append(row)
-    return Table(rows, by_stem)
+    return Table(path, rows, by_stem)
+
+
+def _journal(path: Path) -> list[Row]:
+    """The last row of each work; a line torn by a kill is passed over."""
+    rows: dict[str, Row] = {}
+    lines = path.read_bytes().splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+            rows[row["id"]] = {"status": row["status"], "reason": row["reason"]} | row
+        except (ValueError, KeyError, TypeError) as error:
+            if number < len(lines) or line.endswith(b"\n"):
+                raise BadInput(f"{path}:{number}: expected a JSON row with id, status, reason: {error}") from error
+    return [rows[id] for id in sorted(rows)]
 
 
 def _stems(row: Row) -> set[str]:
@@ -189,7 +211,7 @@ def _summary(folder: Path, table: Table, files: Iterable[Path]) -> Entry:
 
     `missing`: ids of kept rows without a file; `unlisted`: how many files below the folder no kept row names.
     """
-    path = str(folder / "manifest.jsonl")
+    path = str(table.path or folder)
     if table.error is not None:
         return {"path": path, "error": table.error}
     kept = [row for row in table.rows if row["status"] == "kept"]
@@ -210,6 +232,13 @@ def _summary(folder: Path, table: Table, files: Iterable[Path]) -> Entry:
     }
 
 
+def _failures(table: Table) -> Iterator[Entry]:
+    """The rows that failed, with their addresses; in the state of a crawl also how often and when they were tried."""
+    for row in table.rows:
+        if row["status"] == "failed" or row["reason"] == "too_large":
+            yield {name: row[name] for name in FAILURE if row.get(name) is not None}
+
+
 def _statuses(tables: Iterable[Table]) -> dict[str, Any]:
     """Totals of all manifests; nothing where there is none."""
     sound = [table for table in tables if table.error is None]
@@ -225,7 +254,8 @@ def lines(report: Mapping[str, Any]) -> list[str]:
     listed = images if len(images) <= LISTED else [image for image in images if "error" in image]
     more = [f"... and {len(listed) - LISTED} more unreadable files"] if len(listed) > LISTED else []
     summaries = chain.from_iterable(_manifest_lines(summary) for summary in report["manifests"])
-    all_lines = [*map(_line, listed[:LISTED]), *more, *summaries, *_total_lines(report["counts"], report["pictures"])]
+    failures, totals = _failure_lines(report["failures"]), _total_lines(report["counts"], report["pictures"])
+    all_lines = [*map(_line, listed[:LISTED]), *more, *summaries, *failures, *totals]
     return [printable(line) for line in all_lines]
 
 
@@ -261,6 +291,15 @@ def _manifest_lines(summary: Entry) -> Iterator[str]:
         yield f"  missing: {len(summary['missing'])} pictures of kept rows, first {summary['missing'][0]}"
     if summary["unlisted"]:
         yield f"  unlisted: {summary['unlisted']} pictures that no kept row names"
+
+
+def _failure_lines(failures: Sequence[Entry]) -> Iterator[str]:
+    for failure in failures[:LISTED]:
+        address = failure.get("image_url") or failure.get("page_url") or failure["id"]
+        tries = f" (tries {failure['tries']}, last {failure['tried_at']})" if "tried_at" in failure else ""
+        yield f"{failure['reason']}: {address}{tries}"
+    if len(failures) > LISTED:
+        yield f"... and {len(failures) - LISTED} more failures; --json lists all"
 
 
 def _total_lines(counts: Mapping[str, int], facts: Mapping[str, Any]) -> Iterator[str]:

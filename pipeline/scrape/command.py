@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from pipeline.errors import BadParams, PipelineError
 from pipeline.runtime.progress import Progress
 from pipeline.sample.params import Sample
-from pipeline.scrape import crawl, origins, preview
+from pipeline.scrape import again, crawl, origins, preview
 from pipeline.scrape.crawl import CrawlTarget
 from pipeline.scrape.params import Scrape
 
@@ -28,6 +28,7 @@ class ScrapeOptions:
     base_url: str | None = None
     limit: int | None = None
     since: str | None = None
+    until: str | None = None
     animation: str | None = None
     listing: str | None = None
     search: str | None = None
@@ -37,6 +38,7 @@ class ScrapeOptions:
     contact: str | None = None
     yes: bool = False
     ignore_opt_outs: bool = False
+    retry: tuple[str, ...] = ()  # reasons, see `again.reasons`
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,7 @@ def scrape_of(options: ScrapeOptions, scrape: Scrape) -> Scrape:
     """
     _check_options(options)
     values = scrape.model_dump()
-    for name in ("limit", "since", "animation", "contact"):
+    for name in ("limit", "since", "until", "animation", "contact"):
         values[name] = getattr(options, name) or values[name]
     for name, source in OWN_OPTIONS.items():
         if getattr(options, name) is not None:
@@ -152,7 +154,8 @@ def scrape_of(options: ScrapeOptions, scrape: Scrape) -> Scrape:
 
 
 def _target(options: ScrapeOptions, state: Path) -> CrawlTarget:
-    return CrawlTarget(state=state, base_url=options.base_url, origin=options.origin)
+    retry = again.reasons(options.retry)
+    return CrawlTarget(state=state, base_url=options.base_url, origin=options.origin, retry=retry)
 
 
 def _check_options(options: ScrapeOptions) -> None:
@@ -160,8 +163,9 @@ def _check_options(options: ScrapeOptions) -> None:
         raise BadParams("--base-url stands for one gallery: give --source pixeljoint, lospec or pixiehaus")
     if options.base_url and options.origin:
         raise BadParams("give --origin or --base-url, not both")
-    if options.since and "pixiehaus" in options.sources:
-        raise BadParams("--since: pixiehaus tells no dates; give --source pixeljoint or lospec")
+    for name in ("since", "until"):
+        if getattr(options, name) and "pixiehaus" in options.sources:
+            raise BadParams(f"--{name}: pixiehaus tells no dates; give --source pixeljoint or lospec")
     if options.listing and (len(options.sources) > 1 or options.sources == ("pixiehaus",)):
         raise BadParams("--list: give --source pixeljoint or lospec, which have several lists")
     for name, source in OWN_OPTIONS.items():

@@ -20,19 +20,20 @@ except ImportError:  # not made for Windows
     uvloop = None  # type: ignore[assignment]
 
 from pipeline import layout
-from pipeline.errors import PipelineError, Unreachable
+from pipeline.errors import Interrupted, PipelineError, Unforeseen, Unreachable
 from pipeline.runtime import manifest
 from pipeline.runtime.files import output_dir
 from pipeline.runtime.manifest import Row
 from pipeline.runtime.progress import Progress, silent
 from pipeline.sample.params import Sample
 from pipeline.scrape import listing_pass, origins, policy
+from pipeline.scrape.client.challenge import Blocked
 from pipeline.scrape.client.fetch import Fetcher, LoopbackTransport
 from pipeline.scrape.client.pace import Clock, StopSignal
 from pipeline.scrape.listing_pass import ListingPass
 from pipeline.scrape.origins import Origin
 from pipeline.scrape.params import Scrape
-from pipeline.scrape.policy import Policy
+from pipeline.scrape.policy import DateCheck, Policy
 from pipeline.scrape.settle import FIELDS, WorkFetcher, row_id
 from pipeline.scrape.sites.gallery import ListingEntry
 from pipeline.scrape.store import Store, image_name, locked
@@ -49,12 +50,14 @@ class CrawlTarget:
     Args:
         base_url: crawl the replica there, whatever `origin` says.
         origin: sample or live; None = as the parameters say.
+        retry: reasons of rows that are asked for again at once.
     """
 
     state: Path = layout.STATE
     blocklist: Path = layout.BLOCKLIST
     base_url: str | None = None
     origin: str | None = None
+    retry: frozenset[str] = frozenset()
 
     def of(self, source: str, params: Scrape, sample: Sample, ports: Mapping[str, int]) -> Origin:
         """The origin of a source; `ports` are those of running sample galleries."""
@@ -92,6 +95,7 @@ def run(
     base_url: str | None = None,
     origin: str | None = None,
     limit: int | None = None,
+    retry: frozenset[str] = frozenset(),
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Crawl one source into its folder `dst`; returns the stats, with `new` = works settled by this run.
@@ -99,12 +103,13 @@ def run(
     Args:
         source: pixeljoint, lospec or pixiehaus.
         limit: first works of the listing; default `params.limit`.
+        retry: reasons of rows that are asked for again at once.
 
     Raises:
         MarkupChanged, Refused, Unreachable, BadInput, Interrupted: nothing is written; what was gathered stays in
             the state.
     """
-    target = CrawlTarget(state=state, blocklist=blocklist, base_url=base_url, origin=origin)
+    target = CrawlTarget(state=state, blocklist=blocklist, base_url=base_url, origin=origin, retry=retry)
     params = params.model_copy(update={"limit": limit or params.limit})
     outcome = run_all({source: dst}, params, sample, target, progress)[source]
     if isinstance(outcome, PipelineError):
@@ -125,9 +130,12 @@ def run_all(
         try:
             origin = target.of(source, params, sample, ports)
             rules = policy.of(source, params, blocklist)
-            return await Crawl(origin, rules, params.limit, target.state, stop, progress).into(folders[source])
+            crawl = Crawl(origin, rules, params.limit, target.state, stop, progress, target.retry)
+            return await crawl.into(folders[source])
         except PipelineError as error:
             return error
+        except Exception as error:  # noqa: BLE001  the sites beside this one go on
+            return Unforeseen.of(error)
 
     async def side_by_side() -> list[dict[str, Any] | PipelineError]:
         with ctrl_c() as stop:
@@ -182,8 +190,13 @@ class Crawl:
     state: Path
     stop: StopSignal
     progress: Progress = silent
+    retry: frozenset[str] = frozenset()
     source_ids: list[str] = field(default_factory=list)  # of the works settled, in the order of the listing
     counts: Counter[str] = field(default_factory=Counter)
+    dates: DateCheck = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.dates = DateCheck(self.policy)
 
     async def into(self, dst: Path) -> dict[str, Any]:
         """Crawl and write the output folder; returns the stats."""
@@ -204,15 +217,26 @@ class Crawl:
         """Settle what the listing names, page by page; returns how many works this run settled."""
         clock = Clock(sleep=self.stop.sleep, on_wait=self._waiting, stop=self.stop)
         async with fetcher(self.origin, clock) as client, aclosing(listing.pages(client)) as pages:
-            works = WorkFetcher(client, store, self.origin, self.policy)
-            async for page in pages:
-                rows = [row async for row in self._settle(works, page)]
-                only_old = bool(rows) and all(map(self.policy.too_old, rows))
-                if self._full() or (only_old and self.origin.gallery.newest_first):  # nothing younger follows
-                    break
-                self.stop.check()
-            works.check_all()
+            works = WorkFetcher(client, store, self.origin, self.policy, self.retry)
+            try:
+                await self._settle_all(works, pages)
+                works.check_all()
+            except Interrupted:
+                raise
+            except PipelineError as error:
+                works.take_back(decisions=isinstance(error, Blocked))
+                raise
+            works.drop_placeholders(self.source_ids)
+            self.dates.finish()
             return works.new
+
+    async def _settle_all(self, works: WorkFetcher, pages: AsyncIterator[Sequence[ListingEntry]]) -> None:
+        async for page in pages:
+            rows = [row async for row in self._settle(works, page)]
+            only_old = bool(rows) and all(map(self.policy.too_old, rows))
+            if self._full() or (only_old and self.origin.gallery.newest_first):  # nothing younger follows
+                return
+            self.stop.check()
 
     async def _settle(self, works: WorkFetcher, page: Sequence[ListingEntry]) -> AsyncIterator[Row]:
         self.counts["found"] += len(page)
@@ -221,6 +245,7 @@ class Crawl:
                 return
             self.stop.check()
             row = self.policy.apply(await works.settle(item))
+            self.dates.note(row)
             self.source_ids.append(item.source_id)
             self.counts[row["status"]] += 1
             self.counts["in limits"] += row["reason"] != "limit"

@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 from pipeline.errors import BadInput, Refused
 from pipeline.layout import SOURCES
 from pipeline.sample.params import Sample
+from pipeline.scrape.client import host_file
+from pipeline.scrape.client.optouts import AGENT
 from pipeline.scrape.client.pace import Access
-from pipeline.scrape.client.robots import AGENT
 from pipeline.scrape.params import Scrape
 from pipeline.scrape.sites.gallery import Gallery
 from pipeline.scrape.sites.lospec import Lospec
@@ -126,8 +127,9 @@ def _remote(
         )
     overridden = site.name in params.ignore_opt_outs
     access = Access(
-        hosts, https=True, delay=site.delay, backoff=LIVE_BACKOFF, public=public, ignore_opt_outs=overridden
-    )
+        hosts, https=True, delay=site.delay, backoff=LIVE_BACKOFF, public=public, ignore_opt_outs=overridden,
+        memory=host_file.folder(),
+    )  # fmt: skip
     return Origin(name, key, site, access, user_agent(params.contact), "terms accepted by the user")
 
 

@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 from pipeline.errors import BadInput, MarkupChanged, Refused, Unreachable
 from pipeline.sample.params import Sample
 from pipeline.scrape import origins, store
+from pipeline.scrape.client import challenge
+from pipeline.scrape.client.answers import Page
 from pipeline.scrape.crawl import CrawlTarget, fetcher, folder_of
 from pipeline.scrape.origins import Origin
 from pipeline.scrape.params import Scrape
@@ -44,7 +46,7 @@ def plan(source: str, params: Scrape, sample: Sample, target: CrawlTarget) -> di
         "terms": origin.gallery.terms,
         "state": str(folder),
         "settled_before": store.count(folder),
-        **params.model_dump(include={"limit", "since", "animation", "blocked_tags", "ignore_opt_outs"}),
+        **params.model_dump(include={"limit", "since", "until", "animation", "blocked_tags", "ignore_opt_outs"}),
     }
 
 
@@ -74,8 +76,12 @@ def run_page(page: str, source: str, params: Scrape) -> dict[str, Any]:
         origin = origins.live(source, params) if live else origins.replica(source, base, params)
         start = origin.gallery.start()
         request = start if page == start.url else Request(page)  # by POST where the gallery asks so
-        url, text = asyncio.run(_fetch(origin, request))
-        return _parse(origin.gallery, text, url, request)
+        found = asyncio.run(_fetch(origin, request))
+        try:
+            return _parse(origin.gallery, found.text, found.url, request)
+        except MarkupChanged:
+            challenge.check_page(found.url, found.status, found.text)
+            raise
     path = Path(page)
     if not path.is_file():
         raise BadInput(f"{page}: neither an http address nor a file")
@@ -83,14 +89,13 @@ def run_page(page: str, source: str, params: Scrape) -> dict[str, Any]:
     return _parse(gallery, html.decode(path.read_bytes()), gallery.start().url, None)
 
 
-async def _fetch(origin: Origin, request: Request) -> tuple[str, str]:
+async def _fetch(origin: Origin, request: Request) -> Page:
     async with fetcher(origin) as client:
         try:
-            page = await client.page(request)
+            return await client.page(request)
         except Rejection as error:
             kind = Refused if error.reason in ("noai", "robots", "off_host") else Unreachable
             raise kind(f"{origin.gallery.name}: {error}") from error
-    return page.url, page.text
 
 
 def _parse(gallery: Gallery, text: str, url: str, request: Request | None) -> dict[str, Any]:

@@ -5,8 +5,9 @@
     last-<list>.jsonl      the pages of its last complete pass, with what a conditional request needs
     images/<sha256>.<ext>
 
-An image is on the disk before its journal line: a line never names a file that does not exist. In memory are only the
-offsets of the lines, so that a crawl of any size needs little.
+The row of a failed work also says how often it was tried and when, see `again.py`. An image is on the disk before its
+journal line: a line never names a file that does not exist. In memory are only the offsets of the lines, so that a
+crawl of any size needs little.
 """
 
 from __future__ import annotations
@@ -49,6 +50,11 @@ class Journal:
         if time.monotonic() - self._synced > SYNC_EVERY:
             self.sync()
         return offset
+
+    def clear(self) -> None:
+        """Begin anew, without a line."""
+        os.truncate(self._path, 0)
+        self._end = 0
 
     def read(self, offset: int) -> Row:
         """The line at an offset.
@@ -97,7 +103,10 @@ class Store:
 
     def __init__(self, folder: Path, journal: Journal) -> None:
         self.folder, self._journal = folder, journal
-        self._offsets = {row["source_id"]: offset for offset, row in self._journal.rows()}
+        self._offsets: dict[str, int] = {}
+        self.placeholders: set[str] = set()  # hashes of pictures that many works had
+        for offset, row in self._journal.rows():
+            self._note(row, offset)
         for torn in folder.rglob(".*.partial"):  # a killed run was writing it
             torn.unlink()
 
@@ -132,7 +141,12 @@ class Store:
 
     def record(self, row: Row) -> None:
         """Write the row of a work; it survives a kill once this returns."""
-        self._offsets[row["source_id"]] = self._journal.append(row)
+        self._note(row, self._journal.append(row))
+
+    def _note(self, row: Row, offset: int) -> None:
+        self._offsets[row["source_id"]] = offset
+        if "placeholder" in row:
+            self.placeholders.add(row["placeholder"])
 
     def adopt(self, output: Path, origin: str, taken_down: Callable[[Row], bool]) -> None:
         """Take over a previous output of the same origin, so that a lost state folder refetches nothing.

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from pipeline.sample.params import Sample
@@ -20,6 +22,7 @@ def scrape() -> Scrape:
             "origin": "sample",
             "limit": None,
             "since": None,
+            "until": None,
             "animation": "any",
             "contact": None,
             "accept_terms": [],
@@ -30,3 +33,9 @@ def scrape() -> Scrape:
             "pixiehaus": {"page_parameter": "page", "first_page": 1},
         }
     )
+
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What this machine remembers of hosts lies in the test's own folder."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state-home"))

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pipeline.errors import PipelineError
 from pipeline.runtime.manifest import Row
 from pipeline.sample.params import Sample
 from pipeline.scrape import crawl
+from pipeline.scrape.client.optouts import RESERVATIONS_PATH
 from pipeline.scrape.params import Scrape
 from pipeline.scrape.sites.gallery import REASONS
 
@@ -70,7 +72,7 @@ class Hostile:
         return f"http://{host}:{self.ports[0]}"
 
     def requests(self) -> list[LoggedRequest]:
-        """In the order of arrival."""
+        """In the order of arrival, without those for TDM reservations, of which each crawl makes one a host."""
         events: dict[int, dict[str, Any]] = {}
         for line in self._log.read_text(encoding="utf-8").splitlines():
             event = json.loads(line)
@@ -79,7 +81,7 @@ class Hostile:
             else:
                 facts = {name: event[name] for name in ("status", "sent", "hung_up")}
                 events[event["number"]].update(facts, until=event["at"])
-        return [LoggedRequest(**facts) for facts in events.values()]
+        return [LoggedRequest(**facts) for facts in events.values() if facts["target"] != RESERVATIONS_PATH]
 
     def wait_for(self, target: str, seconds: float = 30.0) -> LoggedRequest:
         """The first request for a target (regular expression), once it is there."""
@@ -154,7 +156,7 @@ class Crawler:
 
     def crawl(
         self, server: Hostile, source: str = "lospec", *, host: str = "127.0.0.1", again: Collection[str] = (),
-        most: int = MOST_ASKS, limit: int | None = None,
+        most: int = MOST_ASKS, limit: int | None = None, retry: Collection[str] = (),
     ) -> Crawled:  # fmt: skip
         """`again`: targets that may be asked for more than once, `most` times at most."""
         before = len(server.requests())
@@ -162,7 +164,7 @@ class Crawler:
         try:
             crawl.run(
                 source, self.out, self.scrape, self.sample, state=self.root / "state", base_url=server.url(host),
-                limit=limit,
+                limit=limit, retry=frozenset(retry),
             )  # fmt: skip
         except PipelineError as caught:
             error = caught
@@ -172,6 +174,15 @@ class Crawler:
             assert str(error).isprintable(), f"on a terminal: {str(error)!r}"
             return Crawled(requests, error=error)
         return Crawled(requests, *read(self.out))
+
+    def let_pass(self, **time: float) -> None:
+        """As if every work had been tried so much (`timedelta`) earlier than it was."""
+        for journal in self.root.glob("state/crawl/*/*/journal.jsonl"):
+            rows = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+            for row in rows:
+                for name in {"tried_at", "fetched_at"} & row.keys():
+                    row[name] = (datetime.fromisoformat(row[name]) - timedelta(**time)).isoformat()
+            journal.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def read(out: Path) -> tuple[dict[str, Row], dict[str, Any]]:

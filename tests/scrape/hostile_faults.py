@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from hostile_pages import HTML, PNG, Piece
 PICTURE = pages.png(1)
 SMUGGLED = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nbad"
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+LATE = "Fri, 31 Dec 99999999 23:59:59 GMT"
 UNTIL_CLOSE = b"HTTP/1.1 200 OK\r\n\r\n"
 
 
@@ -97,7 +99,7 @@ IMAGES = {
     "pixel-bomb-of-400-million": ends("too_large", 1, image(pages.huge_png(20_000))),
     "frame-bomb": ends("too_large", 1, image(pages.long_gif(3_000))),
     "frame-bomb-of-5-billion": ends("too_large", 1, image(pages.long_gif(300, 4_000))),
-    "text-bomb": ends("truncated", 4, image(pages.text_bomb(64))),
+    "text-bomb": ends(None, 1, image(pages.text_bomb(64))),  # text that nobody unpacks
     "redirect": ends(None, 1, moved(302, "/moved-000001.png")),
     "redirect-other-port": ends(None, 1, moved(307, "http://127.0.0.1:@port0@/moved-000002.png")),
     "redirect-loop": ends("server", 6, moved(302, "@itself@")),
@@ -112,6 +114,15 @@ IMAGES = {
     "noai-in-a-second-header": ends("noai", 1, image(PICTURE, ("X-Robots-Tag", "index"), ("X-Robots-Tag", "noai"))),
     "content-signal": ends("noai", 1, image(PICTURE, ("Content-Signal", "search=yes, ai-train=no"))),
     "content-usage": ends("noai", 1, image(PICTURE, ("Content-Usage", "train-ai=n"))),
+    "reserved": ends("noai", 1, image(PICTURE, ("tdm-reservation", "1"))),
+    "part": ends("server", 4, image(PICTURE, ("Content-Range", "bytes 0-9/99"), status=206)),
+    "error-of-a-proxy": ends("server", 4, image(b"oops", status=522)),
+    "retry-in-no-year": ends(None, 2, image(b"", ("Retry-After", LATE), status=503, times=1)),
+    "encoded-as-nothing": ends(None, 1, image(pages.png(906), ("Content-Encoding", "aws-chunked"))),
+    "blank-before-a-colon": ends(None, 1, raw(b"HTTP/1.1 200 OK\r\nX-A : b\r\n\r\n" + pages.png(907))),
+    "chunked-and-length": ends(
+        None, 1, raw(CHUNKED[:-2] + b"Content-Length: 9\r\n\r\n" + chunk(pages.png(908)) + chunk(b""))
+    ),
 }  # fmt: skip
 
 
@@ -131,6 +142,9 @@ PAGES = {
     "page-gzip": ends(None, 1, page(pages.gzipped(ordinary("b")), ("Content-Encoding", "gzip"))),
     "page-huge": ends("too_large", 1, page(length=10**9)),
     "page-bad-utf8": ends(None, 1, page(ordinary("c").replace(b"March", b"M\xe4rz \xc3\x28\xff"))),
+    "page-charset-undefined": ends(None, 1, page(ordinary("j"), ("Content-Type", "text/html; charset=undefined"))),
+    "page-raw-deflate": ends(None, 1, page(zlib.compress(ordinary("k"))[2:-4], *HTML, ("Content-Encoding", "deflate"))),
+    "page-reserved": ends("noai", 1, page(ordinary("l", '<meta content="1" name="tdm-reservation">'))),
     "page-nul": ends(None, 1, page(ordinary("d").replace(b"March", b"M\x00rz"))),
     "page-noai": ends("noai", 1, page(ordinary("e"), ("X-Robots-Tag", "noai, noimageai"))),
     "page-moved": ends(None, 1, moved(301, "/elsewhere")),
@@ -159,6 +173,7 @@ REASONS = {
 }
 ELSEWHERE = [
     Rule("/elsewhere", body=ordinary("i"), headers=HTML),
+    *(Rule(rf"/of-{letter}-.*", body=pages.png(seed), headers=PNG) for letter, seed in (("j", 991), ("k", 992))),
     Rule(r"/(moved|form|of-\w)-(?P<number>\d+)\.png", body=pages.png(990), headers=PNG),
 ]
 

@@ -23,6 +23,7 @@ from pipeline.sample.galleries import catalogue, pages_pixeljoint, site
 from pipeline.sample.galleries.faults import Faults, Hit, ScriptedAnswer
 from pipeline.sample.params import Sample
 from pipeline.scrape import crawl
+from pipeline.scrape.client.optouts import RESERVATIONS_PATH
 from pipeline.scrape.crawl import CrawlTarget
 from pipeline.scrape.params import Scrape
 
@@ -50,8 +51,14 @@ def rows(folder: Path) -> list[manifest.Row]:
 
 @contextmanager
 def replica(small: Sample, source: str, **faults: Any) -> Iterator[tuple[str, list[Hit]]]:
+    """Its address, and what it was asked for but its TDM reservations."""
     hits: list[Hit] = []
-    with site.serve(small, [source], faults=Faults(on_hit=hits.append, **faults)) as urls:
+
+    def note(hit: Hit) -> None:
+        if hit.target != RESERVATIONS_PATH:
+            hits.append(hit)
+
+    with site.serve(small, [source], faults=Faults(on_hit=note, **faults)) as urls:
         yield urls[source], hits
 
 

@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import io
+import struct
+import tracemalloc
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -54,3 +59,61 @@ def test_a_pixel_bomb_is_refused_before_it_is_unpacked() -> None:
     Image.new("1", (13_000, 13_000)).save(file, "PNG")
     with pytest.raises(Rejection, match="too_large"):
         sniff.identify(file.getvalue())
+
+
+def gif(side: int, *frames: int) -> bytes:
+    """A GIF of a canvas side x side and square frames of these sides, of a few bytes each."""
+    images = b"".join(
+        b"\x2c\x00\x00\x00\x00" + struct.pack("<HH", frame, frame) + b"\x00\x02\x02\x44\x01\x00" for frame in frames
+    )
+    return b"GIF89a" + struct.pack("<HH", side, side) + b"\x80\x00\x00" + bytes(3) + b"\xff" * 3 + images + b"\x3b"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        gif(1, 1, 20_000),
+        gif(1, 20_000),
+        gif(20_000, 1),
+        gif(1, 1, *[4_000] * 400),
+        gif(4_000, *[4_000] * 400),
+        gif(1, *[1] * 1025),
+    ],
+    ids=[
+        "a later frame",
+        "the first frame",
+        "the canvas",
+        "frames beyond the canvas",
+        "all frames",
+        "their number",
+    ],
+)
+def test_limits_hold_for_every_frame_before_any_is_unpacked(data: bytes) -> None:
+    """A file of 2 kB that asks for gigabytes."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(Rejection, match="too_large"):
+            sniff.identify(data)
+        assert tracemalloc.get_traced_memory()[1] < 64 * 2**20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4, 8])
+def test_palette_picture_without_palette_is_damaged(depth: int) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 1, 1, depth, 3, 0, 0, 0)
+    png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"\0\0")) + chunk(b"IEND", b"")
+    with pytest.raises(Rejection, match="truncated"):
+        sniff.identify(png)
+
+
+def test_pictures_may_be_identified_in_several_threads_at_once() -> None:
+    files = [encodings.encode([ART, ART[::-1]], kind) for kind in ("gif", "webp")] * 20
+    filters = list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        facts = list(pool.map(sniff.identify, files))
+    assert {fact.frames for fact in facts} == {2}
+    assert warnings.filters == filters

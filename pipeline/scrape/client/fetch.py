@@ -1,15 +1,13 @@
-"""The one polite client: robots.txt, pace, retries, caps and refusals. The only module that knows httpx and tenacity.
+"""The one polite client: robots.txt, pace, retries, caps and refusals.
 
-What may improve by waiting is asked again; a 401 or 403 ends the crawl; every other failure is raised at once.
+What may improve by waiting is asked again; a challenge, a login and a page's 401 or 403 end the crawl; every other
+failure is raised at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-import re
-import socket
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,9 +19,13 @@ import httpx
 import tenacity
 
 from pipeline.errors import Refused, Unreachable
-from pipeline.scrape.client import answers, robots
+from pipeline.scrape.client import answers, challenge, optouts, robots
 from pipeline.scrape.client.answers import Answer, FetchedImage, Page, Retry
-from pipeline.scrape.client.pace import Access, Clock, HostThrottle
+from pipeline.scrape.client.challenge import Blocked
+from pipeline.scrape.client.connect import Transport
+from pipeline.scrape.client.cookies import Cookies
+from pipeline.scrape.client.host_file import HostFile
+from pipeline.scrape.client.pace import Access, Clock, HostThrottle, TurnedAway
 from pipeline.scrape.sites import html
 from pipeline.scrape.sites.gallery import Rejection, Request, printable
 
@@ -35,73 +37,19 @@ logger = logging.getLogger(__name__)
 ATTEMPTS = 4
 MAX_BACKOFF = 60.0  # seconds
 MAX_REDIRECTS = 5  # RFC 9309 asks for five
-PAGE_BYTES = 8 * 2**20
+PAGE_BYTES = 16 * 2**20
 IMAGE_BYTES = 16 * 2**20
-MAX_TAGS = 20_000  # nested ones take quadratic time
+MAX_DEPTH = 20_000  # tags inside one another, which take quadratic time; side by side there may be any number
 MAX_CRAWL_DELAY = 900.0  # seconds; at more a crawl would not end
 EXTENSIONS = {"timeout": httpx.Timeout(30.0, connect=15.0).as_dict()}
-HAS_ROBOTS_META = re.compile(r"<meta[^>]{0,300}(?:robots|facetopix)", re.IGNORECASE)
 KEPT_HEADERS = ("user-agent", "accept", "accept-encoding", "content-type", "if-none-match", "if-modified-since")
 
 
-class Cookies:
-    """The cookie jar of one listing, which can be saved and loaded."""
-
-    def __init__(self, saved: list[list[str]] | None = None) -> None:
-        self.jar = httpx.Cookies()
-        for name, value, domain, path in saved or []:
-            self.jar.set(name, value, domain, path)
-
-    def dump(self) -> list[list[str]]:
-        """The cookies as JSON can hold them."""
-        return [[cookie.name, cookie.value or "", cookie.domain, cookie.path] for cookie in self.jar.jar]
-
-    def add_missing(self, request: Request) -> None:
-        """Set a request's own cookies where the site has set none of that name."""
-        names = {cookie.name for cookie in self.jar.jar}
-        for name, value in request.cookies:
-            if name not in names:
-                self.jar.set(name, value, httpx.URL(request.url).host, "/")
-
-
-class LoopbackTransport(httpx.AsyncHTTPTransport):
+class LoopbackTransport(Transport):
     """Sends requests for certain host names to ports of this machine."""
 
     def __init__(self, ports: Mapping[str, int]) -> None:
-        super().__init__()
-        self._ports = dict(ports)
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        port = self._ports.get(request.url.host)
-        if port is not None:
-            url = request.url.copy_with(scheme="http", host="127.0.0.1", port=port)
-            request = httpx.Request(
-                request.method, url, headers=request.headers, stream=request.stream, extensions=request.extensions
-            )
-        return await super().handle_async_request(request)
-
-
-class PublicTransport(httpx.AsyncHTTPTransport):
-    """Refuses host names that lead into a private network, or back to this machine."""
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        url = request.url
-        try:
-            addresses = await asyncio.get_running_loop().getaddrinfo(url.host, url.port or 443, type=socket.SOCK_STREAM)
-        except socket.gaierror as error:
-            raise httpx.ConnectError(f"{url.host}: {error.strerror}") from error
-        for *_, address in addresses:
-            _require_public(url.host, str(address[0]))
-        response = await super().handle_async_request(request)
-        peer = response.extensions["network_stream"].get_extra_info("server_addr")
-        if peer:
-            _require_public(url.host, str(peer[0]))  # the name may lead elsewhere by now
-        return response
-
-
-def _require_public(host: str, address: str) -> None:
-    if not ipaddress.ip_address(address.partition("%")[0]).is_global:
-        raise Refused(f"{host} leads to {address}, which is no public address: nothing is asked there")
+        super().__init__(ports=ports)
 
 
 class Fetcher:
@@ -116,19 +64,21 @@ class Fetcher:
         clock: Clock | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._transport = transport or (
-            PublicTransport() if access.public else httpx.AsyncHTTPTransport(trust_env=False)
-        )
+        self._transport = transport or Transport(public=access.public)
         self._access, self._clock, self._now = access, clock or Clock(), now
         self._headers = {"User-Agent": user_agent, "Accept": "*/*"}
         self._throttles: dict[str, HostThrottle] = {}
-        self._robots_cache = robots.RobotsCache(self._fetch_robots, self._clock.monotonic)
+        self._last: HostThrottle | None = None  # of the last request that was no question for leave
+        self._robots = robots.OriginCache(self._fetch_robots, self._clock.monotonic)
+        self._reservations = robots.OriginCache(self._fetch_reservations, self._clock.monotonic)
 
     async def __aenter__(self) -> Fetcher:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         await self._transport.aclose()
+        if self._last is not None and (error is None or isinstance(error, TurnedAway)):
+            self._last.end(error)
 
     async def page(
         self, request: Request, cookies: Cookies | None = None, validators: Mapping[str, str] | None = None
@@ -137,18 +87,18 @@ class Fetcher:
 
         Raises:
             Rejection: not this page.
-            Refused, Unreachable: no page of this site, for it answers 401 or 403, or asks to wait too long.
+            Refused, Unreachable: no page of this site, for it answers 401, 403 or a challenge, or asks to wait too
+                long.
         """
         answer = await self._ask(self._page, request, cookies, validators or {})
         if answer.status == 304:
             return Page(answer.url, "", answer.opt_out, validators or {}, unchanged=True)
         text = html.decode(answer.body, answer.headers.get("content-type", ""))
-        if (tags := text.count("<")) > MAX_TAGS:
-            raise Rejection("too_large", f"{tags} tags at {answer.url}, the limit is {MAX_TAGS}")
-        metas = html.robots_meta(text) if HAS_ROBOTS_META.search(text) else []
-        directive = robots.directives_opt_out(metas)
-        opt_out = self._check_opt_out(f"meta robots: {directive}", answer.url) if directive else answer.opt_out
-        return Page(answer.url, text, opt_out, answers.validators(answer.headers))
+        if (depth := html.depth(text)) > MAX_DEPTH:
+            raise Rejection("too_large", f"{depth} tags inside one another at {answer.url}, the limit is {MAX_DEPTH}")
+        meta = optouts.metas_opt_out(html.metas(text))
+        opt_out = self._check_opt_out(meta, answer.url) if meta else answer.opt_out
+        return Page(answer.url, text, opt_out, answers.validators(answer.headers), status=answer.status)
 
     async def _page(self, request: Request, cookies: Cookies | None, validators: Mapping[str, str]) -> Answer:
         headers = {**self._headers, "Accept-Encoding": "gzip, deflate", **validators}
@@ -166,26 +116,58 @@ class Fetcher:
 
     async def _image(self, url: str, decode: Callable[[bytes], T]) -> FetchedImage[T]:
         request = _build("GET", url, {**self._headers, "Accept-Encoding": "identity"})
-        answer = await self._follow(request, IMAGE_BYTES, None)
+        try:
+            answer = await self._follow(request, IMAGE_BYTES, None)
+        except Blocked as error:
+            if error.status is None:
+                raise
+            raise Rejection("forbidden", f"{url} answers {error.status}") from error
         answers.check(answer)
         try:
-            return FetchedImage(answer.body, decode(answer.body), answer.opt_out)
+            return FetchedImage(answer.body, await asyncio.to_thread(decode, answer.body), answer.opt_out)
         except Rejection as error:
+            if error.reason == "not_an_image":
+                challenge.check_image(url, answer.status, html.decode(answer.body[: challenge.READ]))
             raise (Retry(error.reason, error.detail) if error.reason == "truncated" else error) from error
 
     async def rules(self, url: str) -> robots.Rules:
-        """The robots.txt of an address's origin; see `robots.RobotsCache.rules`."""
+        """The robots.txt of an address's origin.
+
+        Raises:
+            Rejection: network, the origin does not answer: nothing of it may be asked.
+        """
         address = httpx.URL(url)
-        rules = await self._robots_cache.rules(f"{address.scheme}://{address.netloc.decode('ascii')}")
+        rules = await self._robots.of(_origin(address))
         if rules.delay > MAX_CRAWL_DELAY:
             raise Refused(f"{address.host}: robots.txt asks for {rules.delay:.0f} s between two requests")
         await self._throttle(address).slow_down(rules.delay)
         return rules
 
-    async def _fetch_robots(self, origin: str) -> tuple[int, bytes]:
-        request = _build("GET", origin + "/robots.txt", {**self._headers, "Accept-Encoding": "gzip, deflate"})
-        answer = await self._ask(self._follow, request, PAGE_BYTES, None, of_robots=True)
-        return answer.status, answer.body
+    async def _fetch_robots(self, origin: str) -> robots.Rules:
+        try:
+            answer = await self._ask_site_file(origin + "/robots.txt")
+        except Rejection as error:
+            error.passing = True
+            if error.reason == "network":
+                raise
+            return robots.allow_none()
+        return robots.of_answer(answer.status, answer.body)
+
+    async def _fetch_reservations(self, origin: str) -> optouts.Patterns:
+        """The TDM reservations of an origin; one that gives no such file reserves nothing."""
+        url = origin + optouts.RESERVATIONS_PATH
+        if not (await self.rules(url)).allows(url):
+            return optouts.Patterns(())
+        try:
+            answer = await self._ask_site_file(url)
+        except Rejection as error:
+            logger.info("no TDM reservations: %s", error)
+            return optouts.Patterns(())
+        return optouts.reservations(answer.body if answer.status == 200 else b"[]", url)
+
+    async def _ask_site_file(self, url: str) -> Answer:
+        request = _build("GET", url, {**self._headers, "Accept-Encoding": "gzip, deflate"})
+        return await self._ask(self._follow, request, PAGE_BYTES, None, of_robots=True)
 
     def _check_opt_out(self, opt_out: str, url: str) -> str:
         """Raises Rejection, unless the user overrides training opt-outs: then it is logged and returned."""
@@ -231,11 +213,15 @@ class Fetcher:
                 cookies.jar.set_cookie_header(request)
             throttle = self._throttle(request.url)
             async with throttle.turn(self._access.delay):
+                self._last = self._last if of_robots else throttle
                 with _translate_errors(request.url, throttle):
                     answer = await self._exchange(request, throttle, limit, cookies, of_robots)
             if not (httpx.codes.is_redirect(answer.status) and "location" in answer.headers):
                 return replace(answer, opt_out=answer.opt_out or opt_out)
-            request = _redirected(request, answer.status, answer.headers["location"])
+            redirected = _redirected(request, answer.status, answer.headers["location"])
+            if not of_robots:
+                challenge.check_redirect(str(request.url), str(redirected.url))
+            request = redirected
         raise Rejection("server", f"more than {MAX_REDIRECTS} redirects, last to {request.url}")
 
     def _check_host(self, request: httpx.Request) -> httpx.Request:
@@ -250,8 +236,11 @@ class Fetcher:
         rules = await self.rules(url)
         if not rules.allows(url):
             problem = "could not be had" if rules.closed else "disallows it"
-            raise Rejection("robots", f"{url}: robots.txt {problem}")
-        return self._check_opt_out("robots.txt opts out of training", url) if rules.opts_out(url) else None
+            raise Rejection("robots", f"{url}: robots.txt {problem}", passing=rules.closed)
+        if rules.opts_out(url):
+            return self._check_opt_out("robots.txt opts out of training", url)
+        reserved = (await self._reservations.of(_origin(httpx.URL(url)))).refuse(url)
+        return self._check_opt_out(f"{optouts.RESERVATIONS_PATH} reserves it", url) if reserved else None
 
     async def _exchange(
         self, request: httpx.Request, throttle: HostThrottle, limit: int, cookies: Cookies | None, of_robots: bool
@@ -262,11 +251,14 @@ class Fetcher:
             response.request = request
             try:
                 if cookies is not None:
-                    cookies.jar.extract_cookies(response)
+                    cookies.take(response)
                 opt_out = None if of_robots else self._check_headers(response)
+                if is_error := response.status_code >= 400 and not of_robots:
+                    await _check_error(response)
                 self._retry_later(response, throttle)
                 with _translate_errors(request.url, throttle, cut="truncated"):
-                    body = await answers.read(response.aiter_raw(), response.headers, limit)
+                    raw, status = response.aiter_raw(), response.status_code
+                    body = b"" if is_error else await answers.read(raw, status, response.headers, limit)
             finally:
                 await response.aclose()
         throttle.observe(time.monotonic() - began)
@@ -278,25 +270,31 @@ class Fetcher:
         robots.txt itself is exempt.
         """
         url = response.request.url
-        if response.status_code in (401, 403):
-            raise Refused(f"{url}: the site answers {response.status_code}; the crawl ends here")
-        opt_out = robots.headers_opt_out(response.headers)
+        challenge.check_headers(str(url), response.headers)
+        if response.status_code in challenge.REFUSALS:
+            return None
+        opt_out = optouts.headers_opt_out(response.headers)
         return self._check_opt_out(opt_out, str(url)) if opt_out else None
 
     def _retry_later(self, response: httpx.Response, throttle: HostThrottle) -> None:
-        if response.status_code not in answers.RETRYABLE:
+        if not answers.may_pass(response.status_code):
             return
         status, url = response.status_code, response.request.url
         wait = answers.retry_after(response.headers.get("retry-after", ""), self._now())
         if wait > answers.MAX_RETRY_AFTER:
+            throttle.close(wait, f"{status}")
             raise Unreachable(f"{url}: the host asks to wait {wait:.0f} s; come back later")
         throttle.park(wait, f"{status}")
         throttle.struggle()
         raise Retry("server", f"{url} answers {status}", wait, cause=f"{status}")
 
     def _throttle(self, url: httpx.URL) -> HostThrottle:
-        throttle = HostThrottle(self._clock, adaptive=self._access.delay > 0)
-        return self._throttles.setdefault(url.netloc.decode("ascii"), throttle)
+        host = url.netloc.decode("ascii")
+        if host not in self._throttles:
+            memory = self._access.memory
+            file = HostFile(memory, host, lambda: self._now().timestamp()) if memory else None
+            self._throttles[host] = HostThrottle(self._clock, adaptive=self._access.delay > 0, file=file)
+        return self._throttles[host]
 
 
 @contextmanager
@@ -304,10 +302,24 @@ def _translate_errors(url: httpx.URL, throttle: HostThrottle, cut: str = "networ
     """Turn the client's errors into ours; `cut` is the reason for a broken-off answer."""
     try:
         yield
-    except (httpx.RemoteProtocolError, httpx.TimeoutException, httpx.NetworkError, TimeoutError) as error:
+    except (httpx.TransportError, TimeoutError) as error:
         throttle.struggle()
         reason = cut if isinstance(error, httpx.RemoteProtocolError) else "network"
         raise Retry(reason, f"{url}: {str(error) or type(error).__name__}") from error
+
+
+def _origin(url: httpx.URL) -> str:
+    return f"{url.scheme}://{url.netloc.decode('ascii')}"
+
+
+async def _check_error(response: httpx.Response) -> None:
+    """Raises Blocked for an error that refuses, or whose page is a challenge; what cannot be read says nothing."""
+    try:
+        body = await answers.read(response.aiter_raw(), response.status_code, response.headers, PAGE_BYTES)
+    except (Rejection, httpx.HTTPError):
+        body = b""
+    url, text = str(response.request.url), html.decode(body[: challenge.READ])
+    challenge.check_error(url, response.status_code, text)
 
 
 def _build(

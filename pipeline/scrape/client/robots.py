@@ -1,24 +1,27 @@
-"""robots.txt (RFC 9309) and the training opt-outs that stand in it, in headers and in pages."""
+"""robots.txt (RFC 9309), with the training opt-outs that stand in it."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from typing import Generic, TypeVar
 
 from protego import Protego
 
+from pipeline.scrape.client.optouts import AGENT, SIGNALS, Patterns, refuses
 from pipeline.scrape.sites.gallery import Rejection
 
-AGENT = "facetopix"  # product token that robots.txt groups are matched against
+T = TypeVar("T")
+
 MAX_BYTES = 512 * 1024  # RFC 9309 section 2.5 asks for at least 500 KiB
 MAX_AGE = 24 * 3600.0  # seconds
-OPT_OUTS = frozenset({"noai", "noimageai", "noml"})
-SIGNALS = ("content-signal", "content-usage")
-NO_TRAINING = re.compile(r"(?:ai-train\s*=\s*no|train-ai\s*=\s*n)\b", re.IGNORECASE)
+TOKEN = re.compile(r"[a-z_-]+", re.IGNORECASE)  # a product token; a version may follow
+OF_NO_GROUP = frozenset({"sitemap", "host"})  # lines that do not end a list of agents
+AGENT_LINE = re.compile(r"\s*user[- ]?agents?\s*(?::|\s)(.*)", re.IGNORECASE)
+BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
 @dataclass(frozen=True)
@@ -27,22 +30,22 @@ class Rules:
 
     protego: Protego
     delay: float  # Crawl-delay in seconds, 0 = none
-    opted_out: tuple[str, ...]  # path prefixes that may not be used for training
+    refused: tuple[Patterns, ...]  # paths that may not be used for training, of each signal
     closed: bool = False  # the file could not be had: everything is disallowed
 
     def allows(self, url: str) -> bool:
         return not self.closed and bool(self.protego.can_fetch(url, AGENT))
 
     def opts_out(self, url: str) -> bool:
-        path = urlsplit(url).path or "/"
-        return any(path.startswith(prefix) for prefix in self.opted_out)
+        return any(patterns.refuse(url) for patterns in self.refused)
 
 
 def parse(data: bytes) -> Rules:
-    """Parse a robots.txt, a UTF-8 byte order mark included; what is no rule is passed over."""
-    text = data[:MAX_BYTES].decode("utf-8-sig", "replace")
-    protego = Protego.parse(text)
-    return Rules(protego, float(protego.crawl_delay(AGENT) or 0), _opt_outs(text))
+    """Parse a robots.txt; what is no rule is passed over."""
+    lines = list(_lines(_text(data[:MAX_BYTES])))
+    protego = Protego.parse("\n".join(lines))
+    refused = tuple(Patterns(_preferences(lines, signal)) for signal in SIGNALS)
+    return Rules(protego, float(protego.crawl_delay(AGENT) or 0), refused)
 
 
 def allow_all() -> Rules:
@@ -55,86 +58,99 @@ def allow_none() -> Rules:
     return Rules(Protego.parse(""), 0.0, (), closed=True)
 
 
-def _opt_outs(text: str) -> tuple[str, ...]:
-    """Prefixes under `Content-Signal: ai-train=no` and `Content-Usage: [/prefix] train-ai=n`.
+def _text(data: bytes) -> str:
+    """UTF-8, or UTF-16 where a byte order mark or the zeros of its Latin letters say so."""
+    for mark, encoding in BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    start = data[:512]
+    for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
+        if len(start) > 3 and 2 * start[offset::2].count(0) > len(start[offset::2]):
+            return data.decode(encoding, "replace")
+    return data.decode("utf-8", "replace")
+
+
+def _lines(text: str) -> Iterator[str]:
+    """Lines without comments; agents by product token as RFC 9309 compares them: us, everyone, or somebody else."""
+    for line in text.splitlines():
+        rule = line.split("#")[0].strip()
+        if match := AGENT_LINE.fullmatch(rule):
+            named = [part.strip() for part in match[1].split(",")]
+            if any(_is_us(name) for name in named):
+                yield f"User-agent: {AGENT}"
+            else:
+                yield "User-agent: *" if "*" in (name[:2].strip() for name in named) else "User-agent: somebody-else"
+        elif rule:
+            yield rule
+
+
+def _is_us(name: str) -> bool:
+    token = TOKEN.match(name)
+    return token is not None and token[0].lower() == AGENT
+
+
+def _preferences(lines: list[str], signal: str) -> list[tuple[str, bool]]:
+    """Patterns of paths under `Content-Signal` or `Content-Usage: [pattern] preferences`, and whether each refuses.
 
     Lines of a group for us win over the group for `*`; lines before any group are for everyone.
     """
     by_agent: dict[str, list[str]] = {}
     agents, in_rules = [""], True
-    for line in text.splitlines():
-        name, _, value = (part.strip() for part in line.split("#")[0].partition(":"))
-        if name.lower() == "user-agent":
-            agents = [value.lower()] if in_rules else [*agents, value.lower()]
+    for line in lines:
+        name, _, value = (part.strip() for part in line.partition(":"))
+        if name == "User-agent":
+            agents = [value] if in_rules else [*agents, value]
             in_rules = False
-            by_agent.setdefault(value.lower(), [])
-        elif name:
-            in_rules = True
-            if name.lower() in SIGNALS and NO_TRAINING.search(value):
-                for agent in agents:
-                    by_agent.setdefault(agent, []).append(value if value.startswith("/") else "/")
-    group = by_agent.get(AGENT, by_agent.get("*", []))
-    return tuple(line.split()[0] for line in [*by_agent.get("", []), *group])
+            by_agent.setdefault(value, [])
+            continue
+        in_rules = in_rules or name.lower() not in OF_NO_GROUP
+        if name.lower() == signal:
+            for agent in agents:
+                by_agent.setdefault(agent, []).append(value)
+    preferences = []
+    for value in [*by_agent.get("", []), *by_agent.get(AGENT, by_agent.get("*", []))]:
+        pattern, rest = [*value.split(None, 1), ""][:2] if value.startswith(("/", "*")) else ("/", value)
+        preferences.append((pattern, refuses(rest)))
+    return preferences
 
 
-def headers_opt_out(headers: Mapping[str, str]) -> str | None:
-    """The header line that opts out of training, if any.
-
-    That is `X-Robots-Tag` with noai, noimageai or noml, `Content-Signal` or `Content-Usage`.
-    """
-    tag = headers.get("x-robots-tag", "")
-    if directives_opt_out([tag]):
-        return f"X-Robots-Tag: {tag}"
-    for name in SIGNALS:
-        if NO_TRAINING.search(value := headers.get(name, "")):
-            return f"{name.title()}: {value}"
-    return None
-
-
-def directives_opt_out(values: Iterable[str]) -> str | None:
-    """The first of the comma lists that holds a training opt-out, whomever it addresses."""
-    for value in values:
-        if not OPT_OUTS.isdisjoint(re.split(r"[\s,;:]+", value.lower())):
-            return value
-    return None
-
-
-class RobotsCache:
-    """The robots.txt of each origin, asked for once and again after a day (RFC 9309 section 2.4).
+class OriginCache(Generic[T]):
+    """A file of each origin (scheme, host, port), asked for once and again after a day (RFC 9309 section 2.4).
 
     Args:
-        fetch: status and body of the robots.txt of an origin; raises Rejection when there is no answer.
+        fetch: what the file of an origin says; raises Rejection when there is no answer, which is remembered too.
         monotonic: seconds.
     """
 
-    def __init__(
-        self, fetch: Callable[[str], Awaitable[tuple[int, bytes]]], monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, fetch: Callable[[str], Awaitable[T]], monotonic: Callable[[], float] = time.monotonic) -> None:
         self._fetch, self._monotonic = fetch, monotonic
-        self._answers: dict[str, tuple[float, Rules | Rejection]] = {}  # with the time of each
+        self._answers: dict[str, tuple[float, T | Rejection]] = {}  # with the time of each
         self._lock = asyncio.Lock()
 
-    async def rules(self, origin: str) -> Rules:
-        """What an origin (scheme, host, port) says.
+    async def of(self, origin: str) -> T:
+        """What an origin says.
 
         Raises:
-            Rejection: network, the origin does not answer: nothing of it may be asked.
+            Rejection: as `fetch` raised it.
         """
         async with self._lock:
             asked_at, answer = self._answers.get(origin, (float("-inf"), None))
             if answer is None or self._monotonic() - asked_at > MAX_AGE:
-                answer = await self._ask(origin)
+                try:
+                    answer = await self._fetch(origin)
+                except Rejection as error:
+                    answer = error
                 self._answers[origin] = (self._monotonic(), answer)
         if isinstance(answer, Rejection):
             raise answer
         return answer
 
-    async def _ask(self, origin: str) -> Rules | Rejection:
-        """2xx are rules, 4xx mean that there are none, all else that nothing is allowed (RFC 9309 section 2.3.1)."""
-        try:
-            status, body = await self._fetch(origin)
-        except Rejection as error:
-            return error if error.reason == "network" else allow_none()
-        if status < 300:
-            return parse(body)
-        return allow_all() if 400 <= status < 500 else allow_none()
+
+def of_answer(status: int, body: bytes) -> Rules:
+    """2xx are rules, 4xx mean that there are none, all else that nothing is allowed (RFC 9309 section 2.3.1).
+
+    Half a file (206) is all else: what it forbids may stand in the other half.
+    """
+    if status < 300 and status != 206:
+        return parse(body)
+    return allow_all() if 400 <= status < 500 else allow_none()

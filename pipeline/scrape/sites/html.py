@@ -3,31 +3,86 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urljoin, urlsplit
 
 from selectolax.lexbor import LexborHTMLParser, LexborNode
 
 from pipeline.errors import MarkupChanged
+from pipeline.scrape.sites import charsets
 
-META_CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
-HEADER_CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([\w-]+)""", re.IGNORECASE)
-LATIN = ("iso-8859-1", "iso8859-1", "latin-1", "latin1", "ascii", "us-ascii")  # windows-1252 on the web (WHATWG)
+META_CHARSET = re.compile(rb"""<meta[^>]{0,1000}?charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+HEADER_CHARSET = re.compile(r"""charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
+FEW_TAGS = 20_000  # a page of fewer need not be looked at
+TOKEN = re.compile(
+    r"<!--.*?(?:-->|\Z)|<(script|style|textarea|title)\b.*?(?:</\1\b|\Z)|"
+    r"""<(/?)([a-z][^\s/>]*)(?:[^>"']|"[^"]*"|'[^']*')*""",
+    re.IGNORECASE | re.DOTALL,
+)
+NEVER_CLOSED = {
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr", "p", "li",
+    "dt", "dd", "tr", "td", "th", "option",
+}  # fmt: skip
+BLOCKS = {  # a slash before their > means nothing
+    "address", "article", "aside", "blockquote", "center", "details", "dialog", "dir", "div", "dl", "fieldset",
+    "figure", "figcaption", "footer", "form", "header", "hgroup", "main", "menu", "nav", "ol", "pre", "section",
+    "summary", "table", "ul",
+}  # fmt: skip
 STRAY = {0xDC00 + byte: bytes([byte]).decode("windows-1252", "replace") for byte in range(0x80, 0x100)}
 
 
 def decode(data: bytes, content_type: str = "") -> str:
-    """Text of a page: by the declared charset when the bytes agree with it, else UTF-8, stray bytes as windows-1252."""
-    declared = HEADER_CHARSET.search(content_type)
-    meta = META_CHARSET.search(data[:2048])
-    charset = declared[1] if declared else meta[1].decode("ascii") if meta else ""
-    charset = "windows-1252" if charset.lower() in LATIN else charset
-    if charset and charset.lower() not in ("utf-8", "utf8"):
+    """Text of a page by its byte order mark, or by the declared charset if the bytes agree with it.
+
+    Else it is UTF-8, stray bytes as windows-1252; or the declared charset after all, if that is no close relative.
+    """
+    for mark, codec in charsets.BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return _replaced(data[len(mark) :], codec)
+    codec = _declared(data, content_type)
+    for attempt in (codec, "utf-8"):
         try:
-            return data.decode(charset)
-        except (LookupError, UnicodeDecodeError):
-            pass
-    return data.decode("utf-8-sig", "surrogateescape").translate(STRAY)
+            return data.decode(attempt)
+        except UnicodeError:
+            continue
+    return _replaced(data, codec)
+
+
+def _declared(data: bytes, content_type: str) -> str:
+    """Python's codec for the charset that the header names, else the page; UTF-8 where neither names one."""
+    header = HEADER_CHARSET.search(content_type)
+    codec = charsets.codec_of(header[1]) if header else None
+    if codec is None and (meta := META_CHARSET.search(data[:2048])):
+        codec = charsets.codec_of(meta[1].decode("ascii", "replace"))
+        if codec is not None and codec.startswith("utf-16"):  # whose bytes would not show it
+            codec = "utf-8"
+    return codec or "utf-8"
+
+
+def _replaced(data: bytes, codec: str) -> str:
+    if codec in ("utf-8", "cp1252"):
+        return data.decode("utf-8", "surrogateescape").translate(STRAY)
+    return data.decode(codec, "replace")
+
+
+def depth(text: str) -> int:
+    """At most how many elements of a page stand inside one another, without building its tree."""
+    if (tags := text.count("<")) <= FEW_TAGS:
+        return tags
+    deepest, depth, open_tags = 0, 0, Counter[str]()
+    for match in TOKEN.finditer(text):
+        name = (match[3] or "").lower()
+        if not name or name in NEVER_CLOSED or (match[0].endswith("/") and name not in BLOCKS):
+            continue
+        if not match[2]:
+            open_tags[name] += 1
+            depth += 1
+            deepest = max(deepest, depth)
+        elif open_tags[name]:
+            open_tags[name] -= 1
+            depth -= 1
+    return deepest
 
 
 def clean(text: str) -> str:
@@ -124,9 +179,15 @@ def split(address: str) -> SplitResult:
         return urlsplit("")
 
 
-def robots_meta(text: str) -> list[str]:
-    """Contents of `<meta name="robots">` and of metas for our own agent."""
+def metas(text: str) -> list[tuple[str, str]]:
+    """Name (or http-equiv, or property) and content of every meta element, wherever it stands."""
+    if "<meta" not in text.lower():
+        return []
     root = LexborHTMLParser(text).root
-    metas = root.css("meta[name][content]") if root is not None else []
-    pairs = ((meta.attributes.get("name") or "", meta.attributes.get("content") or "") for meta in metas)
-    return [content for name, content in pairs if name.strip().lower() in ("robots", "facetopix")]
+    found = [meta.attributes for meta in root.css("meta")] if root is not None else []
+    return [
+        (attributes[key] or "", attributes.get("content") or "")
+        for attributes in found
+        for key in ("name", "http-equiv", "property")
+        if key in attributes
+    ]

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pipeline.errors import MarkupChanged
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import ArtworkDetails, Listing, ListingEntry, RemovalNotice, Request
+from pipeline.scrape.sites.gallery import (
+    ArtworkDetails,
+    Listing,
+    ListingEntry,
+    RemovalNotice,
+    Request,
+    UnreadListing,
+    read_entries,
+    stated_pages,
+    unread,
+)
 
 PIECE_PATH = re.compile(r"^/gallery/([^/:]+)/([^/:]*)/?$")  # a colon stands in addresses of filters
 COLOUR = re.compile(r"#?([0-9a-f]{6})")
@@ -51,20 +62,28 @@ class Lospec:
     def parse_listing(self, text: str, url: str, request: Request | None) -> Listing:
         form = dict(request.form) if request else {}
         page, skip = int(form.get("page", "1")), int(form.get("skip", "0"))
-        batch = html.parse(_tiles(text, url), site=self.name, url=url)
+        answer = _answer(text, url)
+        batch = html.parse(answer["html"], site=self.name, url=url)
         tiles = batch.all("a.gallery-thumbnail")
         if not tiles and not self._may_be_empty(batch, skip):
             batch.at_least_one("a.gallery-thumbnail")
-        for tile in tiles:
-            self._check_medium(tile)
         following = self._batch(page + 1, skip + len(tiles)) if tiles else None
-        return Listing(tuple(_entry(tile) for tile in tiles), following)
+        entries, changed = read_entries(tiles, self._entry)
+        pages = stated_pages(answer, len(tiles)) if not skip else None
+        listing = Listing((*entries, *_strays(batch, tiles, entries)), following, pages)
+        if changed:
+            raise UnreadListing(changed, listing)
+        return listing
 
     def _may_be_empty(self, batch: html.Scope, skip: int) -> bool:
         """Past the end, and where a filter finds nothing; not where links to pieces stand in another markup."""
         filtered = self.category or self.tags or self.medium != "pixel-art"
         paths = [html.split(link.maybe_link("href")).path for link in batch.all("a[href]")]
         return bool(skip or filtered) and not any(PIECE_PATH.match(path) for path in paths)
+
+    def _entry(self, tile: html.Scope) -> ListingEntry:
+        self._check_medium(tile)
+        return _entry(tile)
 
     def _check_medium(self, tile: html.Scope) -> None:
         """A tile that names another medium than the one asked for: the site did not filter."""
@@ -92,18 +111,17 @@ class Lospec:
         )
 
 
-def _tiles(text: str, url: str) -> str:
-    """The HTML inside the JSON answer."""
+def _answer(text: str, url: str) -> dict[str, Any]:
+    """The JSON answer, whose `html` is the markup of the tiles."""
     try:
         answer = json.loads(text)
     except (ValueError, RecursionError):
         answer = None
-    tiles = answer.get("html") if isinstance(answer, dict) and answer.get("success") else None
-    if not isinstance(tiles, str):
+    if not isinstance(answer, dict) or not answer.get("success") or not isinstance(answer.get("html"), str):
         raise MarkupChanged(
             site="lospec", selector='{"success": true, "html": ...}', expected="exactly 1", found=0, url=url
         )
-    return tiles
+    return answer
 
 
 def _entry(tile: html.Scope) -> ListingEntry:
@@ -114,6 +132,16 @@ def _entry(tile: html.Scope) -> ListingEntry:
         raise tile.changed("a.gallery-thumbnail[href='/gallery/<artist>/<slug>']")
     titles = tile.all(".title")
     return ListingEntry(f"{match[1]}/{match[2]}", page_url, title=titles[0].text() if titles else None)
+
+
+def _strays(batch: html.Scope, tiles: Sequence[html.Scope], entries: Sequence[ListingEntry]) -> Iterator[ListingEntry]:
+    """Pictures that lead to pieces and stand in no tile: the tiles of another markup than the one that is known."""
+    known = {entry.source_id for entry in entries}
+    inside = {link.node.mem_id for tile in tiles for link in (tile, *tile.all("a[href]"))}
+    for link in batch.all("a[href]"):
+        match = PIECE_PATH.match(html.split(link.maybe_link("href")).path)
+        if match and link.node.mem_id not in inside and f"{match[1]}/{match[2]}" not in known and link.all("img"):
+            yield unread(link, link.changed("a.gallery-thumbnail"))
 
 
 def _tags(page: html.Scope) -> tuple[str, ...] | None:

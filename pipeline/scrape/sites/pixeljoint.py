@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal
 from urllib.parse import urlencode
 
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import ArtworkDetails, Listing, ListingEntry, RemovalNotice, Request
+from pipeline.scrape.sites.gallery import (
+    ArtworkDetails,
+    Listing,
+    ListingEntry,
+    RemovalNotice,
+    Request,
+    UnreadListing,
+    read_entries,
+    unread,
+)
 
 PAGE_PATH = re.compile(r"/pixelart/(\d+)(?:/[^/?#]*)?(?:\.htm)?(?:[?#]|$)")
 ARTIST_PATH = re.compile(r"^/p/\d+\.htm$")
@@ -18,7 +27,7 @@ SMALL_PATH = re.compile(r"^/files/icons/[^/]+$")  # the full image lies one fold
 REMOVED = "ACHTUNG! PIXEL ART INACTIVE!"
 NO_RESULTS = "No icons found."
 SELECTED = ".pager-select-holder option[selected]"
-POSTED = "%m/%d/%Y %H:%M"
+POSTED = ("%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%m/%d/%Y %I:%M:%S %p", "%m/%d/%Y %I:%M %p", "%m/%d/%Y")
 ORDER = {"newest": "date", "hall-of-fame": "rating", "showcase": "showcase", "search": "search"}  # list -> key `ob`
 MENU = {"newest": "Newest", "hall-of-fame": "Hall of Fame", "showcase": "Weekly Showcase"}  # names in the site's menu
 
@@ -64,15 +73,19 @@ class PixelJoint:
         heading = headings[0].text() if headings else None
         self._check_heading(heading, block)
         number, pages = request.number("pg", 1) if request else _selected(block), _last_page(block)
-        entries = block.all(".imgbox")
-        if not entries and NO_RESULTS not in block.text() and number <= (pages or 1):
+        boxes = block.all(".imgbox")
+        if not boxes and NO_RESULTS not in block.text() and number <= (pages or 1):
             block.at_least_one(".imgbox")
         tooltips = _tooltips(block)
-        items = tuple(_entry(entry, tooltips) for entry in entries)
+        entries, changed = read_entries(boxes, lambda box: _entry(box, tooltips))
+        items = (*entries, *_strays(block, boxes, entries))
         is_last = not items or (pages is not None and number >= pages)
         if not is_last:
             _check_selected(block, number)
-        return Listing(items, None if is_last else self._page(number + 1), pages, heading)
+        listing = Listing(items, None if is_last else self._page(number + 1), pages, heading)
+        if changed:
+            raise UnreadListing(changed, listing)
+        return listing
 
     def _page(self, number: int) -> Request:
         """The list is chosen by cookie `v`; without it the same address answers with another list."""
@@ -117,6 +130,16 @@ def _entry(entry: html.Scope, tooltips: Mapping[str, Tooltip]) -> ListingEntry:
         raise link.changed("a.imglink[href*='/pixelart/']")
     title, artist = tooltips.get(page_url, (None, None))
     return ListingEntry(match[1], page_url, title=title, artist=artist)
+
+
+def _strays(block: html.Scope, boxes: Sequence[html.Scope], entries: Sequence[ListingEntry]) -> Iterator[ListingEntry]:
+    """Pictures that lead to works and stand in no box: the boxes of another markup than the one that is known."""
+    known = {entry.source_id for entry in entries}
+    inside = {link.node.mem_id for box in boxes for link in box.all("a[href]")}
+    for link in block.all("a[href]"):
+        match = PAGE_PATH.search(link.maybe_link("href"))
+        if match and link.node.mem_id not in inside and match[1] not in known and link.all("img"):
+            yield unread(link, link.changed(".imgbox a.imglink"))
 
 
 def _tooltips(block: html.Scope) -> dict[str, Tooltip]:
@@ -172,8 +195,10 @@ def _value(page: html.Scope, rows: dict[str, html.Scope], label: str) -> html.Sc
 
 
 def _iso(posted: str) -> str | None:
-    """`3/20/2023 02:07` (US order, 24 h) as ISO 8601; another text as it stands."""
-    try:
-        return datetime.strptime(posted, POSTED).isoformat()
-    except ValueError:
-        return posted or None
+    """`3/20/2023 02:07` (US order, with 24 h or 12 h or without) as ISO 8601; another text as it stands."""
+    for form in POSTED:
+        try:
+            return datetime.strptime(posted, form).isoformat()
+        except ValueError:
+            continue
+    return posted or None

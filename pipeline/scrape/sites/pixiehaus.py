@@ -11,7 +11,14 @@ from urllib.parse import SplitResult
 
 from pipeline.errors import MarkupChanged
 from pipeline.scrape.sites import html
-from pipeline.scrape.sites.gallery import ArtworkDetails, Listing, ListingEntry, RemovalNotice, Request
+from pipeline.scrape.sites.gallery import (
+    ArtworkDetails,
+    Listing,
+    ListingEntry,
+    RemovalNotice,
+    Request,
+    stated_pages,
+)
 
 WORK_PATH = re.compile(r"^/(?:sprites|animations)/([0-9a-f]{32}|[0-9]{6,})\.(?:webp|gif|png)$")
 WORK_SHAPE = "/(sprites|animations)/<32 hex or digits>.(webp|gif|png)"
@@ -48,10 +55,18 @@ class PixieHaus:
         answer = _json(text)
         items = _works(_page_links(text, url) if answer is None else _json_links(answer, url), url)
         number = request.number(self.page_parameter, self.first_page) if request else self.first_page
-        if not items and number <= self.first_page:
+        if not items and (number <= self.first_page or self._goes_on(text, url, answer, number)):
             raise MarkupChanged(site=self.name, selector=WORK_SHAPE, expected="at least 1", found=0, url=url)
         is_last = isinstance(answer, dict) and "next" in answer and answer["next"] is None
-        return Listing(items, None if is_last or not items else self._page(number + 1))
+        pages = stated_pages(answer, len(items)) if number == self.first_page else None
+        return Listing(items, None if is_last or not items else self._page(number + 1), pages)
+
+    def _goes_on(self, text: str, url: str, answer: Any, number: int) -> bool:
+        """Whether a page leads on to later pages."""
+        if answer is not None:
+            return isinstance(answer, dict) and bool(answer.get("next"))
+        links = (link.get("href") or "" for link in html.parse(text, site=self.name, url=url).all("a[href]"))
+        return any(Request(link).number(self.page_parameter, number) > number for link in links)
 
     def parse_artwork(self, text: str, url: str) -> ArtworkDetails | RemovalNotice:  # noqa: ARG002
         """The listing already names the files: no page of this site is opened for a single work."""
@@ -73,7 +88,7 @@ def _works(links: Iterator[Link], url: str) -> tuple[ListingEntry, ...]:
         address = parts._replace(query="", fragment="").geturl()
         artwork = ArtworkDetails(address, title=alt)
         entry = works.setdefault(match[1], ListingEntry(match[1], gallery, artwork, title=alt))
-        if entry.artwork and not entry.title and alt:
+        if isinstance(entry.artwork, ArtworkDetails) and not entry.title and alt:
             works[match[1]] = replace(entry, title=alt, artwork=replace(entry.artwork, title=alt))
     return tuple(works.values())
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -17,7 +18,9 @@ import pytest
 from pipeline.errors import Refused, Unreachable
 from pipeline.scrape.client import fetch
 from pipeline.scrape.client.answers import FetchedImage, Page
-from pipeline.scrape.client.fetch import Cookies, Fetcher
+from pipeline.scrape.client.cookies import Cookies
+from pipeline.scrape.client.fetch import Fetcher
+from pipeline.scrape.client.optouts import RESERVATIONS_PATH
 from pipeline.scrape.client.pace import Access, Clock
 from pipeline.scrape.sites.gallery import Rejection, Request
 
@@ -28,7 +31,9 @@ Answer = httpx.Response | Exception
 
 
 class Recorded:
-    """A site that answers from a list, robots.txt apart, and a clock that only sleeping moves."""
+    """A site that answers from a list, robots.txt and reservations apart, and a clock that only sleeping moves."""
+
+    reservations = httpx.Response(404)
 
     def __init__(self, answers: Iterable[Answer], robots: Answer | Callable[[], Answer], access: Access) -> None:
         self.answers, self.robots = list(answers), robots
@@ -44,6 +49,8 @@ class Recorded:
         )
 
     def answer(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == RESERVATIONS_PATH:
+            return streamed(self.reservations)
         self.requests.append(request)
         if request.url.path == "/robots.txt":
             answer = self.robots() if callable(self.robots) else self.robots
@@ -113,7 +120,7 @@ def test_robots_that_does_not_exist_allows(status: int) -> None:
     assert site(ok(), robots=httpx.Response(status)).page() == "fine"
 
 
-@pytest.mark.parametrize("status", [500, 503, 501])
+@pytest.mark.parametrize("status", [500, 503, 501, 522, 206])
 def test_robots_that_fails_disallows_everything(status: int) -> None:
     recorded = site(robots=lambda: httpx.Response(status))
     with pytest.raises(Rejection, match="robots"):
@@ -129,7 +136,7 @@ def test_robots_of_a_dead_host_is_a_network_failure_and_nothing_else_is_asked() 
     assert set(recorded.paths) == {"/robots.txt"}
 
 
-@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 501, 502, 503, 504, 505, 508, 511, 520, 522, 524, 530, 599])
 def test_passing_failures_are_asked_again(status: int) -> None:
     recorded = site(httpx.Response(status), httpx.ReadTimeout("slow"), ok())
     assert recorded.page() == "fine"
@@ -138,7 +145,7 @@ def test_passing_failures_are_asked_again(status: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "reason"), [(404, "not_found"), (410, "not_found"), (400, "server"), (501, "server")]
+    ("status", "reason"), [(404, "not_found"), (410, "not_found"), (400, "server"), (418, "server")]
 )
 def test_permanent_failures_are_not_asked_again(status: int, reason: str) -> None:
     recorded = site(httpx.Response(status))
@@ -195,7 +202,7 @@ def test_senseless_retry_after_leaves_the_ordinary_backoff(value: str) -> None:
 
 
 def four_at_once(access: Access, seconds: float) -> tuple[list[float], int]:
-    """Start times of four requests made at once (and of robots.txt), and how many were in flight together."""
+    """Start times of four requests made at once (and of two for leave), and how many were in flight together."""
     starts: list[float] = []
     in_flight = most = 0
 
@@ -206,7 +213,7 @@ def four_at_once(access: Access, seconds: float) -> tuple[list[float], int]:
         starts.append(time.monotonic())
         await asyncio.sleep(seconds)
         in_flight -= 1
-        return streamed(httpx.Response(404 if request.url.path == "/robots.txt" else 200, text="x"))
+        return streamed(httpx.Response(200 if request.url.path == "/page" else 404, text="x"))
 
     async def four() -> None:
         async with Fetcher(access, user_agent="facetopix/1", transport=httpx.MockTransport(slow)) as client:
@@ -218,7 +225,7 @@ def four_at_once(access: Access, seconds: float) -> tuple[list[float], int]:
 
 def test_requests_to_one_host_are_spaced() -> None:
     starts, _ = four_at_once(Access(ACCESS.hosts, https=True, delay=0.08, backoff=0.1), seconds=0.0)
-    assert len(starts) == 5
+    assert len(starts) == 6
     assert min(later - earlier for earlier, later in itertools.pairwise(starts)) > 0.07
 
 
@@ -433,9 +440,21 @@ def test_waits_that_a_host_causes_are_told_with_their_cause() -> None:
     assert waits[0] == (7.0, "429")
 
 
-def test_page_of_more_tags_than_any_site_has_is_refused() -> None:
+@pytest.mark.parametrize(
+    "piece",
+    ["<div>", "<b><div>", "<div/>", "<!--</div>--><div>", "<div title='</div>'>", "<div><script></div></script>"],
+)
+def test_page_whose_tags_stand_inside_one_another_without_end_is_refused(piece: str) -> None:
     with pytest.raises(Rejection, match="too_large"):
-        site(ok("<div>" * (fetch.MAX_TAGS + 1))).page()
+        site(ok(piece * (fetch.MAX_DEPTH + 1))).page()
+
+
+@pytest.mark.parametrize(
+    "piece", ["<div><a href=/x><img></a></div>", "<li><p>x<br>", "<tr><td>x", "<svg><path/></svg>"]
+)
+def test_page_may_have_any_number_of_tags_side_by_side(piece: str) -> None:
+    text = piece * (fetch.MAX_DEPTH + 1)
+    assert site(ok(text)).page() == text
 
 
 def test_crawl_delay_that_no_crawl_could_keep_is_a_refusal() -> None:
@@ -443,3 +462,93 @@ def test_crawl_delay_that_no_crawl_could_keep_is_a_refusal() -> None:
     with pytest.raises(Refused, match="100000 s"):
         recorded.page()
     assert recorded.paths == ["/robots.txt"]
+
+
+def test_pictures_are_decoded_beside_the_event_loop() -> None:
+    """The decoder waits for something that only the loop does."""
+    recorded, goes_on = site(ok("image")), threading.Event()
+
+    async def run() -> bool:
+        asking = asyncio.create_task(recorded.fetcher.image("https://site.test/a.png", lambda _: goes_on.wait(30)))
+        while not recorded.requests or recorded.answers:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        goes_on.set()
+        return (await asking).facts
+
+    assert asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("robots", "status", "body", "asked"),
+    [
+        (None, 200, b'[{"location": "/", "tdm-reservation": 1}]', 2),
+        (None, 200, b'[{"location": "/*.png$", "tdm-reservation": 1}]', 3),
+        (None, 200, b'[{"location": "/private", "tdm-reservation": 1}]', 4),
+        (None, 200, b"<html>no such page</html>", 4),
+        (None, 403, b'[{"location": "/", "tdm-reservation": 1}]', 4),
+        (ok("User-agent: *\nDisallow: /.well-known/"), 200, b'[{"location": "/", "tdm-reservation": 1}]', 3),
+        (ok("User-agent: *\nDisallow: /"), 200, b"[]", 1),
+    ],
+)
+def test_reservations_are_asked_for_once_where_robots_txt_allows(
+    robots: Answer | None, status: int, body: bytes, asked: int
+) -> None:
+    recorded = site(ok(), ok("image"), robots=robots)
+    paths: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        paths.append(request.url.path)
+        return recorded.answer(request)
+
+    recorded.reservations = httpx.Response(status, content=body)
+    fetcher = Fetcher(ACCESS, user_agent="x", transport=httpx.MockTransport(answer))
+
+    async def page_and_image() -> None:
+        await fetcher.page(Request(URL))
+        await fetcher.image("https://site.test/a.png", bytes)
+
+    if asked == 4 or (robots is not None and asked == 3):
+        asyncio.run(page_and_image())
+    else:
+        with pytest.raises(Rejection, match="robots" if asked == 1 else "noai"):
+            asyncio.run(page_and_image())
+    assert paths == ["/robots.txt", RESERVATIONS_PATH, "/page", "/a.png"][:asked] or paths == [
+        "/robots.txt", "/page", "/a.png"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", ["1", "0, 1"])
+def test_reservation_in_a_header_is_an_opt_out(value: str) -> None:
+    with pytest.raises(Rejection, match="noai"):
+        site(ok(tdm_reservation=value)).page()
+
+
+@pytest.mark.parametrize("charset", ["undefined", "utf-7", "unicode_escape", "idna", "rot13", "zlib", "x" * 99, "%s"])
+def test_charset_that_the_web_does_not_know_is_none(charset: str) -> None:
+    text, headers = "caf\u00e9 +AGE- \\x41", {"content-type": f"text/html; charset={charset}"}
+    assert site(httpx.Response(200, content=text.encode(), headers=headers)).page() == text
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "text"),
+    [
+        ("caf\u00e9".encode("latin-1"), "text/html; charset=ISO_8859-1:1987", "caf\u00e9"),
+        ("\u65e5\u672c".encode("cp932"), "text/html; charset='Shift_JIS'", "\u65e5\u672c"),
+        ("\u65e5\u672c".encode("cp932") + b"\x80", "text/html; charset=sjis", "\u65e5\u672c\x80"),
+        ("\u4f60".encode("gb18030"), "text/html; charset=gb2312", "\u4f60"),
+        ("\u0434\u0430".encode("koi8-r"), "text/html;charset=koi8-r", "\u0434\u0430"),
+        ("caf\u00e9".encode("utf-16"), "text/html; charset=utf-8", "caf\u00e9"),
+        (b"\xef\xbb\xbfcaf\xc3\xa9", "text/html; charset=iso-8859-1", "caf\u00e9"),
+        (b"<meta charset=utf-16>caf\xc3\xa9", "text/html", "<meta charset=utf-16>caf\u00e9"),
+        (
+            b"<meta charset=cp1251>\xe4\xe0",
+            "text/html; charset=undefined",
+            "<meta charset=cp1251>\u0434\u0430",
+        ),
+        (b"caf\xe9 \x80", "text/html", "caf\u00e9 \u20ac"),
+    ],
+)
+def test_page_is_read_in_its_charset(data: bytes, content_type: str, text: str) -> None:
+    answer = httpx.Response(200, content=data, headers={"content-type": content_type})
+    assert site(answer).page() == text

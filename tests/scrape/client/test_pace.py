@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.errors import Interrupted
 from pipeline.scrape.client.pace import MAX_SLOWNESS, Clock, HostThrottle, StopSignal
-from pipeline.scrape.client.robots import MAX_AGE, RobotsCache
+from pipeline.scrape.client.robots import MAX_AGE, OriginCache
 from pipeline.scrape.sites.gallery import Rejection
 
 
@@ -110,21 +110,21 @@ def test_sleep_without_a_wish_lasts_as_long_as_it_should() -> None:
     assert time.monotonic() - began >= 0.049
 
 
-def asked_at(ages: list[float], answer: Callable[[], tuple[int, bytes]]) -> int:
+def asked_at(ages: list[float], answer: Callable[[], str]) -> int:
     """How often robots.txt is fetched by somebody who looks at these times."""
     fetched, now = 0, 0.0
 
-    async def fetch(_: str) -> tuple[int, bytes]:
+    async def fetch(_: str) -> str:
         nonlocal fetched
         fetched += 1
         return answer()
 
     async def look() -> None:
         nonlocal now
-        book = RobotsCache(fetch, lambda: now)
+        book = OriginCache(fetch, lambda: now)
         for now in ages:  # noqa: B007
             try:
-                await book.rules("https://site.test")
+                await book.of("https://site.test")
             except Rejection:
                 continue
 
@@ -133,15 +133,12 @@ def asked_at(ages: list[float], answer: Callable[[], tuple[int, bytes]]) -> int:
 
 
 def test_robots_is_asked_for_once_a_day() -> None:
-    def rules() -> tuple[int, bytes]:
-        return 200, b"User-agent: *\nDisallow: /x\n"
-
-    assert asked_at([0, 1, MAX_AGE - 1], rules) == 1
-    assert asked_at([0, MAX_AGE + 1, MAX_AGE + 2], rules) == 2
+    assert asked_at([0, 1, MAX_AGE - 1], lambda: "rules") == 1
+    assert asked_at([0, MAX_AGE + 1, MAX_AGE + 2], lambda: "rules") == 2
 
 
 def test_host_that_gives_no_robots_is_not_pestered_for_it() -> None:
-    def silence() -> tuple[int, bytes]:
+    def silence() -> str:
         raise Rejection("network", "no answer")
 
     assert asked_at([0, 1, 2], silence) == 1

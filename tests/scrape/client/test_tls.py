@@ -11,13 +11,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from pipeline.scrape.client.connect import Transport
 from pipeline.scrape.client.fetch import Fetcher
 from pipeline.scrape.client.pace import Access
 from pipeline.scrape.sites.gallery import Rejection, Request
@@ -56,10 +56,11 @@ class Server:
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0].decode()
-        self.requests.append(line)
         path = line.split()[1]
+        if not path.startswith("/.well-known/"):
+            self.requests.append(line)
         moved = f"HTTP/1.1 302 Found\r\nLocation: http://{HOST}:{self.port}/new\r\n" if path == "/old" else ""
-        head = moved or f"HTTP/1.1 {404 if path == '/robots.txt' else 200} There\r\n"
+        head = moved or f"HTTP/1.1 {404 if path.endswith(('.txt', '.json')) else 200} There\r\n"
         writer.write(f"{head}Content-Length: 2\r\nConnection: close\r\n\r\nhi".encode())
         await writer.drain()
         writer.close()
@@ -79,7 +80,7 @@ async def ask(certificate: Path, trusted: Path | None, path: str) -> tuple[str, 
     """Text of the page at an http address of the server, and what the server was asked."""
     context = ssl.create_default_context(cafile=trusted)
     async with serving(certificate) as server:
-        client = Fetcher(ACCESS, user_agent="facetopix/1", transport=httpx.AsyncHTTPTransport(verify=context))
+        client = Fetcher(ACCESS, user_agent="facetopix/1", transport=Transport(verify=context))
         async with client:
             page = await client.page(Request(f"http://{HOST}:{server.port}{path}"))
     return page.text, server.requests
