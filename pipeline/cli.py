@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from pipeline import console, layout
-from pipeline.console import Bars, CommandGroup, Settings, note, result
+from pipeline.console import Bars, Command, CommandGroup, Settings, note, result
 from pipeline.export.card import Format
 from pipeline.layout import Source
 from pipeline.runtime.timings import recorded
@@ -457,3 +457,7 @@ def clean(yes: Annotated[bool, typer.Option("--yes", help="Remove without asking
         typer.echo(f"{layout.STATE / name}: {files} files, {size / 2**20:.1f} MiB")
     if contents and (yes or typer.confirm("Remove all of this?")):
         state.empty(layout.STATE)
+
+
+for _command in (*app.registered_commands, *sample_app.registered_commands):
+    _command.cls = Command

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import errno
 import json
 import logging
+import os
 import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -17,9 +20,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from typer.core import TyperCommand, TyperGroup
 
+from pipeline import layout
 from pipeline.errors import Interrupted, OutOfMemory, PipelineError
 
 EVERY = 5.0  # seconds between plain progress lines
+
+UNUSABLE = (  # places where nothing can be written or read, whatever the command
+    errno.EROFS, errno.EACCES, errno.EPERM, errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP,
+    errno.EMFILE, errno.ENFILE, errno.EBUSY, errno.EINVAL,
+)  # fmt: skip
+PERHAPS_PATHS = (
+    "palette",
+    "weights",
+    "features",
+    "page",
+)  # options and arguments that may also be a name or an address
 
 stderr = Console(stderr=True, soft_wrap=True, highlight=False)
 
@@ -31,6 +46,52 @@ class Settings:
     quiet = False
     device = "auto"
     command = ""  # the command line, which resumes an interrupted run
+
+
+class Command(TyperCommand):
+    """A command that takes the global options too, and whose paths are those of the folder it was called in."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """Its own parameters and, unseen in its help, the global options."""
+        own = super().get_params(ctx)
+        known = {param.name for param in own}
+        shared = [copy.copy(param) for param in _top(ctx).command.params if param.name not in known]
+        for param in shared:
+            param.hidden = True
+        return [*own, *shared]
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run it at the root of the working copy."""
+        own, top = {param.name for param in self.params}, _top(ctx)
+        given = {
+            name for name in ctx.params if (source := ctx.get_parameter_source(name)) and source.name == "COMMANDLINE"
+        }
+        options = {name: ctx.params.pop(name) for name in [*ctx.params] if name not in own}
+        chosen = {name: options[name] if name in given else top.params[name] for name in options if name in top.params}
+        configure(**{name: chosen[name] for name in ("debug", "quiet", "verbose", "device")})
+        here = Path.cwd()
+        root = layout.root_of(here)
+        if root != here:
+            note(f"working copy: {root}")
+            ctx.params |= {name: _absolute(ctx.params[name], name, here) for name in given & own}
+            os.chdir(root)
+        return super().invoke(ctx)
+
+
+def _top(ctx: Any) -> Any:
+    """The context of the whole command line, which is not always the outermost one."""
+    while not isinstance(ctx.command, CommandGroup):
+        ctx = ctx.parent
+    return ctx
+
+
+def _absolute(value: Any, name: str, here: Path) -> Any:
+    """What a person wrote in one folder, as it is right in any: paths, and texts that may be paths."""
+    if isinstance(value, list | tuple):
+        return type(value)(_absolute(item, name, here) for item in value)
+    if isinstance(value, Path) or name == "pictures" or (name in PERHAPS_PATHS and (here / str(value)).exists()):
+        return type(here)(os.path.normpath(here / value)) if isinstance(value, Path) else os.path.normpath(here / value)
+    return value
 
 
 class CommandGroup(TyperGroup):
@@ -46,8 +107,12 @@ class CommandGroup(TyperGroup):
         except BrokenPipeError:  # of `facetopix ... | head`; Typer ends quietly
             raise
         except OSError as error:
-            if error.errno == errno.ENOSPC:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
                 return _fail(error, f"disk full: {error}; free some space and run the same command again", 6)
+            if error.errno == errno.EIO:
+                return _fail(error, f"the disk failed: {error}", 6)
+            if error.errno in UNUSABLE:
+                return _fail(error, f"{error.filename or 'a file'}: cannot be used: {error.strerror}", 3)
             return _fail(error, f"{type(error).__name__}: {error}", 1)
         except Exception as error:  # the outermost boundary: our bug, named as such
             if type(error).__module__.startswith(("typer", "click")):
@@ -150,6 +215,7 @@ def configure(*, debug: bool, quiet: bool, verbose: bool, device: str) -> None:
     Settings.debug, Settings.quiet, Settings.device = debug, quiet, device
     Settings.command = shlex.join(["facetopix", *sys.argv[1:]])
     level = logging.WARNING if quiet else logging.DEBUG if verbose else logging.INFO
-    logging.basicConfig(level=level, format="%(message)s", stream=sys.stderr)
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger().setLevel(level)
     for library in ("httpx", "httpcore", "PIL", "asyncio", "filelock", "uvicorn", "dvclive"):
         logging.getLogger(library).setLevel(logging.WARNING)

@@ -3,6 +3,7 @@
 PipelineError
 ├── BadParams      3  params.yaml: unknown, missing or out-of-range key
 ├── BadInput       3  a file, folder or archive that cannot be used
+│   └── Busy       3  another process works on the same thing
 ├── OutOfMemory    3  values or pictures that need more than there is
 ├── MarkupChanged  4  a page no longer holds what its parser expects
 ├── Refused        5  robots.txt, a training opt-out, terms not accepted, 401/403
@@ -26,6 +27,10 @@ class BadParams(PipelineError):
 
 class BadInput(PipelineError):
     """Input data that cannot be used."""
+
+
+class Busy(BadInput):
+    """Another process works on the same thing."""
 
 
 class OutOfMemory(PipelineError):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, get_args
 
+MARKS = ("params.yaml", "dvc.yaml")  # files of the root
+
 INPUTS = Path("inputs")
 INPUT_ART = INPUTS / "art"
 INPUT_FACES = INPUTS / "faces"
@@ -36,3 +38,10 @@ STATE = Path(".state")
 
 Source = Literal["pixeljoint", "lospec", "pixiehaus"]  # the galleries; each has a folder below RAW
 SOURCES: tuple[Source, ...] = get_args(Source)
+
+
+def root_of(folder: Path) -> Path:
+    """The working copy that a folder lies in: itself if it has parameters of its own or lies in none."""
+    if (folder / MARKS[0]).is_file():
+        return folder
+    return next((above for above in folder.parents if all((above / mark).is_file() for mark in MARKS)), folder)

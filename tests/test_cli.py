@@ -13,7 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.numpy import save_file
 
+from pipeline.convert.command import SHIPPED_WEIGHTS
 from pipeline.images.files import write_png
 from pipeline.sample.galleries import site
 from pipeline.sample.params import Sample
@@ -96,12 +99,94 @@ def test_a_stage_without_its_input_names_what_to_run(home: Path) -> None:
     assert "data/dedup/manifest.jsonl: no manifest; run the stage that makes data/dedup first" in done.stderr
 
 
+BUG = "import sys; from pipeline import cli; from pipeline.curate.importing import stage; stage.run = None; cli.main()"
+
+
 def test_a_bug_is_code_1_in_one_line_and_a_traceback_with_debug(home: Path) -> None:
-    (home / "data").write_text("a file where a folder is made")
-    quiet, loud = facetopix(home, "import-art"), facetopix(home, "--debug", "import-art")
+    quiet, loud = (
+        run(home, sys.executable, "-c", BUG, *options) for options in (["import-art"], ["--debug", "import-art"])
+    )
     assert quiet.returncode == 1
     assert len(quiet.stderr.strip().splitlines()) == 1
     assert "Traceback" in loud.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "arguments"),
+    [
+        ("data", ["import-art"]),
+        (".state", ["import-art"]),
+        ("out", ["convert", "a.png", "--out", "out", "--method", "majority"]),
+        ("x", ["import-art", "--out", "x" * 252]),
+        ("x", ["import-art", "--out", "/sys/facetopix"]),
+        ("sheets", ["inspect", "a.png", "--sheet", "sheets/s.png"]),
+    ],
+)
+def test_places_that_cannot_be_written_are_told_in_one_line(home: Path, place: str, arguments: list[str]) -> None:
+    """A file where a folder is made, a name that is too long, a tree that nobody writes to."""
+    write_png(home / "a.png", np.zeros((32, 32, 3), np.uint8))
+    (home / place).write_text("a file where a folder is made")
+    done = facetopix(home, "-q", *arguments)
+    assert done.returncode in (3, 6)
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "bug" not in done.stderr
+
+
+def test_a_name_of_250_bytes_is_as_good_as_any(home: Path) -> None:
+    name = "\u00e9" * 122 + "x" * 6
+    write_png(home / "in" / f"{'y' * 246}.png", np.zeros((32, 32, 3), np.uint8))
+    assert facetopix(home, "add", "art", "in").returncode == 0
+    assert facetopix(home, "import-art", "--out", name[:120]).returncode == 0
+    assert facetopix(home, "inspect", "in", "--sheet", f"{name[:-4]}.png").returncode == 0
+    assert (home / f"{name[:-4]}.png").is_file()
+    done = facetopix(home, "convert", "in", "--out", "out", "--method", "majority")
+    assert done.returncode in (0, 3)
+    assert "bug" not in done.stderr
+
+
+def test_two_stages_at_once_do_not_write_one_folder(home: Path) -> None:
+    """The second says so, and the first ends as if it had been alone."""
+    write_png(home / "in" / "a.png", np.eye(32, dtype=np.uint8)[..., None].repeat(3, 2) * 255)
+    facetopix(home, "add", "art", "in")
+    hold = "import sys, subprocess; from pathlib import Path; from pipeline.runtime.files import output_dir\n"
+    hold += "with output_dir(Path('data/raw/inputs')) as out:\n    (out / 'manifest.jsonl').write_text('')\n"
+    hold += "    sys.exit(subprocess.run(sys.argv[1:]).returncode)"
+    done = run(home, sys.executable, "-c", hold, str(BIN / "facetopix"), "import-art")
+    assert done.returncode == 3
+    assert done.stderr.strip() == (
+        "facetopix: data/raw/inputs: another process is writing this folder; wait for it to end"
+    )
+    assert (home / "data" / "raw" / "inputs.partial" / "manifest.jsonl").is_file()
+    assert facetopix(home, "import-art").returncode == 0
+
+
+def test_from_a_subfolder_the_working_copy_is_meant_and_own_paths_are_own_paths(home: Path) -> None:
+    shutil.copy(ROOT / "dvc.yaml", home / "dvc.yaml")
+    deep = home / "notes" / "deep"
+    write_png(deep / "a.png", np.eye(32, dtype=np.uint8)[..., None].repeat(3, 2) * 255)
+    assert facetopix(deep, "add", "art", "a.png").returncode == 0
+    assert facetopix(deep, "import-art").returncode == 0
+    assert (home / "data" / "raw" / "inputs" / "manifest.jsonl").is_file()
+    assert facetopix(deep, "convert", "*.png", "--out", "small", "--method", "majority").returncode == 0
+    assert (deep / "small" / "a.png").is_file()
+    (image,) = json.loads(facetopix(deep, "inspect", "./a.png", "--sheet", "s.png", "--json").stdout)["images"]
+    assert Path(image["path"]) == deep / "a.png"
+    assert (deep / "s.png").is_file()
+    assert sorted(path.name for path in deep.iterdir()) == ["a.png", "s.png", "small"]
+    wrong = facetopix(deep, "grid", "--params", "mine.yaml")
+    assert (wrong.returncode, "deep/mine.yaml: no such parameter file" in wrong.stderr) == (3, True)
+
+
+def test_global_options_may_stand_after_the_command(home: Path) -> None:
+    write_png(home / "a.png", np.zeros((32, 32, 3), np.uint8))
+    plain = facetopix(home, "inspect", "a.png")
+    for options in (["--device", "cpu"], ["-q"], ["--quiet", "--debug"], ["--device=cpu", "-v"]):
+        done = facetopix(home, "inspect", *options, "a.png")
+        assert (done.returncode, done.stdout) == (0, plain.stdout), options
+    assert facetopix(home, "import-art", "-q").stderr == facetopix(home, "-q", "import-art").stderr == ""
+    assert "Traceback" in facetopix(home, "inspect", "none.png", "--debug").stderr
+    assert facetopix(home, "inspect", "a.png", "--version").stdout == facetopix(home, "--version").stdout
+    assert facetopix(home, "inspect", "a.png", "--device", "tpu").returncode == 2
 
 
 def test_a_live_crawl_without_contact_is_refused_and_names_the_terms(home: Path) -> None:
@@ -222,15 +307,36 @@ def test_pictures_of_any_shape_are_drawn_and_the_same_each_time(home: Path) -> N
     ("options", "words"),
     [
         (["--weights", "nowhere.safetensors"], "nowhere.safetensors: no trained generator there"),
+        (["--weights", "folder.safetensors"], "folder.safetensors: expected the .safetensors file of a generator"),
+        (["--weights", "nan.safetensors"], "nan.safetensors: weights that are no numbers (NaN or infinite)"),
+        (["--weights", "foreign.safetensors"], "not the weights of a facetopix generator: of another program"),
+        (["--weights", "renamed.safetensors"], "not the weights of a facetopix generator: numbers that no generator"),
+        (["--weights", "half.safetensors"], "half.safetensors: not the weights of a facetopix generator"),
+        (["--weights", "a.png"], "a.png: not the weights of a facetopix generator"),
         (["--weights", "trained"], "a2b.safetensors: no trained generator there; run `facetopix train` first"),
         (["--weights", "shipped", "--method", "majority"], "give --weights with --method cell, not with majority"),
     ],
 )
 def test_weights_that_cannot_be_used_are_an_error(home: Path, options: list[str], words: str) -> None:
     write_png(home / "a.png", np.zeros((32, 32, 3), np.uint8))
+    spoil_weights(home)
     done = facetopix(home, "convert", "a.png", "--out", "out", *options)
     assert done.returncode == 3
     assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def spoil_weights(folder: Path) -> None:
+    """Files that are nearly the shipped weights."""
+    (folder / "folder.safetensors").mkdir()
+    with safe_open(SHIPPED_WEIGHTS, framework="np") as file:
+        header, weights = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    name = min(weights)
+    save_file({**weights, name: np.full_like(weights[name], np.nan)}, folder / "nan.safetensors", header)
+    save_file(weights, folder / "foreign.safetensors", {"format": "pt"})
+    numbers = json.loads(header["facetopix"]) | {"cells": 0}
+    save_file(weights, folder / "renamed.safetensors", {"facetopix": json.dumps(numbers)})
+    save_file({name: weights[name]}, folder / "half.safetensors", header)
 
 
 def test_convert_takes_the_style_of_an_artwork_and_says_what_its_features_are(home: Path) -> None:

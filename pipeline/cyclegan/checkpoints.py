@@ -24,8 +24,8 @@ from typing import Any
 
 import torch
 
-from pipeline.errors import BadInput
-from pipeline.runtime.locks import Busy, locked
+from pipeline.errors import BadInput, Busy
+from pipeline.runtime.locks import locked
 
 logger = logging.getLogger(__name__)
 

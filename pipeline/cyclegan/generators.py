@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,6 +17,8 @@ from models.cyclegan.train import cell_system, picture_system
 from pipeline.errors import BadInput, BadParams
 
 HEADER = "facetopix"
+LARGEST = 1 << 12  # of the numbers of a shape: beyond, memory is all that they would cost
+MESSAGE = 200  # letters of a reason: torch lists every key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,16 +86,30 @@ def load(path: Path, device: str = "cpu") -> tuple[nn.Module, Shape]:
         raise BadInput(f"{path}: expected the .safetensors file of a generator, found no file")
     try:
         with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-        shape = Shape(**json.loads(header[HEADER]))
+            shape = _read_shape(file.metadata() or {})
         net: nn.Module
         if shape.generator == "cell":
             net = CellGenerator(shape.cell_shape)
         else:
             net = PICTURE_GENERATORS[shape.generator](shape.width, shape.blocks)
-        net.load_state_dict(load_file(path))
+        weights = load_file(path)
+        net.load_state_dict(weights)
     except FileNotFoundError as error:
         raise BadInput(f"{path}: no trained generator there; run `facetopix train` first") from error
-    except (SafetensorError, KeyError, ValueError, TypeError, RuntimeError) as error:
-        raise BadInput(f"{path}: not the weights of a facetopix generator: {error}") from error
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError, RuntimeError) as error:
+        reason = " ".join(str(error).split())[:MESSAGE]
+        raise BadInput(f"{path}: not the weights of a facetopix generator: {reason}") from error
+    if broken := next((name for name, values in weights.items() if not values.isfinite().all()), None):
+        raise BadInput(f"{path}: weights that are no numbers (NaN or infinite), first {broken}: the training diverged")
     return net.eval().to(device), shape
+
+
+def _read_shape(header: Mapping[str, str]) -> Shape:
+    """The shape in a header; ValueError or TypeError where it is none that a generator can have."""
+    if HEADER not in header:
+        raise ValueError(f"of another program: expected a header named {HEADER}")
+    shape = Shape(**json.loads(header[HEADER]))
+    sizes = (shape.width, shape.blocks, shape.size, shape.cells, shape.critics)
+    if not all(type(number) is int and 0 <= number <= LARGEST for number in sizes) or not shape.width * shape.cells:
+        raise ValueError(f"numbers that no generator has: {header[HEADER]}")
+    return shape

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from pipeline.cyclegan.pairs.source import PairSource, read_natives
 from pipeline.cyclegan.pairs.strip import draw_strip
 from pipeline.cyclegan.processes import broadcast_from_first
 from pipeline.cyclegan.samples import draw, read_pictures, side_by_side
-from pipeline.errors import BadInput, BadParams
+from pipeline.errors import BadInput, BadParams, OutOfMemory
 from pipeline.images.files import encode_png, write_png
 from pipeline.runtime import devices
 from pipeline.runtime.devices import run_name
@@ -127,13 +128,22 @@ class Training:
         self.journal = Journal(max(1, self.trainer.steps_per_epoch // WINDOWS), self.on_grid)
         saved = broadcast_from_first(self.checkpoint.newest() if self.first else None, self.workers)
         if saved is not None:
-            state = read(saved)
-            self.trainer.load_state_dict(state["trainer"])
-            self.journal.load_state_dict(state["journal"])
-            _set_random_state(state["random"], self.job.device)
+            self._go_on(read(saved))
         if self.first:
             self.checkpoint.make_room()
             write_atomic(self.checkpoint.samples / "inputs.png", encode_png(side_by_side(self.samples)))
+
+    def _go_on(self, state: dict[str, Any]) -> None:
+        try:
+            self.trainer.load_state_dict(state["trainer"])
+            self.journal.load_state_dict(state["journal"])
+            _set_random_state(state["random"], self.job.device)
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            if (full := OutOfMemory.of(error)) is not None:
+                raise full from error
+            raise BadInput(
+                f"{self.checkpoint.folder}: the checkpoint of another training or program; remove it to start afresh"
+            ) from error
 
     @contextmanager
     def _explained_errors(self) -> Iterator[None]:

@@ -28,8 +28,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from pipeline.errors import Busy
 from pipeline.runtime.fingerprint import fingerprint
-from pipeline.runtime.locks import Busy, locked
+from pipeline.runtime.locks import locked
 
 logger = logging.getLogger(__name__)
 

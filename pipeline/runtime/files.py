@@ -6,16 +6,21 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from pipeline.errors import Busy
+
+LONGEST = 200  # bytes of a name that a partial file takes over; file systems hold 255
 
 
 @contextmanager
 def atomic_file(path: Path) -> Iterator[BinaryIO]:
     """A new file for the block to write: `path` holds all of it or none, since it is renamed when it is on the disk."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    short = path.name.encode(errors="surrogateescape")[:LONGEST].decode(errors="ignore")
+    partial = path.with_name(f".{short}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
             yield file
@@ -35,17 +40,50 @@ def write_atomic(path: Path, data: bytes) -> None:
 
 @contextmanager
 def output_dir(final: Path) -> Iterator[Path]:
-    """Yield an empty `final.partial`; on success it becomes `final`, on an error it stays for inspection."""
+    """Yield an empty `final.partial`; on success it becomes `final`, on an error it stays for inspection.
+
+    Raises:
+        Busy: another process is writing this folder.
+    """
     partial = final.with_name(final.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    yield partial
-    replaced = final.with_name(final.name + ".replaced")
-    shutil.rmtree(replaced, ignore_errors=True)
-    if final.exists():
-        final.rename(replaced)
-    partial.rename(final)
-    shutil.rmtree(replaced, ignore_errors=True)
+    with _claimed(partial, f"{final}: another process is writing this folder; wait for it to end"):
+        yield partial
+        replaced = final.with_name(final.name + ".replaced")
+        shutil.rmtree(replaced, ignore_errors=True)
+        if final.exists():
+            final.rename(replaced)
+        partial.rename(final)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextmanager
+def _claimed(folder: Path, message: str) -> Iterator[None]:
+    """Make a folder anew and hold a lock on it; the system lets go of it however the process ends."""
+    with ExitStack() as locks:
+        with suppress(FileNotFoundError, NotADirectoryError):
+            locks.enter_context(_locked(folder, message))
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        locks.enter_context(_locked(folder, message))
+        yield
+
+
+@contextmanager
+def _locked(folder: Path, message: str) -> Iterator[None]:
+    try:
+        import fcntl
+    except ImportError:  # Windows, which removes nothing that is in use
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy(message) from error
+        yield
+    finally:
+        os.close(handle)
 
 
 def sha256(path: Path) -> str:

@@ -8,11 +8,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import BadInput
-
-
-class Busy(BadInput):
-    """Another process holds the lock."""
+from pipeline.errors import Busy
 
 
 @contextmanager

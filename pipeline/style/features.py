@@ -51,9 +51,12 @@ def _weights(source: str, seed: int) -> dict[str, Tensor]:
     if source == "imagenet":
         return _imagenet()
     try:
-        return dict(load_file(source))
+        weights = dict(load_file(source))
     except (OSError, SafetensorError) as error:
         raise BadInput(f"style.features: {Path(source)}: not a readable safetensors file: {error}") from error
+    if broken := next((name for name, values in weights.items() if not values.isfinite().all()), None):
+        raise BadInput(f"style.features: {Path(source)}: weights that are no numbers (NaN or infinite), first {broken}")
+    return weights
 
 
 def _imagenet() -> dict[str, Tensor]:

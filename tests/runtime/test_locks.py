@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.errors import BadInput
-from pipeline.runtime.locks import Busy, locked
+from pipeline.errors import BadInput, Busy
+from pipeline.runtime.locks import locked
 
 
 def test_who_comes_second_gets_the_message_and_the_first_is_not_disturbed(tmp_path: Path) -> None:

@@ -179,12 +179,20 @@ def test_a_picture_of_another_size_is_bad_input(split):
 @pytest.mark.parametrize("statistics", ["gram", "wasserstein"])
 def test_a_pair_that_diverges_is_a_failed_row_without_a_picture(split, tmp_path, statistics):
     broken = random_weights(torch.Generator(), WIDTHS)
-    broken["0.bias"][0] = torch.nan
-    save_file(broken, tmp_path / "nan.safetensors")
-    out = run(split, params=changed(features=str(tmp_path / "nan.safetensors"), statistics=statistics))
+    broken["0.weight"] *= 1e30  # of which the next layers make infinity
+    save_file(broken, tmp_path / "large.safetensors")
+    out = run(split, params=changed(features=str(tmp_path / "large.safetensors"), statistics=statistics))
     rows = manifest.read(out)
     assert {(row["status"], row["reason"]) for row in rows} == {("failed", "diverged")}
     assert not list(out.rglob("*.png"))
+
+
+def test_features_that_are_no_numbers_are_bad_input(split, tmp_path):
+    broken = random_weights(torch.Generator(), WIDTHS)
+    broken["0.bias"][0] = torch.nan
+    save_file(broken, tmp_path / "nan.safetensors")
+    with pytest.raises(BadInput, match=r"nan\.safetensors: weights that are no numbers"):
+        run(split, params=changed(features=str(tmp_path / "nan.safetensors")))
 
 
 def test_the_threads_of_the_process_are_restored(split):
