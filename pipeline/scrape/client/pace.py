@@ -13,8 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.errors import Interrupted, Refused, Unreachable
-from pipeline.runtime.locks import Busy
+from pipeline.errors import Busy, Interrupted, Refused, Unreachable
 from pipeline.scrape.client.host_file import Ban, HostFile, HostRecord
 
 logger = logging.getLogger(__name__)
