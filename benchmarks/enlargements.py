@@ -47,11 +47,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Case:
-    """An image, the size of its cells in pixels, and the native pixels, so how many there are."""
+    """An image, the size of its cells in pixels, and the native pixels, so how many there are.
+
+    `also`: other sizes that are right too, where a picture has two.
+    """
 
     rgb: Pixels
     cell: float
     native: Pixels
+    also: tuple[float, ...] = ()
 
 
 Make = Callable[[Pixels, Random], Case]

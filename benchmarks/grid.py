@@ -19,13 +19,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import enlargements
 import numpy as np
+import off_grid
 import pixel_peers
-from enlargements import ART, CONDITIONS, SMOOTH, Case, Condition, Sample, Work
+from enlargements import ART, SMOOTH, Case, Condition, Sample, Work
 
 from pipeline.cells import detect
 from pipeline.errors import BadInput
@@ -33,7 +35,10 @@ from pipeline.images.files import Pixels, encode_png, read_rgba
 from pipeline.images.resample import enlarge
 from pipeline.runtime import seeds
 
+CONDITIONS = (*enlargements.CONDITIONS, *off_grid.CONDITIONS)
 ANSWERS = ("exact", "within 1", "unknown", "left native", "wrong")
+SURE, MOST_SURE_WRONG = 0.5, 0.02  # confidence from which a wrong size counts; share of the works of a condition
+CONFIDENCES = (0.0, 0.3, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 SAME_SIZE = 0.02  # of the cell: fractional ones are known to half a pixel of the whole side
 SAME_COLOUR = 24  # of 255, in every channel
 ROUNDS = 5  # of each timing, the best counts
@@ -51,12 +56,18 @@ class Tally:
     scant: Counter[str] = field(default_factory=Counter)
     colours: list[float] = field(default_factory=list)  # share of right pixels of each exactly found work
     milliseconds: list[float] = field(default_factory=list)  # CPU, detection and reduction
+    said: list[tuple[float, bool]] = field(default_factory=list)  # confidence of each size that was told; is it right
 
     @property
     def right(self) -> float:
         """Share that counts towards the demand: of natives what is not shrunk, of others the right size."""
         good = ("exact", "unknown") if self.condition.startswith("native,") else ("exact",)
         return sum(self.answers[answer] for answer in good) / max(self.answers.total(), 1)
+
+    @property
+    def sure_wrong(self) -> float:
+        """Share of works whose size is told wrong with a confidence above SURE."""
+        return sum(confidence > SURE and not right for confidence, right in self.said) / max(self.answers.total(), 1)
 
     def figures(self) -> dict[str, Any]:
         return {
@@ -67,12 +78,19 @@ class Tally:
             "ms": statistics.median(self.milliseconds) if self.milliseconds else None,
             "right": self.right,
             "demanded": self.demanded,
+            "sure_wrong": self.sure_wrong,
             "met": self.met,
         }
 
     @property
     def met(self) -> bool:
-        return self.demanded is None or self.right >= self.demanded
+        return (self.demanded is None or self.right >= self.demanded) and self.sure_wrong <= MOST_SURE_WRONG
+
+
+def is_size(case: Case, cell: detect.Cell) -> float | None:
+    """The right size that a cell has, of those that are right; None where it has none."""
+    sizes = (case.cell, *case.also)
+    return next((size for size in sizes if cell.size and abs(cell.size - size) <= SAME_SIZE * size), None)
 
 
 def judge(condition: Condition, case: Case, cell: detect.Cell) -> str:
@@ -80,9 +98,10 @@ def judge(condition: Condition, case: Case, cell: detect.Cell) -> str:
         return "unknown"
     assert cell.native_width is not None
     assert cell.native_height is not None
-    height, width = case.native.shape[:2]
+    size = is_size(case, cell)
+    height, width = (round(side * case.cell / (size or case.cell)) for side in case.native.shape[:2])
     off = max(abs(cell.native_width - width), abs(cell.native_height - height))
-    if off <= condition.within and abs(cell.size - case.cell) <= SAME_SIZE * case.cell:
+    if off <= condition.within and size is not None:
         return "exact"
     if off <= 1:
         return "within 1"
@@ -103,6 +122,8 @@ def tally(condition: Condition, works: Iterable[Work], seed: int) -> Tally:
         answer = judge(condition, case, cell)
         scant = enlargements.edges(case.native) < enlargements.SCANT
         (result.scant if scant else result.answers)[answer] += 1
+        if not scant and cell.size is not None:
+            result.said.append((cell.confidence, is_size(case, cell) is not None))
         if answer == "exact" and reduced is not None and reduced.shape == case.native.shape:
             result.colours.append(same_colours(reduced, case.native))
     return result
@@ -221,7 +242,16 @@ def answer_rows(tallies: Sequence[Tally]) -> Iterator[list[object]]:
         demanded = "" if tally.demanded is None else f">= {percent(tally.demanded)}"
         took = f"{statistics.median(tally.milliseconds):.2f}" if tally.milliseconds else ""
         missed = "" if tally.met else "MISSED"
-        yield [tally.condition, tally.answers.total(), *shares, demanded, missed, colours, scant, took]
+        sure = percent(tally.sure_wrong)
+        yield [tally.condition, tally.answers.total(), *shares, demanded, sure, missed, colours, scant, took]
+
+
+def confidence_rows(tallies: Sequence[Tally]) -> Iterator[list[object]]:
+    """How many sizes were told with so much confidence, and the share of right ones."""
+    said = np.array([pair for tally in tallies for pair in tally.said])
+    for low, high in pairwise((*CONFIDENCES, 1.01)):
+        chosen = said[(said[:, 0] >= low) & (said[:, 0] < high)] if len(said) else said
+        yield [f"{low} to {min(high, 1.0)}", len(chosen), percent(chosen[:, 1].mean()) if len(chosen) else ""]
 
 
 def peer_rows(shown: Sequence[dict[str, Any]]) -> Iterator[list[object]]:
@@ -237,8 +267,9 @@ def hardware() -> str:
 
 def show(report: dict[str, Any], samples: Sequence[Sample], tallies: Sequence[Tally], options: Namespace) -> None:
     parts = [report["setting"], "", *sample_lines(samples, options)]
-    head = ["condition", "works", *ANSWERS, "demanded", "", "colours", "scant, exact", "ms"]
+    head = ["condition", "works", *ANSWERS, "demanded", "sure and wrong", "", "colours", "scant, exact", "ms"]
     parts.append(table(head, answer_rows(tallies)))
+    parts.append(table(["confidence", "sizes told", "right, %"], confidence_rows(tallies)))
     smooth = [[tar, counts["pictures"], counts["shrunk"]] for tar, counts in report["smooth"].items()]
     parts.append(table(["smooth pictures", "looked at", "shrunk"], smooth))
     ratios = [

@@ -414,13 +414,14 @@ def pairs(
 def inspect(
     paths: Annotated[list[Path], typer.Argument(help="Images or folders.")],
     sheet: Annotated[Path | None, typer.Option(help="Write a contact sheet PNG there.")] = None,
+    max_cell: Annotated[int | None, typer.Option(min=2, max=128, help="Largest cell; default 16.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Format, size, frames, alpha, colours, cell and native size of images; of a stage's folder also its books."""
     from pipeline.inspect import command, contact_sheet
 
     with Bars() as bars:
-        facts = command.inspect(paths, progress=bars)
+        facts = command.inspect(paths, max_cell=max_cell, progress=bars)
     if sheet is not None:
         for page in contact_sheet.write(facts["images"], sheet):
             note(f"wrote {page}")

@@ -71,12 +71,12 @@ def test_three_doors_lead_to_the_same_commands(home: Path) -> None:
 
 def test_a_wrong_parameter_stops_every_stage_with_code_3_and_one_line(home: Path) -> None:
     text = (home / "params.yaml").read_text(encoding="utf-8")
-    (home / "params.yaml").write_text(text.replace("max_cell: 16", "max_cell: 100"), encoding="utf-8")
+    (home / "params.yaml").write_text(text.replace("max_cell: 16", "max_cell: 200"), encoding="utf-8")
     for command in ("scrape --source lospec", "grid", "train", "report"):
         done = facetopix(home, *command.split())
         assert done.returncode == 3
         assert done.stderr.strip() == (
-            "facetopix: params.yaml: grid.max_cell: expected a number >= 2 and <= 64, got 100"
+            "facetopix: params.yaml: grid.max_cell: expected a number >= 2 and <= 128, got 200"
         )
     assert not (home / "data").exists()
 

@@ -43,7 +43,7 @@ def changed(tmp_path: Path, key: str, value: Any) -> Path:
         ("epochs", 0, ["epochs", ">= 1", "<= 10000", "got 0"]),
         ("epochs", "many", ["epochs", "got 'many'"]),
         ("epochs", True, ["epochs", "got True"]),
-        ("grid.max_cell", 100, ["grid.max_cell", ">= 2 and <= 64", "got 100"]),
+        ("grid.max_cell", 200, ["grid.max_cell", ">= 2 and <= 128", "got 200"]),
         ("train.cell.lr", 0.0, ["train.cell.lr", "> 0", "got 0.0"]),
         ("train.generators", ["unet"], ["train.generators.0", "'resnet', 'resize' or 'cell'", "got 'unet'"]),
         ("train.generators", [], ["train.generators", "at least 1"]),

@@ -117,12 +117,13 @@ def merge_near(rgb: Pixels) -> Pixels:
     return colours[target].take(indices, axis=0).reshape(rgb.shape)
 
 
-def has_at_most(rgb: Pixels, most: int) -> bool:
-    """Whether a uint8 (H, W, 3) image has so many colours, or fewer."""
+def number_up_to(rgb: Pixels, most: int) -> int | None:
+    """How many colours a uint8 (H, W, 3) image has; None where there are more than `most`."""
     sample = rgb[:: max(1, len(rgb) // SAMPLED)]
     if rgb.size > STRIP and Image.fromarray(sample).getcolors(most) is None:
-        return False  # a few rows tell most large images that have many
-    return Image.fromarray(rgb).getcolors(most) is not None
+        return None  # a few rows tell most large images that have many
+    found = Image.fromarray(rgb).getcolors(most)
+    return None if found is None else len(found)
 
 
 def _cell_sums(planes: Pixels, columns: Positions, rows: Positions) -> NDArray[np.uint32]:

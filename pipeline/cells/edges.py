@@ -29,6 +29,7 @@ STRAY = 50  # a column is an edge in earnest when more than one of so many pixel
 FAINT = 3  # of 255: compression, noise and filters leave many smaller steps, artists few
 STRIP = 1 << 16  # bytes: what is made of so many stays in the processor's cache
 FIRST_EDGES = 8  # edges that rule out most pitches
+MOST, PRIMES = 0.65, (2, 3, 5, 7)  # share of steps that lie on a coarser grid; of how many times the pitch
 CENTRE, CORNER = 0.5, 0.0  # where in a pixel an enlarger samples: Pillow in the middle, OpenCV at the corner
 
 
@@ -137,6 +138,32 @@ def common_factor(edges: Edges) -> tuple[int, float]:
     distances = [side[1:] - side[:-1] for side in (edges.columns, edges.rows)]
     factor = math.gcd(*distances[0].tolist(), *distances[1].tolist())
     return (factor, max(_independent(edges) - 2, 0) * math.log2(factor)) if factor > 1 else (1, 0.0)
+
+
+def oblong(edges: Edges) -> bool:
+    """Columns or rows lie at multiples of a number of their own: cells that are no squares, or lines across them."""
+    factor = common_factor(edges)[0]
+    for starts, strengths in ((edges.columns, edges.across), (edges.rows, edges.down)):
+        own = math.gcd(*(starts[1:] - starts[:-1]).tolist()) // factor
+        distances = _without_mirror(_outline(strengths, starts)) - 1
+        if own > 1 and distances * math.log2(own) >= EVIDENCE:
+            return True
+    return False
+
+
+def strays(edges: Edges, factor: int) -> bool:
+    """Whether most steps, but not all, lie at multiples of a larger number than `factor`."""
+    return any(
+        all(_on_one_comb(side, factor * times) >= MOST for side in (edges.across, edges.down)) for times in PRIMES
+    )
+
+
+def _on_one_comb(side: NDArray[np.uint32], pitch: int) -> float:
+    """The largest share of steps that lie a multiple of `pitch` apart."""
+    if len(side) < 2 * pitch:
+        return 0.0
+    whole = len(side) // pitch * pitch
+    return float(side[:whole].reshape(-1, pitch).sum(axis=0).max() / max(side.sum(), 1))
 
 
 def _independent(edges: Edges) -> int:

@@ -21,8 +21,10 @@ def run(src: Path, dst: Path, params: Grid, executor: Executor, state: Path | No
     """Reduce opaque works of any enlargement to one pixel per cell.
 
     Adds `cell` (1 = native, fractional where the enlargement was, null = unknown), `confidence` (0..1), `phase`
-    ([x, y] of the first whole cell), `native_width`, `native_height`; stats.json counts the works by `cell`, to one
-    digit. Reasons: unreadable, grid_unknown. `state`: where the cache is; None = none.
+    ([x, y] of the first whole cell), `native_width`, `native_height`; with something to tell also `off_grid` (share
+    of the cells that a caption, a signature or the like lies on; it is reduced with them) and `max_cell_needed` (the
+    `grid.max_cell` with which an unknown work would be known). stats.json counts the works by `cell`, to one digit.
+    Reasons: unreadable, grid_unknown. `state`: where the cache is; None = none.
     """
     stage = per_image.Stage(
         name="grid",
@@ -55,6 +57,7 @@ def judge(rgb: Pixels, params: Grid) -> tuple[manifest.Verdict, Pixels | None]:
         "phase": list(cell.phase),
         "native_width": cell.native_width,
         "native_height": cell.native_height,
+        **cell.remarks,
     }
     if cell.size is None:
         return manifest.verdict("dropped", "grid_unknown", **facts), None

@@ -23,5 +23,5 @@ class Flatten(Section):
 class Grid(Section):
     """How the native cell size of a work is looked for."""
 
-    max_cell: Annotated[int, Field(ge=2, le=64)]  # largest upscale factor looked for
-    min_confidence: Share  # comb score below which an upscale is not believed
+    max_cell: Annotated[int, Field(ge=2, le=128)]  # largest upscale factor that is undone
+    min_confidence: Share  # comb score below which an upscale of blurred art is not believed

@@ -48,7 +48,7 @@ class Table:
 def inspect(
     paths: Sequence[Path],
     *,
-    max_cell: int = detect.MAX_CELL,
+    max_cell: int | None = None,
     min_confidence: float = detect.MIN_CONFIDENCE,
     progress: Progress = silent,
 ) -> dict[str, Any]:
@@ -58,7 +58,8 @@ def inspect(
 
     An entry holds path, format, width, height, frames, has_alpha, colors (of the first frame), cell (1 = native,
     fractional where the enlargement was, null = unknown), native_width, native_height, confidence; or path and error.
-    Where a manifest names the picture it also holds ids and artists of its rows.
+    `off_grid` and `max_cell_needed` where there is something to tell, as in the stage grid. Where a manifest names the
+    picture it also holds ids and artists of its rows.
 
     `counts`: files, native, enlarged, unknown, unreadable; with a manifest also kept, dropped, failed and reasons.
     `pictures`: formats, animated, frames, has_alpha, colors, size and native_size of the readable ones; minimum, median
@@ -75,7 +76,7 @@ def inspect(
     }
     images = []
     for done, path in enumerate(files, 1):
-        images.append(_entry(path, max_cell, min_confidence) | _provenance(path, tables))
+        images.append(_entry(path, max_cell or detect.MAX_CELL, min_confidence) | _provenance(path, tables))
         if len(files) > MANY:
             progress("inspect", done, len(files))
     manifests = [_summary(folder, table, files) for folder, table in tables.items()]
@@ -115,6 +116,7 @@ def _entry(path: Path, max_cell: int, min_confidence: float) -> Entry:
         "native_width": cell.native_width,
         "native_height": cell.native_height,
         "confidence": cell.confidence,
+        **cell.remarks,
     }
 
 
@@ -270,9 +272,12 @@ def _line(image: Entry) -> str:
     native = f"native {image['native_width']}x{image['native_height']}" if image["cell"] else "native size unknown"
     frames = f", {image['frames']} frames" if image["frames"] > 1 else ""
     alpha = ", transparency" if image["has_alpha"] else ""
+    needed = f" (--max-cell {image['max_cell_needed']} would do)" if "max_cell_needed" in image else ""
+    off = f", {image['off_grid']:.0%} of the cells off the grid" if "off_grid" in image else ""
     return (
         f"{image['path']}: {image['format']} {image['width']}x{image['height']}{frames}{alpha}, "
-        f"{image['colors']} colours, cell {image['cell'] or 'unknown'}, {native}, confidence {image['confidence']}"
+        f"{image['colors']} colours, cell {image['cell'] or 'unknown'}{needed}, {native}, "
+        f"confidence {image['confidence']}{off}"
     )
 
 

@@ -129,6 +129,18 @@ def test_stage_reports_cells_and_drops_the_unknown(tmp_path) -> None:
     assert not (tmp_path / "grid" / "images" / "s-smooth.png").exists()
 
 
+def test_stage_tells_what_is_off_the_grid_and_which_limit_would_do(tmp_path) -> None:
+    works = {"s-huge": scaled(portrait(), 20), "s-written": scaled(noise_art(1, 32, 32)[..., :3], 8)}
+    works["s-written"] = np.vstack([works["s-written"], noise_art(4, 256, 37)[..., :3]])
+    stats = grid.run(stage_folder(tmp_path / "flatten", works), tmp_path / "grid", PARAMS, SERIAL)
+    rows = rows_of(tmp_path / "grid")
+    assert stats["reasons"] == {"grid_unknown": 1}
+    assert (rows["s-huge"]["cell"], rows["s-huge"]["max_cell_needed"]) == (None, 20)
+    assert (rows["s-written"]["cell"], rows["s-written"]["native_height"]) == (8, 37)
+    assert rows["s-written"]["off_grid"] == pytest.approx(5 / 37, abs=0.02)
+    np.testing.assert_array_equal(load(tmp_path / "grid", "s-written")[:32], noise_art(1, 32, 32)[..., :3])
+
+
 @pytest.mark.shared
 @pytest.mark.parametrize("name", ["pixel_tiles", "pixel_faces", "pixel_chars"])
 def test_real_native_art_stays_native(shared_images, name: str) -> None:

@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from pipeline import cli
 from pipeline.errors import BadInput
 from pipeline.images.files import write_png
 from pipeline.inspect import command
@@ -52,6 +54,24 @@ def test_a_folder_is_described_file_by_file(tmp_path) -> None:
     assert images["native.png"]["cell"] == 1
     assert (images["smooth.png"]["cell"], images["smooth.png"]["native_width"]) == (None, None)
     assert result["counts"] == {"files": 4, "native": 1, "enlarged": 1, "unknown": 1, "unreadable": 1}
+
+
+def test_cells_above_the_limit_tell_the_limit_and_it_may_be_given(tmp_path) -> None:
+    write_png(tmp_path / "huge.png", sprite(3).repeat(20, 0).repeat(20, 1))
+    image = command.inspect([tmp_path])["images"][0]
+    assert (image["cell"], image["max_cell_needed"]) == (None, 20)
+    assert "cell unknown (--max-cell 20 would do)" in command.lines(command.inspect([tmp_path]))[0]
+    done = CliRunner().invoke(cli.app, ["inspect", str(tmp_path), "--max-cell", "20", "--json"])
+    assert json.loads(done.stdout)["images"][0]["cell"] == 20
+    assert CliRunner().invoke(cli.app, ["inspect", str(tmp_path), "--max-cell", "129"]).exit_code == 2
+
+
+def test_what_lies_off_the_grid_is_told(tmp_path) -> None:
+    rgba = np.vstack([sprite(4, 24).repeat(8, 0).repeat(8, 1), sprite(5, 192)[:31]])
+    write_png(tmp_path / "captioned.png", rgba)
+    report = command.inspect([tmp_path])
+    assert (report["images"][0]["cell"], report["images"][0]["off_grid"]) == (8, pytest.approx(4 / 28, abs=0.02))
+    assert command.lines(report)[0].endswith("% of the cells off the grid")
 
 
 def test_unreadable_files_are_listed_with_their_error(tmp_path) -> None:
