@@ -1,9 +1,9 @@
 """Short dark marks that a drawing on cells has lost: a mouth is a thin line of two or three cells, and a mean of skin.
 
 What draws cells leaves out strokes as thin as strands of hair, and the mouth of a small face is no thicker. What sets
-it apart is where it is: alone, on an area that is calm in the drawing. Marks are found in the picture by a black
-top-hat (closing minus picture; Serra 1982, Image Analysis and Mathematical Morphology) and drawn as clearly as an
-artist of cells would.
+it apart is that it lies, alone, on an area that is calm in the drawing, while strands hang. Marks are found in the
+picture by a black top-hat (closing minus picture; Serra 1982, Image Analysis and Mathematical Morphology) and drawn as
+clearly as an artist of cells would.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ STROKE, BUSY = 0.06, 0.25  # where more than that share of cells within NEAR hav
 NEAR = 11  # cells a side
 DRAWN = 0.14  # OKLab: a drawing that differs by so much from what is around a cell shows its mark already
 CELLS = (2, 6)  # of a mark
+INSIDE = 3  # cells between a mark and the border, at least
 BESIDE = (2, 3)  # cells above and below, and left and right of a mark, that must be calm:
-CALM, ALIKE = 0.12, 0.06  # at most that share of them differs from their median by more than this
+CALM, ALIKE = 0.15, 0.06  # at most that share of them differs from their median by more than this
 DARKER = 0.18  # OKLab lightness, by so much at least a mark becomes darker than what is around
 
 
 def keep_marks(drawn: Pixels, picture: Pixels) -> Pixels:
-    """Draw the short dark marks of a picture that its drawing on cells has lost, such as mouths.
+    """Draw the short dark marks that lie in a picture and that its drawing on cells has lost, such as mouths.
 
     Args:
         drawn: uint8 (rows, columns, 3), one pixel a cell, in any number of colours.
@@ -54,7 +55,9 @@ def keep_marks(drawn: Pixels, picture: Pixels) -> Pixels:
     pixels, kept = _by_cell(np.asarray(fine)), drawn.copy()
     for number, (down, across) in enumerate(ndimage.find_objects(labels), 1):
         cells = np.argwhere(labels[down, across] == number) + np.array([down.start, across.start])
-        if not CELLS[0] <= len(cells) <= CELLS[1]:
+        height, width = np.ptp(cells, axis=0)
+        to_border = np.minimum(cells, np.array([rows - 1, columns - 1]) - cells).min()
+        if not CELLS[0] <= len(cells) <= CELLS[1] or height >= width or to_border < INSIDE:
             continue
         beside = _beside(lab, cells)
         ground = np.median(beside, axis=0)

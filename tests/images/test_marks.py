@@ -60,6 +60,15 @@ def test_a_light_line_is_no_dark_mark() -> None:
     assert (keep_marks(plain(MOUTH), np.asarray(255 - with_mouth())) == plain(MOUTH)).all()
 
 
+def test_a_mark_that_stands_is_left_out() -> None:
+    assert (keep_marks(plain(), with_mouth().swapaxes(0, 1)) == plain()).all()
+
+
+@pytest.mark.parametrize("rows", [-19 * PIXELS, 10 * PIXELS])
+def test_a_mark_at_the_border_is_left_out(rows: int) -> None:
+    assert (keep_marks(plain(), np.roll(with_mouth(), rows, axis=0)) == plain()).all()
+
+
 def test_strands_of_hair_stay_left_out() -> None:
     picture = np.repeat(np.repeat(plain(), PIXELS, 0), PIXELS, 1)
     for left in range(3, CELLS * PIXELS, 9):
