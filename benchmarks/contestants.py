@@ -58,6 +58,7 @@ async def _walk(source: str, url: str, folder: Path) -> None:
     async with httpx.AsyncClient(trust_env=False, headers=PAGE) as client:
         with (folder / "journal.jsonl").open("ab", buffering=0) as journal:
             await client.get(url + "/robots.txt")
+            await client.get(url + replica.RESERVATIONS)
             while request is not None:
                 page = await client.request(request.method, request.url, data=dict(request.form) or None)
                 listing = gallery.parse_listing(page.text, str(page.url), request)

@@ -25,6 +25,7 @@ import uvicorn
 from PIL import Image
 from starlette.types import Receive, Scope, Send
 
+RESERVATIONS = "/.well-known/tdmrep.json"  # TDMRep (W3C): asked for once, as robots.txt is
 NOT_FOUND = "text/plain", b"not found", 404
 BATCH = {"lospec": 32, "pixiehaus": 30}
 SLICE = 200  # requests
@@ -73,6 +74,7 @@ def fingerprint(request: PlannedRequest) -> int:
 def plan(source: str, items: int) -> Iterator[PlannedRequest]:
     """What a crawl asks for: each page of the listing, then the works on it, up to the page that holds none."""
     yield "GET", "/robots.txt", ""
+    yield "GET", RESERVATIONS, ""
     for first in range(0, items, BATCH[source]):
         yield _page(source, first)
         for index in range(first, min(first + BATCH[source], items)):
@@ -123,6 +125,8 @@ class Site:
             return "text/html; charset=utf-8", _piece(int(match[1])).encode(), 200
         if target == "/robots.txt":
             return "text/plain", self._robots.encode(), 200
+        if target == RESERVATIONS:
+            return "application/json", b"[]", 200
         if method == "POST" and (skip := SKIP.search(form)):
             tiles = "".join(map(_tile, self._indices(int(skip[1]))))
             return "application/json", json.dumps({"success": True, "html": tiles}).encode(), 200

@@ -461,4 +461,5 @@ def clean(yes: Annotated[bool, typer.Option("--yes", help="Remove without asking
 
 
 for _command in (*app.registered_commands, *sample_app.registered_commands):
-    _command.cls = Command
+    if not issubclass(_command.cls or object, Command):
+        _command.cls = Command

@@ -122,7 +122,7 @@ class CommandGroup(TyperGroup):
             return _fail(error, f"{type(error).__name__}: {error} (a bug of facetopix; --debug shows where)", 1)
 
 
-class RetryCommand(TyperCommand):
+class RetryCommand(Command):
     """A command whose option `--retry` stands alone or before any number of reasons, which Click has no form for."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
