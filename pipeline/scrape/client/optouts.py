@@ -16,14 +16,16 @@ from protego import Protego
 logger = logging.getLogger(__name__)
 
 AGENT = "facetopix"  # product token that groups of robots.txt and metas are matched against
-OPT_OUTS = frozenset({"noai", "noimageai", "noml"})
+OPT_OUTS = frozenset({"noai", "noimageai", "noml", "no-ai", "no-imageai", "no-ml"})
 SIGNALS = ("content-signal", "content-usage")
 TRAINING = frozenset({"ai-train", "train-ai", "train-genai", "genai"})  # what is done here, by name
 BROADER = frozenset({"bots", "tdm", "ai", "all"})  # what includes it, unless it is named
-PREFERENCE = re.compile(r"([a-z][a-z-]*)\s*=\s*[\"']?(\?0|\?1|[a-z]+)", re.IGNORECASE)
-SEPARATORS = re.compile(r"[\s,;:\"'\\]+")  # quotes also as JSON escapes them
+PREFERENCE = re.compile(r"([a-z][a-z-]*)[\"']?\s*=\s*[\"']?(\?0|\?1|[a-z]+)", re.IGNORECASE)
+SEPARATORS = re.compile(r"[\s,;:|=\"'\\]+")  # quotes also as JSON escapes them
 NO = frozenset({"n", "no", "?0", "false"})
 RESERVATION = "tdm-reservation"
+ADDRESS = re.compile(r"^(?:https?:)?//[^/?]*", re.IGNORECASE)  # what stands before a path
+TRAILING_COMMA = re.compile(rb",(?=\s*[\]}])")
 RESERVATIONS_PATH = "/.well-known/tdmrep.json"
 METAS = ("robots", AGENT, "x-robots-tag", RESERVATION, *SIGNALS)  # names (or http-equiv) of metas that may opt out
 
@@ -36,8 +38,10 @@ def refuses(preferences: str) -> bool:
 
 
 def reserved(value: object) -> bool:
-    """Whether the value of a tdm-reservation reserves the rights: 1, also as text or as one of several."""
-    return "1" in SEPARATORS.split(value) if isinstance(value, str) else value == 1
+    """Whether the value of a tdm-reservation reserves the rights: 1 or true, also as text or as one of several."""
+    if isinstance(value, list):
+        return any(map(reserved, value))
+    return not {"1", "true"}.isdisjoint(SEPARATORS.split(value.lower())) if isinstance(value, str) else value == 1
 
 
 def headers_opt_out(headers: Mapping[str, str]) -> str | None:
@@ -82,21 +86,30 @@ class Patterns:
 def reservations(data: bytes, url: str) -> Patterns:
     """The paths of a site that are reserved by its tdmrep.json, which comes from `url`; a damaged one reserves none."""
     try:
-        rules = json.loads(data)
+        rules = json.loads(TRAILING_COMMA.sub(b"", data))
     except (ValueError, RecursionError):
         rules = None
+    if isinstance(rules, dict) and RESERVATION not in rules:  # the list under some name
+        rules = next((value for value in rules.values() if isinstance(value, list)), rules)
     rules = [rules] if isinstance(rules, dict) else rules
     if not isinstance(rules, list):
         logger.info("%s: no list of TDM reservations", url)
         return Patterns(())
     return Patterns(
-        (_pattern(rule.get("location")), reserved(rule[RESERVATION]))
+        (path_pattern(location), reserved(rule[RESERVATION]))
         for rule in rules
         if isinstance(rule, dict) and RESERVATION in rule
+        for location in _locations(rule.get("location"))
     )
 
 
-def _pattern(location: object) -> str:
-    """A location as a pattern of one line; the whole site where there is none."""
-    text = "".join(str(location or "/").split()).replace("#", "%23")
+def _locations(value: object) -> list[str]:
+    """One or several locations; the whole site where there is none."""
+    return [str(location) for location in value] if isinstance(value, list) else [str(value or "/")]
+
+
+def path_pattern(location: str) -> str:
+    """A location, or the path of an address, as a pattern of one line from the root of the site."""
+    text = "".join(location.split()).replace("#", "%23").lstrip("^").replace(".*", "*")
+    text = ADDRESS.sub("", text)
     return text if text.startswith(("/", "*")) else "/" + text

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 
 from protego import Protego
 
-from pipeline.scrape.client.optouts import AGENT, SIGNALS, Patterns, refuses
+from pipeline.scrape.client.optouts import AGENT, SIGNALS, Patterns, path_pattern, refuses
 from pipeline.scrape.sites.gallery import Rejection
 
 T = TypeVar("T")
@@ -19,6 +19,8 @@ T = TypeVar("T")
 MAX_BYTES = 512 * 1024  # RFC 9309 section 2.5 asks for at least 500 KiB
 MAX_AGE = 24 * 3600.0  # seconds
 TOKEN = re.compile(r"[a-z_-]+", re.IGNORECASE)  # a product token; a version may follow
+NO_TRAINING = "disallowaitraining"  # a line with a path that may not be used for it
+NUMBER = re.compile(r"\d+(?:[.,]\d+)?")  # of seconds, whatever follows
 OF_NO_GROUP = frozenset({"sitemap", "host"})  # lines that do not end a list of agents
 AGENT_LINE = re.compile(r"\s*user[- ]?agents?\s*(?::|\s)(.*)", re.IGNORECASE)
 BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
@@ -62,7 +64,7 @@ def _text(data: bytes) -> str:
     """UTF-8, or UTF-16 where a byte order mark or the zeros of its Latin letters say so."""
     for mark, encoding in BYTE_ORDER_MARKS:
         if data.startswith(mark):
-            return data[len(mark) :].decode(encoding, "replace")
+            return data.decode(encoding, "replace").lstrip("\ufeff")
     start = data[:512]
     for offset, encoding in ((1, "utf-16-le"), (0, "utf-16-be")):
         if len(start) > 3 and 2 * start[offset::2].count(0) > len(start[offset::2]):
@@ -81,7 +83,17 @@ def _lines(text: str) -> Iterator[str]:
             else:
                 yield "User-agent: *" if "*" in (name[:2].strip() for name in named) else "User-agent: somebody-else"
         elif rule:
-            yield rule
+            yield _plain(rule)
+
+
+def _plain(rule: str) -> str:
+    """A rule with its path from the root of the site, and its delay as a number."""
+    name, colon, value = (part.strip() for part in rule.partition(":"))
+    if colon and value and name.lower() in ("allow", "disallow") and not value.startswith(("/", "*", "$")):
+        return f"{name}: {path_pattern(value)}"
+    if name.lower() == "crawl-delay" and (number := NUMBER.match(value)):
+        return f"{name}: {number[0].replace(',', '.')}"
+    return rule
 
 
 def _is_us(name: str) -> bool:
@@ -104,9 +116,9 @@ def _preferences(lines: list[str], signal: str) -> list[tuple[str, bool]]:
             by_agent.setdefault(value, [])
             continue
         in_rules = in_rules or name.lower() not in OF_NO_GROUP
-        if name.lower() == signal:
+        if name.lower() == signal or (name.lower() == NO_TRAINING and value):
             for agent in agents:
-                by_agent.setdefault(agent, []).append(value)
+                by_agent.setdefault(agent, []).append(value if name.lower() == signal else f"{value} train-ai=n")
     preferences = []
     for value in [*by_agent.get("", []), *by_agent.get(AGENT, by_agent.get("*", []))]:
         pattern, rest = [*value.split(None, 1), ""][:2] if value.startswith(("/", "*")) else ("/", value)

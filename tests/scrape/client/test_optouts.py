@@ -66,6 +66,10 @@ def test_other_metas_do_not(markup: str) -> None:
         ({"x-robots-tag": "noindex, NoImageAI"}, True),
         ({"x-robots-tag": "otherbot: noindex; noml"}, True),
         ({"x-robots-tag": '"noai"'}, True),
+        ({"x-robots-tag": "noindex|no-ai"}, True),
+        ({"x-robots-tag": "noai=1"}, True),
+        ({"tdm-reservation": "True"}, True),
+        ({"content-usage": '"train-ai"=n'}, True),
         ({"x-robots-tag": "noindex, nofollow"}, False),
         ({"content-signal": "search=yes,ai-train=no"}, True),
         ({"content-signal": "search=yes, ai-train=yes"}, False),
@@ -106,12 +110,17 @@ def test_training_opt_outs_in_headers_are_seen(headers: dict[str, str], opted_ou
         ([{"location": "/free", "tdm-reservation": 0}, {"location": "/", "tdm-reservation": 1}], "/art", True),
         ([{"location": "/a", "tdm-reservation": 0}, {"location": "/a", "tdm-reservation": 1}], "/a", True),
         ([{"location": "/", "tdm-reservation": "1"}], "/a", True),
+        ([{"location": "https://site.test/art", "tdm-reservation": 1}], "/art/1", True),
+        ([{"location": "//site.test/art", "tdm-reservation": 1}], "/b", False),
+        ([{"location": ["/b", "/art"], "tdm-reservation": 1}], "/art/1", True),
+        ([{"location": "^/art/.*", "tdm-reservation": [1]}], "/art/1", True),
+        ({"rules": [{"location": "/art", "tdm-reservation": 1}]}, "/art/1", True),
         ([{"location": "/", "tdm-reservation": True}], "/a", True),
         ([{"tdm-reservation": 1}], "/a", True),
         ({"location": "/", "tdm-reservation": 1}, "/a", True),
         ([{"location": "/", "tdm-reservation": 0}], "/a", False),
         ([{"location": "/"}], "/a", False),
-        ([{"location": ["/"], "tdm-reservation": [1]}, 7, None], "/a", False),
+        ([{"location": ["/"], "tdm-reservation": [1]}, 7, None], "/a", True),
         ({"rules": []}, "/a", False),
         ("reserved", "/a", False),
     ],
@@ -122,6 +131,11 @@ def test_reservations_are_read_by_the_longest_matching_location(
 ) -> None:
     patterns = optouts.reservations(json.dumps(rules).encode(encoding), "https://site.test/.well-known/tdmrep.json")
     assert patterns.refuse("https://site.test" + path) is reserved
+
+
+def test_a_comma_too_many_costs_no_reservation() -> None:
+    data = b'[{"location": "/art", "tdm-reservation": 1,},\n]'
+    assert optouts.reservations(data, "https://site.test").refuse("https://site.test/art/1")
 
 
 @pytest.mark.parametrize("data", [b"", b"<html>not found</html>", b"[" * 99_999, b'[{"location": "/"', b"\xff\xfe\x00"])

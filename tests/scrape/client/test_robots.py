@@ -29,6 +29,10 @@ SITE = "https://lospec.com"
         ("User-agent: *bot\nDisallow: /", "/gallery", True),
         ("User-agent: *  # all\nDisallow: /", "/gallery", False),
         ("User-agent:\nDisallow: /", "/gallery", True),
+        ("\ufeff\ufeffUser-agent: *\nDisallow: /", "/gallery", False),
+        ("User-agent: *\nDisallow: gallery", "/gallery", False),
+        ("User-agent: *\nDisallow: https://site.test/", "/gallery", False),
+        ("User-agent: *\nDisallow:", "/gallery", True),
         (
             "User-agent: facetopix\nUser-agent: other/1\nDisallow: /a\n\nUser-agent: facetopix/2\nDisallow: /b",
             "/b",
@@ -60,8 +64,9 @@ def test_missing_robots_allows_everything_and_an_unreadable_one_nothing() -> Non
     assert not robots.allow_none().allows(SITE + "/x")
 
 
-def test_crawl_delay_is_read_as_a_decimal() -> None:
-    assert robots.parse(b"User-agent: *\nCrawl-delay: 2.5").delay == 2.5
+@pytest.mark.parametrize(("value", "seconds"), [("2.5", 2.5), ("5s", 5), ("2,5 sec", 2.5), ("soon", 0)])
+def test_crawl_delay_is_read_as_a_decimal(value: str, seconds: float) -> None:
+    assert robots.parse(f"User-agent: *\nCrawl-delay: {value}".encode()).delay == seconds
 
 
 @pytest.mark.parametrize(
@@ -91,6 +96,9 @@ def test_crawl_delay_is_read_as_a_decimal() -> None:
         ("User-agent: *\nSitemap: /s.xml\nUser-agent: otherbot\nContent-Signal: ai-train=no", "/gallery", True),
         ("User-agent: *\nContent-Signal: ai-train=no\n\nUser-agent: FaceToPix\nAllow: /", "/gallery", False),
         ("User-agent: *\n# Content-Signal: ai-train=no", "/gallery", False),
+        ("User-agent: *\nDisallowAITraining: /art", "/art/1", True),
+        ("User-agent: *\nDisallowAITraining: /art", "/gallery", False),
+        ("User-agent: *\nDisallowAITraining:", "/gallery", False),
     ],
 )
 def test_training_opt_outs_in_robots_are_seen(text: str, path: str, opted_out: bool) -> None:
