@@ -44,6 +44,7 @@ class ListingPass:
             self._offsets[page.request] = offset
             self._entries_before += len(page.listing.items)
         self._has_end: bool | None = None  # whether the pages of this run have their last tag
+        self._usual = frozenset[str]()  # marks of pages of this run that hold works
         self._seen: dict[Request, tuple[float, VisitedPage]] = {}  # pages of this run from before it began anew
 
     async def pages(self, client: Fetcher) -> AsyncGenerator[tuple[ListingEntry, ...]]:
@@ -139,7 +140,9 @@ class ListingPass:
                 raise
             listing = error.listing
         if not listing.items and listing.heading is None:
-            challenge.check_page(page.url, page.status, page.text)
+            challenge.check_page(page.url, page.status, page.text, self._usual)
+        if listing.items:
+            self._usual |= challenge.marks(page.text)
         self._check_whole(page)
         return listing
 

@@ -129,7 +129,8 @@ class WorkFetcher:
             was_forbidden = before is not None and before["reason"] == "forbidden"
             row |= {"reason": "forbidden", "detail": str(error)}
             row = self._record_failure(row, before, passing=not was_forbidden)
-            if not was_forbidden:  # the next run knows whether it is this work alone
+            alone = was_forbidden or (row["image_url"] is None and self._pictures)
+            if not alone:  # the next run knows whether it is this work alone
                 raise
             return row, None
         except MarkupChanged as error:

@@ -17,6 +17,7 @@ from pipeline.scrape.client import challenge
 from pipeline.scrape.client.challenge import Blocked
 from pipeline.scrape.params import Scrape
 from pipeline.scrape.sites import html
+from pipeline.scrape.sites.gallery import stated_pages
 
 REFUSED = 5
 WORKS = pages.pieces(8)
@@ -78,7 +79,7 @@ CASES = [
     *(("cloudflare, by its header", "image"), ("cloudflare, by its page", "page"), ("cloudflare, 503", "image")),
     *(("cloudflare, 429", "page"), ("aws, 202", "listing"), ("aws, by its page", "image"), ("aws, 405", "page")),
     *(("any page with 202", "page"), ("a ban, 404", "listing"), ("a login", "listing"), ("a login elsewhere", "image")),
-    *(("datadome", "image"), ("a refresh to a login", "page")),
+    *(("datadome", "image"), ("a refresh to a login", "listing")),
 ]
 
 
@@ -122,10 +123,28 @@ def test_refused_run_takes_nothing_for_a_decision(crawler: Crawler, place: str) 
     assert not {WORKS[0].image_path, WORKS[4].image_path} & set(second.targets)
 
 
-def test_login_for_one_work_ends_one_run_and_not_every_run(crawler: Crawler) -> None:
-    first, second, third = crawls(crawler, Rule(**PLACES["page"], **CHALLENGES["a login"]), count=3)
-    assert [crawled.error and crawled.error.exit_code for crawled in (first, second, third)] == [REFUSED, None, None]
-    assert third.stats["reasons"] == {"forbidden": 1}
+ODD = {
+    "a login": CHALLENGES["a login"],
+    "a refresh": CHALLENGES["a refresh to a login"],
+    "403": answer(403),
+    "forbidden": answer(200, b"<h1>Forbidden Temple</h1>"),
+    "captcha": answer(200, b"<h1>Captcha the Flag</h1>"),
+    "widget": answer(200, b"<script src=https://www.google.com/recaptcha/api.js></script>"),
+    "login box": answer(200, b"<h2>Log in</h2><input type=password>"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_one_page_that_refuses_among_sound_ones_is_a_row(crawler: Crawler, name: str) -> None:
+    first, second = crawls(crawler, Rule(**PLACES["page"], **ODD[name]))
+    assert (first.error, second.error) == (None, None)
+    assert second.stats["reasons"]["forbidden"] == 1
+
+
+def test_three_members_only_pages_in_a_row_end_the_crawl(crawler: Crawler) -> None:
+    first, _ = crawls(crawler, *(Rule(work.page_path, **answer(403)) for work in WORKS[4:7]))
+    assert first.error is not None
+    assert first.error.exit_code == REFUSED
 
 
 def test_login_page_in_place_of_a_page_is_a_refusal(tmp_path: Path) -> None:
@@ -180,6 +199,9 @@ def test_challenge_in_place_of_a_page_of_pixiehaus_is_no_end_of_the_list(crawler
         ("https://a.test/p/1.htm", "https://a.test/p/1/challenge-accepted.htm", False),
         ("https://a.test/x.png", "https://cdn.a.test/blocked-path/x.png", False),
         ("https://a.test/x.png", "https://a.test/y.png?login=1", False),
+        ("https://a.test/x.png", "https://a.test/files/login_screen.png", False),
+        ("https://a.test/gallery/x/piece-3", "https://a.test/gallery/login/piece-3", False),
+        ("https://a.test/gallery/x/piece-3", "https://a.test/gallery/x/login", True),
     ],
 )
 def test_redirect_is_judged_by_where_it_leads(url: str, target: str, door: bool) -> None:
@@ -198,3 +220,16 @@ def test_plain_words_in_pictures_and_headers_are_none(crawler: Crawler) -> None:
     rule = Rule(WORKS[0].image_path, body=data, headers=(*PNG, ("server", "ddos-guard"), ("cf-ray", "1")))
     with serving(crawler.root / "server", [rule, *pages.lospec(WORKS[:2])]) as server:
         assert crawler.crawl(server).error is None
+
+
+@pytest.mark.parametrize("mark", [b"<script src=https://www.google.com/recaptcha/api.js></script>", LOGIN])
+def test_marks_that_all_pages_have_are_no_challenge(mark: bytes) -> None:
+    text = mark.decode()
+    challenge.check_page("https://a.test/gallery", 200, text, challenge.marks(text))
+    with pytest.raises(Blocked):
+        challenge.check_page("https://a.test/gallery", 200, text)
+
+
+@pytest.mark.parametrize(("told", "count"), [({"total": "70"}, 7), ({"pages": "3"}, 3), ({"total": "many"}, None)])
+def test_count_may_be_given_as_text(told: dict[str, str], count: int | None) -> None:
+    assert stated_pages(told, 10) == count

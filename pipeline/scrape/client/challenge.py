@@ -18,7 +18,7 @@ HEADERS = ("cf-mitigated", "cf-chl-bypass", "x-amzn-waf-action", "x-vercel-mitig
            "x-dd-b")  # fmt: skip
 READ = 2**18  # characters of a page that are looked at
 MARKS = re.compile(
-    r"_cf_chl_opt|cf-browser-verification|cf-challenge-running|challenge-error-text|orchestrate/(?:chl_page|jsch|"
+    r"_cf_chl_opt|cf-browser-verification|cf-challenge-running|challenge-error-text|orchestrate/(?:chl_page|"
     r"captcha|managed)|used cloudflare to restrict access|gokuProps|AwsWafIntegration|awsWafCookieDomainList|"
     r"\.well-known/ddos-guard|ddos-guard\.net|incapsula incident id|captcha-delivery\.com|px-captcha|"
     r"sucuri_cloudproxy_js|sucuri website firewall|anubis_challenge|cmd/anubis|sec-if-cpt-container|bm-verify|KPSDK",
@@ -55,6 +55,7 @@ DOORS = re.compile(  # a part of a path to which those are sent who may not go o
     r"challenges?|verify(?:-human)?|blocked|banned|(?:access-)?denied|sorry|cgi-bin-challenge",
     re.IGNORECASE,
 )
+PICTURE = re.compile(r"\.(?:png|gif|jpe?g|webp|bmp)$", re.IGNORECASE)
 DOOR_HOSTS = re.compile(r"(?:login|signin|auth|sso|accounts?|id)\.", re.IGNORECASE)
 
 
@@ -82,6 +83,8 @@ def check_redirect(url: str, target: str) -> None:
     """Raises Blocked for a redirect to a login, a captcha or the like, unless that is what was asked for."""
     new, old = split(target), split(url)
     doors = {part for part in _parts(new.path) - _parts(old.path) if DOORS.fullmatch(part.partition(".")[0])}
+    if new.hostname == old.hostname and (PICTURE.search(new.path) or _is_sibling(new.path, old.path)):
+        doors = set()
     if doors or (new.hostname != old.hostname and DOOR_HOSTS.match(new.hostname or "")):
         raise Blocked(f"{url}: the site leads to {target[:200]} instead; the crawl ends here", of_one=True)
 
@@ -101,20 +104,31 @@ def check_image(url: str, status: int, text: str) -> None:
         raise Blocked(f"{url}: {sign} instead of a picture; the crawl ends here")
 
 
-def check_page(url: str, status: int, text: str) -> None:
-    """Raises Blocked where a page that could not be read is a challenge, a ban or a login."""
+def check_page(url: str, status: int, text: str, usual: frozenset[str] = frozenset()) -> None:
+    """Raises Blocked where a page that could not be read is a challenge, a ban or a login.
+
+    Args:
+        usual: marks that pages of this site have which could be read.
+    """
     text = text[:READ]
     _check_refresh(url, text)
     words = _headings(text)
     sign = _in_error(text) or _of_status(status)
+    of_one = sign is None or (status != 202 and sign.lower() == "a challenge or ban page ('captcha')")
     if not sign and (found := SOFT_WORDS.search(words)):
         sign = f"a page that says {found[0]!r}"
-    if not sign and WIDGETS.search(text):
-        sign = "a captcha"
-    if not sign and LOGIN_WORDS.search(words) and PASSWORD.search(text):
-        sign = "a login form"
+    if not sign:
+        sign = next(iter(sorted(marks(text) - usual)), None)
     if sign:
-        raise Blocked(f"{url}: {sign} instead of the page; the crawl ends here")
+        raise Blocked(f"{url}: {sign} instead of the page; the crawl ends here", of_one=of_one)
+
+
+def marks(text: str) -> frozenset[str]:
+    """The captcha and the login form that a page has, which may stand on every page of a site."""
+    text = text[:READ]
+    login = LOGIN_WORDS.search(_headings(text)) and PASSWORD.search(text)
+    found = {"a captcha": WIDGETS.search(text), "a login form": login}
+    return frozenset(name for name, match in found.items() if match)
 
 
 def _check_refresh(url: str, text: str) -> None:
@@ -135,6 +149,12 @@ def _of_status(status: int) -> str | None:
 def _headings(text: str) -> str:
     """The words of the title and of the headings of a page."""
     return " ".join(TAG.sub(" ", match[2]) for match in HEADING.finditer(text)).replace("&#39;", "'")
+
+
+def _is_sibling(new: str, old: str) -> bool:
+    """Whether a path begins as another does and has a door at most in its middle."""
+    ours, theirs = new.lower().strip("/").split("/"), old.lower().strip("/").split("/")
+    return len(ours) > 2 and ours[0] == theirs[0] and not DOORS.fullmatch(ours[-1].partition(".")[0])
 
 
 def _parts(path: str) -> set[str]:

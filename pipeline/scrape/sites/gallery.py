@@ -118,10 +118,17 @@ def stated_pages(answer: object, on_first: int) -> int | None:
     """The number of pages by what the JSON of a first page says of all; None where it says nothing."""
     facts = answer if isinstance(answer, dict) else {}
     for name in PAGES:
-        if type(pages := facts.get(name)) is int and pages > 0:
+        if pages := _count(facts.get(name)):
             return pages
-    totals = [total for name in TOTALS if type(total := facts.get(name)) is int and total > 0]
+    totals = [total for name in TOTALS if (total := _count(facts.get(name)))]
     return -(-totals[0] // on_first) if totals and on_first else None
+
+
+def _count(value: object) -> int:
+    """A count above zero, given as a number or as text; 0 for anything else."""
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10:
+        return int(value)
+    return value if type(value) is int and value > 0 else 0
 
 
 class UnreadListing(MarkupChanged):
