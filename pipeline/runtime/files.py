@@ -46,7 +46,7 @@ def output_dir(final: Path) -> Iterator[Path]:
     """Yield an empty `final.partial`; on success it becomes `final`, on an error it stays for inspection.
 
     Raises:
-        BadInput: `final` is a file, or a folder that no stage wrote: it is not replaced. Or no folder can be made there.
+        BadInput: `final` is a file or a folder that no stage wrote, or no folder can be made there.
         Busy: another process is writing this folder.
     """
     _require_replaceable(final)
