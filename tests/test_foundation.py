@@ -89,13 +89,38 @@ def test_a_missing_manifest_says_which_stage_to_run(tmp_path: Path) -> None:
 def test_an_output_folder_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     final = tmp_path / "out"
     with output_dir(final) as out:
+        (out / "manifest.jsonl").touch()
         (out / "first").write_text("1")
         assert not final.exists()
     with pytest.raises(RuntimeError), output_dir(final) as out:
         (out / "second").write_text("2")
         raise RuntimeError
-    assert [path.name for path in final.iterdir()] == ["first"]
+    assert {path.name for path in final.iterdir()} == {"first", "manifest.jsonl"}
     assert (tmp_path / "out.partial" / "second").exists()
+
+
+@pytest.mark.parametrize("place", ["folder/notes.txt", "thesis.txt"])
+def test_an_output_folder_never_replaces_what_no_stage_wrote(tmp_path: Path, place: str) -> None:
+    (tmp_path / place).parent.mkdir(exist_ok=True)
+    (tmp_path / place).write_text("mine")
+    with pytest.raises(BadInput, match="is not replaced"), output_dir(tmp_path / Path(place).parts[0]):
+        pass
+    assert (tmp_path / place).read_text() == "mine"
+
+
+@pytest.mark.parametrize("place", ["manifest.jsonl", "dataset.html", "methods.json", "cell/training.json"])
+def test_an_output_folder_replaces_an_earlier_output(tmp_path: Path, place: str) -> None:
+    earlier = tmp_path / "out" / place
+    earlier.parent.mkdir(parents=True)
+    earlier.write_text("")
+    with output_dir(tmp_path / "out") as out:
+        (out / "new").write_text("")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["new"]
+
+
+def test_an_output_folder_that_cannot_be_made_is_bad_input() -> None:
+    with pytest.raises(BadInput, match="no folder can be made"), output_dir(Path(os.devnull) / "x"):
+        pass
 
 
 def test_atomic_writes_leave_nothing_beside_them(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def inspect(
     `failures`: the rows that failed, with their addresses.
 
     Raises:
-        BadInput: a path that does not exist.
+        BadInput: a path that does not exist, or is neither a file nor a folder.
     """
     files = files_of(paths)
     searched = [path for path in paths if path.is_dir()]
@@ -93,6 +93,8 @@ def files_of(paths: Sequence[Path]) -> list[Path]:
     """The files themselves, and the candidate images below the folders, in the order given."""
     if missing := [path for path in paths if not path.exists()]:
         raise BadInput(f"{missing[0]}: no such file or folder")
+    if special := [path for path in paths if not (path.is_file() or path.is_dir())]:
+        raise BadInput(f"{special[0]}: expected a file or a folder, found a device or pipe")
     return [file for path in paths for file in (folders.files_below(path) if path.is_dir() else [path])]
 
 

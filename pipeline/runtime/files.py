@@ -10,9 +10,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from pipeline.errors import Busy
+from pipeline.errors import BadInput, Busy
 
 LONGEST = 200  # bytes of a name that a partial file takes over; file systems hold 255
+MARKS = (  # of what stages wrote: works, report, evaluation, its pictures, training, its curves
+    "manifest.jsonl", "dataset.html", "methods.json", "majority_palette", "*/training.json", "*/plots/metrics/train",
+)  # fmt: skip
 
 
 @contextmanager
@@ -43,8 +46,10 @@ def output_dir(final: Path) -> Iterator[Path]:
     """Yield an empty `final.partial`; on success it becomes `final`, on an error it stays for inspection.
 
     Raises:
+        BadInput: `final` is a file or a folder that no stage wrote, or no folder can be made there.
         Busy: another process is writing this folder.
     """
+    _require_replaceable(final)
     partial = final.with_name(final.name + ".partial")
     with _claimed(partial, f"{final}: another process is writing this folder; wait for it to end"):
         yield partial
@@ -56,6 +61,15 @@ def output_dir(final: Path) -> Iterator[Path]:
         shutil.rmtree(replaced, ignore_errors=True)
 
 
+def _require_replaceable(final: Path) -> None:
+    if not os.path.lexists(final):
+        return
+    if not final.is_dir():
+        raise BadInput(f"{final}: is no folder, and is not replaced; choose another one")
+    if any(final.iterdir()) and not any(any(final.glob(mark)) for mark in MARKS):
+        raise BadInput(f"{final}: holds files that no stage wrote, and is not replaced; choose another folder")
+
+
 @contextmanager
 def _claimed(folder: Path, message: str) -> Iterator[None]:
     """Make a folder anew and hold a lock on it; the system lets go of it however the process ends."""
@@ -63,7 +77,10 @@ def _claimed(folder: Path, message: str) -> Iterator[None]:
         with suppress(FileNotFoundError, NotADirectoryError):
             locks.enter_context(_locked(folder, message))
         shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        try:
+            folder.mkdir(parents=True)
+        except (FileNotFoundError, NotADirectoryError, FileExistsError) as error:
+            raise BadInput(f"{folder}: no folder can be made here: {error.strerror}") from error
         locks.enter_context(_locked(folder, message))
         yield
 

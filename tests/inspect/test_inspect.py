@@ -295,3 +295,8 @@ def test_real_sheets_that_are_enlarged_are_recognised(tmp_path) -> None:
     assert {image["cell"] for image in nearest} == {2}
     scale2x = [image for image in result["images"] if "48x64_scale2x__" in image["path"]]
     assert {image["cell"] for image in scale2x} <= {1, 2, None}
+
+
+def test_a_device_is_refused() -> None:
+    with pytest.raises(BadInput, match="found a device or pipe"):
+        command.files_of([Path(os.devnull)])
