@@ -70,13 +70,15 @@ def convert(
         `transparent` (no opaque pixel).
 
     Raises:
-        BadInput: a path that matches nothing, or a scale that cannot be.
+        BadInput: a path that matches nothing, nothing but what lies in `out` or is empty, or a scale that cannot be.
     """
     if not 1 <= scale <= MAX_SCALE:
         raise BadInput(f"scale must be in 1..{MAX_SCALE}, got {scale}")
     stems: set[Path] = set()
     rows = []
     inputs = list(_inputs(paths, out))
+    if not inputs:
+        raise BadInput(f"{paths[0]}: nothing to convert: empty, or in {out}, where the results go")
     for done, (path, folder) in enumerate(inputs):
         progress("convert", done, len(inputs), path.name)
         stem = out / folder / path.stem

@@ -9,7 +9,8 @@ from pipeline.images.files import Pixels
 from pipeline.images.formats import Facts, decode, survey
 
 EXTENSIONS = {"PNG": "png", "GIF": "gif", "WEBP": "webp", "JPEG": "jpg", "BMP": "bmp"}
-COMPANIONS = (".csv", ".dvc", ".html", ".json", ".jsonl", ".md", ".pdf", ".rst", ".txt", ".yaml", ".yml", "")
+COMPANIONS = (".csv", ".dvc", ".html", ".json", ".jsonl", ".md", ".pdf", ".rst", ".txt", ".yaml", ".yml")
+COMPANION_NAMES = ("authors", "changelog", "contribut", "copying", "credits", "licen", "makefile", "notice", "readme")
 LICENCE_FOLDER = "licences"
 
 
@@ -46,8 +47,11 @@ def files_below(folder: Path) -> list[Path]:
 
 def may_be_image(relative: PurePath) -> bool:
     """Whether a file may be an image, by its path below the folder that people brought."""
-    companion = relative.suffix.lower() in COMPANIONS or LICENCE_FOLDER in relative.parts[:-1]
-    return not is_hidden(relative) and not companion
+    if relative.suffix:
+        companion = relative.suffix.lower() in COMPANIONS
+    else:  # a picture may lack its ending, which its bytes tell
+        companion = relative.name.lower().startswith(COMPANION_NAMES)
+    return not (companion or is_hidden(relative) or LICENCE_FOLDER in relative.parts[:-1])
 
 
 def is_hidden(relative: PurePath) -> bool:

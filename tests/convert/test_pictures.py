@@ -55,6 +55,14 @@ def test_a_pattern_is_expanded_and_one_without_matches_is_an_error(tmp_path):
         convert([str(tmp_path / "nothing*.png")], tmp_path / "out")
 
 
+@pytest.mark.parametrize("out", ["in", "in/face.png"])
+def test_an_output_that_holds_all_inputs_is_an_error(large, tmp_path, out):
+    before = large.read_bytes()
+    with pytest.raises(BadInput, match="nothing to convert"):
+        convert([large], tmp_path / out)
+    assert large.read_bytes() == before
+
+
 def test_nothing_is_overwritten_without_force(large, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
