@@ -262,17 +262,18 @@ def test_another_list_under_the_same_address_is_noticed(small: Sample, scrape: S
         crawl.run("pixeljoint", tmp_path / "out", scrape, small, state=tmp_path / "state", base_url=url)
 
 
-def test_forbidden_page_stops_the_crawl_and_keeps_what_was_stored(
+def test_three_forbidden_pages_stop_the_crawl_and_keep_what_was_stored(
     small: Sample, scrape: Scrape, tmp_path: Path
 ) -> None:
-    forbidden = f"/pixelart/{pages_pixeljoint.work_id(6)}.htm"
+    forbidden = [f"/pixelart/{pages_pixeljoint.work_id(number)}.htm" for number in (6, 7, 8)]
+    answers = tuple(ScriptedAnswer(re.escape(page), 403) for page in forbidden)
     with (
-        replica(small, "pixeljoint", scripted=(ScriptedAnswer(re.escape(forbidden), 403),)) as (url, hits),
+        replica(small, "pixeljoint", scripted=answers) as (url, hits),
         pytest.raises(Refused) as caught,
     ):
         crawl.run("pixeljoint", tmp_path / "out", scrape, small, state=tmp_path / "state", base_url=url)
     assert caught.value.exit_code == 5
-    assert hits[-1].target == forbidden
+    assert targets(hits)[-3:] == forbidden
     assert not (tmp_path / "out").exists()
     assert len(list((tmp_path / "state").rglob("images/*"))) == 6
 
