@@ -135,7 +135,7 @@ class ListingPass:
         try:
             listing = self._gallery.parse_listing(page.text, page.url, request)
         except MarkupChanged as error:
-            challenge.check_page(page.url, page.status, page.text)
+            challenge.check_page(page.url, page.status, page.text, self._usual)
             if not isinstance(error, UnreadListing) or not place.may_pass_over(error.listing):
                 raise
             listing = error.listing

@@ -170,6 +170,22 @@ def test_words_of_works_and_ordinary_pages_are_no_challenge(crawler: Crawler) ->
     assert crawled.stats["reasons"] == {"not_found": 1, "forbidden": 1, "markup": 1}
 
 
+ROBOTS = [
+    ("cloudflare, by its header", REFUSED), ("cloudflare, by its page", REFUSED), ("datadome", REFUSED),
+    ("any page with 202", REFUSED), ("a refresh to a login", REFUSED), ("a ban, 404", 0),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "code"), ROBOTS)
+def test_challenge_for_robots_txt_is_a_refusal(crawler: Crawler, name: str, code: int) -> None:
+    """Who is not let in cannot see what is forbidden; where there is no such file, nothing is."""
+    with serving(crawler.root / "server", [Rule("/robots.txt", **CHALLENGES[name]), *pages.lospec(WORKS)]) as server:
+        end = crawler.crawl(server)
+        asked = {request.target for request in server.requests()}
+    assert (end.error.exit_code if end.error else 0) == code
+    assert (asked == {"/robots.txt"}) == (code == REFUSED)
+
+
 def test_search_for_a_captcha_that_finds_nothing_is_an_empty_list(crawler: Crawler) -> None:
     body = pages.pixeljoint_listing([], 1, 1, "Search results: captcha, you have been blocked")
     search = crawler.scrape.pixeljoint.model_copy(update={"listing": "search", "search": "captcha"})

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from pipeline.scrape.client.answers import MISSING
 from pipeline.scrape.client.pace import TurnedAway
 from pipeline.scrape.sites.gallery import printable
-from pipeline.scrape.sites.html import resolve, split
+from pipeline.scrape.sites.html import decode, resolve, split
 
 REFUSALS = frozenset({401, 402, 403, 451})
 HEADERS = ("cf-mitigated", "cf-chl-bypass", "x-amzn-waf-action", "x-vercel-mitigated", "x-sucuri-block", "sg-captcha",
@@ -29,14 +30,15 @@ TAG = re.compile(r"<[^>]{0,500}>")
 CHALLENGE_WORDS = re.compile(
     r"just a moment|attention required|please wait\W+cloudflare|checking (?:if|your browser)|ddos[- ]guard|"
     r"ddos protection|one more step|verif\w+ (?:that )?you are (?:a )?human|are you (?:a )?(?:human|robot)|"
-    r"not a (?:ro)?bot\b|(?:human|bot|browser|security) (?:verification|checkpoint|check)\b|robot check|captcha|"
+    r"not a (?:ro)?bot\b|(?:human|bot|browser|security) (?:verification|checkpoint|check)\b|robot check|"
     r"access to this page has been denied|pardon our interruption|you(?:r ip)?(?: address)? (?:have|has) been "
     r"(?:temporarily )?(?:blocked|banned)|you are (?:blocked|banned)",
     re.IGNORECASE,
 )
-SOFT_WORDS = re.compile(
-    r"access denied|forbidden|unauthori[sz]ed|not authori[sz]ed|too many requests|rate[- ]limit|unusual traffic|"
-    r"\bbanned\b|\bblocked\b",
+CAPTCHA = re.compile("captcha", re.IGNORECASE)
+SOFT_WORDS = re.compile(  # a work may be called so
+    r"captcha|access denied|forbidden|unauthori[sz]ed|not authori[sz]ed|too many requests|rate[- ]limit|"
+    r"unusual traffic|\bbanned\b|\bblocked\b",
     re.IGNORECASE,
 )
 WIDGETS = re.compile(
@@ -97,11 +99,25 @@ def check_error(url: str, status: int, text: str) -> None:
         raise Blocked(f"{url}: the site answers {status}; the crawl ends here", of_one=True, status=status)
 
 
-def check_image(url: str, status: int, text: str) -> None:
-    """Raises Blocked where a challenge stands at the address of a picture."""
+def check_image(url: str, status: int, text: str, instead_of: str = "a picture") -> None:
+    """Raises Blocked where a challenge stands at the address of a picture, or of another file that is no page."""
     _check_refresh(url, text)
     if sign := _in_error(text) or _of_status(status):
-        raise Blocked(f"{url}: {sign} instead of a picture; the crawl ends here")
+        raise Blocked(f"{url}: {sign} instead of {instead_of}; the crawl ends here")
+
+
+def check_robots(url: str, target: str, status: int, headers: Mapping[str, str], body: bytes) -> None:
+    """Raises Blocked where a challenge or a login stands at the address of robots.txt: what it forbids is not seen.
+
+    Args:
+        target: the address that answered in the end.
+    """
+    if status in MISSING:
+        return
+    check_headers(url, headers)
+    check_redirect(url, target)
+    if body.lstrip().startswith(b"<"):
+        check_image(url, status, decode(body, headers.get("content-type", "")), instead_of="robots.txt")
 
 
 def check_page(url: str, status: int, text: str, usual: frozenset[str] = frozenset()) -> None:
@@ -113,8 +129,8 @@ def check_page(url: str, status: int, text: str, usual: frozenset[str] = frozens
     text = text[:READ]
     _check_refresh(url, text)
     words = _headings(text)
-    sign = _in_error(text) or _of_status(status)
-    of_one = sign is None or (status != 202 and sign.lower() == "a challenge or ban page ('captcha')")
+    sign = _for_sure(text, words) or _of_status(status)
+    of_one = sign is None
     if not sign and (found := SOFT_WORDS.search(words)):
         sign = f"a page that says {found[0]!r}"
     if not sign:
@@ -137,8 +153,15 @@ def _check_refresh(url: str, text: str) -> None:
 
 
 def _in_error(text: str) -> str | None:
+    """What of a page that is of no use says that it is a challenge."""
     text = text[:READ]
-    found = MARKS.search(text) or CHALLENGE_WORDS.search(_headings(text))
+    words = _headings(text)
+    captcha = CAPTCHA.search(words)
+    return _for_sure(text, words) or (f"a page that says {captcha[0]!r}" if captcha else None)
+
+
+def _for_sure(text: str, words: str) -> str | None:
+    found = MARKS.search(text) or CHALLENGE_WORDS.search(words)
     return f"a challenge or ban page ({found[0]!r})" if found else None
 
 

@@ -144,13 +144,15 @@ class Fetcher:
         return rules
 
     async def _fetch_robots(self, origin: str) -> robots.Rules:
+        url = origin + "/robots.txt"
         try:
-            answer = await self._ask_site_file(origin + "/robots.txt")
+            answer = await self._ask_site_file(url)
         except Rejection as error:
             error.passing = True
             if error.reason == "network":
                 raise
             return robots.allow_none()
+        challenge.check_robots(url, answer.url, answer.status, answer.headers, answer.body)
         return robots.of_answer(answer.status, answer.body)
 
     async def _fetch_reservations(self, origin: str) -> optouts.Patterns:
